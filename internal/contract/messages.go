@@ -1,0 +1,128 @@
+package contract
+
+import "github.com/dataguardian/dataguardian/internal/domain"
+
+// Labels are the names of things, for summaries and search attributes; never a secret. They ride
+// in a workflow's input so that its first screen in the Temporal UI is readable before any
+// activity ran.
+type Labels struct {
+	Job        string `json:"job,omitempty"`
+	Datasource string `json:"datasource,omitempty"`
+	Storage    string `json:"storage,omitempty"`
+}
+
+// ExecutionInput starts a backup or a restore: the row is there already, in state queued.
+type ExecutionInput struct {
+	ExecutionID string `json:"execution_id"`
+	Labels      Labels `json:"labels"`
+}
+
+// ExecutionResult is how an execution ended well.
+type ExecutionResult struct {
+	ExecutionID     string `json:"execution_id"`
+	SizeBytes       int64  `json:"size_bytes"`
+	CompressedBytes int64  `json:"compressed_bytes"`
+	Chunks          int64  `json:"chunks"`
+	Tables          int    `json:"tables,omitempty"`
+}
+
+// ExecutionRef names an execution.
+type ExecutionRef struct {
+	ExecutionID string `json:"execution_id"`
+}
+
+// BeginInput marks an execution as running under this workflow run.
+type BeginInput struct {
+	ExecutionID string `json:"execution_id"`
+	WorkflowID  string `json:"workflow_id"`
+	RunID       string `json:"run_id"`
+}
+
+// Plan is what a workflow has to know to decide; everything else stays in the activities.
+type Plan struct {
+	Verify         domain.VerifyMode `json:"verify"`
+	TimeoutMinutes int               `json:"timeout_minutes"`
+	// VerificationMode: the restore goes into a temporary database that is dropped again.
+	VerificationMode bool `json:"verification_mode,omitempty"`
+	KeepDatabase     bool `json:"keep_database,omitempty"`
+}
+
+// DumpResult is what one backup stored.
+type DumpResult struct {
+	SizeBytes   int64 `json:"size_bytes"`   // plain bytes of the dump
+	StoredBytes int64 `json:"stored_bytes"` // bytes of the objects this execution added
+	Chunks      int64 `json:"chunks"`
+	Skipped     int64 `json:"skipped"` // chunks an earlier attempt had stored already
+}
+
+// VerifyInput asks for one check of a stored backup.
+type VerifyInput struct {
+	ExecutionID string            `json:"execution_id"` // whose progress and log it is
+	BackupID    string            `json:"backup_id"`    // the backup execution that is read
+	Mode        domain.VerifyMode `json:"mode"`
+}
+
+// VerifyResult is a check that found nothing wrong; what it finds is an error of class Corrupt.
+type VerifyResult struct {
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+}
+
+// FinishInput records how an execution ended.
+type FinishInput struct {
+	ExecutionID  string                 `json:"execution_id"`
+	Status       domain.ExecutionStatus `json:"status"`
+	FailureClass string                 `json:"failure_class,omitempty"`
+	Message      string                 `json:"message,omitempty"`
+	Hint         string                 `json:"hint,omitempty"`
+}
+
+// StageResult is what a restore loaded beside its target.
+type StageResult struct {
+	Tables int   `json:"tables"`
+	Bytes  int64 `json:"bytes"`
+}
+
+// CheckInput tests one datasource or one storage location.
+type CheckInput struct {
+	ID     string `json:"id"`
+	Labels Labels `json:"labels"`
+}
+
+// CheckResult is a test's outcome; a failed test is a result, not an error.
+type CheckResult struct {
+	Status    domain.HealthCheckStatus `json:"status"`
+	LatencyMS int64                    `json:"latency_ms"`
+	Version   string                   `json:"version,omitempty"`
+	Message   string                   `json:"message,omitempty"`
+	Hint      string                   `json:"hint,omitempty"`
+	// AvailableBytes is set for storage locations, -1 unknown.
+	AvailableBytes int64 `json:"available_bytes,omitempty"`
+}
+
+// Nothing is the result of an activity that only acts.
+type Nothing struct{}
+
+// The workflows.
+var (
+	Backup          = Workflow[ExecutionInput, ExecutionResult]{"Backup"}
+	Restore         = Workflow[ExecutionInput, ExecutionResult]{"Restore"}
+	CheckDatasource = Workflow[CheckInput, CheckResult]{"CheckDatasource"}
+	CheckStorage    = Workflow[CheckInput, CheckResult]{"CheckStorage"}
+)
+
+// The activities.
+var (
+	BeginExecution  = Activity[BeginInput, Plan]{"BeginExecution"}
+	Dump            = Activity[ExecutionRef, DumpResult]{"Dump"}
+	Verify          = Activity[VerifyInput, VerifyResult]{"Verify"}
+	DiscardBackup   = Activity[ExecutionRef, Nothing]{"DiscardBackup"}
+	FinishExecution = Activity[FinishInput, Nothing]{"FinishExecution"}
+	CheckTarget     = Activity[ExecutionRef, Nothing]{"CheckTarget"}
+	CheckArchive    = Activity[ExecutionRef, VerifyResult]{"CheckArchive"}
+	StageRestore    = Activity[ExecutionRef, StageResult]{"StageRestore"}
+	PromoteRestore  = Activity[ExecutionRef, Nothing]{"PromoteRestore"}
+	DiscardRestore  = Activity[ExecutionRef, Nothing]{"DiscardRestore"}
+	ProbeDatasource = Activity[CheckInput, CheckResult]{"ProbeDatasource"}
+	ProbeStorage    = Activity[CheckInput, CheckResult]{"ProbeStorage"}
+)

@@ -1,0 +1,34 @@
+package contract
+
+import (
+	"go.temporal.io/sdk/temporal"
+)
+
+// TaskQueue is the Temporal task queue that the workers of a pool serve.
+func TaskQueue(pool string) string { return "dataguardian." + pool }
+
+// BackupWorkflowID is the workflow id of a backup execution.
+func BackupWorkflowID(executionID string) string { return "backup-" + executionID }
+
+// RestoreWorkflowID is the workflow id of a restore execution.
+func RestoreWorkflowID(executionID string) string { return "restore-" + executionID }
+
+// CheckDatasourceWorkflowID is the workflow id of one connection test.
+func CheckDatasourceWorkflowID(checkID string) string { return "check-datasource-" + checkID }
+
+// CheckStorageWorkflowID is the workflow id of one storage test.
+func CheckStorageWorkflowID(checkID string) string { return "check-storage-" + checkID }
+
+// The search attributes of every workflow, all of type Keyword. The values are the operation's
+// word, and names or ids of our own rows; the Temporal UI filters by them.
+var (
+	SearchOperation  = temporal.NewSearchAttributeKeyKeyword("DataGuardianOperation")
+	SearchJob        = temporal.NewSearchAttributeKeyKeyword("DataGuardianJob")
+	SearchDatasource = temporal.NewSearchAttributeKeyKeyword("DataGuardianDatasource")
+	SearchStorage    = temporal.NewSearchAttributeKeyKeyword("DataGuardianStorage")
+)
+
+// SearchAttributeNames lists the search attributes that the namespace must know, for set-up.
+func SearchAttributeNames() []string {
+	return []string{SearchOperation.GetName(), SearchJob.GetName(), SearchDatasource.GetName(), SearchStorage.GetName()}
+}

@@ -1,0 +1,90 @@
+package domain
+
+import "time"
+
+// Phase is what an execution is doing right now, as people read it.
+type Phase string
+
+// The phases, in the order in which they come.
+const (
+	PhasePreparing Phase = "preparing"
+	PhaseDumping   Phase = "dumping"
+	PhaseVerifying Phase = "verifying"
+	PhaseChecking  Phase = "checking" // restore: the archive is read end to end before the first write
+	PhaseLoading   Phase = "loading"  // restore: into a new database beside the target
+	PhaseSwapping  Phase = "swapping" // restore: the new database takes the target's name
+	PhaseCleaning  Phase = "cleaning" // leftovers are removed
+	PhaseDone      Phase = "done"
+)
+
+// Progress is how far an execution is. Bytes count the plain dump; Stored counts the objects
+// written. Rate is plain bytes a second over the last few seconds; ETA is in seconds, 0 unknown.
+type Progress struct {
+	Phase   Phase   `json:"phase"`
+	Bytes   int64   `json:"bytes"`
+	Total   int64   `json:"total,omitempty" doc:"Estimated plain bytes, 0 unknown"`
+	Chunks  int64   `json:"chunks"`
+	Skipped int64   `json:"skipped" doc:"Chunks that were stored already"`
+	Stored  int64   `json:"stored" doc:"Bytes written to the storage location"`
+	Rate    float64 `json:"rate"`
+	ETA     int64   `json:"eta"`
+}
+
+// LogLine is one line of an execution's log.
+type LogLine struct {
+	Time    time.Time `json:"time"`
+	Level   string    `json:"level" enum:"info,warning,error"`
+	Message string    `json:"message"`
+}
+
+// MaxLogLines is how many of the newest lines an execution keeps.
+const MaxLogLines = 1000
+
+// Verification is the outcome of checking a backup.
+type Verification struct {
+	Mode       VerifyMode `json:"mode"`
+	OK         bool       `json:"ok"`
+	Objects    int64      `json:"objects"`
+	Bytes      int64      `json:"bytes" doc:"Stored bytes that were looked at"`
+	Message    string     `json:"message,omitempty"`
+	VerifiedAt time.Time  `json:"verified_at"`
+}
+
+// RestoreOptions is what a restore was asked to do; metadata.restore of its execution.
+type RestoreOptions struct {
+	SourceExecutionID  string `json:"source_execution_id"`
+	TargetDatasourceID string `json:"target_datasource_id"`
+	TargetDatabase     string `json:"target_database"`
+	DropExisting       bool   `json:"drop_existing"`
+	VerificationMode   bool   `json:"verification_mode"`
+	KeepDatabase       bool   `json:"keep_verification_database"`
+}
+
+// RestoreReport is what a restore loaded.
+type RestoreReport struct {
+	Database string `json:"database" doc:"Where the data is now; empty when it was dropped again"`
+	Tables   int    `json:"tables"`
+	Bytes    int64  `json:"bytes"`
+}
+
+// ExecutionMetadata is the JSON document of backup_executions.metadata.
+type ExecutionMetadata struct {
+	Operation      Operation         `json:"operation"`
+	Trigger        Trigger           `json:"trigger"`
+	Actor          string            `json:"actor,omitempty"`
+	WorkflowID     string            `json:"workflow_id,omitempty"`
+	RunID          string            `json:"run_id,omitempty"`
+	TemporalURL    string            `json:"temporal_url,omitempty"`
+	Progress       *Progress         `json:"progress,omitempty"`
+	Verification   *Verification     `json:"verification,omitempty"`
+	Restore        *RestoreOptions   `json:"restore,omitempty"`
+	RestoreReport  *RestoreReport    `json:"restore_report,omitempty"`
+	ToolVersions   map[string]string `json:"tool_versions,omitempty"`
+	ManifestPath   string            `json:"manifest_path,omitempty"`
+	ManifestSHA256 string            `json:"manifest_sha256,omitempty"`
+	FailureClass   string            `json:"failure_class,omitempty"`
+	Hint           string            `json:"hint,omitempty"`
+	Warnings       []string          `json:"warnings,omitempty"`
+	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
+	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
+}

@@ -1,0 +1,118 @@
+package domain
+
+import "strings"
+
+// RetentionPolicy is the JSON document of backup_jobs.retention_policy. A zero rule is off.
+type RetentionPolicy struct {
+	MaxBackups  int  `json:"max_backups,omitempty" doc:"Keep at most this many completed backups" minimum:"0" maximum:"100000"`
+	AutoDelete  bool `json:"auto_delete" doc:"Delete what the policy does not keep; false only reports it"`
+	MaxAgeDays  int  `json:"max_age_days,omitempty" doc:"Days after which a backup goes" minimum:"0" maximum:"100000"`
+	KeepLast    int  `json:"keep_last,omitempty" minimum:"0" maximum:"100000"`
+	KeepHourly  int  `json:"keep_hourly,omitempty" minimum:"0" maximum:"100000"`
+	KeepDaily   int  `json:"keep_daily,omitempty" minimum:"0" maximum:"100000"`
+	KeepWeekly  int  `json:"keep_weekly,omitempty" minimum:"0" maximum:"100000"`
+	KeepMonthly int  `json:"keep_monthly,omitempty" minimum:"0" maximum:"100000"`
+	KeepYearly  int  `json:"keep_yearly,omitempty" minimum:"0" maximum:"100000"`
+}
+
+// DefaultRetention is the recommended policy.
+func DefaultRetention() RetentionPolicy { return RetentionPolicy{MaxBackups: 3, AutoDelete: true} }
+
+// BackupOptions is the JSON document of backup_jobs.backup_options. A pointer tells "not given"
+// from the zero value where the default is not zero.
+type BackupOptions struct {
+	BackupType         BackupType  `json:"backup_type,omitempty" doc:"Default full" enum:"full,incremental,differential"`
+	Compression        Compression `json:"compression,omitempty" doc:"Default zstd" enum:"zstd,gzip,lz4,none"`
+	CompressionLevel   int         `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
+	Encryption         *bool       `json:"encryption,omitempty" doc:"On by default"`
+	Verify             VerifyMode  `json:"verify,omitempty" doc:"Check after the backup; default quick" enum:"quick,full,none"`
+	ParallelJobs       int         `json:"parallel_jobs,omitempty" doc:"Default 1" minimum:"0" maximum:"16"`
+	IncludeTables      []string    `json:"include_tables,omitempty" doc:"pg_dump --table patterns; empty is every table" maxItems:"1000"`
+	ExcludeTables      []string    `json:"exclude_tables,omitempty" doc:"pg_dump --exclude-table patterns" maxItems:"1000"`
+	StorageStrategy    string      `json:"storage_strategy,omitempty" doc:"Default fallback" enum:"fallback,replicate"`
+	TimeoutMinutes     int         `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
+	IdleTimeoutMinutes int         `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
+}
+
+// Normalize fills in the defaults.
+func (o *BackupOptions) Normalize() {
+	setDefault(&o.BackupType, Full)
+	setDefault(&o.Compression, CompressionZstd)
+	setDefault(&o.Verify, VerifyQuick)
+	setDefault(&o.StorageStrategy, "fallback")
+	setDefault(&o.ParallelJobs, 1)
+	setDefault(&o.TimeoutMinutes, 24*60)
+	setDefault(&o.IdleTimeoutMinutes, 15)
+	if o.Encryption == nil {
+		on := true
+		o.Encryption = &on
+	}
+}
+
+// Encrypted reports whether objects are encrypted: yes unless switched off.
+func (o BackupOptions) Encrypted() bool { return o.Encryption == nil || *o.Encryption }
+
+// Validate finds every wrong field, and every one that this version does not act on yet: an
+// option that is accepted is an option that works.
+func (o BackupOptions) Validate() Invalid {
+	var v Invalid
+	if o.BackupType != Full {
+		v.Add("backup_type", "is %q; this version makes full backups only", o.BackupType)
+	}
+	if o.StorageStrategy != "fallback" {
+		v.Add("storage_strategy", "is %q; this version writes to one storage location only (fallback)", o.StorageStrategy)
+	}
+	if o.ParallelJobs != 1 {
+		v.Add("parallel_jobs", "is %d; this version dumps with one job only", o.ParallelJobs)
+	}
+	if !oneOf(o.Verify, VerifyQuick, VerifyFull, VerifyNone) {
+		v.Add("verify", "is %q; use quick, full or none", o.Verify)
+	}
+	if highest, known := highestLevel[o.Compression]; !known {
+		v.Add("compression", "is %q; use zstd, gzip, lz4 or none", o.Compression)
+	} else if o.CompressionLevel < 0 || o.CompressionLevel > highest {
+		v.Add("compression_level", "is %d; %s takes 0 to %d", o.CompressionLevel, o.Compression, highest)
+	}
+	checkRange(&v, "timeout_minutes", o.TimeoutMinutes, 1, 43200)
+	checkRange(&v, "idle_timeout_minutes", o.IdleTimeoutMinutes, 1, 1440)
+	for field, patterns := range map[string][]string{"include_tables": o.IncludeTables, "exclude_tables": o.ExcludeTables} {
+		for _, p := range patterns {
+			if strings.TrimSpace(p) == "" || strings.ContainsAny(p, "\x00\n") {
+				v.Add(field, "has an empty pattern or one with a line break")
+				break
+			}
+		}
+	}
+	return v
+}
+
+var highestLevel = map[Compression]int{CompressionZstd: 19, CompressionGzip: 9, CompressionLZ4: 9, CompressionNone: 0}
+
+// Validate finds every rule that is out of range.
+func (p RetentionPolicy) Validate() Invalid {
+	var v Invalid
+	for _, rule := range []struct {
+		name  string
+		value int
+	}{
+		{"max_backups", p.MaxBackups}, {"max_age_days", p.MaxAgeDays}, {"keep_last", p.KeepLast},
+		{"keep_hourly", p.KeepHourly}, {"keep_daily", p.KeepDaily}, {"keep_weekly", p.KeepWeekly},
+		{"keep_monthly", p.KeepMonthly}, {"keep_yearly", p.KeepYearly},
+	} {
+		checkRange(&v, rule.name, rule.value, 0, 100_000)
+	}
+	return v
+}
+
+func checkRange(v *Invalid, field string, value, low, high int) {
+	if value < low || value > high {
+		v.Add(field, "is %d; give %d to %d", value, low, high)
+	}
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

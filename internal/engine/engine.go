@@ -1,0 +1,119 @@
+// Package engine turns datasources into streams of bytes and back. Engine is the small core every
+// type has; what only some can do are optional interfaces beside it. The explicit list of engines
+// is in package all, the conformance suite in enginetest.
+package engine
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// Source is a datasource as an engine sees it: its decrypted configuration. Name is for messages.
+// A Source never leaves the activity that built it, and is never logged.
+type Source struct {
+	Name   string
+	Type   domain.DatasourceType
+	Config domain.ConnectionConfig
+}
+
+// Info is what a connection test learns.
+type Info struct {
+	Version string        // the server's own version string, for example "15.18"
+	Latency time.Duration // of one round trip on an open connection
+}
+
+// Estimate is a guess, before the dump, of what it will hold.
+type Estimate struct {
+	Bytes int64
+}
+
+// DumpOptions are the options of a backup job that an engine acts on.
+type DumpOptions struct {
+	IncludeTables []string
+	ExcludeTables []string
+	// IdleTimeout ends a dump that moves no byte for so long, with failure.Timeout. 0 is never.
+	IdleTimeout time.Duration
+}
+
+// Stream describes one stream of a dump. Format names what reads it (for example "pg_dump-custom").
+// Properties are what a restore needs beside the bytes, for example a database's encoding.
+type Stream struct {
+	Name       string            `json:"name"`
+	Format     string            `json:"format"`
+	Properties map[string]string `json:"properties,omitempty"`
+}
+
+// Report is what a finished dump says about itself.
+type Report struct {
+	ServerVersion string
+	ToolVersions  map[string]string
+	Warnings      []string
+}
+
+// Sink stores one stream. It reads r to its end before it returns. An engine that fails after its
+// Sink returned fails the dump all the same: nothing is committed before Dump returns nil.
+type Sink func(ctx context.Context, s Stream, r io.Reader) error
+
+// Opener gives the bytes of a stored stream from its beginning. The caller closes the reader. A
+// reader that meets a bad chunk returns the error instead of the bytes.
+type Opener func(ctx context.Context, name string) (io.ReadCloser, error)
+
+// Engine is what every datasource type can do. All errors are classified by package failure, name
+// what was tried, and hold no secret. When the context ends, child processes and everything they
+// started have ended before the method returns.
+type Engine interface {
+	// Type is the datasource type this engine serves.
+	Type() domain.DatasourceType
+
+	// Probe connects, authenticates and asks for the version.
+	Probe(ctx context.Context, src Source) (Info, error)
+
+	// Estimate guesses the size of a dump. It only steers the chunk size and the progress bar.
+	Estimate(ctx context.Context, src Source) (Estimate, error)
+
+	// Dump makes a consistent copy and hands each stream to sink. A dump tool that fails, or ends
+	// before its end marker, is an error even if every byte reached the sink.
+	Dump(ctx context.Context, src Source, opts DumpOptions, sink Sink) (Report, error)
+
+	// Inspect reads one stored stream to its end with the engine's own tool, so that bytes which
+	// are whole but not a dump are found. It returns how many tables (or collections) it lists.
+	Inspect(ctx context.Context, s Stream, r io.Reader) (tables int, err error)
+}
+
+// StageRequest names what is restored into what. Token is unique to the execution (lower-case hex)
+// and makes the staging name; the same token on a retry replaces what an earlier attempt left.
+type StageRequest struct {
+	Token        string
+	Target       string // database the staging will replace, or become
+	DropExisting bool   // an existing Target that is not empty may be replaced
+	Scratch      bool   // verification: the staging is checked and dropped, Target is not looked at
+	Streams      []Stream
+}
+
+// StageReport says what was loaded.
+type StageReport struct {
+	Staging string // the database that holds the data until Promote
+	Tables  int
+}
+
+// Stager is an engine that restores beside its target and swaps the result in, so that the target
+// is never half replaced. Every method may be called again after a crash.
+type Stager interface {
+	// CheckTarget refuses, before anything is written, a target that can not be restored into:
+	// missing rights, or not empty without DropExisting (failure.ConfigInvalid).
+	CheckTarget(ctx context.Context, target Source, req StageRequest) error
+
+	// Stage loads the streams into a new place beside the target. The first error of the restore
+	// tool fails it, and what it made is removed.
+	Stage(ctx context.Context, target Source, req StageRequest, open Opener) (StageReport, error)
+
+	// Promote gives the staging the target's name in one transaction; the old database is dropped
+	// after it. Called again after it succeeded, it does nothing.
+	Promote(ctx context.Context, target Source, req StageRequest) error
+
+	// Discard removes the staging. What is not there is no error.
+	Discard(ctx context.Context, target Source, req StageRequest) error
+}

@@ -1,0 +1,32 @@
+package failure
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Mask stands in for a secret wherever one would be shown.
+const Mask = "********"
+
+// shapes catches secrets by the form they appear in, for text whose secrets are not known:
+// credentials in a URL, password=… pairs of connection strings, age identities. Group 1 is what
+// stands before the secret, group 2 what follows it.
+var shapes = []*regexp.Regexp{
+	regexp.MustCompile(`(://[^/\s:@]*:)[^@\s/]+(@)`),
+	regexp.MustCompile(`(?i)((?:password|passwd|pwd|secret|secret_access_key|api_?key|token|passphrase)\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&]+)()`),
+	regexp.MustCompile(`(AGE-SECRET-KEY-1)[0-9A-Z]+()`),
+}
+
+// Redact replaces every given secret, and everything shaped like a credential, by Mask. Secrets
+// shorter than three bytes are not searched for: they would mask ordinary text.
+func Redact(text string, secrets ...string) string {
+	for _, secret := range secrets {
+		if len(secret) >= 3 {
+			text = strings.ReplaceAll(text, secret, Mask)
+		}
+	}
+	for _, shape := range shapes {
+		text = shape.ReplaceAllString(text, "${1}"+Mask+"${2}")
+	}
+	return text
+}

@@ -1,0 +1,72 @@
+// Package storage is where backup objects live. Store is the contract every backend keeps; the
+// backends are children of this package, one explicit list opens them (open.go), and one
+// conformance suite (storagetest) checks them all.
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+)
+
+// ErrNotFound is what errors.Is finds when an object does not exist.
+var ErrNotFound = errors.New("object not found")
+
+// ErrFull is what errors.Is finds when there is no space left or a quota is reached.
+var ErrFull = errors.New("storage is full")
+
+// Object describes one stored object.
+type Object struct {
+	Key     string
+	Size    int64 // bytes
+	ModTime time.Time
+}
+
+// Usage is what a location holds and what is free, in bytes. A negative number is unknown.
+type Usage struct {
+	Used      int64
+	Available int64
+}
+
+// Store keeps objects under keys: slash-separated relative paths, each element non-empty and not
+// "." or "..". A key outside these rules is refused by every method with failure.ConfigInvalid,
+// and no method ever touches anything outside the store's root.
+//
+// Every method is safe for concurrent use, honours its context, and returns errors classified by
+// package failure (NotFound wraps ErrNotFound, StorageFull wraps ErrFull).
+type Store interface {
+	// Put stores size bytes of body under key, replacing what was there. It is atomic: a reader
+	// sees the old object or the whole new one, and after an error or a cancelled context there
+	// is neither the new object nor a leftover. A body that ends early or is longer is an error.
+	// The object survives a crash of the machine only after Sync returned.
+	Put(ctx context.Context, key string, body io.Reader, size int64) error
+
+	// Get reads length bytes from offset; a negative length reads to the end. The caller closes
+	// the reader. A missing object is an error here, not at the first Read. A range that starts
+	// beyond the end is an error; one that reaches beyond it is cut.
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+
+	// Stat describes an object.
+	Stat(ctx context.Context, key string) (Object, error)
+
+	// List calls fn for every object whose key starts with prefix, in ascending byte order of the
+	// keys, until fn returns an error, which List then returns. A prefix that nothing has is an
+	// empty list. Uploads in flight are not listed.
+	List(ctx context.Context, prefix string, fn func(Object) error) error
+
+	// Delete removes an object. Deleting what is not there is no error.
+	Delete(ctx context.Context, key string) error
+
+	// Copy makes to hold what from holds, atomically as Put does.
+	Copy(ctx context.Context, from, to string) error
+
+	// Usage reports what is used and what is free.
+	Usage(ctx context.Context) (Usage, error)
+
+	// Sync returns when every Put that returned before it was called survives a crash.
+	Sync(ctx context.Context) error
+
+	// Close frees connections. Nothing may be called after it.
+	Close() error
+}
