@@ -42,6 +42,10 @@ type BeginInput struct {
 type Plan struct {
 	Verify         domain.VerifyMode `json:"verify"`
 	TimeoutMinutes int               `json:"timeout_minutes"`
+	// Attempts bounds how often a step is tried, 0 as long as its time allows.
+	Attempts int32 `json:"attempts"`
+	// HeartbeatSeconds is how long a silent worker counts as alive, 0 for the default.
+	HeartbeatSeconds int `json:"heartbeat_seconds,omitempty"`
 	// VerificationMode: the restore goes into a temporary database that is dropped again.
 	VerificationMode bool `json:"verification_mode,omitempty"`
 	KeepDatabase     bool `json:"keep_database,omitempty"`

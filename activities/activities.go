@@ -1,0 +1,85 @@
+// Package activities touches the world for the workflows: datasources through engines, storage
+// locations through stores, the catalogue through db. An activity gets ids only; configuration
+// with its secrets is read and opened here and goes no further.
+package activities
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// OpenStore opens the store of a storage location.
+type OpenStore func(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error)
+
+// Tuning is how patient and how parallel the activities are.
+type Tuning struct {
+	Attempts      int32         // tries of a step that moves data; see contract.Plan
+	Heartbeat     time.Duration // silence after which a worker counts as lost, whole seconds; 0 is the workflow's default
+	Uploads       int           // concurrent uploads of one backup
+	ProgressEvery time.Duration // how often progress is written to Postgres and heartbeated
+}
+
+// DefaultTuning fits one backup on two cores.
+func DefaultTuning() Tuning {
+	return Tuning{Attempts: 8, Uploads: 4, ProgressEvery: time.Second}
+}
+
+// Options are what the activities work with.
+type Options struct {
+	DB      *db.DB
+	Engines map[domain.DatasourceType]engine.Engine
+	Open    OpenStore
+	Tuning  Tuning
+	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
+	TemporalURL func(workflowID, runID string) string
+	Logger      *slog.Logger
+}
+
+// Activities holds the dependencies; every activity is a method.
+type Activities struct{ Options }
+
+// New returns the activities over the given dependencies.
+func New(o Options) *Activities { return &Activities{Options: o} }
+
+// Register makes w run every activity of the contract.
+func (a *Activities) Register(w worker.ActivityRegistry) {
+	contract.BeginExecution.Register(w, a.BeginExecution)
+	contract.Dump.Register(w, a.Dump)
+	contract.Verify.Register(w, a.Verify)
+	contract.DiscardBackup.Register(w, a.DiscardBackup)
+	contract.FinishExecution.Register(w, a.FinishExecution)
+	contract.CheckTarget.Register(w, a.CheckTarget)
+	contract.CheckArchive.Register(w, a.CheckArchive)
+	contract.StageRestore.Register(w, a.StageRestore)
+	contract.PromoteRestore.Register(w, a.PromoteRestore)
+	contract.DiscardRestore.Register(w, a.DiscardRestore)
+	contract.ProbeDatasource.Register(w, a.ProbeDatasource)
+	contract.ProbeStorage.Register(w, a.ProbeStorage)
+}
+
+func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {
+	e, ok := a.Engines[t]
+	if !ok {
+		return nil, failure.New(failure.Unsupported, "choose engine", "no engine for datasource type "+string(t),
+			"Upgrade the worker, or remove the datasource.")
+	}
+	return e, nil
+}
+
+func sourceOf(d db.Datasource) engine.Source {
+	return engine.Source{Name: d.Name, Type: d.Type, Config: d.Config}
+}
+
+func aboutDatasource(name string) string { return "datasource " + quoted(name) }
+func aboutStorage(name string) string    { return "storage location " + quoted(name) }
+func quoted(name string) string          { return `"` + name + `"` }

@@ -1,0 +1,108 @@
+package activities
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// backup is one backup execution with what it works on, opened.
+type backup struct {
+	execution  db.Execution
+	datasource db.Datasource
+	storage    db.StorageLocation
+	engine     engine.Engine
+	store      storage.Store
+	options    domain.BackupOptions
+}
+
+// loadBackup reads the execution and opens its storage location. close must be called.
+func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backup, error) {
+	e, err := a.DB.GetExecution(ctx, executionID)
+	if err != nil {
+		return nil, missing(err, "read execution "+executionID)
+	}
+	if e.DatasourceID == nil || e.StorageLocationID == nil {
+		return nil, failure.New(failure.NotFound, "read execution "+executionID,
+			"its datasource or storage location was deleted", "Create the job again and run it.")
+	}
+	b := &backup{execution: e}
+	if b.datasource, err = a.DB.GetDatasource(ctx, *e.DatasourceID); err != nil {
+		return nil, missing(err, "read datasource "+*e.DatasourceID)
+	}
+	if b.engine, err = a.engineFor(b.datasource.Type); err != nil {
+		return nil, failure.WithSubject(err, aboutDatasource(b.datasource.Name))
+	}
+	if b.storage, err = a.DB.GetStorageLocation(ctx, *e.StorageLocationID); err != nil {
+		return nil, missing(err, "read storage location "+*e.StorageLocationID)
+	}
+	if b.store, err = a.openStorage(ctx, b.storage); err != nil {
+		return nil, err
+	}
+	if e.Metadata.Options != nil {
+		b.options = *e.Metadata.Options
+	}
+	b.options.Normalize()
+	return b, nil
+}
+
+func (a *Activities) openStorage(ctx context.Context, location db.StorageLocation) (storage.Store, error) {
+	store, err := a.Open(ctx, location.Type, location.Config)
+	return store, failure.WithSubject(err, aboutStorage(location.Name))
+}
+
+// missing makes a row that is not there a permanent failure; other errors of Postgres pass.
+func missing(err error, op string) error {
+	if isNotFound(err) {
+		return failure.Wrap(failure.NotFound, op, err, "")
+	}
+	return err
+}
+
+func (b *backup) close() { _ = b.store.Close() }
+
+func (b *backup) id() string            { return b.execution.ID }
+func (b *backup) source() engine.Source { return sourceOf(b.datasource) }
+
+func (b *backup) directory() string {
+	return archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
+}
+
+func (b *backup) manifestKey() string {
+	if b.execution.Metadata.ManifestPath != "" {
+		return b.execution.Metadata.ManifestPath
+	}
+	return archive.ManifestKey(b.directory(), b.execution.CreatedAt, b.execution.ID)
+}
+
+func (b *backup) dumpOptions() engine.DumpOptions {
+	return engine.DumpOptions{
+		IncludeTables: b.options.IncludeTables,
+		ExcludeTables: b.options.ExcludeTables,
+		IdleTimeout:   time.Duration(b.options.IdleTimeoutMinutes) * time.Minute,
+	}
+}
+
+func (b *backup) header(r engine.Report) archive.Header {
+	started := b.execution.CreatedAt
+	if b.execution.StartedAt != nil {
+		started = *b.execution.StartedAt
+	}
+	return archive.Header{
+		ExecutionID:    b.execution.ID,
+		DatasourceID:   b.datasource.ID,
+		DatasourceName: b.datasource.Name,
+		DatasourceType: b.datasource.Type,
+		ServerVersion:  r.ServerVersion,
+		ToolVersions:   r.ToolVersions,
+		Options:        b.options,
+		StartedAt:      started,
+		FinishedAt:     time.Now().UTC(),
+	}
+}

@@ -1,0 +1,91 @@
+package activities
+
+import (
+	"context"
+	"errors"
+
+	"filippo.io/age"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+func isNotFound(err error) bool { return errors.Is(err, db.ErrNotFound) }
+
+// chunkWriter prepares the archive writer of a backup: the generation's secret, which every
+// attempt shares, and the chunks that earlier attempts stored.
+func (a *Activities) chunkWriter(ctx context.Context, job *backup, estimate engine.Estimate) (*archive.Writer, error) {
+	secret, err := a.DB.ChunkSecret(ctx, job.id())
+	if err != nil {
+		return nil, err
+	}
+	known, err := a.knownChunks(ctx, job)
+	if err != nil {
+		return nil, err
+	}
+	var recipients []age.Recipient
+	if job.options.Encrypted() {
+		if recipients, err = a.recipients(ctx); err != nil {
+			return nil, err
+		}
+	}
+	writer, err := archive.NewWriter(ctx, archive.WriterOptions{
+		Store:         job.store,
+		DatasourceDir: job.directory(),
+		Generation:    job.execution.Generation,
+		Secret:        secret,
+		Params:        archive.ParamsFor(estimate.Bytes),
+		Compression:   job.options.Compression,
+		Level:         job.options.CompressionLevel,
+		Recipients:    recipients,
+		Known:         known,
+		OnStored:      func(ctx context.Context, batch []archive.StoredChunk) error { return a.recordUpload(ctx, job, batch) },
+		Uploads:       a.Tuning.Uploads,
+	})
+	return writer, failure.WithSubject(err, aboutStorage(job.storage.Name))
+}
+
+// knownChunks are the chunks of this very execution that a lost attempt made durable.
+func (a *Activities) knownChunks(ctx context.Context, job *backup) (map[archive.ChunkID]archive.StoredChunk, error) {
+	rows, err := a.DB.ListChunks(ctx, job.id())
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[archive.ChunkID]archive.StoredChunk, len(rows))
+	for _, row := range rows {
+		known[row.ID] = archive.StoredChunk{
+			ID: row.ID, PlainSize: row.PlainBytes, StoredSize: row.StoredBytes, Checksum: row.Checksum,
+		}
+	}
+	if len(known) > 0 {
+		a.log(ctx, job.id(), "info", "resuming: %d chunks are stored already", len(known))
+	}
+	return known, nil
+}
+
+func (a *Activities) recipients(ctx context.Context) ([]age.Recipient, error) {
+	_, recipient, err := a.DB.AgeIdentity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := age.ParseX25519Recipient(recipient)
+	if err != nil {
+		return nil, failure.Wrap(failure.ConfigInvalid, "read the installation's age recipient", err, "")
+	}
+	return []age.Recipient{parsed}, nil
+}
+
+func (a *Activities) identities(ctx context.Context) ([]age.Identity, error) {
+	identity, _, err := a.DB.AgeIdentity(ctx)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := age.ParseX25519Identity(identity)
+	if err != nil {
+		// The text of this error would quote the identity.
+		return nil, failure.New(failure.ConfigInvalid, "read the installation's age identity", "it is not a valid age identity", "")
+	}
+	return []age.Identity{parsed}, nil
+}

@@ -1,0 +1,98 @@
+package activities
+
+import (
+	"context"
+	"io"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// Dump streams the datasource into the storage location: the engine's dump is cut into chunks,
+// compressed, encrypted and uploaded as it comes, and the manifest is written last. A try after a
+// lost one uploads only what is not there yet.
+func (a *Activities) Dump(ctx context.Context, in contract.ExecutionRef) (contract.DumpResult, error) {
+	ctx, stop := untilWorkerStops(ctx)
+	defer stop()
+	job, err := a.loadBackup(ctx, in.ExecutionID)
+	if err != nil {
+		return contract.DumpResult{}, toTemporal(ctx, err)
+	}
+	defer job.close()
+	result, err := a.dump(ctx, job)
+	return result, toTemporal(ctx, err, job.datasource.Config.Password)
+}
+
+func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult, error) {
+	attempt := activity.GetInfo(ctx).Attempt
+	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
+		return contract.DumpResult{}, err
+	}
+	estimate, err := job.engine.Estimate(ctx, job.source())
+	if err != nil {
+		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
+	}
+	writer, err := a.chunkWriter(ctx, job, estimate)
+	if err != nil {
+		return contract.DumpResult{}, err
+	}
+	stop := a.report(ctx, job.id(), func() domain.Progress { return progressOf(writer.Counters(), estimate) })
+	report, err := job.engine.Dump(ctx, job.source(), job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
+		err := writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
+		return failure.WithSubject(err, aboutStorage(job.storage.Name))
+	})
+	stop()
+	if err != nil {
+		writer.Abort()
+		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
+	}
+	for _, warning := range report.Warnings {
+		a.log(ctx, job.id(), "warning", "%s", warning)
+	}
+	return a.commit(ctx, job, writer, report, attempt)
+}
+
+// commit writes the manifest, which makes the backup exist, and records it. An attempt that
+// another one has overtaken (its worker was cut off, not dead) stops here.
+func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Writer, report engine.Report, attempt int32) (contract.DumpResult, error) {
+	if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
+		writer.Abort()
+		return contract.DumpResult{}, err
+	}
+	committed, err := writer.Commit(ctx, job.header(report), job.manifestKey())
+	if err != nil {
+		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
+	}
+	if err := a.removeStray(ctx, job, committed.Manifest, attempt); err != nil {
+		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
+	}
+	chunks, stored := committed.Manifest.Totals()
+	counters := writer.Counters()
+	err = a.DB.SetDumpResult(ctx, job.id(), db.DumpResult{
+		SizeBytes:           counters.Bytes,
+		CompressedSizeBytes: stored,
+		ManifestPath:        job.manifestKey(),
+		ManifestSHA256:      committed.ManifestSHA256,
+		ToolVersions:        report.ToolVersions,
+		Warnings:            report.Warnings,
+	})
+	if err != nil {
+		return contract.DumpResult{}, err
+	}
+	a.log(ctx, job.id(), "info", "dumped %d bytes into %d chunks; %d bytes stored, %d chunks were there already",
+		counters.Bytes, chunks, stored, counters.Skipped)
+	return contract.DumpResult{SizeBytes: counters.Bytes, StoredBytes: stored, Chunks: chunks, Skipped: counters.Skipped}, nil
+}
+
+func progressOf(c archive.Counters, estimate engine.Estimate) domain.Progress {
+	return domain.Progress{
+		Phase: domain.PhaseDumping, Bytes: c.Bytes, Total: max(estimate.Bytes, c.Bytes),
+		Chunks: c.Chunks, Skipped: c.Skipped, Stored: c.Stored,
+	}
+}

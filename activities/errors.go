@@ -1,0 +1,53 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// errWorkerStopping ends long work on a worker that shuts down, so that another takes it over.
+var errWorkerStopping = errors.New("the worker is shutting down; another one takes over")
+
+// toTemporal is the one place that turns an error into a Temporal error: the class becomes the
+// type, permanent classes are not retried, the hint rides in the details. secrets are masked in
+// the text, whoever wrote it.
+func toTemporal(ctx context.Context, err error, secrets ...string) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(context.Cause(ctx), errWorkerStopping) {
+		return temporal.NewApplicationErrorWithOptions(errWorkerStopping.Error(), string(failure.Unreachable),
+			temporal.ApplicationErrorOptions{NextRetryDelay: time.Second})
+	}
+	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) {
+		// The SDK reports a cancelled activity only for this very error.
+		return context.Canceled
+	}
+	class := failure.ClassOf(err)
+	return temporal.NewApplicationErrorWithOptions(failure.Redact(err.Error(), secrets...), string(class),
+		temporal.ApplicationErrorOptions{
+			NonRetryable: failure.IsPermanent(class),
+			Details:      []any{failure.HintOf(err)},
+		})
+}
+
+// untilWorkerStops ends the returned context, with errWorkerStopping as its cause, when the worker
+// is asked to stop.
+func untilWorkerStops(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stopping := activity.GetWorkerStopChannel(ctx)
+	go func() {
+		select {
+		case <-stopping:
+			cancel(errWorkerStopping)
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { cancel(nil) }
+}

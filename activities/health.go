@@ -1,0 +1,132 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"io"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// probeLimit bounds one test of a connection; the status of a longer one is timeout.
+const probeLimit = 15 * time.Second
+
+// ProbeDatasource connects to a datasource and records what came of it.
+func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput) (contract.CheckResult, error) {
+	d, err := a.DB.GetDatasource(ctx, in.ID)
+	if err != nil {
+		return contract.CheckResult{}, toTemporal(ctx, missing(err, "read datasource "+in.ID))
+	}
+	e, err := a.engineFor(d.Type)
+	if err != nil {
+		return contract.CheckResult{}, toTemporal(ctx, err)
+	}
+	probing, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	started := time.Now()
+	info, err := e.Probe(probing, sourceOf(d))
+	result := checkResult(time.Since(started), failure.WithSubject(err, aboutDatasource(d.Name)), d.Config.Password)
+	if err == nil {
+		result.LatencyMS, result.Version = info.Latency.Milliseconds(), info.Version
+	}
+	err = a.DB.RecordDatasourceHealth(ctx, db.HealthCheck{
+		ID: d.ID, Status: result.Status, LatencyMS: result.LatencyMS, Message: result.Message,
+	})
+	return result, toTemporal(ctx, err)
+}
+
+// ProbeStorage writes, reads back, lists and deletes a small object, and records what came of it.
+func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (contract.CheckResult, error) {
+	location, err := a.DB.GetStorageLocation(ctx, in.ID)
+	if err != nil {
+		return contract.CheckResult{}, toTemporal(ctx, missing(err, "read storage location "+in.ID))
+	}
+	probing, cancel := context.WithTimeout(ctx, probeLimit)
+	defer cancel()
+	started := time.Now()
+	usage, err := a.probeStore(probing, location)
+	result := checkResult(time.Since(started), failure.WithSubject(err, aboutStorage(location.Name)))
+	result.AvailableBytes = usage.Available
+	err = a.DB.RecordStorageHealth(ctx, db.HealthCheck{
+		ID: location.ID, Status: result.Status, LatencyMS: result.LatencyMS, Message: result.Message,
+		AvailableBytes: usage.Available, Full: failure.ClassOf(err) == failure.StorageFull,
+	})
+	return result, toTemporal(ctx, err)
+}
+
+func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation) (storage.Usage, error) {
+	unknown := storage.Usage{Used: -1, Available: -1}
+	store, err := a.openStorage(ctx, location)
+	if err != nil {
+		return unknown, err
+	}
+	defer func() { _ = store.Close() }()
+	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
+		return unknown, err
+	}
+	return store.Usage(ctx)
+}
+
+// probeName is unique to the try, so that tests which run together do not read each other's probe.
+func probeName(ctx context.Context) string {
+	info := activity.GetInfo(ctx)
+	return info.WorkflowExecution.RunID + "-" + rand.Text()
+}
+
+func roundTrip(ctx context.Context, store storage.Store, key string) error {
+	body := []byte("DataGuardian writes, reads and deletes this to test the storage location. " + rand.Text())
+	if err := store.Put(ctx, key, bytes.NewReader(body), int64(len(body))); err != nil {
+		return err
+	}
+	// Whatever goes wrong from here on, the probe does not stay behind.
+	defer func() { _ = store.Delete(context.WithoutCancel(ctx), key) }()
+	r, err := store.Get(ctx, key, 0, -1)
+	if err != nil {
+		return err
+	}
+	read, err := io.ReadAll(r)
+	_ = r.Close()
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(read, body) {
+		return failure.New(failure.Corrupt, "read the probe back", "it is not what was written", "Check the disk or server behind the location.")
+	}
+	listed := false
+	if err := store.List(ctx, key, func(storage.Object) error { listed = true; return nil }); err != nil {
+		return err
+	}
+	if !listed {
+		return failure.New(failure.Corrupt, "list the probe", "it was written but is not listed", "Check the permission to list.")
+	}
+	return store.Delete(ctx, key)
+}
+
+// checkResult turns the outcome of a probe into what clients see.
+func checkResult(took time.Duration, err error, secrets ...string) contract.CheckResult {
+	result := contract.CheckResult{Status: domain.HealthOK, LatencyMS: took.Milliseconds()}
+	if err == nil {
+		return result
+	}
+	result.Message = failure.Redact(err.Error(), secrets...)
+	result.Hint = failure.HintOf(err)
+	switch failure.ClassOf(err) {
+	case failure.AuthFailed:
+		result.Status = domain.HealthAuthFailed
+	case failure.Timeout:
+		result.Status = domain.HealthTimeout
+	case failure.Unreachable:
+		result.Status = domain.HealthUnreachable
+	default:
+		result.Status = domain.HealthError
+	}
+	return result
+}

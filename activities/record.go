@@ -1,0 +1,75 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// BeginExecution marks the row as running under this workflow run and says what is to be done.
+func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput) (contract.Plan, error) {
+	e, err := a.DB.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
+	if errors.Is(err, db.ErrNotFound) || errors.Is(err, db.ErrExecutionFinished) {
+		err = failure.Wrap(failure.NotFound, "begin execution "+in.ExecutionID, err, "")
+	}
+	if err != nil {
+		return contract.Plan{}, toTemporal(ctx, err)
+	}
+	if a.TemporalURL != nil {
+		if err := a.DB.SetTemporalURL(ctx, e.ID, a.TemporalURL(in.WorkflowID, in.RunID)); err != nil {
+			return contract.Plan{}, toTemporal(ctx, err)
+		}
+	}
+	a.log(ctx, e.ID, "info", "%s started", e.Metadata.Operation)
+	return a.planOf(e), nil
+}
+
+func (a *Activities) planOf(e db.Execution) contract.Plan {
+	options := domain.BackupOptions{}
+	if e.Metadata.Options != nil {
+		options = *e.Metadata.Options
+	}
+	options.Normalize()
+	plan := contract.Plan{
+		Verify:           options.Verify,
+		TimeoutMinutes:   options.TimeoutMinutes,
+		Attempts:         a.Tuning.Attempts,
+		HeartbeatSeconds: int(a.Tuning.Heartbeat / time.Second),
+	}
+	if r := e.Metadata.Restore; r != nil {
+		plan.VerificationMode, plan.KeepDatabase = r.VerificationMode, r.KeepDatabase
+	}
+	return plan
+}
+
+// FinishExecution records how the execution ended. A row that has ended already stays as it is.
+func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInput) (contract.Nothing, error) {
+	level, text := "info", string(in.Status)
+	if in.Status != domain.Completed {
+		level, text = "error", fmt.Sprintf("%s: %s", in.Status, in.Message)
+		if in.Hint != "" {
+			text += ". " + in.Hint
+		}
+	}
+	a.log(ctx, in.ExecutionID, level, "%s", text)
+	err := a.DB.FinishExecution(ctx, in.ExecutionID, db.Finish{
+		Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint,
+	})
+	return contract.Nothing{}, toTemporal(ctx, err)
+}
+
+// log adds a line to the execution's log. A log that can not be written never fails the work; the
+// worker's own log has the line too.
+func (a *Activities) log(ctx context.Context, executionID, level, format string, args ...any) {
+	line := domain.LogLine{Time: time.Now().UTC(), Level: level, Message: failure.Redact(fmt.Sprintf(format, args...))}
+	a.Logger.Info(line.Message, "execution", executionID, "level", level)
+	if err := a.DB.AppendLogs(ctx, executionID, line); err != nil {
+		a.Logger.Warn("execution log was not written", "execution", executionID, "error", err)
+	}
+}

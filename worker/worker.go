@@ -1,0 +1,150 @@
+// Package worker is the composition root of the workers: it builds the dependencies of the
+// activities, registers workflows and activities, and serves one Temporal task queue a pool.
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	sdk "go.temporal.io/sdk/worker"
+
+	"github.com/dataguardian/dataguardian/activities"
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/engine/all"
+	"github.com/dataguardian/dataguardian/internal/storage/open"
+	"github.com/dataguardian/dataguardian/workflows"
+)
+
+// Options are what a worker process is given.
+type Options struct {
+	DB       *db.DB
+	Temporal client.Client
+	Pools    []string // task queues to serve; at least one
+	// ClientToolsPath lists directories that are searched first for pg_dump and its like.
+	ClientToolsPath []string
+	// TemporalUIURL and Namespace make the links to the web UI; "" for none.
+	TemporalUIURL string
+	Namespace     string
+	// Slots is how many activities a pool runs at once, 0 for DefaultSlots. Memory grows with it:
+	// about 100 MiB for each backup or restore that runs.
+	Slots  int
+	Tuning activities.Tuning // zero for activities.DefaultTuning
+	Logger *slog.Logger
+}
+
+// DefaultSlots fits two cores: two transfers that saturate them and room for short work.
+const DefaultSlots = 4
+
+const (
+	// stopPatience is how long a stopping worker waits for its work. Short steps finish in it;
+	// long ones see the stop at once, end their child processes and are taken over elsewhere.
+	stopPatience = 20 * time.Second
+	// heartbeatEvery bounds how long a cancellation takes to reach an activity.
+	heartbeatEvery = 2 * time.Second
+)
+
+// Worker serves the task queues of its pools.
+type Worker struct {
+	workers []sdk.Worker
+	pools   []string
+	logger  *slog.Logger
+}
+
+// New builds a worker; Run starts it.
+func New(o Options) (*Worker, error) {
+	if len(o.Pools) == 0 {
+		return nil, errors.New("worker: no pool to serve; give --pools default")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Tuning == (activities.Tuning{}) {
+		o.Tuning = activities.DefaultTuning()
+	}
+	if o.Slots <= 0 {
+		o.Slots = DefaultSlots
+	}
+	acts := activities.New(activities.Options{
+		DB:          o.DB,
+		Engines:     all.Engines(all.Options{BinDirs: o.ClientToolsPath}),
+		Open:        open.Open,
+		Tuning:      o.Tuning,
+		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),
+		Logger:      o.Logger,
+	})
+	w := &Worker{pools: o.Pools, logger: o.Logger}
+	for _, pool := range o.Pools {
+		w.workers = append(w.workers, serve(o, pool, acts))
+	}
+	return w, nil
+}
+
+func serve(o Options, pool string, acts *activities.Activities) sdk.Worker {
+	w := sdk.New(o.Temporal, contract.TaskQueue(pool), sdk.Options{
+		MaxConcurrentActivityExecutionSize: o.Slots,
+		MaxHeartbeatThrottleInterval:       heartbeatEvery,
+		DefaultHeartbeatThrottleInterval:   heartbeatEvery,
+		WorkerStopTimeout:                  stopPatience,
+	})
+	RegisterWorkflows(w)
+	acts.Register(w)
+	return w
+}
+
+// RegisterWorkflows makes r run every workflow of the contract. Replay tests use it too.
+func RegisterWorkflows(r sdk.WorkflowRegistry) {
+	contract.Backup.Register(r, workflows.Backup)
+	contract.Restore.Register(r, workflows.Restore)
+	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
+	contract.CheckStorage.Register(r, workflows.CheckStorage)
+}
+
+// Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
+// handed back for another worker.
+func (w *Worker) Run(ctx context.Context) error {
+	for i, worker := range w.workers {
+		if err := worker.Start(); err != nil {
+			w.stop(i)
+			return fmt.Errorf("start worker of pool %q: %w", w.pools[i], err)
+		}
+	}
+	w.logger.Info("worker is serving", "pools", w.pools)
+	<-ctx.Done()
+	w.logger.Info("worker is stopping", "pools", w.pools)
+	w.stop(len(w.workers))
+	return nil
+}
+
+// stop ends the first n workers side by side, so that the patience is spent once.
+func (w *Worker) stop(n int) {
+	done := make(chan struct{})
+	for _, worker := range w.workers[:n] {
+		go func() {
+			worker.Stop()
+			done <- struct{}{}
+		}()
+	}
+	for range n {
+		<-done
+	}
+}
+
+// runURL makes links to a run's page in the Temporal web UI.
+func runURL(ui, namespace string) func(workflowID, runID string) string {
+	if ui == "" {
+		return nil
+	}
+	return func(workflowID, runID string) string {
+		link, err := url.JoinPath(ui, "namespaces", url.PathEscape(namespace), "workflows", url.PathEscape(workflowID), url.PathEscape(runID), "history")
+		if err != nil {
+			return ""
+		}
+		return link
+	}
+}

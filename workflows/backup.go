@@ -1,0 +1,73 @@
+// Package workflows decides: the order of the steps, what is tried again, what is undone when a
+// step fails. It never touches the world; activities do, and are called by the typed handles of
+// package contract.
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// Backup makes one backup of a datasource: dump into the storage location, check what was stored,
+// record. When it fails or is cancelled, what it stored is removed again and the reason recorded.
+func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
+	b := backup{execution: execution{in: in}}
+	if err := b.steps(ctx); err != nil {
+		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
+	}
+	return b.result(), nil
+}
+
+type backup struct {
+	execution
+	dumped contract.DumpResult
+}
+
+func (b *backup) steps(ctx workflow.Context) error {
+	if err := b.begin(ctx); err != nil {
+		return err
+	}
+	if err := b.dump(ctx); err != nil {
+		return err
+	}
+	if err := b.verify(ctx); err != nil {
+		return err
+	}
+	return b.complete(ctx)
+}
+
+func (b *backup) dump(ctx workflow.Context) error {
+	b.tell(ctx, domain.PhaseDumping, "Dumping %s to %s", b.in.Labels.Datasource, b.in.Labels.Storage)
+	var err error
+	b.dumped, err = contract.Dump.Execute(b.long(ctx, "Dump "+b.in.Labels.Datasource), b.ref())
+	return err
+}
+
+func (b *backup) verify(ctx workflow.Context) error {
+	if b.plan.Verify == domain.VerifyNone {
+		return nil
+	}
+	b.tell(ctx, domain.PhaseVerifying, "Verifying the backup (%s)", b.plan.Verify)
+	_, err := contract.Verify.Execute(b.long(ctx, "Verify the backup, "+string(b.plan.Verify)), contract.VerifyInput{
+		ExecutionID: b.in.ExecutionID, BackupID: b.in.ExecutionID, Mode: b.plan.Verify,
+	})
+	return err
+}
+
+// discard removes what an abandoned backup stored. No manifest is left first, so that the backup
+// stops to exist before its chunks do.
+func (b *backup) discard(ctx workflow.Context) error {
+	_, err := contract.DiscardBackup.Execute(b.cleanup(ctx, "Remove what the backup stored"), b.ref())
+	return err
+}
+
+func (b *backup) result() contract.ExecutionResult {
+	return contract.ExecutionResult{
+		ExecutionID:     b.in.ExecutionID,
+		SizeBytes:       b.dumped.SizeBytes,
+		CompressedBytes: b.dumped.StoredBytes,
+		Chunks:          b.dumped.Chunks,
+	}
+}

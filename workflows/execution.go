@@ -1,0 +1,101 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// execution is what Backup and Restore share: a row that is begun, told about and finished.
+type execution struct {
+	in   contract.ExecutionInput
+	plan contract.Plan
+}
+
+func (e *execution) ref() contract.ExecutionRef {
+	return contract.ExecutionRef{ExecutionID: e.in.ExecutionID}
+}
+
+// begin marks the row as running under this run and learns what is to be done.
+func (e *execution) begin(ctx workflow.Context) error {
+	e.tell(ctx, domain.PhasePreparing, "Preparing")
+	info := workflow.GetInfo(ctx)
+	plan, err := contract.BeginExecution.Execute(e.record(ctx, "Mark the execution as running"), contract.BeginInput{
+		ExecutionID: e.in.ExecutionID,
+		WorkflowID:  info.WorkflowExecution.ID,
+		RunID:       info.WorkflowExecution.RunID,
+	})
+	e.plan = plan
+	return err
+}
+
+// complete records success. From here on the result can not be cancelled away.
+func (e *execution) complete(ctx workflow.Context) error {
+	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
+	defer stop()
+	e.tell(ctx, domain.PhaseDone, "Completed")
+	_, err := contract.FinishExecution.Execute(e.record(uncancelled, "Record the result"), contract.FinishInput{
+		ExecutionID: e.in.ExecutionID, Status: domain.Completed,
+	})
+	return err
+}
+
+// abandon undoes what was done and records why, whatever happens to the workflow meanwhile. It
+// returns the error the workflow ends with.
+func (e *execution) abandon(ctx workflow.Context, cause error, undo func(workflow.Context) error) error {
+	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
+	defer stop()
+	finish := outcome(cause)
+	finish.ExecutionID = e.in.ExecutionID
+	e.tell(uncancelled, domain.PhaseCleaning, "Cleaning up after: %s", finish.Message)
+	if err := undo(uncancelled); err != nil {
+		workflow.GetLogger(ctx).Warn("clean-up failed", "execution", e.in.ExecutionID, "error", err)
+		left := outcome(err)
+		finish.Message += fmt.Sprintf("; and its leftovers could not be removed: %s", left.Message)
+	}
+	_, err := contract.FinishExecution.Execute(e.record(uncancelled, "Record the reason"), finish)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("recording the end failed", "execution", e.in.ExecutionID, "error", err)
+	}
+	e.tell(uncancelled, domain.PhaseDone, "%s: %s", finish.Status, finish.Message)
+	return cause
+}
+
+// outcome says what an error means for the row.
+func outcome(err error) contract.FinishInput {
+	if temporal.IsCanceledError(err) {
+		return contract.FinishInput{Status: domain.Cancelled, FailureClass: string(failure.Cancelled), Message: "cancelled on request"}
+	}
+	out := contract.FinishInput{Status: domain.Failed, FailureClass: string(failure.Unknown), Message: err.Error()}
+	var application *temporal.ApplicationError
+	var timeout *temporal.TimeoutError
+	switch {
+	case errors.As(err, &application):
+		out.Message = application.Message()
+		if application.Type() != "" {
+			out.FailureClass = application.Type()
+		}
+		if application.HasDetails() {
+			// A detail that is not a hint (an older worker's) is simply not shown.
+			_ = application.Details(&out.Hint)
+		}
+	case errors.As(err, &timeout):
+		out.FailureClass = string(failure.Timeout)
+		out.Message = "no worker finished the step in time (" + timeout.TimeoutType().String() + ")"
+		out.Hint = "Check that a worker of the pool is running, and raise timeout_minutes if the backup is simply large."
+	}
+	return out
+}
+
+// tell sets what the Temporal web UI shows as the workflow's current details.
+func (e *execution) tell(ctx workflow.Context, phase domain.Phase, format string, args ...any) {
+	labels := e.in.Labels
+	workflow.SetCurrentDetails(ctx, fmt.Sprintf("**%s**: %s\n\n- datasource: %s\n- storage: %s\n- execution: `%s`",
+		phase, fmt.Sprintf(format, args...), labels.Datasource, labels.Storage, e.in.ExecutionID))
+}
