@@ -1,0 +1,48 @@
+package auth
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// TokenPrefix starts every session token, so that secret scanners and people recognise one.
+const TokenPrefix = "dgs_"
+
+const tokenBytes = 32 // 256 bits: not to be guessed, so a plain SHA-256 is enough to store it
+
+// TokenHash is the SHA-256 of a session token, the only form in which a token is stored.
+type TokenHash [sha256.Size]byte
+
+// NewToken makes a session token and the hash to store.
+func NewToken() (string, TokenHash, error) {
+	random := make([]byte, tokenBytes)
+	if _, err := rand.Read(random); err != nil {
+		return "", TokenHash{}, fmt.Errorf("make a session token: %w", err)
+	}
+	token := TokenPrefix + base64.RawURLEncoding.EncodeToString(random)
+	return token, sha256.Sum256([]byte(token)), nil
+}
+
+// HashToken gives the hash under which token is stored, and false for a text that can not be a
+// token of ours: that one need not be looked up.
+func HashToken(token string) (TokenHash, bool) {
+	body, ok := strings.CutPrefix(token, TokenPrefix)
+	if !ok || len(body) != base64.RawURLEncoding.EncodedLen(tokenBytes) {
+		return TokenHash{}, false
+	}
+	return sha256.Sum256([]byte(token)), true
+}
+
+// BearerToken reads the token of an Authorization header: the scheme Bearer in any case, one space
+// or more, then the token.
+func BearerToken(header string) (string, bool) {
+	scheme, token, found := strings.Cut(strings.TrimSpace(header), " ")
+	token = strings.TrimSpace(token)
+	if !found || !strings.EqualFold(scheme, "Bearer") || token == "" {
+		return "", false
+	}
+	return token, true
+}
