@@ -1,0 +1,193 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// copyBuffers are what bodies are copied through.
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, 256<<10); return &b }}
+
+// Put writes body to a temporary file and renames it to key.
+func (s *Store) Put(ctx context.Context, key string, body io.Reader, size int64) error {
+	const op = "put object"
+	if err := errors.Join(storage.CheckKey(op, key), storage.CheckSize(op, key, size)); err != nil {
+		return err
+	}
+	if err := s.reserve(ctx, op, key, size); err != nil {
+		return err
+	}
+	replaced, err := s.put(ctx, key, body, size)
+	if err != nil {
+		s.release(size)
+		return classifyPut(op, key, err)
+	}
+	s.release(replaced)
+	return nil
+}
+
+// put returns how many bytes the object held before.
+func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64) (replaced int64, err error) {
+	temp, err := s.writeTemp(ctx, key, body, size)
+	if err != nil {
+		return 0, err
+	}
+	if old, err := s.root.Lstat(key); err == nil && old.Mode().IsRegular() {
+		replaced = old.Size()
+	}
+	if err := s.rename(temp, key); err != nil {
+		_ = s.root.Remove(temp) // the rename's error is the one that tells
+		return 0, err
+	}
+	return replaced, nil
+}
+
+// writeTemp returns the name of a complete temporary file; after an error there is none.
+func (s *Store) writeTemp(ctx context.Context, key string, body io.Reader, size int64) (name string, err error) {
+	file, name, err := s.createTemp()
+	if err != nil {
+		return "", err
+	}
+	defer func() {
+		if closeErr := file.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			_ = s.root.Remove(name)
+		}
+	}()
+	buffer := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buffer)
+	// One byte more than announced is asked for, so that a longer body is noticed.
+	limited := &contextReader{ctx: ctx, r: io.LimitReader(body, size+1)}
+	written, err := io.CopyBuffer(onlyWriter{file}, limited, *buffer)
+	if err != nil {
+		return "", err
+	}
+	if written != size {
+		return "", storage.BodyError("put object", key, written, size)
+	}
+	return name, ctx.Err()
+}
+
+// onlyWriter hides ReadFrom of *os.File, which would bypass the buffer and, between two files, the
+// checks of the context.
+type onlyWriter struct{ io.Writer }
+
+// createTemp makes a new file in .tmp. The name holds the process id for whoever looks; only the
+// exclusive create makes it unique, because two hosts may share the directory.
+func (s *Store) createTemp() (*os.File, string, error) {
+	for {
+		name := fmt.Sprintf("%s/%d-%d-%d", storage.Reserved, os.Getpid(), time.Now().UnixNano(), s.temp.Add(1))
+		file, err := s.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			return file, name, nil
+		case errors.Is(err, fs.ErrNotExist):
+			if err := s.root.MkdirAll(storage.Reserved, 0o700); err != nil {
+				return nil, "", err
+			}
+		case !errors.Is(err, fs.ErrExist):
+			return nil, "", err
+		}
+	}
+}
+
+// rename moves temp to key, making the directories on the way. Delete removes directories that it
+// emptied, so one may vanish between the two steps: then both are tried again.
+func (s *Store) rename(temp, key string) error {
+	const attempts = 100
+	var err error
+	for range attempts {
+		if err = s.root.Rename(temp, key); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if err = s.root.MkdirAll(path.Dir(key), 0o700); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+	}
+	return err
+}
+
+// Delete removes the file and the directories that it leaves empty.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	const op = "delete object"
+	if err := errors.Join(storage.CheckKey(op, key), ctx.Err()); err != nil {
+		return err
+	}
+	info, err := s.root.Lstat(key)
+	if missing(err) || err == nil && info.IsDir() {
+		return nil
+	}
+	if err == nil {
+		err = s.root.Remove(key)
+	}
+	if err != nil && !missing(err) {
+		return classify(op, key, err)
+	}
+	if err == nil && info.Mode().IsRegular() {
+		s.release(info.Size())
+	}
+	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
+		if s.root.Remove(dir) != nil { // not empty, or somebody else was faster
+			break
+		}
+	}
+	return nil
+}
+
+// Copy reads from and puts to.
+func (s *Store) Copy(ctx context.Context, from, to string) error {
+	const op = "copy object"
+	if err := errors.Join(storage.CheckKey(op, from), storage.CheckKey(op, to)); err != nil {
+		return err
+	}
+	source, size, err := s.openObject(ctx, op, from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	return s.Put(ctx, to, source, size)
+}
+
+// removeStale removes what uploads that never finished left.
+func (s *Store) removeStale() error {
+	dir, err := s.root.Open(storage.Reserved)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	names, err := dir.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		name = storage.Reserved + "/" + name
+		info, err := s.root.Lstat(name)
+		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < staleAfter {
+			continue
+		}
+		if err := s.root.Remove(name); err != nil && !missing(err) {
+			return err
+		}
+	}
+	return nil
+}
+
+// missing reports whether err says that a path, or a directory on the way to it, is not there.
+func missing(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR)
+}
