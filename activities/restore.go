@@ -22,8 +22,9 @@ type restore struct {
 	manifest  *archive.Manifest
 }
 
-// loadRestore reads the execution and opens the backup's storage location. close must be called.
-func (a *Activities) loadRestore(ctx context.Context, executionID string) (*restore, error) {
+// loadTarget reads the execution and its target, which is all that clean-up needs: it works
+// without the storage location.
+func (a *Activities) loadTarget(ctx context.Context, executionID string) (*restore, error) {
 	e, err := a.DB.GetExecution(ctx, executionID)
 	if err != nil {
 		return nil, missing(err, "read execution "+executionID)
@@ -35,32 +36,33 @@ func (a *Activities) loadRestore(ctx context.Context, executionID string) (*rest
 	if r.target, err = a.DB.GetDatasource(ctx, r.options.TargetDatasourceID); err != nil {
 		return nil, missing(err, "read target datasource "+r.options.TargetDatasourceID)
 	}
-	if r.backup, err = a.loadBackup(ctx, r.options.SourceExecutionID); err != nil {
-		return nil, err
+	chosen, err := a.engineFor(r.target.Type)
+	if err != nil {
+		return nil, failure.WithSubject(err, aboutDatasource(r.target.Name))
 	}
-	if r.manifest, err = a.openManifest(ctx, r.backup); err != nil {
-		r.backup.close()
-		return nil, err
+	stager, ok := chosen.(engine.Stager)
+	if !ok {
+		return nil, failure.WithSubject(failure.New(failure.Unsupported, "restore",
+			"this version can not restore into a "+string(r.target.Type)+" datasource", ""), aboutDatasource(r.target.Name))
 	}
-	if err := a.chooseStager(r); err != nil {
-		r.backup.close()
-		return nil, err
-	}
+	r.stager = stager
 	return r, nil
 }
 
-func (a *Activities) chooseStager(r *restore) error {
-	e, err := a.engineFor(r.target.Type)
-	if err != nil {
-		return failure.WithSubject(err, aboutDatasource(r.target.Name))
+// openBackup reads the manifest of the backup that is restored. close must be called.
+func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
+	if r.backup, err = a.loadBackup(ctx, r.options.SourceExecutionID); err != nil {
+		return err
 	}
-	stager, ok := e.(engine.Stager)
-	if !ok || r.target.Type != r.backup.datasource.Type {
-		return failure.WithSubject(failure.New(failure.Unsupported, "restore",
-			"a "+string(r.backup.datasource.Type)+" backup can not be restored into a "+string(r.target.Type)+" datasource",
-			"Choose a target of the backup's own type."), aboutDatasource(r.target.Name))
+	if r.manifest, err = a.openManifest(ctx, r.backup); err != nil {
+		r.close()
+		return err
 	}
-	r.stager = stager
+	if from, to := r.backup.datasource.Type, r.target.Type; from != to {
+		r.close()
+		return failure.New(failure.Unsupported, "restore", "a "+string(from)+" backup can not be restored into a "+string(to)+" datasource",
+			"Choose a target of the backup's own type.")
+	}
 	return nil
 }
 
@@ -68,9 +70,11 @@ func (r *restore) close()                { r.backup.close() }
 func (r *restore) source() engine.Source { return sourceOf(r.target) }
 
 func (r *restore) request() engine.StageRequest {
-	streams := make([]engine.Stream, len(r.manifest.Streams))
-	for i, s := range r.manifest.Streams {
-		streams[i] = engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties}
+	var streams []engine.Stream
+	if r.manifest != nil {
+		for _, s := range r.manifest.Streams {
+			streams = append(streams, engineStream(s))
+		}
 	}
 	return engine.StageRequest{
 		Token:        domain.ID8(r.execution.ID),
@@ -85,28 +89,31 @@ func (r *restore) request() engine.StageRequest {
 func (a *Activities) withRestore(ctx context.Context, executionID string, step func(context.Context, *restore) error) error {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
-	r, err := a.loadRestore(ctx, executionID)
+	r, err := a.loadTarget(ctx, executionID)
 	if err != nil {
 		return toTemporal(ctx, err)
+	}
+	if err := a.openBackup(ctx, r); err != nil {
+		return toTemporal(ctx, failure.WithSubject(err, aboutDatasource(r.target.Name)))
 	}
 	defer r.close()
 	err = failure.WithSubject(step(ctx, r), aboutDatasource(r.target.Name))
 	return toTemporal(ctx, err, r.target.Config.Password, r.backup.datasource.Config.Password)
 }
 
-// simpleStep is withRestore for a step that only waits on the target, with heartbeats.
-func (a *Activities) simpleStep(ctx context.Context, executionID string, phase domain.Phase, step func(context.Context, *restore) error) (contract.Nothing, error) {
-	return contract.Nothing{}, a.withRestore(ctx, executionID, func(ctx context.Context, r *restore) error {
-		stop := a.report(ctx, executionID, func() domain.Progress { return domain.Progress{Phase: phase} })
-		defer stop()
-		return step(ctx, r)
-	})
+// waiting sends heartbeats while a step waits on the target.
+func (a *Activities) waiting(ctx context.Context, r *restore, phase domain.Phase, step func() error) error {
+	stop := a.report(ctx, r.execution.ID, func() domain.Progress { return domain.Progress{Phase: phase} })
+	defer stop()
+	return step()
 }
 
 // CheckTarget refuses a target that can not be restored into.
 func (a *Activities) CheckTarget(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return a.simpleStep(ctx, in.ExecutionID, domain.PhaseChecking, func(ctx context.Context, r *restore) error {
-		return r.stager.CheckTarget(ctx, r.source(), r.request())
+	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
+		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
+			return r.stager.CheckTarget(ctx, r.source(), r.request())
+		})
 	})
 }
 
@@ -169,18 +176,27 @@ func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine
 
 // PromoteRestore gives what was loaded the target's name.
 func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return a.simpleStep(ctx, in.ExecutionID, domain.PhaseSwapping, func(ctx context.Context, r *restore) error {
-		if err := r.stager.Promote(ctx, r.source(), r.request()); err != nil {
-			return err
+	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
+		err := a.waiting(ctx, r, domain.PhaseSwapping, func() error {
+			return r.stager.Promote(ctx, r.source(), r.request())
+		})
+		if err == nil {
+			a.log(ctx, r.execution.ID, "info", "database %s holds the restored data", r.options.TargetDatabase)
 		}
-		a.log(ctx, r.execution.ID, "info", "database %s holds the restored data", r.options.TargetDatabase)
-		return nil
+		return err
 	})
 }
 
-// DiscardRestore drops what was loaded beside the target.
+// DiscardRestore drops what was loaded beside the target. It needs neither the manifest nor the
+// storage location, which may be why the restore failed.
 func (a *Activities) DiscardRestore(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return a.simpleStep(ctx, in.ExecutionID, domain.PhaseCleaning, func(ctx context.Context, r *restore) error {
+	r, err := a.loadTarget(ctx, in.ExecutionID)
+	if err != nil {
+		return contract.Nothing{}, toTemporal(ctx, err)
+	}
+	err = a.waiting(ctx, r, domain.PhaseCleaning, func() error {
 		return r.stager.Discard(ctx, r.source(), r.request())
 	})
+	err = failure.WithSubject(err, aboutDatasource(r.target.Name))
+	return contract.Nothing{}, toTemporal(ctx, err, r.target.Config.Password)
 }

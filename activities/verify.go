@@ -76,7 +76,11 @@ func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s arc
 		return 0, err
 	}
 	defer func() { _ = r.Close() }()
-	return e.Inspect(ctx, engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
+	return e.Inspect(ctx, engineStream(s), r)
+}
+
+func engineStream(s archive.Stream) engine.Stream {
+	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties}
 }
 
 func (a *Activities) openManifest(ctx context.Context, job *backup) (*archive.Manifest, error) {

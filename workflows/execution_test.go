@@ -1,0 +1,185 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/workflows"
+)
+
+// world stands in for the activities: it answers as told and remembers what was called.
+type world struct {
+	env      *testsuite.TestWorkflowEnvironment
+	plan     contract.Plan
+	fail     map[string]error // step name -> what it returns
+	called   []string
+	finished []contract.FinishInput
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	w := &world{
+		env:  suite.NewTestWorkflowEnvironment(),
+		plan: contract.Plan{Verify: domain.VerifyFull, TimeoutMinutes: 60, Attempts: 3},
+		fail: map[string]error{},
+	}
+	contract.BeginExecution.Register(w.env, func(context.Context, contract.BeginInput) (contract.Plan, error) {
+		return w.plan, w.step("begin")
+	})
+	contract.Dump.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.DumpResult, error) {
+		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2}, w.step("dump")
+	})
+	contract.Verify.Register(w.env, func(_ context.Context, in contract.VerifyInput) (contract.VerifyResult, error) {
+		return contract.VerifyResult{}, w.step("verify " + string(in.Mode))
+	})
+	contract.FinishExecution.Register(w.env, func(_ context.Context, in contract.FinishInput) (contract.Nothing, error) {
+		w.finished = append(w.finished, in)
+		return contract.Nothing{}, w.step("finish")
+	})
+	contract.CheckArchive.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.VerifyResult, error) {
+		return contract.VerifyResult{}, w.step("check archive")
+	})
+	contract.StageRestore.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.StageResult, error) {
+		return contract.StageResult{Tables: 3, Bytes: 100}, w.step("stage")
+	})
+	for name, handle := range map[string]contract.Activity[contract.ExecutionRef, contract.Nothing]{
+		"discard backup": contract.DiscardBackup, "check target": contract.CheckTarget,
+		"promote": contract.PromoteRestore, "discard restore": contract.DiscardRestore,
+	} {
+		handle.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.Nothing, error) {
+			return contract.Nothing{}, w.step(name)
+		})
+	}
+	return w
+}
+
+func (w *world) step(name string) error {
+	w.called = append(w.called, name)
+	return w.fail[name]
+}
+
+func input() contract.ExecutionInput {
+	return contract.ExecutionInput{ExecutionID: "e1", Labels: contract.Labels{Datasource: "orders", Storage: "disk"}}
+}
+
+func permanent(class, message, hint string) error {
+	return temporal.NewApplicationErrorWithOptions(message, class, temporal.ApplicationErrorOptions{NonRetryable: true, Details: []any{hint}})
+}
+
+func TestABackupIsDumpedVerifiedAndRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	var result contract.ExecutionResult
+	require.NoError(t, w.env.GetWorkflowResult(&result))
+	require.Equal(t, contract.ExecutionResult{ExecutionID: "e1", SizeBytes: 100, CompressedBytes: 40, Chunks: 2}, result)
+	require.Equal(t, []string{"begin", "dump", "verify full", "finish"}, w.called)
+	require.Equal(t, domain.Completed, w.finished[0].Status)
+}
+
+func TestABackupWithoutVerificationIsNotVerified(t *testing.T) {
+	w := newWorld(t)
+	w.plan.Verify = domain.VerifyNone
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "dump", "finish"}, w.called)
+}
+
+func TestABackupThatFailsVerificationIsFailedAndRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.fail["verify full"] = permanent("Corrupt", "chunk 7 is not what was written", "Check the disk.")
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.Error(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "dump", "verify full", "discard backup", "finish"}, w.called)
+	require.Equal(t, contract.FinishInput{
+		ExecutionID: "e1", Status: domain.Failed, FailureClass: "Corrupt",
+		Message: "chunk 7 is not what was written", Hint: "Check the disk.",
+	}, w.finished[0])
+}
+
+func TestAPassingErrorIsTriedAgainAndThenTold(t *testing.T) {
+	w := newWorld(t)
+	w.fail["dump"] = temporal.NewApplicationErrorWithOptions("connection refused", "Unreachable", temporal.ApplicationErrorOptions{Details: []any{"Start it."}})
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.Error(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "dump", "dump", "dump", "discard backup", "finish"}, w.called)
+	require.Equal(t, "Unreachable", w.finished[0].FailureClass)
+	require.Equal(t, "Start it.", w.finished[0].Hint)
+}
+
+func TestLeftoversThatCanNotBeRemovedAreTold(t *testing.T) {
+	w := newWorld(t)
+	w.fail["dump"] = permanent("StorageFull", "no space left", "")
+	w.fail["discard backup"] = permanent("AuthFailed", "permission denied", "")
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.Equal(t, domain.Failed, w.finished[0].Status)
+	require.Equal(t, "StorageFull", w.finished[0].FailureClass)
+	require.Contains(t, w.finished[0].Message, "no space left; and its leftovers could not be removed: permission denied")
+}
+
+func TestACancelledBackupIsCleanedUpAndRecordedAsCancelled(t *testing.T) {
+	w := newWorld(t)
+	w.fail["dump"] = errors.New("tried again later")
+	w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 500*time.Millisecond)
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.True(t, temporal.IsCanceledError(w.env.GetWorkflowError()))
+	require.Equal(t, []string{"begin", "dump", "discard backup", "finish"}, w.called)
+	require.Equal(t, domain.Cancelled, w.finished[0].Status)
+}
+
+func TestARestoreChecksBeforeItLoadsAndSwapsLast(t *testing.T) {
+	w := newWorld(t)
+	w.env.ExecuteWorkflow(workflows.Restore, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "check target", "check archive", "stage", "promote", "finish"}, w.called)
+}
+
+func TestARestoreOfACorruptArchiveNeverLoads(t *testing.T) {
+	w := newWorld(t)
+	w.fail["check archive"] = permanent("Corrupt", "chunk 1 is damaged", "")
+	w.env.ExecuteWorkflow(workflows.Restore, input())
+	require.Error(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "check target", "check archive", "discard restore", "finish"}, w.called)
+	require.Equal(t, domain.Failed, w.finished[0].Status)
+}
+
+func TestAVerificationRestoreDropsWhatItLoaded(t *testing.T) {
+	for name, keep := range map[string]bool{"it is dropped": false, "it is kept when asked": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.plan.VerificationMode, w.plan.KeepDatabase = true, keep
+			w.env.ExecuteWorkflow(workflows.Restore, input())
+			require.NoError(t, w.env.GetWorkflowError())
+			require.NotContains(t, w.called, "promote")
+			if keep {
+				require.NotContains(t, w.called, "discard restore")
+			} else {
+				require.Contains(t, w.called, "discard restore")
+			}
+		})
+	}
+}
+
+func TestACancellationDuringTheSwapComesTooLate(t *testing.T) {
+	w := newWorld(t)
+	swapped := false
+	w.fail["promote"] = errors.New("a client holds the database")
+	w.env.RegisterDelayedCallback(func() {
+		w.env.CancelWorkflow()
+		delete(w.fail, "promote")
+		swapped = true
+	}, 500*time.Millisecond)
+	w.env.ExecuteWorkflow(workflows.Restore, input())
+	require.True(t, swapped)
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, domain.Completed, w.finished[len(w.finished)-1].Status)
+}
