@@ -1,0 +1,149 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+const secretText = "hunter2-hunter2"
+
+func TestDefaultsWorkWithoutAnySetting(t *testing.T) {
+	c, err := load([]string{"HOME=/home/someone"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", c.Listen)
+	require.Equal(t, []string{"default"}, c.Worker.Pools)
+	require.Equal(t, 30*24*time.Hour, c.Temporal.Retention)
+	require.NotEmpty(t, c.DataDir)
+	require.False(t, c.Chosen("DATAGUARDIAN_LISTEN"))
+}
+
+func TestAFlagWinsOverItsVariable(t *testing.T) {
+	flags := flagSet(t, "--listen=0.0.0.0:9000", "--pools=default, site-b")
+	c, err := load([]string{"DATAGUARDIAN_LISTEN=127.0.0.1:1234", "DATAGUARDIAN_SLOTS=7"}, flags)
+	require.NoError(t, err)
+	require.Equal(t, "0.0.0.0:9000", c.Listen)
+	require.Equal(t, []string{"default", "site-b"}, c.Worker.Pools)
+	require.Equal(t, 7, c.Worker.Slots)
+	require.True(t, c.Chosen("DATAGUARDIAN_LISTEN"))
+}
+
+func TestAnEmptyVariableIsOneThatIsNotSet(t *testing.T) {
+	c, err := load([]string{"HOME=/root", "DATAGUARDIAN_LISTEN=", "TEMPORAL_ADDRESS="}, nil, Need{})
+	require.Error(t, err) // Need{} names nothing, so nothing can fulfil it
+	require.Nil(t, c)
+	c, err = load([]string{"HOME=/root", "DATAGUARDIAN_LISTEN="}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "127.0.0.1:8080", c.Listen)
+}
+
+func TestErrorsNameTheVariableAndWhatToDo(t *testing.T) {
+	tests := map[string]struct {
+		environ []string
+		flags   []string
+		needs   []Need
+		want    string
+	}{
+		"a number that is none names its variable": {
+			environ: []string{"DATAGUARDIAN_SLOTS=many"}, want: "DATAGUARDIAN_SLOTS is not a valid number"},
+		"a number given by flag names the flag": {
+			flags: []string{"--slots=many"}, want: "--slots is not a valid number"},
+		"a duration without a unit": {
+			environ: []string{"TEMPORAL_RETENTION=30"}, want: "TEMPORAL_RETENTION is not a valid duration"},
+		"an unknown log level": {
+			environ: []string{"DATAGUARDIAN_LOG_LEVEL=loud"}, want: "DATAGUARDIAN_LOG_LEVEL is not a valid log level"},
+		"an address without a port": {
+			flags: []string{"--listen=localhost"}, want: `--listen is "localhost"; give host:port`},
+		"a port out of range": {
+			environ: []string{"DATAGUARDIAN_TEMPORAL_UI_PORT=70000"}, want: "DATAGUARDIAN_TEMPORAL_UI_PORT is 70000"},
+		"a pool with capitals": {
+			flags: []string{"--pools=Site B"}, want: `--pools names the pool "Site B"`},
+		"half a client certificate": {
+			environ: []string{"TEMPORAL_TLS_CERT=/c.pem"}, want: "TEMPORAL_TLS_CERT and TEMPORAL_TLS_KEY belong together"},
+		"a master key twice": {
+			environ: []string{"DATAGUARDIAN_MASTER_KEY=" + secretText, "DATAGUARDIAN_MASTER_KEY_FILE=/k"}, want: "are both set"},
+		"a database that is needed": {
+			needs: []Need{NeedDatabase}, want: "DATABASE_URL is not set; set it to"},
+		"a master key that is needed": {
+			needs: []Need{NeedMasterKey}, want: "DATAGUARDIAN_MASTER_KEY or DATAGUARDIAN_MASTER_KEY_FILE is not set"},
+		"a proxy that is a name": {
+			environ: []string{"DATAGUARDIAN_TRUSTED_PROXIES=10.0.0.0/8,gateway"}, want: `names "gateway"`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			_, err := load(append(test.environ, "HOME=/root"), flagSet(t, test.flags...), test.needs...)
+			require.ErrorContains(t, err, test.want)
+			require.NotContains(t, err.Error(), secretText)
+			require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
+		})
+	}
+}
+
+func TestSecretsAreMaskedInEveryPrint(t *testing.T) {
+	c, err := load([]string{"HOME=/root", "DATABASE_URL=postgres://u:" + secretText + "@h/d",
+		"TEMPORAL_API_KEY=" + secretText, "DATAGUARDIAN_MASTER_KEY=" + secretText}, nil)
+	require.NoError(t, err)
+	require.Contains(t, c.Database.URL.Reveal(), secretText)
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "url", c.Database.URL, "config", c)
+	for _, text := range []string{
+		fmt.Sprint(c), fmt.Sprintf("%v %+v %#v %s %q", *c, *c, *c, c.MasterKey, c.Temporal.APIKey), string(encoded), logged.String(),
+	} {
+		require.NotContains(t, text, secretText)
+	}
+}
+
+func TestNoFlagCarriesASecret(t *testing.T) {
+	secrets := map[string]bool{}
+	for field := range fields(reflect.TypeFor[Config]()) {
+		if field.Type == reflect.TypeFor[Secret]() {
+			secrets[field.Tag.Get("env")] = true
+		}
+	}
+	require.NotEmpty(t, secrets)
+	for _, group := range allFlags() {
+		for _, flag := range group {
+			require.False(t, secrets[flag.Variable], flag.Name)
+		}
+	}
+}
+
+func TestFieldNamesOfParsedValuesAreUnique(t *testing.T) {
+	seen := map[string]bool{}
+	for field := range fields(reflect.TypeFor[Config]()) {
+		if field.Type.Kind() == reflect.String || field.Type.Kind() == reflect.Slice {
+			continue // these never fail to parse
+		}
+		require.False(t, seen[field.Name], "two fields are named %s: an error could name the wrong variable", field.Name)
+		seen[field.Name] = true
+	}
+}
+
+func TestDataDirectoryIsTheUsersOwn(t *testing.T) {
+	dir, err := defaultDataDir(map[string]string{"XDG_STATE_HOME": "/state", "HOME": "/home/x"})
+	require.NoError(t, err)
+	require.Contains(t, []string{"/state/dataguardian", "/var/lib/dataguardian"}, dir)
+}
+
+func allFlags() [][]Flag {
+	return [][]Flag{LogFlags, APIFlags, DatabaseFlags, TemporalFlags, WorkerFlags, DataDirFlags, EmbeddedTemporalFlags, MasterKeyFlags, DemoFlags}
+}
+
+func flagSet(t *testing.T, arguments ...string) *pflag.FlagSet {
+	t.Helper()
+	set := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	AddFlags(set, allFlags()...)
+	require.NoError(t, set.Parse(arguments))
+	return set
+}

@@ -1,0 +1,82 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+// Flag is a command-line flag that stands for an environment variable. There is none for a secret:
+// a command line is readable by every process of the machine.
+type Flag struct{ Name, Variable, Usage string }
+
+// The flags. A command takes the groups that it acts on.
+var (
+	LogFlags = []Flag{
+		{"log-level", "DATAGUARDIAN_LOG_LEVEL", "debug, info, warn or error (default info)"},
+		{"log-format", "DATAGUARDIAN_LOG_FORMAT", "text or json (default text)"},
+	}
+	APIFlags = []Flag{
+		{"listen", "DATAGUARDIAN_LISTEN", "host:port of the API (default 127.0.0.1:8080)"},
+	}
+	DatabaseFlags = []Flag{
+		{"db-max-conns", "DATAGUARDIAN_DB_MAX_CONNS", "most connections to the database (default 16)"},
+	}
+	TemporalFlags = []Flag{
+		{"temporal-address", "TEMPORAL_ADDRESS", "host:port of the Temporal frontend"},
+		{"temporal-namespace", "TEMPORAL_NAMESPACE", "Temporal namespace (default dataguardian)"},
+		{"temporal-ui-url", "TEMPORAL_UI_URL", "address of the Temporal web UI, for links"},
+	}
+	WorkerFlags = []Flag{
+		{"pools", "DATAGUARDIAN_POOLS", "pools to serve, separated by commas (default default)"},
+		{"slots", "DATAGUARDIAN_SLOTS", "activities that run at once in each pool (default 4)"},
+		{"client-tools-path", "DATAGUARDIAN_CLIENT_TOOLS_PATH", "directories searched first for pg_dump and its like, separated by ':'"},
+	}
+	DataDirFlags = []Flag{
+		{"data-dir", "DATAGUARDIAN_DATA_DIR", "directory of all state (default /var/lib/dataguardian as root, else ~/.local/state/dataguardian)"},
+	}
+	EmbeddedTemporalFlags = []Flag{
+		{"temporal-port", "DATAGUARDIAN_TEMPORAL_PORT", "port of the embedded Temporal frontend (default 7233, or a free one)"},
+		{"temporal-ui-port", "DATAGUARDIAN_TEMPORAL_UI_PORT", "port of the embedded Temporal web UI (default 8233, or a free one)"},
+	}
+	MasterKeyFlags = []Flag{
+		{"master-key-file", "DATAGUARDIAN_MASTER_KEY_FILE", "file that holds the master key"},
+	}
+	DemoFlags = []Flag{
+		{"size-mb", "DEMO_SIZE_MB", "size of the sample database in MB (default 200)"},
+		{"exit", "DEMO_EXIT", "end when the demo is done: true or false (default false)"},
+	}
+)
+
+// AddFlags adds groups of flags to a command's set.
+func AddFlags(set *pflag.FlagSet, groups ...[]Flag) {
+	for _, group := range groups {
+		for _, flag := range group {
+			set.String(flag.Name, "", fmt.Sprintf("%s [%s]", flag.Usage, flag.Variable))
+			_ = set.SetAnnotation(flag.Name, variableAnnotation, []string{flag.Variable}) // fails only for an unknown flag
+		}
+	}
+}
+
+const variableAnnotation = "variable"
+
+// given collects what the operator said: the environment, and over it the flags that were used.
+// sources names, for each variable, what to call it in an error.
+func given(environ []string, set *pflag.FlagSet) (values, sources map[string]string) {
+	values, sources = map[string]string{}, map[string]string{}
+	for _, entry := range environ {
+		if name, value, found := strings.Cut(entry, "="); found && value != "" {
+			values[name], sources[name] = value, name
+		}
+	}
+	if set == nil {
+		return values, sources
+	}
+	set.Visit(func(flag *pflag.Flag) {
+		if variable := flag.Annotations[variableAnnotation]; len(variable) == 1 {
+			values[variable[0]], sources[variable[0]] = flag.Value.String(), "--"+flag.Name
+		}
+	})
+	return values, sources
+}
