@@ -1,0 +1,292 @@
+package archive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// The most that a manifest may hold; what is beyond is refused before it fills the memory.
+const (
+	maxManifestBytes = 4 * gib
+	maxObjects       = 16 << 20
+	maxStreamChunks  = 64 << 20
+	maxStreams       = 1 << 16
+)
+
+const corruptManifestHint = "The manifest was changed after it was written. Restore it from a copy of the storage location, or use another backup."
+
+// OpenManifest reads the manifest at key. With wantSHA256 (hexadecimal, "" for none) the document's
+// hash must be that. Errors: NotFound; Unsupported for a format version this program does not know;
+// Corrupt for anything that Writer did not write. The MAC of an encrypted backup can only be checked
+// with an identity: NewReader does it.
+func OpenManifest(ctx context.Context, store storage.Store, key, wantSHA256 string) (*Manifest, error) {
+	const op = "open manifest"
+	body, err := store.Get(ctx, key, 0, -1)
+	if err != nil {
+		return nil, failure.Wrap(failure.Unknown, op, err, "")
+	}
+	defer body.Close()
+	source := &sourceReader{r: body}
+	m, digest, err := parseManifest(source)
+	if source.err != nil {
+		return nil, failure.Wrap(failure.Unknown, op+" "+key, source.err, "")
+	}
+	got := hex.EncodeToString(digest[:])
+	if class := failure.ClassOf(err); err != nil && class == failure.Unsupported {
+		return nil, failure.Wrap(class, op+" "+key, err, "")
+	}
+	if err == nil && wantSHA256 != "" && got != wantSHA256 {
+		err = fmt.Errorf("its SHA-256 is %s, recorded is %s", got, wantSHA256)
+	}
+	if err == nil && !m.Encrypted() {
+		_, err = m.openSecret(nil)
+	}
+	if err != nil {
+		return nil, failure.Wrap(failure.Corrupt, op+" "+key, err, corruptManifestHint)
+	}
+	return m, nil
+}
+
+// sourceReader remembers an error of the storage, to tell it from an error in the document.
+type sourceReader struct {
+	r   io.Reader
+	err error
+}
+
+func (s *sourceReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
+// parseManifest reads and checks a document, and returns its SHA-256 besides. The document is
+// decoded as it comes; only the lists are held.
+func parseManifest(r io.Reader) (*Manifest, [32]byte, error) {
+	hasher := &documentHasher{whole: sha256.New(), body: sha256.New()}
+	decoder := json.NewDecoder(io.TeeReader(io.LimitReader(r, maxManifestBytes), hasher))
+	p := manifestParser{decoder: decoder, manifest: new(Manifest)}
+	err := p.parse()
+	if err == nil {
+		if _, end := decoder.Token(); end != io.EOF {
+			err = errors.New("there is something behind the document")
+		}
+	}
+	if err != nil {
+		return nil, [32]byte{}, err
+	}
+	p.manifest.bodyHash = [32]byte(hasher.body.Sum(nil))
+	tail := fmt.Appendf(nil, macTail, p.manifest.mac)
+	if !bytes.Equal(hasher.held, tail) {
+		return nil, [32]byte{}, errors.New("it does not end in its mac")
+	}
+	if err := p.manifest.check(); err != nil {
+		return nil, [32]byte{}, err
+	}
+	return p.manifest, [32]byte(hasher.whole.Sum(nil)), nil
+}
+
+// documentHasher hashes a document, and separately all of it but its tail, which it holds.
+type documentHasher struct {
+	whole, body hash.Hash
+	held        []byte
+}
+
+func (h *documentHasher) Write(p []byte) (int, error) {
+	h.whole.Write(p)
+	h.held = append(h.held, p...)
+	if n := len(h.held) - macTailLength; n > 0 {
+		h.body.Write(h.held[:n])
+		h.held = append(h.held[:0], h.held[n:]...)
+	}
+	return len(p), nil
+}
+
+// manifestParser reads the top level of a document.
+type manifestParser struct {
+	decoder  *json.Decoder
+	manifest *Manifest
+}
+
+func (p *manifestParser) parse() error {
+	if err := p.expect('{'); err != nil {
+		return err
+	}
+	header := map[string]json.RawMessage{}
+	seen := map[string]bool{}
+	for p.decoder.More() {
+		token, err := p.decoder.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := token.(string)
+		if seen[name] {
+			return fmt.Errorf("field %.40q is there twice", name)
+		}
+		seen[name] = true
+		if err := p.field(name, header); err != nil {
+			return fmt.Errorf("field %.40q: %w", name, err)
+		}
+		// The version comes second: what a newer one looks like is not for us to judge.
+		if name == "version" {
+			if err := checkVersion(header); err != nil {
+				return err
+			}
+		}
+	}
+	if err := p.expect('}'); err != nil {
+		return err
+	}
+	for _, required := range []string{"format", "version", "streams", "objects", "mac"} {
+		if !seen[required] {
+			return fmt.Errorf("field %q is missing", required)
+		}
+	}
+	return p.setHeader(header)
+}
+
+func (p *manifestParser) expect(delim json.Delim) error {
+	token, err := p.decoder.Token()
+	if err != nil {
+		return err
+	}
+	if token != delim {
+		return fmt.Errorf("found %.40v where %v belongs", token, delim)
+	}
+	return nil
+}
+
+func checkVersion(header map[string]json.RawMessage) error {
+	var format string
+	var version int
+	if err := errors.Join(json.Unmarshal(header["format"], &format), json.Unmarshal(header["version"], &version)); err != nil {
+		return err
+	}
+	if format != manifestFormat {
+		return fmt.Errorf("format is %.40q, not %q", format, manifestFormat)
+	}
+	if version != formatVersion {
+		return failure.New(failure.Unsupported, "read manifest",
+			fmt.Sprintf("the manifest has format version %d; this program knows version %d", version, formatVersion),
+			"Use the version of DataGuardian that made the backup, or a newer one.")
+	}
+	return nil
+}
+
+func (p *manifestParser) field(name string, header map[string]json.RawMessage) error {
+	switch name {
+	case "streams":
+		return p.array(maxStreams, p.stream)
+	case "objects":
+		return p.array(maxObjects, p.object)
+	case "mac":
+		var text string
+		err := p.decoder.Decode(&text)
+		if err == nil {
+			p.manifest.mac, err = parseHash(text)
+		}
+		return err
+	default:
+		var raw json.RawMessage
+		err := p.decoder.Decode(&raw)
+		header[name] = raw
+		return err
+	}
+}
+
+// array decodes elements one by one.
+func (p *manifestParser) array(most int, element func() error) error {
+	if err := p.expect('['); err != nil {
+		return err
+	}
+	for count := 0; p.decoder.More(); count++ {
+		if count == most {
+			return fmt.Errorf("has more than %d elements", most)
+		}
+		if err := element(); err != nil {
+			return fmt.Errorf("element %d: %w", count, err)
+		}
+	}
+	return p.expect(']')
+}
+
+func (p *manifestParser) stream() error {
+	var document streamDocument
+	if err := p.decoder.Decode(&document); err != nil {
+		return err
+	}
+	if len(document.Chunks) > maxStreamChunks {
+		return fmt.Errorf("has more than %d chunks", maxStreamChunks)
+	}
+	hash, err := parseHash(document.Blake3)
+	if err != nil {
+		return err
+	}
+	p.manifest.Streams = append(p.manifest.Streams, Stream{
+		StreamMeta: document.StreamMeta, Bytes: document.Bytes, Hash: hash, Chunks: document.Chunks,
+	})
+	return nil
+}
+
+func (p *manifestParser) object() error {
+	var row []json.RawMessage
+	if err := p.decoder.Decode(&row); err != nil {
+		return err
+	}
+	if len(row) != 5 {
+		return fmt.Errorf("has %d values instead of directory, path, plain bytes, stored bytes and SHA-256", len(row))
+	}
+	var o Object
+	var path, checksum string
+	for i, target := range []any{&o.directory, &path, &o.PlainBytes, &o.StoredBytes, &checksum} {
+		if bytes.Equal(row[i], []byte("null")) {
+			return errors.New("has a null")
+		}
+		if err := json.Unmarshal(row[i], target); err != nil {
+			return err
+		}
+	}
+	var err error
+	if o.ID, o.encoding, err = parseChunkPath(path); err != nil {
+		return err
+	}
+	if o.Checksum, err = parseHash(checksum); err != nil {
+		return err
+	}
+	p.manifest.Objects = append(p.manifest.Objects, o)
+	return nil
+}
+
+// setHeader decodes the fields that are small.
+func (p *manifestParser) setHeader(fields map[string]json.RawMessage) error {
+	text, err := json.Marshal(fields)
+	if err != nil {
+		return err
+	}
+	var document headerDocument
+	if err := json.Unmarshal(text, &document); err != nil {
+		return err
+	}
+	if document.Chunking.Algorithm != chunkerAlgorithm {
+		return fmt.Errorf("chunking algorithm %.40q is not %s", document.Chunking.Algorithm, chunkerAlgorithm)
+	}
+	m := p.manifest
+	m.Header, m.Generation, m.Params = document.Header, document.Generation, document.Chunking.Params
+	m.Compression, m.CompressionLevel = document.Compression, document.CompressionLevel
+	m.Recipients, m.secret, m.directories = document.Recipients, document.ChunkSecret, document.Directories
+	if document.Parent != nil {
+		m.Parent = *document.Parent
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package archive
+
+import (
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// DatasourceDir is the directory of a datasource in a storage location: a readable name and enough
+// of the id to be its own.
+func DatasourceDir(name, id string) string { return domain.Slug(name) + "-" + domain.ID8(id) }
+
+// ManifestKey is the object key of a backup's manifest.
+func ManifestKey(datasourceDir string, started time.Time, executionID string) string {
+	return fmt.Sprintf("%s/backups/%s-%s/manifest.json", datasourceDir,
+		started.UTC().Format("2006-01-02_150405"), domain.ID8(executionID))
+}
+
+// GenerationDir is the directory that holds a generation's chunks.
+func GenerationDir(datasourceDir, generation string) string {
+	return datasourceDir + "/chunks/" + generation
+}
+
+// encoding is how an object holds its chunk. The suffix of its name says it.
+type encoding struct {
+	compression domain.Compression
+	encrypted   bool
+}
+
+// compressions maps the algorithms to the suffixes of their command-line tools.
+var compressions = map[domain.Compression]string{
+	domain.CompressionZstd: ".zst",
+	domain.CompressionGzip: ".gz",
+	domain.CompressionLZ4:  ".lz4",
+	domain.CompressionNone: "",
+}
+
+func (e encoding) suffix() string {
+	suffix := compressions[e.compression]
+	if e.encrypted {
+		suffix += ".age"
+	}
+	return suffix
+}
+
+// chunkPath is the name of a chunk's object below its generation's directory.
+func chunkPath(id ChunkID, e encoding) string {
+	name := id.String()
+	return name[:2] + "/" + name + e.suffix()
+}
+
+var (
+	pathShape      = regexp.MustCompile(`^([0-9a-f]{2})/([0-9a-f]{64})(\.zst|\.gz|\.lz4|)(\.age|)$`)
+	directoryShape = regexp.MustCompile(`^[a-z0-9-]{1,64}/chunks/[A-Za-z0-9-]{1,64}$`)
+	elementShape   = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	generationName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+)
+
+// parseChunkPath is the inverse of chunkPath. Nothing but what chunkPath makes is accepted, so that
+// a path in a manifest can not name anything but a chunk.
+func parseChunkPath(path string) (id ChunkID, e encoding, err error) {
+	parts := pathShape.FindStringSubmatch(path)
+	if parts == nil || !strings.HasPrefix(parts[2], parts[1]) {
+		return id, e, fmt.Errorf("path %.120q is not that of a chunk", path)
+	}
+	if _, err := hex.Decode(id[:], []byte(parts[2])); err != nil {
+		return id, e, err
+	}
+	for compression, suffix := range compressions {
+		if suffix == parts[3] {
+			e.compression = compression
+		}
+	}
+	e.encrypted = parts[4] != ""
+	return id, e, nil
+}

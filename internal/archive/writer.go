@@ -1,0 +1,213 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"filippo.io/age"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+// WriterOptions say where and how a backup is written.
+type WriterOptions struct {
+	Store         storage.Store
+	DatasourceDir string   // of DatasourceDir
+	Generation    string   // of the full backup that opened it: its execution's id8
+	Secret        [32]byte // the generation's secret; the same for every attempt
+	Params        Params
+	Compression   domain.Compression
+	Level         int             // 0 is the fastest; see domain.BackupOptions
+	Recipients    []age.Recipient // empty: objects are not encrypted
+	Parent        string          // execution id of the backup this one builds on, "" for a full one
+
+	// Known are chunks of this generation that were stored before with the same compression and
+	// recipients, by a lost attempt for example. Each is believed only after Stat showed an
+	// object of the recorded size. The map is read, never changed.
+	Known map[ChunkID]StoredChunk
+
+	// OnStored is told of new chunks in batches, after Sync made them durable; never twice of the
+	// same chunk and never from two goroutines at once. An error fails the backup. May be nil.
+	OnStored func(ctx context.Context, batch []StoredChunk) error
+
+	Workers int // goroutines that hash, compress and encrypt; 0 is GOMAXPROCS
+	Uploads int // objects uploaded at the same time; 0 is 4
+}
+
+// Counters say how far a Writer is.
+type Counters struct {
+	Bytes   int64 // plain bytes read
+	Chunks  int64 // chunks they were cut into
+	Skipped int64 // of those, how many were stored already
+	Stored  int64 // bytes of the objects written
+}
+
+// Writer writes one backup: WriteStream for each stream, then Commit. Nothing exists for a reader
+// before Commit returned. A Writer holds no goroutine and no memory between calls, so one that is
+// not wanted any more is just dropped. After an error every further call fails with it.
+type Writer struct {
+	opts WriterOptions
+	keys keys
+
+	counters struct{ bytes, chunks, skipped, stored atomic.Int64 }
+
+	turn   chan struct{} // holds one token: streams are written one after the other
+	flush  sync.Mutex    // held while a batch is made durable and reported
+	sealer sync.Pool     // *sealer
+
+	mu      sync.Mutex
+	failed  error
+	done    bool
+	index   map[ChunkID]uint32 // into objects
+	objects []StoredChunk
+	streams []Stream
+	pending []StoredChunk // stored, not yet reported
+}
+
+// NewWriter checks the options and that the store is a repository, making it one if it is empty.
+func NewWriter(ctx context.Context, opts WriterOptions) (*Writer, error) {
+	const op = "start backup"
+	if err := checkOptions(&opts); err != nil {
+		return nil, failure.Wrap(failure.ConfigInvalid, op, err, "")
+	}
+	if _, err := EnsureRepository(ctx, opts.Store); err != nil {
+		return nil, failure.Wrap(failure.Unknown, op, err, "")
+	}
+	w := &Writer{opts: opts, keys: deriveKeys(opts.Secret), index: map[ChunkID]uint32{}, turn: make(chan struct{}, 1)}
+	w.turn <- struct{}{}
+	return w, nil
+}
+
+func checkOptions(opts *WriterOptions) error {
+	if opts.Workers <= 0 {
+		opts.Workers = runtime.GOMAXPROCS(0)
+	}
+	if opts.Uploads <= 0 {
+		opts.Uploads = 4
+	}
+	switch {
+	case opts.Store == nil:
+		return errors.New("no store is given")
+	case !elementShape.MatchString(opts.DatasourceDir):
+		return fmt.Errorf("datasource directory %q is not one of DatasourceDir", opts.DatasourceDir)
+	case !generationName.MatchString(opts.Generation):
+		return fmt.Errorf("generation %q is not letters, digits and dashes", opts.Generation)
+	case opts.Secret == [32]byte{}:
+		return errors.New("the chunk secret is empty")
+	}
+	if _, err := newCompressor(opts.Compression, opts.Level, opts.Params.Max); err != nil {
+		return err
+	}
+	return opts.Params.check()
+}
+
+// Counters may be called at any time, also while streams are written.
+func (w *Writer) Counters() Counters {
+	return Counters{
+		Bytes: w.counters.bytes.Load(), Chunks: w.counters.chunks.Load(),
+		Skipped: w.counters.skipped.Load(), Stored: w.counters.stored.Load(),
+	}
+}
+
+// WriteStream stores r to its end under the stream's name. When it returns nil every chunk is in
+// the store, though durable only after Commit. Calls from several goroutines take turns. The first
+// error cancels all stages, and the reader's errors come back as they are. When the context ends,
+// or an upload fails, WriteStream returns as soon as a Read that is in progress does: r should end
+// with the context too, as a pipe from a process that is killed does.
+func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) error {
+	select {
+	case <-w.turn:
+		defer func() { w.turn <- struct{}{} }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if err := w.start(meta); err != nil {
+		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
+	}
+	stream, err := w.runPipeline(ctx, meta, r)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		w.failed = err
+		return err
+	}
+	w.streams = append(w.streams, stream)
+	return nil
+}
+
+// start refuses a stream that could not be committed.
+func (w *Writer) start(meta StreamMeta) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed != nil {
+		return w.failed
+	}
+	if w.done {
+		return errors.New("the backup is committed")
+	}
+	for _, s := range w.streams {
+		if s.Name == meta.Name {
+			return fmt.Errorf("stream %q is written already", meta.Name)
+		}
+	}
+	return meta.check()
+}
+
+// claim makes the caller the one that stores the chunk, unless it is stored or on its way: two
+// equal chunks in flight are uploaded once.
+func (w *Writer) claim(id ChunkID, plainBytes int) (index uint32, mine bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if index, known := w.index[id]; known {
+		return index, false
+	}
+	index = uint32(len(w.objects))
+	w.index[id] = index
+	w.objects = append(w.objects, StoredChunk{ID: id, PlainBytes: int64(plainBytes)})
+	return index, true
+}
+
+// settle records what became of a claimed chunk. A new one is reported later.
+func (w *Writer) settle(index uint32, chunk StoredChunk, isNew bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.objects[index] = chunk
+	if isNew {
+		w.pending = append(w.pending, chunk)
+	}
+}
+
+// report makes what is stored durable and tells OnStored. The batch is taken before Sync, so that
+// it holds only chunks whose Put returned before.
+func (w *Writer) report(ctx context.Context) error {
+	w.flush.Lock()
+	defer w.flush.Unlock()
+	w.mu.Lock()
+	batch := w.pending
+	w.pending = nil
+	w.mu.Unlock()
+	if len(batch) == 0 {
+		return nil
+	}
+	if err := w.opts.Store.Sync(ctx); err != nil {
+		return failure.Wrap(failure.Unknown, "make chunks durable", err, "")
+	}
+	if w.opts.OnStored == nil {
+		return nil
+	}
+	return w.opts.OnStored(ctx, batch)
+}
+
+// The flusher reports when so many bytes were stored, or after so long.
+const (
+	reportBytes    = 64 * mib
+	reportInterval = 5 * time.Second
+)
