@@ -95,8 +95,9 @@ type StageRequest struct {
 
 // StageReport says what was loaded.
 type StageReport struct {
-	Staging string // the database that holds the data until Promote
-	Tables  int
+	Staging  string // the database that holds the data until Promote
+	Tables   int
+	Warnings []string // what is not as in the backup, for people: owners, a locale
 }
 
 // Stager is an engine that restores beside its target and swaps the result in, so that the target

@@ -1,0 +1,26 @@
+// Package all is the explicit list of engines: what is not here does not exist.
+package all
+
+import (
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/postgres"
+)
+
+// Options configures the engines.
+type Options struct {
+	// ClientTools are the only directories in which client tools are looked for; empty is each
+	// engine's usual places.
+	ClientTools []string
+}
+
+// Engines returns the engine of every datasource type that this version serves.
+func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
+	engines := map[domain.DatasourceType]engine.Engine{}
+	for _, e := range []engine.Engine{
+		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
+	} {
+		engines[e.Type()] = e
+	}
+	return engines
+}

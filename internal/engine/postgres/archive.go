@@ -1,0 +1,243 @@
+package postgres
+
+import (
+	"slices"
+)
+
+// Versions of the archive format, major<<8 | minor, in which its structure changed. Archives
+// before 1.12 (PostgreSQL 9.0) and after 1.16 are not followed.
+const (
+	oldestArchive    = 1<<8 | 12
+	versionTableAM   = 1<<8 | 14 // PostgreSQL 12
+	versionAlgorithm = 1<<8 | 15 // PostgreSQL 16: compression is one byte
+	versionRelKind   = 1<<8 | 16 // PostgreSQL 17
+	newestArchive    = versionRelKind
+)
+
+const (
+	customFormat  = 1
+	blockData     = 1
+	blockLarge    = 3 // large objects
+	offsetNoData  = 3
+	longestString = 1 << 30
+)
+
+// archiveReader reads the numbers and strings of one archive.
+type archiveReader struct {
+	*walker
+	version int
+	intSize int
+	offSize int
+}
+
+// walkArchive follows src_bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and
+// pg_backup_custom.c (_skipData, _skipLOs).
+func walkArchive(w *walker) (summary, error) {
+	a := archiveReader{walker: w}
+	known, err := a.header()
+	if err != nil {
+		return summary{}, err
+	}
+	if !known {
+		for !w.atEnd() {
+			w.pending = nil
+		}
+		return summary{}, nil
+	}
+	found, promised, err := a.contents()
+	if err != nil {
+		return found, err
+	}
+	for !a.atEnd() {
+		if err := a.block(); err != nil {
+			return found, err
+		}
+		found.blocks++
+	}
+	if found.blocks != promised {
+		return found, errCutShort
+	}
+	return found, nil
+}
+
+// header reads up to the table of contents. It reports false for a version it does not know.
+func (a *archiveReader) header() (bool, error) {
+	head, err := a.take(len(magic) + 6)
+	if err != nil {
+		return false, err
+	}
+	if string(head[:len(magic)]) != magic {
+		return false, badArchive("it does not begin with %s", magic)
+	}
+	head = head[len(magic):]
+	a.version = int(head[0])<<8 | int(head[1])
+	if a.version < oldestArchive || a.version > newestArchive {
+		return false, nil
+	}
+	a.intSize, a.offSize = int(head[3]), int(head[4])
+	if a.intSize < 1 || a.intSize > 8 || a.offSize < 1 || a.offSize > 8 || head[5] != customFormat {
+		return false, badArchive("its header makes no sense")
+	}
+	if a.version >= versionAlgorithm {
+		err = a.skip(1)
+	} else {
+		_, err = a.number()
+	}
+	for range 7 { // when it was made: seconds to daylight saving
+		if err == nil {
+			_, err = a.number()
+		}
+	}
+	return true, a.strings(3, err) // database, server's version, pg_dump's version
+}
+
+// contents reads the table of contents and returns how many data blocks it promises.
+func (a *archiveReader) contents() (found summary, promised int, err error) {
+	found.known = true
+	count, err := a.number()
+	if err != nil {
+		return found, 0, err
+	}
+	for range count {
+		kind, hasData, err := a.entry()
+		if err != nil {
+			return found, 0, err
+		}
+		if kind == "TABLE DATA" {
+			found.tables++
+		}
+		if hasData {
+			promised++
+		}
+	}
+	return found, promised, nil
+}
+
+// entry reads one entry of the table of contents.
+func (a *archiveReader) entry() (kind string, hasData bool, err error) {
+	_, err = a.number() // dump id
+	if err == nil {
+		_, err = a.number() // whether it had a dumper
+	}
+	if err = a.strings(3, err); err != nil { // table oid, oid, tag
+		return "", false, err
+	}
+	if kind, _, err = a.text(); err != nil {
+		return "", false, err
+	}
+	_, err = a.number() // section
+	// definition, drop statement, copy statement, namespace, tablespace
+	if err = a.strings(5, err); err == nil && a.version >= versionTableAM {
+		err = a.strings(1, nil)
+	}
+	if err == nil && a.version >= versionRelKind {
+		_, err = a.number()
+	}
+	if err = a.strings(2, err); err != nil { // owner, with oids
+		return "", false, err
+	}
+	for { // dependencies
+		_, more, err := a.text()
+		if err != nil {
+			return "", false, err
+		}
+		if !more {
+			break
+		}
+	}
+	offset, err := a.take(1 + a.offSize)
+	if err != nil {
+		return "", false, err
+	}
+	return kind, offset[0] != offsetNoData, nil
+}
+
+// block passes over one data block.
+func (a *archiveReader) block() error {
+	kind, err := a.ReadByte()
+	if err != nil {
+		return err
+	}
+	if _, err := a.number(); err != nil { // dump id
+		return err
+	}
+	switch kind {
+	case blockData:
+		return a.chunks()
+	case blockLarge:
+		for {
+			oid, err := a.number()
+			if err != nil || oid == 0 {
+				return err
+			}
+			if err := a.chunks(); err != nil {
+				return err
+			}
+		}
+	default:
+		return badArchive("a data block is of kind %d", kind)
+	}
+}
+
+// chunks passes over pieces of data up to the empty one that ends them.
+func (a *archiveReader) chunks() error {
+	for {
+		size, err := a.number()
+		if err != nil || size == 0 {
+			return err
+		}
+		if size < 0 {
+			return badArchive("a piece of data has a negative length")
+		}
+		if err := a.skip(size); err != nil {
+			return err
+		}
+	}
+}
+
+// number reads a sign byte and intSize bytes, the lowest first.
+func (a *archiveReader) number() (int, error) {
+	sign, err := a.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	value := 0
+	for i := range a.intSize {
+		b, err := a.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		value |= int(b) << (8 * i)
+	}
+	if sign != 0 {
+		return -value, nil
+	}
+	return value, nil
+}
+
+// text reads a string; false is a null one. Long ones are passed over: only kinds are looked at.
+func (a *archiveReader) text() (string, bool, error) {
+	size, err := a.number()
+	if err != nil || size < 0 {
+		return "", false, err
+	}
+	if size > longestString {
+		return "", false, badArchive("a string of %d bytes", size)
+	}
+	if size > 64 {
+		return "", true, a.skip(size)
+	}
+	value, err := a.take(size)
+	return string(slices.Clip(value)), true, err
+}
+
+// strings passes over n strings, unless something failed already.
+func (a *archiveReader) strings(n int, err error) error {
+	for range n {
+		if err != nil {
+			return err
+		}
+		_, _, err = a.text()
+	}
+	return err
+}

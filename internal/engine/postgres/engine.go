@@ -1,0 +1,91 @@
+// Package postgres backs PostgreSQL databases up with pg_dump and restores them with pg_restore
+// into a new database beside the target, which then takes the target's name.
+//
+// A dump is one stream named StreamName in pg_dump's custom format, uncompressed: chunking finds
+// what did not change and zstd is better at the rest. What pg_restore does not bring back by itself
+// (encoding, locale, owner, settings and comment of the database) rides in the stream's properties.
+package postgres
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// StreamName is the name of a dump's only stream, whatever the database is called; the database's
+// own name is property "database".
+const StreamName = "database"
+
+// Format names what reads the stream: pg_restore.
+const Format = "pg_dump-custom"
+
+var (
+	_ engine.Engine = (*Engine)(nil)
+	_ engine.Stager = (*Engine)(nil)
+)
+
+// Options configures the engine.
+type Options struct {
+	// BinDirs are the only directories in which client tools are looked for. Empty is the usual
+	// places: /usr/lib/postgresql/<major>/bin and PATH.
+	BinDirs []string
+}
+
+// Engine serves PostgreSQL. It holds no connection and is safe for concurrent use.
+type Engine struct {
+	tools toolbox
+}
+
+// New returns the engine. It looks for tools at each use, so that one that is installed later is
+// found without a restart.
+func New(opts Options) *Engine { return &Engine{tools: toolbox{dirs: opts.BinDirs}} }
+
+// Type is domain.Postgres.
+func (e *Engine) Type() domain.DatasourceType { return domain.Postgres }
+
+// Probe connects to the datasource's database and measures one round trip on the open connection.
+func (e *Engine) Probe(ctx context.Context, src engine.Source) (engine.Info, error) {
+	conn, err := connect(ctx, src.Config, src.Config.Database)
+	if err != nil {
+		return engine.Info{}, err
+	}
+	defer closeConn(conn)
+	start := time.Now()
+	if err := conn.Ping(ctx); err != nil {
+		return engine.Info{}, classify("ping", err)
+	}
+	latency := time.Since(start)
+	server, err := serverVersion(ctx, conn)
+	if err != nil {
+		return engine.Info{}, err
+	}
+	return engine.Info{Version: server.text, Latency: latency}, nil
+}
+
+// Estimate is the database's size on the server's disk. Indexes are in it and a dump's text is
+// wider than its rows, so it is right within a factor of about two.
+func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estimate, error) {
+	conn, err := connect(ctx, src.Config, src.Config.Database)
+	if err != nil {
+		return engine.Estimate{}, err
+	}
+	defer closeConn(conn)
+	var size int64
+	if err := conn.QueryRow(ctx, "select pg_database_size(current_database())").Scan(&size); err != nil {
+		return engine.Estimate{}, classify("ask for the size of the database", err)
+	}
+	return engine.Estimate{Bytes: size}, nil
+}
+
+// streamOf finds the one stream a restore reads.
+func streamOf(streams []engine.Stream) (engine.Stream, error) {
+	if len(streams) != 1 || streams[0].Name != StreamName || streams[0].Format != Format {
+		return engine.Stream{}, failure.New(failure.Unsupported, "read the backup",
+			"it does not consist of one "+Format+" stream named "+StreamName,
+			"Restore it into a datasource of the type it was made from, with the version that made it.")
+	}
+	return streams[0], nil
+}

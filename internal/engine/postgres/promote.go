@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+const (
+	// swapAttempts bounds how often sessions that keep coming back are fought; the server itself
+	// waits five seconds for them in each.
+	swapAttempts = 4
+	// evictEvery is how often sessions are ended while the server waits.
+	evictEvery = 100 * time.Millisecond
+)
+
+// Promote renames the target to its old name and the staging to the target's in one transaction,
+// and drops the old one after the commit. No step before the commit changes anything that a crash
+// would leave behind; connections are kept out by the lock that the rename holds, not by a flag.
+// After a crash the names and the mark tell what is left to do.
+func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.StageRequest) error {
+	if req.Scratch {
+		return failure.New(failure.ConfigInvalid, "promote a restore", "it is a verification, which replaces nothing", "")
+	}
+	names, err := namesOf(req)
+	if err != nil {
+		return err
+	}
+	server, err := maintenance(ctx, target.Config, names.target)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	staging, err := server.find(ctx, names.staging)
+	if err != nil {
+		return err
+	}
+	existing, err := server.find(ctx, names.target)
+	if err != nil {
+		return err
+	}
+	if staging == nil {
+		if existing == nil || !hasMark(existing.Comment, req.Token) {
+			return failure.New(failure.NotFound, "promote database "+quoted(names.staging),
+				fmt.Sprintf("it does not exist, and %s is not the result of this restore", quoted(names.target)), "Run the restore again.")
+		}
+		return server.drop(ctx, names.old) // an earlier attempt got as far as the commit
+	}
+	if !hasMark(staging.Comment, req.Token) {
+		return failure.New(failure.Corrupt, "promote database "+quoted(names.staging), "it was not loaded to the end", "Run the restore again.")
+	}
+	// What is in the target may have changed since CheckTarget.
+	if err := server.checkReplaceable(ctx, names, req); err != nil {
+		return err
+	}
+	if err := server.swap(ctx, names, existing, req); err != nil {
+		return err
+	}
+	return failure.Wrap(failure.Unknown, fmt.Sprintf("database %s is restored, but", quoted(names.target)), server.drop(ctx, names.old), "")
+}
+
+// swap tries the transaction until no session is in its way.
+func (a *admin) swap(ctx context.Context, names restoreNames, existing *database, req engine.StageRequest) error {
+	for attempt := 1; ; attempt++ {
+		stop, err := a.evict(ctx, names.target, names.staging)
+		if err != nil {
+			return err
+		}
+		err = a.rename(ctx, names, existing, req)
+		stop()
+		if err == nil {
+			return nil
+		}
+		if state := sqlState(err); (state != "55006" && state != "55P03") || attempt == swapAttempts {
+			return err
+		}
+	}
+}
+
+// rename is the transaction.
+func (a *admin) rename(ctx context.Context, names restoreNames, existing *database, req engine.StageRequest) error {
+	op := fmt.Sprintf("give database %s its restored content", quoted(names.target))
+	tx, err := a.Begin(ctx)
+	if err != nil {
+		return classify(op, err)
+	}
+	defer func() {
+		ctx, cancel := detached(ctx)
+		defer cancel()
+		_ = tx.Rollback(ctx) // after a commit it does nothing
+	}()
+	statements := []string{"SET LOCAL lock_timeout = '20s'"}
+	comment := req.Streams[0].Properties[propComment]
+	if existing != nil {
+		comment = existing.Comment
+		statements = append(statements, "ALTER DATABASE "+quoted(names.target)+" RENAME TO "+quoted(names.old))
+	}
+	statements = append(statements,
+		"ALTER DATABASE "+quoted(names.staging)+" RENAME TO "+quoted(names.target),
+		"COMMENT ON DATABASE "+quoted(names.target)+" IS "+literal(withMark(comment, req.Token)))
+	for _, statement := range statements {
+		if _, err := tx.Exec(ctx, statement); err != nil {
+			return classify(op, err)
+		}
+	}
+	if existing != nil {
+		if err := carryOver(ctx, tx, names.target, existing, names.old); err != nil {
+			return err
+		}
+	}
+	return classify(op, tx.Commit(ctx))
+}
+
+// evict keeps ending the sessions in the databases, from a connection of its own, until stop is
+// called. The rename waits for them to go while its lock lets no new one in, so that even clients
+// that reconnect at once lose the race.
+func (a *admin) evict(ctx context.Context, databases ...string) (stop func(), err error) {
+	evictor, err := maintenance(ctx, a.cfg, databases[0])
+	if err != nil {
+		return nil, err
+	}
+	evictor.terminate(ctx, databases...)
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer evictor.close()
+		for pause(ctx, evictEvery) == nil {
+			evictor.terminate(ctx, databases...)
+		}
+	}()
+	return func() { cancel(); <-ended }, nil
+}
+
+// Discard drops the staging database with every session in it. It never touches the target, nor
+// what a promoted restore replaced.
+func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.StageRequest) error {
+	names, err := namesOf(req)
+	if err != nil {
+		return err
+	}
+	server, err := maintenance(ctx, target.Config, names.target)
+	if err != nil {
+		return err
+	}
+	defer server.close()
+	return server.drop(ctx, names.staging)
+}

@@ -1,0 +1,85 @@
+package postgres
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// toolEnv is the private directory and the environment of one run of a client tool. The password
+// is in a file that only this user can read, and nowhere else: command lines are public on a
+// machine and environments leak into children and crash reports.
+type toolEnv struct {
+	dir  string
+	vars []string
+}
+
+// newToolEnv prepares the environment for a connection to database. The caller removes it.
+func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) {
+	dir, err := os.MkdirTemp("", "dataguardian-pg-") // mode 0700
+	if err != nil {
+		return nil, tempFailure(err)
+	}
+	env := &toolEnv{dir: dir}
+	mode := cfg.SSLMode
+	if mode == "" {
+		mode = domain.SSLDisable
+	}
+	env.vars = []string{
+		"PATH=/usr/bin:/bin",
+		"LC_ALL=C",    // messages are classified
+		"HOME=" + dir, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
+		"PGHOST=" + cfg.Host,
+		"PGPORT=" + strconv.Itoa(cfg.Port),
+		"PGUSER=" + cfg.Username,
+		"PGDATABASE=" + database,
+		"PGAPPNAME=" + appName,
+		"PGSSLMODE=" + string(mode),
+		"PGGSSENCMODE=disable",
+		"PGCONNECT_TIMEOUT=" + strconv.Itoa(int(connectTimeout/time.Second)),
+	}
+	if err := env.addFile("PGPASSFILE", "pgpass", passLine(cfg.Password)); err != nil {
+		env.remove()
+		return nil, err
+	}
+	if cfg.CACertificate != "" {
+		if err := env.addFile("PGSSLROOTCERT", "root.crt", cfg.CACertificate); err != nil {
+			env.remove()
+			return nil, err
+		}
+	}
+	return env, nil
+}
+
+func (e *toolEnv) addFile(variable, name, content string) error {
+	path := filepath.Join(e.dir, name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		e.remove()
+		return tempFailure(err)
+	}
+	e.vars = append(e.vars, variable+"="+path)
+	return nil
+}
+
+func (e *toolEnv) remove() { _ = os.RemoveAll(e.dir) }
+
+// passLine is the one entry of the password file: any host, port, database and user, because the
+// file serves one connection. A colon and a backslash in the password are escaped.
+func passLine(password string) string {
+	return "*:*:*:*:" + strings.NewReplacer(`\`, `\\`, `:`, `\:`).Replace(password) + "\n"
+}
+
+// connInfo names a database in a connection string, so that no name is taken for one itself.
+func connInfo(database string) string {
+	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
+}
+
+func tempFailure(err error) error {
+	return failure.Wrap(failure.ConfigInvalid, "prepare a private directory for a client tool", err,
+		"Check that the worker's temporary directory (TMPDIR) can be written.")
+}

@@ -1,0 +1,153 @@
+package postgres
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// magic begins every archive in pg_dump's custom format.
+const magic = "PGDMP"
+
+// errCutShort is an archive that ends where it must not.
+var errCutShort = errors.New("the dump ends too early")
+
+// summary is what walking an archive found.
+type summary struct {
+	tables int  // entries TABLE DATA in its table of contents
+	blocks int  // data blocks
+	known  bool // its version is one whose structure is known, so the end was checked
+}
+
+// walker follows the structure of a custom-format archive that is written to it piece by piece, in
+// constant memory. The format has no end marker, and pg_dump -Fc on a pipe leaves no offsets in the
+// table of contents: the only way to see that a dump is whole is to walk every block and find as
+// many as the table of contents promises. A dump cut at any byte is an error of class Corrupt.
+type walker struct {
+	pending []byte // what the last Write brought and parse has not looked at yet
+	eof     bool
+	resume  func() (struct{}, bool)
+	stop    func()
+	yield   func(struct{}) bool
+	found   summary
+	err     error
+	done    bool
+}
+
+func newWalker() *walker {
+	w := &walker{}
+	w.resume, w.stop = iter.Pull(func(yield func(struct{}) bool) {
+		w.yield = yield
+		w.found, w.err = walkArchive(w)
+		w.done = true
+	})
+	return w
+}
+
+// Write looks at p and keeps nothing of it.
+func (w *walker) Write(p []byte) (int, error) {
+	if !w.done {
+		w.pending = p
+		w.resume()
+		w.pending = nil
+	}
+	return len(p), w.err
+}
+
+// Close says that the archive ended and tells whether it was whole. Without a call to Close, call
+// stop.
+func (w *walker) Close() (summary, error) {
+	w.eof = true
+	if !w.done {
+		w.resume()
+	}
+	w.stop()
+	if w.err != nil {
+		return w.found, failure.Wrap(failure.Corrupt, "check the structure of the dump", w.err, "The dump is damaged; restore another backup.")
+	}
+	return w.found, nil
+}
+
+// fill waits for bytes; false is the end.
+func (w *walker) fill() bool {
+	for len(w.pending) == 0 {
+		if w.eof || !w.yield(struct{}{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// ReadByte takes one byte.
+func (w *walker) ReadByte() (byte, error) {
+	if !w.fill() {
+		return 0, errCutShort
+	}
+	b := w.pending[0]
+	w.pending = w.pending[1:]
+	return b, nil
+}
+
+// take reads n bytes; n is small.
+func (w *walker) take(n int) ([]byte, error) {
+	out := make([]byte, 0, n)
+	for len(out) < n {
+		if !w.fill() {
+			return nil, errCutShort
+		}
+		part := min(n-len(out), len(w.pending))
+		out = append(out, w.pending[:part]...)
+		w.pending = w.pending[part:]
+	}
+	return out, nil
+}
+
+// skip passes over n bytes.
+func (w *walker) skip(n int) error {
+	for n > 0 {
+		if !w.fill() {
+			return errCutShort
+		}
+		part := min(n, len(w.pending))
+		w.pending = w.pending[part:]
+		n -= part
+	}
+	return nil
+}
+
+// atEnd reports whether nothing follows.
+func (w *walker) atEnd() bool { return !w.fill() }
+
+// walked passes a stream through a walker: the last Read gives the walker's error instead of
+// io.EOF when the archive is not whole.
+type walked struct {
+	r io.Reader
+	w *walker
+	// found is set once Read returned io.EOF.
+	found summary
+}
+
+func (s *walked) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if n > 0 {
+		if _, walkErr := s.w.Write(p[:n]); walkErr != nil {
+			_, walkErr = s.w.Close()
+			return 0, walkErr
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		var walkErr error
+		if s.found, walkErr = s.w.Close(); walkErr != nil {
+			return 0, walkErr
+		}
+	}
+	return n, err
+}
+
+// badArchive is a structure that pg_dump does not write.
+func badArchive(format string, args ...any) error {
+	return fmt.Errorf("not a pg_dump archive: "+format, args...)
+}

@@ -1,0 +1,68 @@
+package process
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// groupPoll is how often a dying group is looked at: its members are not our children, so there
+// is no event to wait for.
+const groupPoll = 5 * time.Millisecond
+
+// endGroup returns when no living process is left in the child's group: SIGTERM to all, SIGKILL
+// after grace. A child that exited by itself and left nothing behind costs one look.
+func (p *Process) endGroup(grace time.Duration, exited <-chan struct{}) {
+	if grace <= 0 {
+		grace = DefaultGrace
+	}
+	group := p.PID()
+	if !groupAlive(group) {
+		return
+	}
+	_ = unix.Kill(-group, unix.SIGTERM)
+	deadline := time.Now().Add(grace)
+	killed := false
+	for groupAlive(group) {
+		if !killed && time.Now().After(deadline) {
+			killed = true
+		}
+		if killed { // again each time: a member may have been forked in between
+			_ = unix.Kill(-group, unix.SIGKILL)
+		}
+		time.Sleep(groupPoll)
+	}
+	<-exited
+}
+
+// groupAlive reports whether the group has a member that is not a zombie. Zombies are nobody's
+// work any more, and where process 1 does not reap they would stay for ever.
+func groupAlive(group int) bool {
+	if unix.Kill(-group, 0) == unix.ESRCH {
+		return false
+	}
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		return true
+	}
+	for _, name := range stats {
+		stat, err := os.ReadFile(name) //nolint:gosec // a path under /proc
+		if err == nil && memberAlive(stat, group) {
+			return true
+		}
+	}
+	return false
+}
+
+// memberAlive parses /proc/<pid>/stat: "pid (name) state ppid pgrp …", where name may hold anything.
+func memberAlive(stat []byte, group int) bool {
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 3 || string(fields[2]) != strconv.Itoa(group) {
+		return false
+	}
+	return !bytes.ContainsAny(fields[0], "ZXx")
+}
