@@ -1,0 +1,295 @@
+// Package demo shows the whole product on a database of its own making: back it up, verify it,
+// restore it beside itself and prove, row by row, that the copy is the same. It does so as any
+// other client would, over the REST API; only the sample database and the proof go past it.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/demo/dbcompare"
+	"github.com/dataguardian/dataguardian/internal/demo/rest"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// DefaultSizeMB is the size of the sample database where Options names none.
+const DefaultSizeMB = 200
+
+// Options say where everything is. All but Out, SizeMB, Email and Password are required.
+type Options struct {
+	APIURL        string // base URL of the API's server, without /api
+	TemporalUIURL string // base URL of the Temporal web UI, for links
+	// SourceAdminURL is the URL of a superuser on the Postgres server where the sample database and
+	// its restored copy are made, both named after the demo and dropped by its next run.
+	SourceAdminURL string
+	// DataDir is an absolute directory of the demo's own: the backups and the credentials file
+	// (0600) that lets a second run sign in as the owner the first one made.
+	DataDir string
+	// Email and Password are an owner's who exists already; "" uses the credentials file.
+	Email, Password string
+	SizeMB          int       // of the sample database, 10^6 bytes; 0 is DefaultSizeMB
+	Out             io.Writer // nil discards what is told
+}
+
+// ErrDifferent is what errors.Is finds when the restored database is not the same.
+var ErrDifferent = errors.New("the restored database differs from the source")
+
+// datasourceName is the name of the sample database in the product. A restore is confirmed with it.
+const datasourceName = "demo shop"
+
+// registered are the ids of what the demo made.
+type registered struct{ id, datasource string }
+
+// demo is one run.
+type demo struct {
+	opts        Options
+	api         *rest.Client
+	credentials credentials
+	sample      *sample
+	sampleBytes int64
+}
+
+// Run runs the demo once and reports to opts.Out as it goes. It may be run again and again against
+// the same installation. A backup, verification or restore that fails, and a restored database that
+// is not equal to its source (ErrDifferent), are errors.
+func Run(ctx context.Context, opts Options) error {
+	if opts.Out == nil {
+		opts.Out = io.Discard
+	}
+	if opts.SizeMB == 0 {
+		opts.SizeMB = DefaultSizeMB
+	}
+	d := &demo{opts: opts}
+	if err := d.signIn(ctx); err != nil {
+		return err
+	}
+	if err := d.makeSample(ctx); err != nil {
+		return err
+	}
+	job, err := d.register(ctx)
+	if err != nil {
+		return err
+	}
+	backup, err := d.backUp(ctx, job)
+	if err != nil {
+		return err
+	}
+	restore, err := d.restore(ctx, job, backup)
+	if err != nil {
+		return err
+	}
+	if err := d.prove(ctx); err != nil {
+		return err
+	}
+	d.say("")
+	d.say("API reference        %s/api/docs", opts.APIURL)
+	d.say("Backup in Temporal   %s", d.temporalURL(backup))
+	d.say("Restore in Temporal  %s", d.temporalURL(restore))
+	return nil
+}
+
+func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.opts.Out, format+"\n", args...) }
+
+// signIn creates the owner, or signs in as the one that an earlier demo created.
+func (d *demo) signIn(ctx context.Context) error {
+	path := filepath.Join(d.opts.DataDir, "credentials.json")
+	kept, created, err := loadCredentials(path)
+	if err != nil {
+		return err
+	}
+	d.credentials = kept
+	email, password := kept.Email, kept.Password
+	if d.opts.Email != "" {
+		email, password = d.opts.Email, d.opts.Password
+	}
+	d.api = rest.New(d.opts.APIURL)
+	needed, err := d.api.SetupNeeded(ctx)
+	if err != nil {
+		return err
+	}
+	if needed {
+		if err := d.api.SetUp(ctx, email, password); err != nil {
+			return err
+		}
+		d.say("Created the owner %s, password %s", email, password)
+		d.say("  (kept in %s for the next demo)", path)
+		return nil
+	}
+	if err := d.api.SignIn(ctx, email, password); err != nil {
+		if created && d.opts.Email == "" {
+			return fmt.Errorf("demo: this installation has an owner whom the demo did not create; give the demo a data directory of its own: %w", err)
+		}
+		return err
+	}
+	d.say("Signed in as %s", email)
+	return nil
+}
+
+func (d *demo) makeSample(ctx context.Context) (err error) {
+	if d.sample, err = newSample(d.opts.SourceAdminURL, d.credentials.SamplePassword); err != nil {
+		return err
+	}
+	began := time.Now()
+	if d.sampleBytes, err = d.sample.create(ctx, d.opts.SizeMB); err != nil {
+		return err
+	}
+	d.say("Made the sample database %s on %s: %s in %.1f s", sampleDatabase, d.sample, megabytes(d.sampleBytes), time.Since(began).Seconds())
+	return nil
+}
+
+// register makes the datasource, the storage location and the job, and has the first two tested.
+func (d *demo) register(ctx context.Context) (job registered, err error) {
+	job.datasource, err = d.api.EnsureDatasource(ctx, rest.Datasource{
+		Name: datasourceName, Type: domain.Postgres, ConnectionConfig: d.sample.connectionConfig(),
+	})
+	if err != nil {
+		return job, err
+	}
+	storage, err := d.api.EnsureStorageLocation(ctx, rest.StorageLocation{
+		Name: "demo disk", Type: domain.StorageLocal, Config: domain.StorageConfig{Path: filepath.Join(d.opts.DataDir, "backups")},
+	})
+	if err != nil {
+		return job, err
+	}
+	check, err := d.api.TestDatasource(ctx, job.datasource)
+	if err := d.tested("datasource", check, err); err != nil {
+		return job, err
+	}
+	check, err = d.api.TestStorageLocation(ctx, storage)
+	if err := d.tested("storage location", check, err); err != nil {
+		return job, err
+	}
+	job.id, err = d.api.EnsureBackupJob(ctx, rest.BackupJob{
+		Name: "demo shop, verified in full", DatasourceID: job.datasource, StorageLocationID: storage,
+		BackupOptions: domain.BackupOptions{Verify: domain.VerifyFull},
+	})
+	return job, err
+}
+
+// tested tells the outcome of a connection test; one that is not ok is an error.
+func (d *demo) tested(what string, check rest.Check, err error) error {
+	if err != nil {
+		return err
+	}
+	if check.Status != domain.HealthOK {
+		return fmt.Errorf("demo: the test of the %s says %s: %s %s", what, check.Status, check.Message, check.Hint)
+	}
+	version := ""
+	if check.Version != "" {
+		version = ", PostgreSQL " + check.Version
+	}
+	d.say("Tested the %s: %s in %d ms%s", what, check.Status, check.LatencyMS, version)
+	return nil
+}
+
+func (d *demo) backUp(ctx context.Context, job registered) (rest.Execution, error) {
+	d.say("\nBackup of %s", sampleDatabase)
+	queued, err := d.api.RunJob(ctx, job.id)
+	if err != nil {
+		return rest.Execution{}, err
+	}
+	done, err := d.follow(ctx, queued, "backup")
+	if err != nil {
+		return rest.Execution{}, err
+	}
+	took := done.Duration().Seconds()
+	d.say("  %s dumped in %.1f s (%s/s), %s stored in %d chunks", megabytes(done.SizeBytes), took,
+		megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), megabytes(done.CompressedSizeBytes), chunksOf(done))
+	check := done.Metadata.Verification
+	if check == nil || !check.OK {
+		return rest.Execution{}, fmt.Errorf("demo: the backup %s is completed without a verification that says it is good", done.ID)
+	}
+	d.say("  verified (%s): %d objects, %s read back, hashed, decrypted and listed", check.Mode, check.Objects, megabytes(check.Bytes))
+	return done, nil
+}
+
+func (d *demo) restore(ctx context.Context, job registered, backup rest.Execution) (rest.Execution, error) {
+	d.say("\nRestore into the new database %s", restoredDatabase)
+	queued, err := d.api.Restore(ctx, backup.ID, rest.Restore{
+		TargetDatasourceID: job.datasource, TargetDatabase: restoredDatabase, ConfirmationPhrase: "RESTORE " + datasourceName,
+	})
+	if err != nil {
+		return rest.Execution{}, err
+	}
+	done, err := d.follow(ctx, queued, "restore")
+	if err != nil {
+		return rest.Execution{}, err
+	}
+	took, size := done.Duration().Seconds(), backup.SizeBytes
+	tables := 0
+	if report := done.Metadata.RestoreReport; report != nil {
+		tables = report.Tables
+	}
+	d.say("  %d tables, %s in %.1f s (%s/s)", tables, megabytes(size), took, megabytes(int64(float64(size)/max(took, 0.001))))
+	return done, nil
+}
+
+// pollInterval is how often a running execution is looked at: often enough for a line that moves.
+const pollInterval = 200 * time.Millisecond
+
+func chunksOf(e rest.Execution) int64 {
+	if e.Metadata.Progress == nil {
+		return 0
+	}
+	return e.Metadata.Progress.Chunks
+}
+
+// follow shows the progress of an execution until it ends; one that does not complete is an error.
+func (d *demo) follow(ctx context.Context, e rest.Execution, verb string) (rest.Execution, error) {
+	line := newProgressLine(d.opts.Out, verb)
+	done, err := d.api.Await(ctx, e.ID, pollInterval, func(now rest.Execution) {
+		if now.Metadata.Progress != nil {
+			line.show(*now.Metadata.Progress)
+		}
+	})
+	line.end()
+	if err != nil {
+		return rest.Execution{}, err
+	}
+	if err := done.Failure(); err != nil {
+		return rest.Execution{}, fmt.Errorf("demo: the %s did not complete (see %s): %w", verb, d.temporalURL(done), err)
+	}
+	return done, nil
+}
+
+// prove compares the two databases behind the product's back.
+func (d *demo) prove(ctx context.Context) error {
+	source, err := d.sample.connect(ctx, sampleDatabase, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close(context.WithoutCancel(ctx)) }()
+	restored, err := d.sample.connect(ctx, restoredDatabase, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = restored.Close(context.WithoutCancel(ctx)) }()
+
+	began := time.Now()
+	comparison, err := dbcompare.Compare(ctx, source, restored, sampleProbes...)
+	if err != nil {
+		return err
+	}
+	d.say("\nComparison of %s and %s, row by row", sampleDatabase, restoredDatabase)
+	if err := writeComparison(d.opts.Out, comparison); err != nil {
+		return fmt.Errorf("demo: write the comparison: %w", err)
+	}
+	if !comparison.Equal() {
+		return fmt.Errorf("demo: %w:\n%s", ErrDifferent, strings.Join(comparison.Differences(), "\n"))
+	}
+	d.say("\nEverything is equal (compared in %.1f s).", time.Since(began).Seconds())
+	return nil
+}
+
+// temporalURL is the page of the execution's workflow in the Temporal web UI.
+func (d *demo) temporalURL(e rest.Execution) string {
+	if e.Metadata.TemporalURL != "" {
+		return e.Metadata.TemporalURL
+	}
+	return d.opts.TemporalUIURL
+}
