@@ -3,7 +3,7 @@
 
 -- +goose Up
 CREATE TABLE master_key_check (
-    only       boolean PRIMARY KEY DEFAULT true CHECK (only),
+    id         boolean PRIMARY KEY DEFAULT true CHECK (id),
     sealed     text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now(),
     updated_at timestamptz NOT NULL DEFAULT now()

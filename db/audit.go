@@ -1,0 +1,42 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/dataguardian/dataguardian/db/dbgen"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// AuditEntry says who did what. Changes must hold no secret: mask them before.
+type AuditEntry struct {
+	ActorID    *string // nil for the system itself and for somebody not signed in
+	ActorName  string
+	Action     string // for example "datasource.update"
+	Resource   string // for example "datasource"
+	ResourceID string
+	IP         string
+	UserAgent  string
+	Changes    map[string]any
+}
+
+// AddAudit appends an entry. Call it in the transaction of the change, so that there is neither a
+// change without its entry nor an entry without its change.
+func (q *Queries) AddAudit(ctx context.Context, e AuditEntry) error {
+	const op = "write the audit log"
+	id, err := newID()
+	if err != nil {
+		return err
+	}
+	if e.Changes == nil {
+		e.Changes = map[string]any{}
+	}
+	changes, err := json.Marshal(e.Changes)
+	if err != nil {
+		return failure.Wrap(failure.Unknown, op, err, "")
+	}
+	return translate(op, q.q.AddAudit(ctx, dbgen.AddAuditParams{
+		ID: id, ActorID: e.ActorID, ActorName: cleanText(e.ActorName), Action: e.Action, Resource: e.Resource,
+		ResourceID: e.ResourceID, IP: cleanText(e.IP), UserAgent: cleanText(e.UserAgent), Changes: changes,
+	}))
+}

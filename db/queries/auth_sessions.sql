@@ -1,0 +1,21 @@
+-- name: CreateSession :one
+INSERT INTO auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
+VALUES (@id, @user_id, @token_hash, @ip, @user_agent, @expires_at)
+RETURNING *;
+
+-- name: SessionByTokenHash :one
+SELECT sqlc.embed(s), sqlc.embed(u)
+FROM auth_sessions s JOIN users u ON u.id = s.user_id
+WHERE s.token_hash = @token_hash;
+
+-- name: TouchSession :execrows
+UPDATE auth_sessions SET last_seen_at = now(), expires_at = @expires_at WHERE id = @id;
+
+-- name: DeleteSession :execrows
+DELETE FROM auth_sessions WHERE id = @id AND user_id = @user_id;
+
+-- name: ListSessions :many
+SELECT * FROM auth_sessions WHERE user_id = @user_id AND expires_at > now() ORDER BY created_at DESC, id DESC;
+
+-- name: DeleteExpiredSessions :execrows
+DELETE FROM auth_sessions WHERE expires_at <= now();

@@ -1,0 +1,74 @@
+-- name: CreateExecution :exec
+INSERT INTO backup_executions (id, job_id, datasource_id, storage_location_id, backup_type, pinned, generation, metadata)
+VALUES (@id, @job_id, @datasource_id, @storage_location_id, @backup_type, @pinned, @generation, @metadata);
+
+-- name: GetExecution :one
+SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
+       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at
+FROM backup_executions WHERE id = @id;
+
+-- A list leaves the logs out: a page of them could be some ten MB.
+-- name: ListExecutions :many
+SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
+       started_at, finished_at, error_message, pinned, generation, progress,
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at
+FROM backup_executions
+WHERE (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
+  AND (sqlc.narg('datasource_id')::uuid IS NULL OR datasource_id = sqlc.narg('datasource_id'))
+  AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
+  AND (sqlc.narg('status')::execution_status IS NULL OR status = sqlc.narg('status'))
+  AND (sqlc.narg('operation')::text IS NULL OR operation = sqlc.narg('operation'))
+  AND (sqlc.narg('created_from')::timestamptz IS NULL OR created_at >= sqlc.narg('created_from'))
+  AND (sqlc.narg('created_to')::timestamptz IS NULL OR created_at < sqlc.narg('created_to'))
+  AND (sqlc.narg('before_created_at')::timestamptz IS NULL
+       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT sqlc.arg('page_size')::int;
+
+-- name: BeginExecution :execrows
+UPDATE backup_executions
+SET status = 'running', started_at = COALESCE(started_at, now()),
+    metadata = metadata || jsonb_build_object('workflow_id', sqlc.arg('workflow_id')::text, 'run_id', sqlc.arg('run_id')::text)
+WHERE id = @id AND status IN ('queued', 'running');
+
+-- name: UpdateProgress :exec
+UPDATE backup_executions SET progress = @progress
+WHERE id = @id AND status IN ('queued', 'running');
+
+-- The newest lines stay; the row lock makes concurrent writers append one after the other.
+-- name: AppendLogs :execrows
+UPDATE backup_executions
+SET metadata = jsonb_set(metadata, '{execution_logs}', (
+    SELECT COALESCE(jsonb_agg(line ORDER BY position), '[]')
+    FROM (
+        SELECT line, position
+        FROM jsonb_array_elements(COALESCE(metadata -> 'execution_logs', '[]') || sqlc.arg('lines')::jsonb) WITH ORDINALITY AS logs (line, position)
+        ORDER BY position DESC
+        LIMIT sqlc.arg('max_lines')::int
+    ) newest
+))
+WHERE id = @id;
+
+-- name: FinishExecution :execrows
+UPDATE backup_executions
+SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = @error_message,
+    metadata = metadata || sqlc.arg('outcome')::jsonb
+WHERE id = @id AND status IN ('queued', 'running');
+
+-- name: SetDumpResult :execrows
+UPDATE backup_executions
+SET size_bytes = @size_bytes, compressed_size_bytes = @compressed_size_bytes, metadata = metadata || sqlc.arg('result')::jsonb
+WHERE id = @id AND status IN ('queued', 'running');
+
+-- name: MergeMetadata :execrows
+UPDATE backup_executions SET metadata = metadata || sqlc.arg('part')::jsonb WHERE id = @id;
+
+-- name: ExecutionStatus :one
+SELECT status FROM backup_executions WHERE id = @id;
+
+-- name: ClaimDump :execrows
+UPDATE backup_executions SET dump_attempt = sqlc.arg('attempt')
+WHERE id = @id AND status IN ('queued', 'running') AND dump_attempt <= sqlc.arg('attempt');
+
+-- name: DumpHolder :one
+SELECT status, dump_attempt FROM backup_executions WHERE id = @id;

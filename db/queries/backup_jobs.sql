@@ -1,0 +1,39 @@
+-- name: CreateBackupJob :one
+INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options)
+VALUES (@id, @name, @datasource_id, @storage_location_id, @schedule_cron, @schedule_timezone, @enabled, @retention_policy, @backup_options)
+RETURNING *;
+
+-- name: GetBackupJob :one
+SELECT * FROM backup_jobs WHERE id = @id;
+
+-- name: ListBackupJobs :many
+SELECT * FROM backup_jobs
+WHERE sqlc.narg('before_created_at')::timestamptz IS NULL
+   OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT sqlc.arg('page_size')::int;
+
+-- name: UpdateBackupJob :one
+UPDATE backup_jobs
+SET name = @name, datasource_id = @datasource_id, storage_location_id = @storage_location_id,
+    schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, enabled = @enabled,
+    retention_policy = @retention_policy, backup_options = @backup_options, version = version + 1, updated_at = now()
+WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
+RETURNING *;
+
+-- name: LockBackupJob :one
+SELECT id FROM backup_jobs WHERE id = @id FOR UPDATE;
+
+-- name: BackupJobHolders :many
+SELECT (e.status || ' ' || e.operation || ' ' || e.id)::text AS holder
+FROM backup_executions e
+WHERE e.job_id = @job_id AND e.status IN ('queued', 'running')
+ORDER BY e.created_at DESC
+LIMIT sqlc.arg('max_holders')::int;
+
+-- name: DeleteBackupJob :execrows
+DELETE FROM backup_jobs WHERE id = @id;
+
+-- name: SetJobLastExecution :exec
+UPDATE backup_jobs SET last_execution_at = @started_at
+WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at);

@@ -1,0 +1,101 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataguardian/dataguardian/db/dbgen"
+)
+
+// Session is a signed-in client. Only the SHA-256 of its token is stored.
+type Session struct {
+	ID         string
+	UserID     string
+	TokenHash  [32]byte
+	IP         string
+	UserAgent  string
+	CreatedAt  time.Time
+	LastSeenAt time.Time
+	ExpiresAt  time.Time
+}
+
+// SignedIn is a session with its user and what the user may do now. The caller decides on
+// ExpiresAt and User.IsActive: neither is filtered here.
+type SignedIn struct {
+	Session     Session
+	User        User
+	Permissions []string
+}
+
+// CreateSession stores a session; an empty ID is made up. CreatedAt and LastSeenAt are now.
+func (q *Queries) CreateSession(ctx context.Context, s Session) (Session, error) {
+	id, err := idOr(s.ID)
+	if err != nil {
+		return Session{}, err
+	}
+	row, err := q.q.CreateSession(ctx, dbgen.CreateSessionParams{
+		ID: id, UserID: s.UserID, TokenHash: s.TokenHash[:], IP: cleanText(s.IP), UserAgent: cleanText(s.UserAgent), ExpiresAt: s.ExpiresAt,
+	})
+	if err != nil {
+		return Session{}, translate("create a session", err)
+	}
+	return session(row), nil
+}
+
+// SessionByTokenHash finds the session of a token by the token's SHA-256. Errors: ErrNotFound.
+func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (SignedIn, error) {
+	const op = "read a session"
+	row, err := q.q.SessionByTokenHash(ctx, hash[:])
+	if err != nil {
+		return SignedIn{}, translate(op, err)
+	}
+	permissions, err := q.q.UserPermissions(ctx, row.User.ID)
+	if err != nil {
+		return SignedIn{}, translate(op, err)
+	}
+	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions}, nil
+}
+
+// TouchSession notes that the session was used and moves its end. Errors: ErrNotFound.
+func (q *Queries) TouchSession(ctx context.Context, id string, expiresAt time.Time) error {
+	n, err := q.q.TouchSession(ctx, dbgen.TouchSessionParams{ID: id, ExpiresAt: expiresAt})
+	return oneRow("extend session "+id, n, err)
+}
+
+// DeleteSession ends a session of this user. Errors: ErrNotFound, also for another user's session.
+func (q *Queries) DeleteSession(ctx context.Context, userID, id string) error {
+	op := "end session " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	n, err := q.q.DeleteSession(ctx, dbgen.DeleteSessionParams{ID: id, UserID: userID})
+	return oneRow(op, n, err)
+}
+
+// ListSessions lists a user's sessions that have not expired, newest first.
+func (q *Queries) ListSessions(ctx context.Context, userID string) ([]Session, error) {
+	rows, err := q.q.ListSessions(ctx, userID)
+	if err != nil {
+		return nil, translate("list the sessions of user "+userID, err)
+	}
+	out := make([]Session, len(rows))
+	for i, row := range rows {
+		out[i] = session(row)
+	}
+	return out, nil
+}
+
+// DeleteExpiredSessions removes what nobody can use any more and returns how many there were.
+func (q *Queries) DeleteExpiredSessions(ctx context.Context) (int64, error) {
+	n, err := q.q.DeleteExpiredSessions(ctx)
+	return n, translate("remove expired sessions", err)
+}
+
+func session(row dbgen.AuthSession) Session {
+	s := Session{
+		ID: row.ID, UserID: row.UserID, IP: row.IP, UserAgent: row.UserAgent,
+		CreatedAt: row.CreatedAt, LastSeenAt: row.LastSeenAt, ExpiresAt: row.ExpiresAt,
+	}
+	copy(s.TokenHash[:], row.TokenHash)
+	return s
+}
