@@ -1,0 +1,184 @@
+package enginetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+func (h Harness) probe(t *testing.T) {
+	info, err := h.Engine.Probe(Context(t), h.Source)
+	require.NoError(t, err)
+	require.NotEmpty(t, info.Version)
+	require.Positive(t, info.Latency)
+	require.Equal(t, h.Source.Type, h.Engine.Type())
+	estimate, err := h.Engine.Estimate(Context(t), h.Source)
+	require.NoError(t, err)
+	require.Positive(t, estimate.Bytes)
+}
+
+func (h Harness) connectionErrors(t *testing.T) {
+	for name, test := range map[string]struct {
+		spoil func(engine.Source) engine.Source
+		want  failure.Class
+	}{
+		"a wrong password is AuthFailed":  {h.WrongPassword, failure.AuthFailed},
+		"an unknown database is NotFound": {h.MissingDatabase, failure.NotFound},
+		"a closed port is Unreachable":    {h.Unreachable, failure.Unreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			src := test.spoil(h.Source)
+			_, err := h.Engine.Probe(Context(t), src)
+			RequireClass(t, test.want, err)
+			require.NotEmpty(t, failure.HintOf(err))
+			_, _, err = TryDump(t, h.Engine, src, engine.DumpOptions{})
+			RequireClass(t, test.want, err)
+			if src.Config.Password != "" {
+				require.NotContains(t, failure.Message(err), src.Config.Password)
+			}
+		})
+	}
+}
+
+func (h Harness) missingTool(t *testing.T) {
+	_, _, err := TryDump(t, h.WithTools(t.TempDir()), h.Source, engine.DumpOptions{})
+	RequireClass(t, failure.ToolMissing, err)
+	require.NotEmpty(t, failure.HintOf(err))
+}
+
+func (h Harness) cancelledDump(t *testing.T) {
+	ctx, cancel := context.WithCancel(Context(t))
+	_, err := h.Engine.Dump(ctx, h.Source, engine.DumpOptions{}, func(ctx context.Context, _ engine.Stream, r io.Reader) error {
+		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+			return err
+		}
+		require.NotEmpty(t, Children(t, h.DumpTool), "the dump tool runs while its output is read")
+		cancel()
+		<-ctx.Done()
+		_, err := io.Copy(io.Discard, r)
+		return err
+	})
+	RequireClass(t, failure.Cancelled, err)
+	require.Empty(t, Children(t, h.DumpTool))
+}
+
+// dyingTool puts a script in the dump tool's place that passes some of the real output on.
+func (h Harness) dyingTool(t *testing.T) {
+	half := h.MinBytes / 2
+	for name, ending := range map[string]string{
+		"by a signal":                  "kill -9 $$",
+		"with a status":                "exit 3",
+		"with success but half a dump": "exit 0",
+	} {
+		t.Run(name, func(t *testing.T) {
+			script := fmt.Sprintf("%s \"$@\" | head -c %d\n%s", h.DumpTool, half, ending)
+			_, _, err := TryDump(t, h.WithTools(FakeTool(t, h.DumpTool, script)), h.Source, engine.DumpOptions{})
+			require.Error(t, err)
+		})
+	}
+	t.Run("with success and no output", func(t *testing.T) {
+		_, _, err := TryDump(t, h.WithTools(FakeTool(t, h.DumpTool, "exit 0")), h.Source, engine.DumpOptions{})
+		RequireClass(t, failure.Corrupt, err)
+	})
+	t.Run("without moving a byte", func(t *testing.T) {
+		opts := engine.DumpOptions{IdleTimeout: 200 * time.Millisecond}
+		_, _, err := TryDump(t, h.WithTools(FakeTool(t, h.DumpTool, "sleep 600")), h.Source, opts)
+		RequireClass(t, failure.Timeout, err)
+	})
+}
+
+func (h Harness) failingSink(t *testing.T) {
+	broken := errors.New("the storage went away")
+	_, err := h.Engine.Dump(Context(t), h.Source, engine.DumpOptions{}, func(_ context.Context, _ engine.Stream, r io.Reader) error {
+		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+			return err
+		}
+		return broken
+	})
+	require.ErrorIs(t, err, broken)
+	require.Empty(t, Children(t, h.DumpTool))
+}
+
+func (h Harness) inspectDamage(t *testing.T) {
+	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	require.Greater(t, len(archive.Bytes), h.MinBytes)
+	tables, err := h.Engine.Inspect(Context(t), archive.Stream, bytes.NewReader(archive.Bytes))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, tables, h.MinTables)
+
+	end := len(archive.Bytes)
+	for name, bytes := range map[string][]byte{
+		"nothing":         {},
+		"not a dump":      bytes.Repeat([]byte("no dump "), 1000),
+		"the first kB":    archive.Bytes[:1024],
+		"half":            archive.Bytes[:end/2],
+		"all but a byte":  archive.Bytes[:end-1],
+		"a byte too much": append(append([]byte{}, archive.Bytes...), 7),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := h.Engine.Inspect(Context(t), archive.Stream, strings.NewReader(string(bytes)))
+			RequireClass(t, failure.Corrupt, err)
+		})
+	}
+	t.Run("a reader that fails gives its own error", func(t *testing.T) {
+		broken := failure.New(failure.Corrupt, "read chunk", "wrong checksum", "")
+		r, err := archive.FailingAt(end/2, broken)(Context(t), "")
+		require.NoError(t, err)
+		_, err = h.Engine.Inspect(Context(t), archive.Stream, r)
+		require.ErrorIs(t, err, broken)
+	})
+}
+
+// FakeTool writes a shell script in place of a client tool and returns its directory. Asked for its
+// version, it answers as the real one; everything else is the script's.
+func FakeTool(t *testing.T, real, script string) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	text := fmt.Sprintf("#!/bin/sh\nif [ \"$1\" = --version ]; then exec %s --version; fi\n%s\n", real, script)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(real)), []byte(text), 0o755)) //nolint:gosec // a program
+	return dir
+}
+
+// Children lists the processes of this machine that run the program and descend from this one.
+func Children(t *testing.T, program string) []string {
+	t.Helper()
+	entries, err := filepath.Glob("/proc/[0-9]*")
+	require.NoError(t, err)
+	var found []string
+	for _, dir := range entries {
+		exe, err := os.Readlink(filepath.Join(dir, "exe"))
+		if err == nil && exe == program && descends(dir, os.Getpid()) {
+			found = append(found, dir)
+		}
+	}
+	return found
+}
+
+// descends follows the parents of the process up to ancestor.
+func descends(dir string, ancestor int) bool {
+	for range 20 {
+		stat, err := os.ReadFile(filepath.Join(dir, "stat")) //nolint:gosec // a path under /proc
+		if err != nil {
+			return false
+		}
+		fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+		parent := string(fields[1])
+		if parent == fmt.Sprint(ancestor) {
+			return true
+		}
+		dir = filepath.Join("/proc", parent)
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+package enginetest
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+func (h Harness) roundTrip(t *testing.T) {
+	archive, report := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	require.NotEmpty(t, report.ServerVersion)
+	require.NotEmpty(t, report.ToolVersions)
+	target := h.FreshDatabase(t)
+	restored := Restore(t, h.Engine, h.Source, archive.Request("aaaa0001", target), archive.Opener())
+	require.GreaterOrEqual(t, restored.Tables, h.MinTables)
+	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, target)))
+}
+
+func (h Harness) failedRestore(t *testing.T) {
+	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	target := h.FreshDatabase(t)
+	Restore(t, h.Engine, h.Source, archive.Request("aaaa0002", target), archive.Opener())
+	content, databases := h.Content(t, h.In(h.Source, target)), h.Databases(t)
+	stager := h.Engine.(engine.Stager)
+
+	req := archive.Request("aaaa0003", target)
+	req.DropExisting = true
+	chunk := failure.New(failure.Corrupt, "read chunk", "wrong checksum", "")
+	for name, open := range map[string]engine.Opener{
+		"when a chunk is bad":      archive.FailingAt(len(archive.Bytes)/2, chunk),
+		"when the last one is bad": archive.FailingAt(len(archive.Bytes), chunk),
+		"when the dump is cut":     Archive{Bytes: archive.Bytes[:len(archive.Bytes)/2]}.Opener(),
+		"when it is no dump":       Archive{Bytes: []byte("no dump")}.Opener(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := stager.Stage(Context(t), h.Source, req, open)
+			RequireClass(t, failure.Corrupt, err)
+			require.Error(t, stager.Promote(Context(t), h.Source, req), "there is nothing to promote")
+			require.Equal(t, databases, h.Databases(t))
+			require.Empty(t, Children(t, h.RestoreTool))
+		})
+	}
+	require.Equal(t, content, h.Content(t, h.In(h.Source, target)))
+}
+
+func (h Harness) replace(t *testing.T) {
+	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	target := h.FreshDatabase(t)
+	Restore(t, h.Engine, h.Source, archive.Request("aaaa0004", target), archive.Opener())
+	before := h.Databases(t)
+
+	req := archive.Request("aaaa0005", target)
+	err := h.Engine.(engine.Stager).CheckTarget(Context(t), h.Source, req)
+	RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.Message(err), "drop_existing")
+
+	req.DropExisting = true
+	Restore(t, h.Engine, h.Source, req, archive.Opener())
+	require.Equal(t, before, h.Databases(t), "neither the staging nor the old database is left")
+	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, target)))
+}
+
+func (h Harness) promote(t *testing.T) {
+	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	target, stager := h.FreshDatabase(t), h.Engine.(engine.Stager)
+	req := archive.Request("aaaa0006", target)
+	RequireClass(t, failure.NotFound, stager.Promote(Context(t), h.Source, req))
+
+	// A retried Stage replaces what the first one left.
+	for range 2 {
+		_, err := stager.Stage(Context(t), h.Source, req, archive.Opener())
+		require.NoError(t, err)
+	}
+	for range 3 {
+		require.NoError(t, stager.Promote(Context(t), h.Source, req))
+	}
+	require.NoError(t, stager.Discard(Context(t), h.Source, req), "discard after promote touches nothing")
+	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, target)))
+}
+
+func (h Harness) scratch(t *testing.T) {
+	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	before, stager := h.Databases(t), h.Engine.(engine.Stager)
+	req := archive.Request("aaaa0007", "")
+	req.Scratch = true
+	require.NoError(t, stager.CheckTarget(Context(t), h.Source, req))
+	report, err := stager.Stage(Context(t), h.Source, req, archive.Opener())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, report.Tables, h.MinTables)
+	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, report.Staging)))
+	require.Error(t, stager.Promote(Context(t), h.Source, req), "a verification replaces nothing")
+	for range 2 {
+		require.NoError(t, stager.Discard(Context(t), h.Source, req))
+	}
+	require.Equal(t, before, h.Databases(t))
+}
