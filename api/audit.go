@@ -1,0 +1,69 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/dataguardian/dataguardian/api/middleware"
+	"github.com/dataguardian/dataguardian/db"
+)
+
+// audited is an audit entry about what the caller of ctx does. changes must hold no secret: pass
+// the masked views that clients see.
+func audited(ctx context.Context, action, resource, id string, changes map[string]any) db.AuditEntry {
+	request, who := middleware.RequestOf(ctx), principalOf(ctx)
+	entry := db.AuditEntry{
+		ActorName: "anonymous", Action: action, Resource: resource, ResourceID: id,
+		IP: request.IP, UserAgent: request.UserAgent, Changes: changes,
+	}
+	if who.User.ID != "" {
+		entry.ActorID, entry.ActorName = &who.User.ID, who.User.Email
+	}
+	return entry
+}
+
+// changed is the part of an audit entry that tells what an update changed: the fields that differ,
+// before and after. Both are views as clients see them, so secrets are masked; a secret that was
+// replaced by another shows as the mask on both sides, and is named in replaced.
+func changed(before, after any, replaced ...string) (map[string]any, error) {
+	old, err := fields(before)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := fields(after)
+	if err != nil {
+		return nil, err
+	}
+	was, is := map[string]any{}, map[string]any{}
+	for name, value := range fresh {
+		if same(old[name], value) {
+			continue
+		}
+		was[name], is[name] = old[name], value
+	}
+	out := map[string]any{"before": was, "after": is}
+	if len(replaced) > 0 {
+		out["secrets_replaced"] = replaced
+	}
+	return out, nil
+}
+
+func fields(view any) (map[string]any, error) {
+	text, err := json.Marshal(view)
+	if err != nil {
+		return nil, fmt.Errorf("encode for the audit trail: %w", err)
+	}
+	var out map[string]any
+	if err := json.Unmarshal(text, &out); err != nil {
+		return nil, fmt.Errorf("decode for the audit trail: %w", err)
+	}
+	delete(out, "updated_at")
+	return out, nil
+}
+
+func same(a, b any) bool {
+	left, errLeft := json.Marshal(a)
+	right, errRight := json.Marshal(b)
+	return errLeft == nil && errRight == nil && string(left) == string(right)
+}

@@ -1,0 +1,223 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// BackupJobDocument is what a client writes of a backup job.
+type BackupJobDocument struct {
+	Name              string                  `json:"name" doc:"Unique" maxLength:"200"`
+	DatasourceID      string                  `json:"datasource_id" format:"uuid"`
+	StorageLocationID string                  `json:"storage_location_id" format:"uuid" doc:"Its pool must be the datasource's"`
+	ScheduleCron      string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"This version runs jobs by hand only: leave it empty"`
+	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
+	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
+	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Stored; this version does not delete backups yet. Default: max_backups 3, auto_delete"`
+	BackupOptions     domain.BackupOptions    `json:"backup_options,omitempty"`
+}
+
+// BackupJob is a backup job as clients see it.
+type BackupJob struct {
+	ID                string                 `json:"id" format:"uuid"`
+	Name              string                 `json:"name"`
+	DatasourceID      string                 `json:"datasource_id" format:"uuid"`
+	StorageLocationID string                 `json:"storage_location_id" format:"uuid"`
+	ScheduleCron      string                 `json:"schedule_cron"`
+	ScheduleTimezone  string                 `json:"schedule_timezone"`
+	Enabled           bool                   `json:"enabled"`
+	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
+	BackupOptions     domain.BackupOptions   `json:"backup_options"`
+	LastExecutionAt   *time.Time             `json:"last_execution_at"`
+	NextExecutionAt   *time.Time             `json:"next_execution_at"`
+	Version           int64                  `json:"version"`
+	CreatedAt         time.Time              `json:"created_at"`
+	UpdatedAt         time.Time              `json:"updated_at"`
+}
+
+func (s *server) registerBackupJobs() {
+	tags, path := []string{"Backup jobs"}, "/api/backup-jobs"
+	read, write := requires(auth.BackupJobsRead), requires(auth.BackupJobsWrite)
+	register(s, read, huma.Operation{
+		OperationID: "list-backup-jobs", Method: http.MethodGet, Path: path, Tags: tags, Summary: "List backup jobs",
+	}, s.listBackupJobs)
+	register(s, write, huma.Operation{
+		OperationID: "create-backup-job", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Create a backup job",
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
+	}, s.createBackupJob)
+	register(s, read, huma.Operation{
+		OperationID: "get-backup-job", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a backup job",
+		Errors: []int{http.StatusNotFound},
+	}, s.getBackupJob)
+	register(s, write, huma.Operation{
+		OperationID: "update-backup-job", Method: http.MethodPatch, Path: path + "/{id}", Tags: tags, Summary: "Change a backup job",
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+	}, s.updateBackupJob)
+	register(s, write, huma.Operation{
+		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
+		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}, s.deleteBackupJob)
+	register(s, mayTest(auth.BackupJobsWrite), testOperation("backup-job", path, tags), s.testBackupJob)
+	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
+}
+
+func (s *server) listBackupJobs(ctx context.Context, in *paging) (*body[page[BackupJob]], error) {
+	rows, next, err := s.db.ListBackupJobs(ctx, in.page())
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(rows, next, viewJob), nil
+}
+
+func (s *server) getBackupJob(ctx context.Context, in *byID) (*versioned[BackupJob], error) {
+	row, err := s.db.GetBackupJob(ctx, in.ID)
+	if err != nil {
+		return nil, missing(err, "backup job", in.ID)
+	}
+	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+}
+
+func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument]) (*created[BackupJob], error) {
+	var row db.BackupJob
+	if err := in.Body.fill(&row).OrNil(); err != nil {
+		return nil, err
+	}
+	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := checkEnds(ctx, q, row); err != nil {
+			return err
+		}
+		var err error
+		if row, err = q.CreateBackupJob(ctx, row); err != nil {
+			return err
+		}
+		return q.AddAudit(ctx, audited(ctx, "backup_job.create", "backup_job", row.ID, map[string]any{"after": viewJob(row)}))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &created[BackupJob]{"/api/backup-jobs/" + row.ID, etag(row.Version), viewJob(row)}, nil
+}
+
+func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocument]) (*versioned[BackupJob], error) {
+	wanted, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	var row db.BackupJob
+	err = s.db.InTx(ctx, func(q *db.Queries) error {
+		if row, err = q.GetBackupJob(ctx, in.ID); err != nil {
+			return missing(err, "backup job", in.ID)
+		}
+		if err := checkVersion(wanted, row.Version); err != nil {
+			return err
+		}
+		before := row
+		document := documentOfJob(row)
+		if err := in.Body.ApplyTo(&document); err != nil {
+			return err
+		}
+		if err := document.fill(&row).OrNil(); err != nil {
+			return err
+		}
+		if err := checkEnds(ctx, q, row); err != nil {
+			return err
+		}
+		if row, err = q.UpdateBackupJob(ctx, row); err != nil {
+			return raced(err, wanted)
+		}
+		changes, err := changed(viewJob(before), viewJob(row))
+		if err != nil {
+			return err
+		}
+		return q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+}
+
+func (s *server) deleteBackupJob(ctx context.Context, in *byID) (*empty, error) {
+	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		row, err := q.GetBackupJob(ctx, in.ID)
+		if err != nil {
+			return missing(err, "backup job", in.ID)
+		}
+		if err := q.DeleteBackupJob(ctx, in.ID); err != nil {
+			return missing(err, "backup job", in.ID)
+		}
+		return q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)}))
+	})
+}
+
+// checkEnds refuses a job whose datasource or storage location does not exist, or whose ends no
+// worker reaches both.
+func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
+	datasource, err := q.GetDatasource(ctx, job.DatasourceID)
+	if err != nil {
+		return missingField(err, "datasource_id", "datasource", job.DatasourceID)
+	}
+	storage, err := q.GetStorageLocation(ctx, job.StorageLocationID)
+	if err != nil {
+		return missingField(err, "storage_location_id", "storage location", job.StorageLocationID)
+	}
+	if datasource.Pool != storage.Pool {
+		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
+	}
+	return nil
+}
+
+// fill checks the document and writes it into row.
+func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
+	var v domain.Invalid
+	domain.CheckName(&v, d.Name)
+	if d.ScheduleTimezone == "" {
+		d.ScheduleTimezone = "UTC"
+	}
+	if _, err := time.LoadLocation(d.ScheduleTimezone); err != nil || d.ScheduleTimezone == "Local" {
+		v.Add("schedule_timezone", "is %q; give an IANA time zone, for example Europe/Lisbon", d.ScheduleTimezone)
+	}
+	if strings.TrimSpace(d.ScheduleCron) != "" {
+		v.Add("schedule_cron", "is %q; this version runs jobs by hand only, so leave it empty", d.ScheduleCron)
+	}
+	policy := domain.DefaultRetention()
+	if d.RetentionPolicy != nil {
+		policy = *d.RetentionPolicy
+	}
+	v = append(v, policy.Validate().Under("retention_policy")...)
+	d.BackupOptions.Normalize()
+	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
+
+	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
+	row.ScheduleCron, row.ScheduleTimezone = "", d.ScheduleTimezone
+	row.Enabled = d.Enabled == nil || *d.Enabled
+	row.RetentionPolicy, row.BackupOptions = policy, d.BackupOptions
+	return v
+}
+
+func documentOfJob(row db.BackupJob) BackupJobDocument {
+	return BackupJobDocument{
+		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled,
+		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions,
+	}
+}
+
+func viewJob(row db.BackupJob) BackupJob {
+	return BackupJob{
+		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
+		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: row.NextExecutionAt,
+		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+}

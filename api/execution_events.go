@@ -1,0 +1,153 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"reflect"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dataguardian/dataguardian/internal/auth"
+)
+
+const (
+	// heartbeatEvery keeps proxies from closing a silent stream. With each heartbeat the execution
+	// is read again, should a notification have been lost, and the session is checked again.
+	heartbeatEvery = 10 * time.Second
+	writeTimeout   = 10 * time.Second
+)
+
+// The names of the events of an execution's stream; the data of each is the execution.
+const (
+	eventSnapshot = "snapshot" // first: as it is now
+	eventUpdate   = "update"   // it changed
+	eventEnd      = "end"      // it has ended; nothing follows
+)
+
+func (s *server) registerExecutionEvents() {
+	operation := huma.Operation{
+		OperationID: "follow-execution", Method: http.MethodGet, Path: "/api/executions/{id}/events", Tags: []string{"Executions"},
+		Summary: "Follow an execution (server-sent events)",
+		Description: "Events `snapshot`, then `update` with every change, then `end` after the final state; " +
+			"the data of each is the execution without its log. A comment every 10 seconds keeps the connection open.",
+		Errors: []int{http.StatusNotFound},
+	}
+	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Execution](), true, "Execution")
+	operation.Responses = map[string]*huma.Response{"200": {
+		Description: "A stream of events; data is an Execution",
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: schema}},
+	}}
+	register(s, requires(auth.ExecutionsRead), operation, s.followExecution)
+}
+
+func (s *server) followExecution(ctx context.Context, in *byID) (*huma.StreamResponse, error) {
+	row, err := s.execution(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	return &huma.StreamResponse{Body: func(out huma.Context) {
+		stream := newEventStream(out)
+		if err := s.follow(out.Context(), row.ID, stream); err != nil && out.Context().Err() == nil {
+			s.log.WarnContext(out.Context(), "event stream ended early", "execution", row.ID, "error", err)
+		}
+	}}, nil
+}
+
+// follow sends the execution as it is, then every change of it until it has ended.
+func (s *server) follow(ctx context.Context, id string, stream *eventStream) error {
+	changes, release, err := s.events.watch(id) // before the first read, so that no change falls between
+	if err != nil {
+		return fmt.Errorf("listen for changes: %w", err)
+	}
+	defer release()
+	heartbeat := time.NewTicker(heartbeatEvery)
+	defer heartbeat.Stop()
+	name := eventSnapshot
+	for {
+		row, err := s.db.GetExecution(ctx, id)
+		if err != nil {
+			return err
+		}
+		if err := stream.send(name, brief(row)); err != nil {
+			return err
+		}
+		if row.Status.Finished() {
+			return stream.send(eventEnd, brief(row))
+		}
+		name = eventUpdate
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changes:
+		case <-heartbeat.C:
+			if err := s.stillSignedIn(ctx); err != nil {
+				return err
+			}
+			if err := stream.comment("heartbeat"); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
+func (s *server) stillSignedIn(ctx context.Context) error {
+	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
+	if err != nil {
+		return err
+	}
+	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(auth.ExecutionsRead) {
+		return fmt.Errorf("the session has ended")
+	}
+	return nil
+}
+
+// eventStream writes server-sent events. Events that say the same as the one before are left out.
+type eventStream struct {
+	out     io.Writer
+	control *http.ResponseController
+	last    string
+	id      int
+}
+
+func newEventStream(out huma.Context) *eventStream {
+	out.SetHeader("Content-Type", "text/event-stream")
+	out.SetHeader("X-Accel-Buffering", "no") // nginx would hold events back
+	out.SetStatus(http.StatusOK)
+	stream := &eventStream{out: out.BodyWriter()}
+	if w, ok := stream.out.(http.ResponseWriter); ok {
+		stream.control = http.NewResponseController(w)
+	}
+	return stream
+}
+
+func (e *eventStream) send(name string, data Execution) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	if name == eventUpdate && string(text) == e.last {
+		return nil
+	}
+	e.last = string(text)
+	e.id++
+	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.id, name, text))
+}
+
+func (e *eventStream) comment(text string) error { return e.write(": " + text + "\n\n") }
+
+func (e *eventStream) write(text string) error {
+	if e.control == nil {
+		return fmt.Errorf("the response can not be streamed: %w", http.ErrNotSupported)
+	}
+	// A writer that knows no deadlines (tests) still streams.
+	_ = e.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if _, err := io.WriteString(e.out, text); err != nil {
+		return err
+	}
+	return e.control.Flush()
+}

@@ -1,0 +1,102 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/gin-gonic/gin"
+	"github.com/swaggest/swgui/v5emb"
+
+	"github.com/dataguardian/dataguardian/api/middleware"
+	"github.com/dataguardian/dataguardian/api/problem"
+)
+
+const (
+	bearerScheme = "session"
+	docsPath     = "/api/docs"
+	openapiPath  = "/api/openapi.json"
+
+	apiDescription = "Backs up databases and files, proves that the backups restore, and restores them.\n\n" +
+		"Sign in with `POST /api/auth/login` and send the token as `Authorization: Bearer <token>`. " +
+		"Lists are read page by page: pass `next_cursor` of an answer as `cursor`. " +
+		"A PATCH changes the fields that it names; `If-Match` with the `ETag` of an earlier answer refuses the change " +
+		"when somebody else was faster (412). Secrets are write-only: answers show `********`, and sending that back keeps the stored one. " +
+		"Errors are `application/problem+json` (RFC 9457)."
+)
+
+// OpenAPI builds the OpenAPI 3.1 document as indented JSON. It needs no database and no Temporal.
+func OpenAPI() ([]byte, error) {
+	s, err := newServer(Options{Version: "1", Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	if err != nil {
+		return nil, err
+	}
+	compact, err := json.Marshal(s.api.OpenAPI())
+	if err != nil {
+		return nil, fmt.Errorf("encode the OpenAPI document: %w", err)
+	}
+	var out bytes.Buffer
+	if err := json.Indent(&out, compact, "", "  "); err != nil {
+		return nil, fmt.Errorf("indent the OpenAPI document: %w", err)
+	}
+	out.WriteByte('\n')
+	return out.Bytes(), nil
+}
+
+// humaConfig switches off what huma serves by itself: its reference page loads scripts from a CDN,
+// and its routes would not be declared.
+func humaConfig() huma.Config {
+	config := huma.DefaultConfig("DataGuardian", "1")
+	config.Info.Description = apiDescription
+	config.OpenAPIPath, config.DocsPath, config.SchemasPath = "", "", ""
+	config.CreateHooks = nil
+	config.RejectUnknownQueryParameters = true
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		bearerScheme: {Type: "http", Scheme: "bearer", Description: "The token that POST /api/auth/login answers."},
+	}
+	return config
+}
+
+// serveDocs adds the document in both notations and the reference page, whose files are embedded.
+func (s *server) serveDocs() error {
+	asJSON, err := json.Marshal(s.api.OpenAPI())
+	if err != nil {
+		return fmt.Errorf("encode the OpenAPI document: %w", err)
+	}
+	asYAML, err := s.api.OpenAPI().YAML()
+	if err != nil {
+		return fmt.Errorf("encode the OpenAPI document as YAML: %w", err)
+	}
+	reason := "it describes the API and holds nothing of an installation"
+	s.route(http.MethodGet, openapiPath, public(reason), func(c *gin.Context) {
+		c.Data(http.StatusOK, "application/openapi+json", asJSON)
+	})
+	s.route(http.MethodGet, "/api/openapi.yaml", public(reason), func(c *gin.Context) {
+		c.Data(http.StatusOK, "application/openapi+yaml", asYAML)
+	})
+	page := docsHandler()
+	s.route(http.MethodGet, docsPath, public(reason), page)
+	s.route(http.MethodGet, docsPath+"/*file", public(reason), page)
+	return nil
+}
+
+func docsHandler() gin.HandlerFunc {
+	files := map[string]bool{
+		"": true, "/": true, "/swagger-ui.css": true, "/swagger-ui-bundle.js": true, "/swagger-ui-standalone-preset.js": true,
+		"/favicon-16x16.png": true, "/favicon-32x32.png": true,
+	}
+	page := v5emb.New("DataGuardian API", openapiPath, docsPath+"/")
+	return func(c *gin.Context) {
+		if !files[c.Param("file")] {
+			problem.New(http.StatusNotFound, "There is no such page.").Write(c.Writer)
+			return
+		}
+		c.Header("Content-Security-Policy", middleware.DocsPolicy)
+		c.Header("Cache-Control", "no-cache")
+		page.ServeHTTP(c.Writer, c.Request)
+	}
+}

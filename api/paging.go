@@ -1,0 +1,46 @@
+package api
+
+import "github.com/dataguardian/dataguardian/db"
+
+// paging are the query parameters of every list that may be long.
+type paging struct {
+	Cursor string `query:"cursor" doc:"next_cursor of the page before" maxLength:"512"`
+	Limit  int    `query:"limit" doc:"Items a page" minimum:"1" maximum:"200" default:"50"`
+}
+
+func (p paging) page() db.Page { return db.Page{Cursor: p.Cursor, Limit: p.Limit} }
+
+// page is one page of a list, newest first.
+type page[T any] struct {
+	Items      []T    `json:"items" nullable:"false"`
+	NextCursor string `json:"next_cursor" doc:"Pass it as cursor for the next page; empty at the end"`
+}
+
+// pageOf turns a page of rows into what clients see.
+func pageOf[R, T any](rows []R, next string, view func(R) T) *body[page[T]] {
+	items := make([]T, len(rows))
+	for i, row := range rows {
+		items[i] = view(row)
+	}
+	return &body[page[T]]{page[T]{Items: items, NextCursor: next}}
+}
+
+// versioned is an answer with the version of the row as its ETag.
+type versioned[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
+// created is versioned with the address of what was made.
+type created[T any] struct {
+	Location string `header:"Location"`
+	ETag     string `header:"ETag"`
+	Body     T
+}
+
+// patchOf is the input of a PATCH.
+type patchOf[T any] struct {
+	ID      string `path:"id" format:"uuid" doc:"Its id"`
+	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	Body    Patch[T]
+}

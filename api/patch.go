@@ -1,0 +1,135 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dataguardian/dataguardian/api/problem"
+	"github.com/dataguardian/dataguardian/db"
+)
+
+// Patch is the body of a PATCH: a document of type T of which every field may be left out. A field
+// that is left out or null keeps its value, objects are merged field by field, lists are replaced.
+type Patch[T any] struct{ raw json.RawMessage }
+
+// UnmarshalJSON keeps the bytes, to be laid over the stored document later.
+func (p *Patch[T]) UnmarshalJSON(data []byte) error {
+	p.raw = bytes.Clone(data)
+	return nil
+}
+
+// MarshalJSON gives the bytes back.
+func (p Patch[T]) MarshalJSON() ([]byte, error) {
+	if p.raw == nil {
+		return []byte("{}"), nil
+	}
+	return p.raw, nil
+}
+
+// Schema is the schema of T with nothing required.
+func (Patch[T]) Schema(registry huma.Registry) *huma.Schema {
+	return optional(registry, registry.Schema(reflect.TypeFor[T](), true, ""))
+}
+
+// ApplyTo lays the patch over document.
+func (p Patch[T]) ApplyTo(document *T) error {
+	if p.raw == nil {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(p.raw))
+	decoder.UseNumber()
+	var sent any
+	if err := decoder.Decode(&sent); err != nil {
+		return fmt.Errorf("decode patch: %w", err)
+	}
+	given, err := json.Marshal(withoutNulls(sent))
+	if err != nil {
+		return fmt.Errorf("encode patch: %w", err)
+	}
+	if err := json.Unmarshal(given, document); err != nil {
+		return problem.New(http.StatusUnprocessableEntity, "The request does not fit the document: "+err.Error()+".")
+	}
+	return nil
+}
+
+// withoutNulls drops the null members of objects.
+func withoutNulls(value any) any {
+	object, ok := value.(map[string]any)
+	if !ok {
+		return value
+	}
+	for name, member := range object {
+		if member == nil {
+			delete(object, name)
+			continue
+		}
+		object[name] = withoutNulls(member)
+	}
+	return object
+}
+
+// optional copies the schema of an object, and those of the objects in it, without required
+// fields. Only what is exported is copied: huma keeps the required set a second time, hidden.
+func optional(registry huma.Registry, schema *huma.Schema) *huma.Schema {
+	for schema.Ref != "" {
+		schema = registry.SchemaFromRef(schema.Ref)
+	}
+	if schema.Type != huma.TypeObject {
+		return schema
+	}
+	properties := make(map[string]*huma.Schema, len(schema.Properties))
+	for name, property := range schema.Properties {
+		properties[name] = optional(registry, property)
+	}
+	copied := &huma.Schema{
+		Type: schema.Type, Description: schema.Description,
+		Properties: properties, AdditionalProperties: schema.AdditionalProperties,
+	}
+	copied.PrecomputeMessages()
+	return copied
+}
+
+// etag is the entity tag of a row's version.
+func etag(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
+
+// ifMatch reads an If-Match header: 0 when there is none (or it is *), else the version that the
+// row must still have.
+func ifMatch(header string) (int64, error) {
+	header = strings.TrimSpace(header)
+	if header == "" || header == "*" {
+		return 0, nil
+	}
+	text, quoted := strings.CutPrefix(header, `"`)
+	text, closed := strings.CutSuffix(text, `"`)
+	version, err := strconv.ParseInt(text, 10, 64)
+	if !quoted || !closed || err != nil || version < 1 {
+		return 0, invalidField("header.If-Match", `is %q; send the ETag of the answer you read, for example "3"`, header)
+	}
+	return version, nil
+}
+
+// checkVersion answers 412 when the client asked for another version than the stored one.
+func checkVersion(wanted, stored int64) error {
+	if wanted != 0 && wanted != stored {
+		return problem.New(http.StatusPreconditionFailed, fmt.Sprintf(
+			"It is at version %d, not %d: somebody changed it meanwhile. Read it again and repeat the change on what you find.", stored, wanted))
+	}
+	return nil
+}
+
+// raced is for an update that met another one between its read and its write: a broken
+// precondition where the client set one, else a conflict.
+func raced(err error, wanted int64) error {
+	if errors.Is(err, db.ErrVersionMismatch) && wanted == 0 {
+		return problem.New(http.StatusConflict, "Somebody else changes it right now; try again.")
+	}
+	return err
+}

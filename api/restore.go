@@ -1,0 +1,185 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dataguardian/dataguardian/api/problem"
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// RestoreRequest is what a restore is asked to do.
+type RestoreRequest struct {
+	StorageLocationID  string   `json:"storage_location_id,omitempty" format:"uuid" doc:"Where to read the backup; default where it is"`
+	TargetDatasourceID string   `json:"target_datasource_id" format:"uuid" doc:"The server that is restored into"`
+	TargetDatabase     string   `json:"target_database,omitempty" maxLength:"63" doc:"Default: the database of the target datasource"`
+	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
+	IncludeTables      []string `json:"include_tables,omitempty" doc:"This version restores whole databases: leave it empty"`
+	IncludePaths       []string `json:"include_paths,omitempty" doc:"For files backups, which this version does not make: leave it empty"`
+	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
+	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
+	ConfirmationPhrase string   `json:"confirmation_phrase" maxLength:"300" doc:"RESTORE and the name of the target datasource, or VERIFY RESTORE in verification mode"`
+}
+
+type restoreInput struct {
+	ExecutionID string `path:"executionId" format:"uuid" doc:"The backup"`
+	Body        RestoreRequest
+}
+
+const (
+	verifyPhrase  = "VERIFY RESTORE"
+	restorePrefix = "RESTORE "
+
+	// maxDatabaseName is Postgres' limit for identifiers, in bytes.
+	maxDatabaseName = 63
+)
+
+// restorePhrase is what a client must repeat to restore into a datasource: naming the target keeps
+// a wrong id from replacing the wrong database.
+func restorePhrase(target string) string { return restorePrefix + target }
+
+func (s *server) registerRestore() {
+	register(s, requires(auth.BackupsRestore, auth.BackupsRestoreVerify), huma.Operation{
+		OperationID: "restore-backup", Method: http.MethodPost, Path: "/api/backups/{executionId}/restore", Tags: []string{"Backups and restore"},
+		Summary: "Restore a backup",
+		Description: "Answers at once with the queued execution. A restore with `verification_mode` needs `backups.restore_verify`, any other `backups.restore`. " +
+			"The archive is checked end to end and loaded beside the target before the target is replaced.",
+		DefaultStatus: http.StatusAccepted,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+	}, s.restoreBackup)
+}
+
+func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted, error) {
+	needed := auth.BackupsRestore
+	if in.Body.VerificationMode {
+		needed = auth.BackupsRestoreVerify
+	}
+	if !principalOf(ctx).Grants.Allows(needed) {
+		return nil, s.refuse(ctx, "restore-backup", []auth.Permission{needed})
+	}
+	plan, err := s.planRestore(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	execution, err := s.newExecution(ctx, contract.RestoreWorkflowID)
+	if err != nil {
+		return nil, err
+	}
+	execution.DatasourceID, execution.StorageLocationID = &plan.target.ID, &plan.storage.ID
+	execution.BackupType = plan.source.BackupType
+	execution.Metadata.Operation, execution.Metadata.Restore = domain.OperationRestore, &plan.options
+	summary := fmt.Sprintf("Restore %s into %s on %s", plan.sourceName, plan.options.TargetDatabase, plan.target.Name)
+	if plan.options.VerificationMode {
+		summary = fmt.Sprintf("Prove that a backup of %s restores, on %s", plan.sourceName, plan.target.Name)
+	}
+	return s.launch(ctx, execution, launch{
+		workflow: contract.Restore, pool: plan.storage.Pool,
+		labels:  contract.Labels{Datasource: plan.target.Name, Storage: plan.storage.Name},
+		summary: summary,
+		details: fmt.Sprintf("From backup %s on %s, started by %s.", plan.source.ID, plan.storage.Name, execution.Metadata.Actor),
+		action:  "backup.restore", resource: "execution", resourceID: plan.source.ID,
+	})
+}
+
+// restorePlan is a restore that was checked.
+type restorePlan struct {
+	source     db.Execution
+	sourceName string
+	storage    db.StorageLocation
+	target     db.Datasource
+	options    domain.RestoreOptions
+}
+
+func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan, error) {
+	var plan restorePlan
+	source, err := s.restorableBackup(ctx, in.ExecutionID)
+	if err != nil {
+		return plan, err
+	}
+	plan.source = source
+	backedUp, err := s.db.GetDatasource(ctx, *source.DatasourceID)
+	if err != nil {
+		return plan, err
+	}
+	plan.sourceName = backedUp.Name
+	if plan.storage, err = s.db.GetStorageLocation(ctx, *source.StorageLocationID); err != nil {
+		return plan, err
+	}
+	if plan.target, err = s.db.GetDatasource(ctx, in.Body.TargetDatasourceID); err != nil {
+		return plan, missingField(err, "target_datasource_id", "datasource", in.Body.TargetDatasourceID)
+	}
+	if err := in.Body.check(backedUp, plan.storage, plan.target).OrNil(); err != nil {
+		return plan, err
+	}
+	if err := runnable(plan.target, plan.storage); err != nil {
+		return plan, err
+	}
+	database := strings.TrimSpace(in.Body.TargetDatabase)
+	if database == "" {
+		database = plan.target.Config.Database
+	}
+	plan.options = domain.RestoreOptions{
+		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
+		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
+	}
+	return plan, nil
+}
+
+// restorableBackup reads an execution and refuses what is no backup that can be restored.
+func (s *server) restorableBackup(ctx context.Context, id string) (db.Execution, error) {
+	row, err := s.execution(ctx, id)
+	switch {
+	case err != nil:
+		return row, err
+	case row.Metadata.Operation != domain.OperationBackup:
+		return row, problem.New(http.StatusConflict, fmt.Sprintf("Execution %s is a %s, not a backup.", id, row.Metadata.Operation))
+	case row.Status != domain.Completed:
+		return row, problem.New(http.StatusConflict, fmt.Sprintf("Backup %s is %s; only a completed backup can be restored.", id, row.Status))
+	case row.DatasourceID == nil || row.StorageLocationID == nil:
+		return row, problem.New(http.StatusConflict, fmt.Sprintf("The datasource or the storage location of backup %s is gone.", id))
+	}
+	return row, nil
+}
+
+// check finds every wrong field of the request, the confirmation last: a client that asks with an
+// empty phrase learns it together with everything else.
+func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, target db.Datasource) domain.Invalid {
+	var v domain.Invalid
+	if r.StorageLocationID != "" && !strings.EqualFold(r.StorageLocationID, storage.ID) {
+		v.Add("storage_location_id", "is not where the backup is; it is on %s (%s)", storage.Name, storage.ID)
+	}
+	if target.Type != source.Type {
+		v.Add("target_datasource_id", "is a %s datasource; a %s backup is restored into %s", target.Type, source.Type, source.Type)
+	}
+	if target.Pool != storage.Pool {
+		v.Add("target_datasource_id", "%s", poolsDiffer(target, storage))
+	}
+	if len(r.IncludeTables) > 0 {
+		v.Add("include_tables", "is not in this version, which restores whole databases; leave it empty")
+	}
+	if len(r.IncludePaths) > 0 {
+		v.Add("include_paths", "is for files backups, which this version does not make; leave it empty")
+	}
+	if r.KeepDatabase && !r.VerificationMode {
+		v.Add("keep_verification_database", "needs verification_mode")
+	}
+	if len(r.TargetDatabase) > maxDatabaseName || !utf8.ValidString(r.TargetDatabase) || strings.ContainsFunc(r.TargetDatabase, func(c rune) bool { return c < ' ' }) {
+		v.Add("target_database", "must be at most %d bytes of text without control characters", maxDatabaseName)
+	}
+	phrase := restorePhrase(target.Name)
+	if r.VerificationMode {
+		phrase = verifyPhrase
+	}
+	if r.ConfirmationPhrase != phrase {
+		v.Add("confirmation_phrase", "does not confirm this; send exactly: %s", phrase)
+	}
+	return v
+}

@@ -1,0 +1,94 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/dataguardian/dataguardian/db"
+)
+
+// SessionInfo is one of the caller's own sign-ins.
+type SessionInfo struct {
+	ID         string    `json:"id" format:"uuid"`
+	Current    bool      `json:"current" doc:"The session that asks"`
+	IP         string    `json:"ip"`
+	UserAgent  string    `json:"user_agent"`
+	CreatedAt  time.Time `json:"created_at"`
+	LastSeenAt time.Time `json:"last_seen_at"`
+	ExpiresAt  time.Time `json:"expires_at"`
+}
+
+type byID struct {
+	ID string `path:"id" format:"uuid" doc:"Its id"`
+}
+
+type list[T any] struct {
+	Items []T `json:"items" nullable:"false"`
+}
+
+func (s *server) registerSessions() {
+	tags := []string{"Sign-in"}
+	register(s, ownThings(), huma.Operation{
+		OperationID: "list-sessions", Method: http.MethodGet, Path: "/api/auth/sessions", Tags: tags,
+		Summary: "My sessions",
+	}, s.listSessions)
+	register(s, ownThings(), huma.Operation{
+		OperationID: "end-other-sessions", Method: http.MethodDelete, Path: "/api/auth/sessions", Tags: tags,
+		Summary: "End all my sessions but this one", DefaultStatus: http.StatusNoContent,
+	}, s.endOtherSessions)
+	register(s, ownThings(), huma.Operation{
+		OperationID: "end-session", Method: http.MethodDelete, Path: "/api/auth/sessions/{id}", Tags: tags,
+		Summary: "End one of my sessions", DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound},
+	}, func(ctx context.Context, in *byID) (*empty, error) {
+		return nil, s.endSession(ctx, in.ID, "auth.session_ended")
+	})
+}
+
+func (s *server) listSessions(ctx context.Context, _ *empty) (*body[list[SessionInfo]], error) {
+	who := principalOf(ctx)
+	rows, err := s.db.ListSessions(ctx, who.User.ID)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]SessionInfo, len(rows))
+	for i, row := range rows {
+		items[i] = SessionInfo{
+			ID: row.ID, Current: row.ID == who.SessionID, IP: row.IP, UserAgent: row.UserAgent,
+			CreatedAt: row.CreatedAt, LastSeenAt: row.LastSeenAt, ExpiresAt: row.ExpiresAt,
+		}
+	}
+	return &body[list[SessionInfo]]{list[SessionInfo]{items}}, nil
+}
+
+func (s *server) endOtherSessions(ctx context.Context, _ *empty) (*empty, error) {
+	who := principalOf(ctx)
+	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		rows, err := q.ListSessions(ctx, who.User.ID)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if row.ID == who.SessionID {
+				continue
+			}
+			if err := q.DeleteSession(ctx, who.User.ID, row.ID); err != nil {
+				return err
+			}
+		}
+		return q.AddAudit(ctx, audited(ctx, "auth.sessions_ended", "user", who.User.ID, map[string]any{"ended": len(rows) - 1}))
+	})
+}
+
+// endSession ends a session of the caller; somebody else's is not found.
+func (s *server) endSession(ctx context.Context, id, action string) error {
+	who := principalOf(ctx)
+	return s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := q.DeleteSession(ctx, who.User.ID, id); err != nil {
+			return missing(err, "session of yours", id)
+		}
+		return q.AddAudit(ctx, audited(ctx, action, "session", id, nil))
+	})
+}
