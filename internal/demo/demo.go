@@ -180,8 +180,8 @@ func (d *demo) tested(what string, check rest.Check, err error) error {
 		return fmt.Errorf("demo: the test of the %s says %s: %s %s", what, check.Status, check.Message, check.Hint)
 	}
 	version := ""
-	if check.Version != "" {
-		version = ", PostgreSQL " + check.Version
+	if check.ServerVersion != "" {
+		version = ", PostgreSQL " + check.ServerVersion
 	}
 	d.say("Tested the %s: %s in %d ms%s", what, check.Status, check.LatencyMS, version)
 	return nil

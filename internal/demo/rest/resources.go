@@ -83,11 +83,11 @@ func (c *Client) ensure(ctx context.Context, path, name string, document any) (s
 
 // Check is the outcome of a connection test.
 type Check struct {
-	Status    domain.HealthCheckStatus `json:"status"`
-	LatencyMS int64                    `json:"latency_ms"`
-	Version   string                   `json:"version"`
-	Message   string                   `json:"message"`
-	Hint      string                   `json:"hint"`
+	Status        domain.HealthCheckStatus `json:"status"`
+	LatencyMS     int64                    `json:"latency_ms"`
+	ServerVersion string                   `json:"server_version"`
+	Message       string                   `json:"message"`
+	Hint          string                   `json:"hint"`
 }
 
 // TestDatasource has a worker connect to a datasource.
