@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"path"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -70,16 +71,18 @@ func (b *backup) close() { _ = b.store.Close() }
 func (b *backup) id() string            { return b.execution.ID }
 func (b *backup) source() engine.Source { return sourceOf(b.datasource) }
 
-func (b *backup) directory() string {
-	return archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
-}
-
+// manifestKey is where the manifest is or will be. The first attempt pins it, because it holds the
+// datasource's name, which people may change while a backup runs.
 func (b *backup) manifestKey() string {
 	if b.execution.Metadata.ManifestPath != "" {
 		return b.execution.Metadata.ManifestPath
 	}
-	return archive.ManifestKey(b.directory(), b.execution.CreatedAt, b.execution.ID)
+	directory := archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
+	return archive.ManifestKey(directory, b.execution.CreatedAt, b.execution.ID)
 }
+
+// directory is the datasource's directory on the storage, three levels above the manifest.
+func (b *backup) directory() string { return path.Dir(path.Dir(path.Dir(b.manifestKey()))) }
 
 func (b *backup) dumpOptions() engine.DumpOptions {
 	return engine.DumpOptions{
@@ -99,9 +102,11 @@ func (b *backup) header(r engine.Report) archive.Header {
 		DatasourceID:   b.datasource.ID,
 		DatasourceName: b.datasource.Name,
 		DatasourceType: b.datasource.Type,
+		BackupType:     b.options.BackupType,
 		ServerVersion:  r.ServerVersion,
 		ToolVersions:   r.ToolVersions,
 		Options:        b.options,
+		Warnings:       r.Warnings,
 		StartedAt:      started,
 		FinishedAt:     time.Now().UTC(),
 	}

@@ -1,28 +1,54 @@
 package activities
 
 import (
+	"context"
+	"io"
 	"sync/atomic"
 
+	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// byteCounter counts what a reading step has read, from several goroutines.
+// byteCounter follows a step that reads a backup: either its stored objects, or its plain streams.
 type byteCounter struct {
 	phase          domain.Phase
-	total          int64
+	plain, stored  int64 // what there is to read
+	total          atomic.Int64
 	objects, bytes atomic.Int64
 }
 
-func newByteCounter(phase domain.Phase, total int64) *byteCounter {
-	return &byteCounter{phase: phase, total: total}
+func newByteCounter(phase domain.Phase, m *archive.Manifest) *byteCounter {
+	return &byteCounter{phase: phase, plain: m.PlainBytes(), stored: m.StoredBytes()}
 }
 
-// add counts one object of n bytes.
-func (c *byteCounter) add(n int64) {
-	c.objects.Add(1)
-	c.bytes.Add(n)
+// seen takes how far a check of stored objects has come; it is an archive.Progress.
+func (c *byteCounter) seen(objects, bytes int64) {
+	c.total.Store(c.stored)
+	c.objects.Store(objects)
+	c.bytes.Store(bytes)
+}
+
+// open opens a stream whose plain bytes are counted as they are read.
+func (c *byteCounter) open(ctx context.Context, reader *archive.Reader, name string) (io.ReadCloser, error) {
+	stream, err := reader.OpenStream(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	c.total.Store(c.plain)
+	return &countedStream{ReadCloser: stream, counter: c}, nil
 }
 
 func (c *byteCounter) progress() domain.Progress {
-	return domain.Progress{Phase: c.phase, Bytes: c.bytes.Load(), Total: c.total, Chunks: c.objects.Load()}
+	return domain.Progress{Phase: c.phase, Bytes: c.bytes.Load(), Total: c.total.Load(), Chunks: c.objects.Load()}
+}
+
+type countedStream struct {
+	io.ReadCloser
+	counter *byteCounter
+}
+
+func (s *countedStream) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.counter.bytes.Add(int64(n))
+	return n, err
 }

@@ -56,7 +56,7 @@ func (a *Activities) knownChunks(ctx context.Context, job *backup) (map[archive.
 	known := make(map[archive.ChunkID]archive.StoredChunk, len(rows))
 	for _, row := range rows {
 		known[row.ID] = archive.StoredChunk{
-			ID: row.ID, PlainSize: row.PlainBytes, StoredSize: row.StoredBytes, Checksum: row.Checksum,
+			ID: row.ID, PlainBytes: row.PlainBytes, StoredBytes: row.StoredBytes, Checksum: row.Checksum,
 		}
 	}
 	if len(known) > 0 {

@@ -34,6 +34,9 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
+	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey()); err != nil {
+		return contract.DumpResult{}, err
+	}
 	estimate, err := job.engine.Estimate(ctx, job.source())
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
@@ -49,7 +52,6 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	})
 	stop()
 	if err != nil {
-		writer.Abort()
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
 	for _, warning := range report.Warnings {
@@ -62,7 +64,6 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 // another one has overtaken (its worker was cut off, not dead) stops here.
 func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Writer, report engine.Report, attempt int32) (contract.DumpResult, error) {
 	if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
-		writer.Abort()
 		return contract.DumpResult{}, err
 	}
 	committed, err := writer.Commit(ctx, job.header(report), job.manifestKey())
@@ -72,8 +73,8 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err := a.removeStray(ctx, job, committed.Manifest, attempt); err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
-	chunks, stored := committed.Manifest.Totals()
 	counters := writer.Counters()
+	chunks, stored := int64(len(committed.Manifest.Objects)), committed.Manifest.StoredBytes()
 	err = a.DB.SetDumpResult(ctx, job.id(), db.DumpResult{
 		SizeBytes:           counters.Bytes,
 		CompressedSizeBytes: stored,

@@ -37,8 +37,9 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 	if err == nil {
 		result.LatencyMS, result.Version = info.Latency.Milliseconds(), info.Version
 	}
-	err = a.DB.RecordDatasourceHealth(ctx, db.HealthCheck{
-		ID: d.ID, Status: result.Status, LatencyMS: result.LatencyMS, Message: result.Message,
+	err = a.DB.RecordDatasourceHealth(ctx, db.DatasourceHealth{
+		DatasourceID: d.ID, Status: result.Status, DatasourceStatus: nextStatus(d.Status, result.Status),
+		Latency: time.Duration(result.LatencyMS) * time.Millisecond, ServerVersion: result.Version, Message: result.Message,
 	})
 	return result, toTemporal(ctx, err)
 }
@@ -55,10 +56,15 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 	usage, err := a.probeStore(probing, location)
 	result := checkResult(time.Since(started), failure.WithSubject(err, aboutStorage(location.Name)))
 	result.AvailableBytes = usage.Available
-	err = a.DB.RecordStorageHealth(ctx, db.HealthCheck{
-		ID: location.ID, Status: result.Status, LatencyMS: result.LatencyMS, Message: result.Message,
-		AvailableBytes: usage.Available, Full: failure.ClassOf(err) == failure.StorageFull,
-	})
+	health := db.StorageHealth{
+		StorageLocationID: location.ID, Status: result.Status, LocationStatus: locationStatus(err),
+		Latency: time.Duration(result.LatencyMS) * time.Millisecond, Message: result.Message,
+	}
+	if usage.Available >= 0 {
+		free := float64(usage.Available) / 1e9
+		health.AvailableSpaceGB = &free
+	}
+	err = a.DB.RecordStorageHealth(ctx, health)
 	return result, toTemporal(ctx, err)
 }
 
@@ -129,4 +135,27 @@ func checkResult(took time.Duration, err error, secrets ...string) contract.Chec
 		result.Status = domain.HealthError
 	}
 	return result
+}
+
+// nextStatus: the first failure is a warning, one after another is critical.
+func nextStatus(before domain.DatasourceStatus, check domain.HealthCheckStatus) domain.DatasourceStatus {
+	switch {
+	case check == domain.HealthOK:
+		return domain.DatasourceHealthy
+	case before == domain.DatasourceWarning || before == domain.DatasourceCritical:
+		return domain.DatasourceCritical
+	default:
+		return domain.DatasourceWarning
+	}
+}
+
+func locationStatus(err error) domain.StorageLocationStatus {
+	switch {
+	case err == nil:
+		return domain.StorageHealthy
+	case failure.ClassOf(err) == failure.StorageFull:
+		return domain.StorageIsFull
+	default:
+		return domain.StorageUnreachable
+	}
 }

@@ -122,10 +122,10 @@ func (a *Activities) CheckTarget(ctx context.Context, in contract.ExecutionRef) 
 func (a *Activities) CheckArchive(ctx context.Context, in contract.ExecutionRef) (contract.VerifyResult, error) {
 	var result contract.VerifyResult
 	err := a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) (err error) {
-		counter := newByteCounter(domain.PhaseChecking, r.manifest.StoredBytes())
+		counter := newByteCounter(domain.PhaseChecking, r.manifest)
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
-		result.Objects, result.Bytes, err = archive.CheckBytes(ctx, r.backup.store, r.manifest, counter.add)
+		result.Objects, result.Bytes, err = archive.CheckBytes(ctx, r.backup.store, r.manifest, counter.seen)
 		return failure.WithSubject(err, aboutStorage(r.backup.storage.Name))
 	})
 	return result, err
@@ -139,15 +139,15 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		if err != nil {
 			return err
 		}
-		counter := newByteCounter(domain.PhaseLoading, r.manifest.StoredBytes())
-		reader, err := archive.NewReader(r.backup.store, r.manifest, identities, archive.ReaderOptions{OnObject: counter.add})
+		counter := newByteCounter(domain.PhaseLoading, r.manifest)
+		reader, err := archive.NewReader(r.backup.store, r.manifest, identities, archive.ReaderOptions{})
 		if err != nil {
 			return failure.WithSubject(err, aboutStorage(r.backup.storage.Name))
 		}
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
 		staged, err := r.stager.Stage(ctx, r.source(), r.request(), func(ctx context.Context, name string) (io.ReadCloser, error) {
-			return reader.OpenStream(ctx, name)
+			return counter.open(ctx, reader, name)
 		})
 		if err != nil {
 			return err

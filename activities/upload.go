@@ -2,7 +2,7 @@ package activities
 
 import (
 	"context"
-	"strings"
+	"path"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
@@ -19,7 +19,7 @@ func (a *Activities) recordUpload(ctx context.Context, job *backup, batch []arch
 	for i, c := range batch {
 		rows[i] = db.Chunk{
 			ID: c.ID, Generation: job.execution.Generation,
-			PlainBytes: c.PlainSize, StoredBytes: c.StoredSize, Checksum: c.Checksum, Uploaded: true,
+			PlainBytes: c.PlainBytes, StoredBytes: c.StoredBytes, Checksum: c.Checksum, Uploaded: true,
 		}
 	}
 	return a.DB.AddChunks(ctx, job.id(), rows)
@@ -31,15 +31,28 @@ func (a *Activities) removeStray(ctx context.Context, job *backup, manifest *arc
 	if attempt <= 1 {
 		return nil
 	}
-	named := manifest.ObjectKeys()
-	err := deleteObjects(ctx, job.store, archive.GenerationDir(job.directory(), job.execution.Generation), func(key string) bool {
-		_, keep := named[key]
-		return !keep
+	named := make(map[string]bool, len(manifest.Objects))
+	ids := make(map[archive.ChunkID]bool, len(manifest.Objects))
+	for i, o := range manifest.Objects {
+		named[manifest.ObjectKey(i)], ids[o.ID] = true, true
+	}
+	err := deleteObjects(ctx, job.store, archive.GenerationDir(job.directory(), job.execution.Generation)+"/", func(key string) bool {
+		return !named[key]
 	})
 	if err != nil {
 		return err
 	}
-	return a.DB.KeepChunks(ctx, job.id(), manifest.ChunkIDs())
+	rows, err := a.DB.ListChunks(ctx, job.id())
+	if err != nil {
+		return err
+	}
+	var stray [][32]byte
+	for _, row := range rows {
+		if !ids[row.ID] {
+			stray = append(stray, row.ID)
+		}
+	}
+	return a.DB.DeleteChunks(ctx, job.id(), stray)
 }
 
 // DiscardBackup removes what a failed or cancelled backup stored: its manifest first, so that the
@@ -61,8 +74,8 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 	defer stop()
 	everything := func(string) bool { return true }
 	prefixes := []string{
-		strings.TrimSuffix(job.manifestKey(), archive.ManifestName),
-		archive.GenerationDir(job.directory(), job.execution.Generation),
+		path.Dir(job.manifestKey()) + "/",
+		archive.GenerationDir(job.directory(), job.execution.Generation) + "/",
 	}
 	for _, prefix := range prefixes {
 		if err := deleteObjects(ctx, job.store, prefix, everything); err != nil {

@@ -34,13 +34,13 @@ func (a *Activities) verify(ctx context.Context, in contract.VerifyInput) (contr
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
-	counter := newByteCounter(domain.PhaseVerifying, manifest.StoredBytes())
+	counter := newByteCounter(domain.PhaseVerifying, manifest)
 	stop := a.report(ctx, in.ExecutionID, counter.progress)
 	var result contract.VerifyResult
 	if in.Mode == domain.VerifyFull {
 		result, err = a.verifyFull(ctx, job, manifest, counter)
 	} else {
-		result.Objects, result.Bytes, err = archive.CheckObjects(ctx, job.store, manifest, counter.add)
+		result.Objects, result.Bytes, err = archive.CheckObjects(ctx, job.store, manifest, counter.seen)
 	}
 	stop()
 	if err != nil {
@@ -55,23 +55,22 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
-	reader, err := archive.NewReader(job.store, manifest, identities, archive.ReaderOptions{OnObject: counter.add})
+	reader, err := archive.NewReader(job.store, manifest, identities, archive.ReaderOptions{})
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
 	for _, s := range manifest.Streams {
-		tables, err := inspect(ctx, job.engine, reader, s)
+		tables, err := inspect(ctx, job.engine, reader, s, counter)
 		if err != nil {
 			return contract.VerifyResult{}, err
 		}
 		a.log(ctx, job.id(), "info", "stream %s reads back whole and lists %d tables", s.Name, tables)
 	}
-	objects, bytes := manifest.Totals()
-	return contract.VerifyResult{Objects: objects, Bytes: bytes}, nil
+	return contract.VerifyResult{Objects: int64(len(manifest.Objects)), Bytes: manifest.StoredBytes()}, nil
 }
 
-func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s archive.Stream) (int, error) {
-	r, err := reader.OpenStream(ctx, s.Name)
+func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s archive.Stream, counter *byteCounter) (int, error) {
+	r, err := counter.open(ctx, reader, s.Name)
 	if err != nil {
 		return 0, err
 	}

@@ -158,6 +158,12 @@ func (q *Queries) SetRestoreReport(ctx context.Context, id string, r domain.Rest
 	return q.mergeMetadata(ctx, id, "restore_report", r)
 }
 
+// SetManifestPath records where the manifest of a backup will be, before anything is stored, so
+// that renaming the datasource meanwhile moves nothing. Errors: ErrNotFound.
+func (q *Queries) SetManifestPath(ctx context.Context, id, path string) error {
+	return q.mergeMetadata(ctx, id, "manifest_path", path)
+}
+
 // SetTemporalURL records where the Temporal UI shows the workflow. Errors: ErrNotFound.
 func (q *Queries) SetTemporalURL(ctx context.Context, id, url string) error {
 	return q.mergeMetadata(ctx, id, "temporal_url", url)

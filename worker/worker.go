@@ -26,7 +26,8 @@ type Options struct {
 	DB       *db.DB
 	Temporal client.Client
 	Pools    []string // task queues to serve; at least one
-	// ClientToolsPath lists directories that are searched first for pg_dump and its like.
+	// ClientToolsPath are the only directories in which pg_dump and its like are looked for; empty is
+	// each engine's usual places.
 	ClientToolsPath []string
 	// TemporalUIURL and Namespace make the links to the web UI; "" for none.
 	TemporalUIURL string
@@ -72,7 +73,7 @@ func New(o Options) (*Worker, error) {
 	}
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
-		Engines:     all.Engines(all.Options{BinDirs: o.ClientToolsPath}),
+		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
 		Open:        open.Open,
 		Tuning:      o.Tuning,
 		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),

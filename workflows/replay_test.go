@@ -1,0 +1,30 @@
+package workflows_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/workflows"
+)
+
+// Histories that real runs recorded must replay with today's code: a run that is under way during
+// an upgrade goes on. integration/replay_test.go records them (-record).
+func TestRecordedHistoriesReplay(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 6, "recorded histories are missing")
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			replayer := worker.NewWorkflowReplayer()
+			contract.Backup.Register(replayer, workflows.Backup)
+			contract.Restore.Register(replayer, workflows.Restore)
+			contract.CheckDatasource.Register(replayer, workflows.CheckDatasource)
+			contract.CheckStorage.Register(replayer, workflows.CheckStorage)
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
+		})
+	}
+}
