@@ -106,6 +106,20 @@ type failingReader struct{ err error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
+// StuckAt serves the first n bytes and then nothing until the context ends.
+func (a Archive) StuckAt(n int) engine.Opener {
+	return func(ctx context.Context, _ string) (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[:n]), stuckReader{ctx})), nil
+	}
+}
+
+type stuckReader struct{ ctx context.Context } //nolint:containedctx // the stream's own
+
+func (s stuckReader) Read([]byte) (int, error) {
+	<-s.ctx.Done()
+	return 0, s.ctx.Err()
+}
+
 // Request asks for a restore of the archive into target.
 func (a Archive) Request(token, target string) engine.StageRequest {
 	return engine.StageRequest{Token: token, Target: target, Streams: []engine.Stream{a.Stream}}
