@@ -1,0 +1,56 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/dataguardian/dataguardian/internal/config"
+	"github.com/dataguardian/dataguardian/internal/process"
+	"github.com/dataguardian/dataguardian/worker"
+)
+
+func workerCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "worker",
+		Short: "Run backups and restores of one or more pools",
+		Long: "Run backups and restores of one or more pools. Start as many workers as you like, on any machine that\n" +
+			"reaches Postgres, Temporal, and the datasources and storage locations of its pools.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(cmd.Flags(), config.NeedDatabase, config.NeedTemporal, config.NeedMasterKey)
+			if err != nil {
+				return err
+			}
+			return runWorker(cmd, cfg)
+		},
+	}
+	config.AddFlags(command.Flags(), config.WorkerFlags, config.TemporalFlags, config.DatabaseFlags, config.MasterKeyFlags)
+	return command
+}
+
+func runWorker(cmd *cobra.Command, cfg *config.Config) error {
+	ctx := cmd.Context()
+	logger := process.NewLogger(cmd.ErrOrStderr(), cfg.Log)
+	process.LimitMemory(cfg.Worker)
+	key, err := process.MasterKey(cfg.MasterKey)
+	if err != nil {
+		return err
+	}
+	database, err := process.OpenDatabase(ctx, cfg.Database, key)
+	if err != nil {
+		return err
+	}
+	defer database.Close()
+	temporal, err := process.DialTemporal(ctx, cfg.Temporal, logger)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	w, err := worker.New(worker.Options{
+		DB: database, Temporal: temporal, Pools: cfg.Worker.Pools, Slots: cfg.Worker.Slots,
+		ClientToolsPath: cfg.Worker.ClientToolsPath, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: logger,
+	})
+	if err != nil {
+		return err
+	}
+	return w.Run(ctx)
+}
