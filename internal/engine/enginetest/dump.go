@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,19 +58,55 @@ func (h Harness) missingTool(t *testing.T) {
 }
 
 func (h Harness) cancelledDump(t *testing.T) {
+	t.Run("while it waits", func(t *testing.T) {
+		release := h.Hold(t, h.Source)
+		defer release()
+		h.cancelIn(t, func(io.Reader) error {
+			AwaitChild(t, h.DumpTool)
+			return nil
+		})
+	})
+	t.Run("in mid-stream", func(t *testing.T) {
+		h.cancelIn(t, func(r io.Reader) error {
+			_, err := io.ReadFull(r, make([]byte, h.MinBytes/2))
+			return err
+		})
+	})
+}
+
+// cancelIn cancels a dump after the sink did something.
+func (h Harness) cancelIn(t *testing.T, first func(io.Reader) error) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(Context(t))
 	_, err := h.Engine.Dump(ctx, h.Source, engine.DumpOptions{}, func(ctx context.Context, _ engine.Stream, r io.Reader) error {
-		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+		if err := first(r); err != nil {
 			return err
 		}
-		require.NotEmpty(t, Children(t, h.DumpTool), "the dump tool runs while its output is read")
 		cancel()
 		<-ctx.Done()
 		_, err := io.Copy(io.Discard, r)
+		if err == nil { // the child had written everything into the pipe already
+			err = ctx.Err()
+		}
 		return err
 	})
 	RequireClass(t, failure.Cancelled, err)
 	require.Empty(t, Children(t, h.DumpTool))
+}
+
+// AwaitChild waits until this process has a descendant that runs the program and returns its
+// directory under /proc.
+func AwaitChild(t *testing.T, program string) string {
+	t.Helper()
+	deadline := time.Now().Add(Timeout)
+	for time.Now().Before(deadline) {
+		if children := Children(t, program); len(children) > 0 {
+			return children[0]
+		}
+		time.Sleep(time.Millisecond) // another process: there is no event to wait for
+	}
+	require.FailNow(t, "the program was never started", program)
+	return ""
 }
 
 // dyingTool puts a script in the dump tool's place that passes some of the real output on.
@@ -119,7 +154,7 @@ func (h Harness) inspectDamage(t *testing.T) {
 	require.GreaterOrEqual(t, tables, h.MinTables)
 
 	end := len(archive.Bytes)
-	for name, bytes := range map[string][]byte{
+	for name, damaged := range map[string][]byte{
 		"nothing":         {},
 		"not a dump":      bytes.Repeat([]byte("no dump "), 1000),
 		"the first kB":    archive.Bytes[:1024],
@@ -128,7 +163,7 @@ func (h Harness) inspectDamage(t *testing.T) {
 		"a byte too much": append(append([]byte{}, archive.Bytes...), 7),
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := h.Engine.Inspect(Context(t), archive.Stream, strings.NewReader(string(bytes)))
+			_, err := h.Engine.Inspect(Context(t), archive.Stream, bytes.NewReader(damaged))
 			RequireClass(t, failure.Corrupt, err)
 		})
 	}

@@ -31,6 +31,8 @@ type Harness struct {
 	DumpTool, RestoreTool string
 	// WrongPassword, MissingDatabase and Unreachable spoil a copy of Source.
 	WrongPassword, MissingDatabase, Unreachable func(engine.Source) engine.Source
+	// Hold makes a dump of src wait on the server until release is called.
+	Hold func(t *testing.T, src engine.Source) (release func())
 	// FreshDatabase names a database that does not exist. Whatever has that name when the test
 	// ends is dropped.
 	FreshDatabase func(t *testing.T) string

@@ -24,7 +24,7 @@ var complaints = []complaint{
 	{regexp.MustCompile(`server version mismatch|unsupported version \(.*\) in file header`), failure.ToolMissing,
 		"Install the client tools of the newer major version on the worker: apt-get install postgresql-client-<major>."},
 	{regexp.MustCompile(`No space left on device|[Dd]isk quota exceeded|could not extend file`), failure.StorageFull, hintFull},
-	{regexp.MustCompile(`password authentication failed|no password supplied|no pg_hba\.conf entry|authentication failed|role ".*" does not exist\n?$|is not permitted to log in`),
+	{regexp.MustCompile(`password authentication failed|no password supplied|no pg_hba\.conf entry|authentication failed|FATAL:\s+role ".*" does not exist|is not permitted to log in`),
 		failure.AuthFailed, hintLogin},
 	{regexp.MustCompile(`FATAL:\s+database ".*" does not exist`), failure.NotFound, hintDatabase},
 	{regexp.MustCompile(`certificate verify failed|SSL error|server does not support SSL|root certificate file`), failure.ConfigInvalid, hintTLS},

@@ -28,6 +28,7 @@ func TestPostgresIsAnEngineAndAStager(t *testing.T) {
 			src.Config.Port = closedPort(t)
 			return src
 		},
+		Hold:          hold("nothing"),
 		FreshDatabase: fresh,
 		In:            in,
 		Content:       content,

@@ -123,6 +123,19 @@ func dropAfter(t *testing.T, name string) {
 	})
 }
 
+// hold locks a table so that pg_dump has to wait for it.
+func hold(table string) func(*testing.T, engine.Source) func() {
+	return func(t *testing.T, src engine.Source) func() {
+		t.Helper()
+		conn := open(t, src)
+		_, err := conn.Exec(context.Background(), "BEGIN")
+		require.NoError(t, err)
+		_, err = conn.Exec(context.Background(), "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE")
+		require.NoError(t, err)
+		return func() { _ = conn.Close(context.Background()) }
+	}
+}
+
 // create makes a database that is dropped at the end.
 func create(t *testing.T, name, options string) engine.Source {
 	t.Helper()

@@ -1,0 +1,181 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/engine/process"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// archiveWriter writes the custom format as pg_dump of a version does.
+type archiveWriter struct{ bytes.Buffer }
+
+func (w *archiveWriter) int(n int) {
+	w.WriteByte(0)
+	_ = binary.Write(w, binary.LittleEndian, int32(n)) //nolint:gosec // small numbers
+}
+
+func (w *archiveWriter) strings(values ...string) {
+	for _, s := range values {
+		w.int(len(s))
+		w.WriteString(s)
+	}
+}
+
+func (w *archiveWriter) null() { w.WriteByte(1); _ = binary.Write(w, binary.LittleEndian, int32(1)) }
+
+// sampleArchive has two tables, one large object entry and one entry without data.
+func sampleArchive(version int) []byte {
+	w := &archiveWriter{}
+	w.WriteString(magic)
+	w.Write([]byte{byte(version >> 8), byte(version), 0, 4, 8, customFormat})
+	if version >= versionAlgorithm {
+		w.WriteByte(0)
+	} else {
+		w.int(0)
+	}
+	for range 7 {
+		w.int(1)
+	}
+	w.strings("db", "15.18", "15.18")
+	kinds := []string{"TABLE DATA", "TABLE DATA", "BLOBS", "TABLE"}
+	w.int(len(kinds))
+	for i, kind := range kinds {
+		w.int(i + 1)
+		w.int(1)
+		w.strings("0", "0", strings.Repeat("tag", 50), kind)
+		w.int(2)
+		w.strings("create", "drop", "copy", "public")
+		w.null()
+		if version >= versionTableAM {
+			w.strings("heap")
+		}
+		if version >= versionRelKind {
+			w.int('r')
+		}
+		w.strings("owner", "false", "1", "2")
+		w.null()
+		w.WriteByte(map[bool]byte{true: 1, false: offsetNoData}[i < 3])
+		w.Write(make([]byte, 8))
+	}
+	for i := range 2 {
+		w.WriteByte(blockData)
+		w.int(i + 1)
+		w.strings("some rows", strings.Repeat("x", 300))
+		w.int(0)
+	}
+	w.WriteByte(blockLarge)
+	w.int(3)
+	w.int(4711)
+	w.strings("bytes")
+	w.int(0)
+	w.int(0)
+	return w.Bytes()
+}
+
+func walk(data []byte, oneByOne bool) (summary, error) {
+	w := newWalker()
+	if oneByOne {
+		for i := range data {
+			_, _ = w.Write(data[i : i+1])
+		}
+	} else {
+		_, _ = w.Write(data)
+	}
+	return w.Close()
+}
+
+func TestEveryVersionOfTheFormatIsFollowed(t *testing.T) {
+	for _, version := range []int{oldestArchive, versionTableAM, versionAlgorithm, versionRelKind} {
+		for _, oneByOne := range []bool{false, true} {
+			found, err := walk(sampleArchive(version), oneByOne)
+			require.NoError(t, err)
+			require.Equal(t, summary{tables: 2, blocks: 3, known: true}, found)
+		}
+	}
+	found, err := walk(sampleArchive(newestArchive+1), true)
+	require.NoError(t, err, "a version of the future is left to pg_restore")
+	require.False(t, found.known)
+}
+
+func TestADumpCutAtAnyByteIsFound(t *testing.T) {
+	whole := sampleArchive(versionTableAM)
+	for cut := range whole {
+		_, err := walk(whole[:cut], false)
+		require.Equal(t, failure.Corrupt, failure.ClassOf(err), "cut at byte %d of %d", cut, len(whole))
+	}
+}
+
+func TestTheWalkerStandsInTheWayOfTheEnd(t *testing.T) {
+	whole := sampleArchive(versionTableAM)
+	require.NoError(t, iotest.TestReader(&walked{r: bytes.NewReader(whole), w: newWalker()}, whole))
+	r := &walked{r: bytes.NewReader(whole[:len(whole)-1]), w: newWalker()}
+	_, err := bytes.NewBuffer(nil).ReadFrom(r)
+	require.Equal(t, failure.Corrupt, failure.ClassOf(err))
+}
+
+func FuzzWalkerNeverPanics(f *testing.F) {
+	f.Add(sampleArchive(versionTableAM))
+	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = walk(data, false) })
+}
+
+func TestToolMessagesAreClassified(t *testing.T) {
+	for message, want := range map[string]failure.Class{
+		`pg_dump: error: connection to server at "db" (10.0.0.1), port 5432 failed: FATAL:  password authentication failed for user "u"`: failure.AuthFailed,
+		`pg_dump: error: connection to server at "db" failed: FATAL:  no pg_hba.conf entry for host "10.0.0.2"`:                          failure.AuthFailed,
+		`pg_dump: error: connection to server at "db" failed: FATAL:  database "x" does not exist`:                                       failure.NotFound,
+		`pg_dump: error: connection to server at "127.0.0.1", port 1 failed: Connection refused`:                                         failure.Unreachable,
+		`pg_dump: error: could not translate host name "db" to address: Name or service not known`:                                       failure.Unreachable,
+		`pg_dump: error: connection to server at "db", port 5432 failed: timeout expired`:                                                failure.Timeout,
+		`pg_dump: error: connection to server at "db" failed: server does not support SSL, but SSL was required`:                         failure.ConfigInvalid,
+		`pg_dump: error: no matching tables were found for pattern "nope"`:                                                               failure.ConfigInvalid,
+		`pg_dump: error: aborting because of server version mismatch`:                                                                    failure.ToolMissing,
+		`pg_restore: error: could not execute query: ERROR:  could not extend file "base/1/2": No space left on device`:                  failure.StorageFull,
+		`pg_dump: error: query failed: ERROR:  permission denied for table secrets`:                                                      failure.ConfigInvalid,
+		`pg_restore: error: could not execute query: ERROR:  role "app" does not exist`:                                                  failure.ConfigInvalid,
+		`pg_restore: error: could not execute query: ERROR:  extension "postgis" is not available`:                                       failure.ConfigInvalid,
+		`pg_restore: error: input file does not appear to be a valid archive`:                                                            failure.Corrupt,
+		`pg_restore: error: could not read from input file: end of file`:                                                                 failure.Corrupt,
+		`pg_restore: error: could not execute query: ERROR:  syntax error at or near "x"`:                                                failure.Unknown,
+	} {
+		err := classifyTool("dump", &process.ExitError{Program: "pg_dump", Code: 1, Stderr: message + "\n"})
+		require.Equal(t, want, failure.ClassOf(err), message)
+	}
+	kept := failure.New(failure.StorageFull, "put chunk", "disk full", "")
+	require.Equal(t, failure.StorageFull, failure.ClassOf(classifyTool("dump", kept)))
+	require.Equal(t, failure.Unknown, failure.ClassOf(classifyTool("dump", errors.New("odd"))))
+}
+
+func TestNamesWithASuffixFitAndStayValid(t *testing.T) {
+	for _, name := range []string{"short", strings.Repeat("x", 63), strings.Repeat("é", 31), strings.Repeat("語", 21)} {
+		got := withSuffix(name, "_old_0123456789abcdef0123456789abcdef")
+		require.LessOrEqual(t, len(got), maxName)
+		require.True(t, utf8.ValidString(got))
+	}
+}
+
+func TestListsOfNamesAreQuotedOneByOne(t *testing.T) {
+	s := setting{Name: "search_path", Value: `"$user", public, "a ""b"", c"`}
+	require.Equal(t, `ALTER DATABASE "d" SET "search_path" TO '$user', 'public', 'a "b", c'`, s.statement("d"))
+	s = setting{Role: `r"x`, Name: "app.x", Value: `o'b \ c, d`}
+	require.Equal(t, `ALTER ROLE "r""x" IN DATABASE "d" SET "app.x" TO  E'o''b \\ c, d'`, s.statement("d"))
+	s = setting{Name: "search_path", Value: `""`}
+	require.Equal(t, `ALTER DATABASE "d" SET "search_path" TO ''`, s.statement("d"))
+}
+
+func TestTheMarkIsTheLastLineAndComesOff(t *testing.T) {
+	for _, comment := range []string{"", "mine", "two\nlines"} {
+		marked := withMark(withMark(comment, "aaaa"), "bbbb")
+		require.True(t, hasMark(marked, "bbbb"))
+		require.False(t, hasMark(marked, "aaaa"))
+		require.Equal(t, comment, withoutMark(marked))
+	}
+}
