@@ -1,0 +1,227 @@
+package db_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// everything is the text of every row of every table.
+func everything(t *testing.T, url string) string {
+	t.Helper()
+	var text strings.Builder
+	for _, table := range rows(t, url, listTables) {
+		for _, row := range rows(t, url, fmt.Sprintf("SELECT t::text FROM %q t", table)) {
+			text.WriteString(table + " " + row + "\n")
+		}
+	}
+	return text.String()
+}
+
+func otherKey(t *testing.T) db.MasterKey {
+	t.Helper()
+	key, err := db.GenerateMasterKey()
+	require.NoError(t, err)
+	return key
+}
+
+func TestSecretsAreSealedInTheDatabase(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	datasource := newDatasource(t, d, "orders")
+	execution := newRunning(t, d, "job")
+	secret, err := d.ChunkSecret(t.Context(), execution.ID)
+	require.NoError(t, err)
+	identity, recipient, err := d.AgeIdentity(t.Context())
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(identity, "AGE-SECRET-KEY-1"))
+
+	stored := everything(t, url)
+	require.NotContains(t, stored, password)
+	require.NotContains(t, stored, identity)
+	require.NotContains(t, stored, base64.StdEncoding.EncodeToString(secret[:]))
+	for _, readable := range []string{"db.example", "orders", recipient, "dgs1:" + dbtest.Key().ID() + ":"} {
+		require.Contains(t, stored, readable)
+	}
+
+	read, err := d.GetDatasource(t.Context(), datasource.ID)
+	require.NoError(t, err)
+	require.Equal(t, password, read.Config.Password)
+	list, _, err := d.ListDatasources(t.Context(), db.Page{})
+	require.NoError(t, err)
+	require.Equal(t, password, list[0].Config.Password)
+}
+
+func TestAnEmptyPasswordIsNotSealed(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	datasource := newDatasource(t, d, "orders")
+	datasource.Config.Password = ""
+	updated, err := d.UpdateDatasource(t.Context(), datasource)
+	require.NoError(t, err)
+	require.Empty(t, updated.Config.Password)
+	require.NotContains(t, strings.Join(rows(t, url, "SELECT connection_config::text FROM datasources"), ""), "dgs1:")
+}
+
+func TestASealedValueDoesNotOpenInAnotherRow(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	one, two := newDatasource(t, d, "one"), newDatasource(t, d, "two")
+	dbtest.Execute(t, url, `UPDATE datasources SET connection_config = (SELECT connection_config FROM datasources WHERE id = $1) WHERE id = $2`, one.ID, two.ID)
+	_, err := d.GetDatasource(t.Context(), two.ID)
+	require.Equal(t, failure.Corrupt, failure.ClassOf(err), "%v", err)
+	require.ErrorContains(t, err, "moved here from another row")
+}
+
+func TestAWrongMasterKeyIsRefusedAtStart(t *testing.T) {
+	url := dbtest.URL(t)
+	dbtest.Open(t, url)
+	wrong := otherKey(t)
+	_, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: wrong})
+	require.ErrorIs(t, err, db.ErrWrongMasterKey)
+	require.Contains(t, err.Error(), wrong.ID())
+	require.Contains(t, err.Error(), dbtest.Key().ID())
+	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
+
+	_, err = db.Open(t.Context(), db.Config{URL: url})
+	require.Contains(t, failure.HintOf(err), "openssl rand")
+}
+
+func TestProcessesThatOpenTogetherShareOneIdentity(t *testing.T) {
+	url := dbtest.URL(t)
+	identities := make([]string, 8)
+	for _, err := range together(len(identities), func(i int) error {
+		d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: dbtest.Key(), MaxConns: 2})
+		if err != nil {
+			return err
+		}
+		defer d.Close()
+		identities[i], _, err = d.AgeIdentity(t.Context())
+		return err
+	}) {
+		require.NoError(t, err)
+	}
+	for _, identity := range identities {
+		require.Equal(t, identities[0], identity)
+	}
+}
+
+func TestRekeySealsEverySecretAgain(t *testing.T) {
+	url := dbtest.URL(t)
+	old := dbtest.Open(t, url)
+	datasource := newDatasource(t, old, "orders")
+	execution := newRunning(t, old, "job")
+	secret, err := old.ChunkSecret(t.Context(), execution.ID)
+	require.NoError(t, err)
+	identity, _, err := old.AgeIdentity(t.Context())
+	require.NoError(t, err)
+	key := otherKey(t)
+
+	_, err = db.Rekey(t.Context(), url, key, dbtest.Key())
+	require.ErrorIs(t, err, db.ErrWrongMasterKey, "the old key must be the one in use")
+	_, err = db.Rekey(t.Context(), url, key, key)
+	require.ErrorContains(t, err, "the new key is the old one")
+
+	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
+	require.NoError(t, err)
+	require.Equal(t, 4, n, "two passwords, the age identity, a chunk secret")
+	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
+
+	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
+	require.NoError(t, err)
+	t.Cleanup(d.Close)
+	read, err := d.GetDatasource(t.Context(), datasource.ID)
+	require.NoError(t, err)
+	require.Equal(t, password, read.Config.Password)
+	secretAfter, err := d.ChunkSecret(t.Context(), execution.ID)
+	require.NoError(t, err)
+	require.Equal(t, secret, secretAfter)
+	identityAfter, _, err := d.AgeIdentity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, identity, identityAfter)
+
+	_, err = old.UpdateDatasource(t.Context(), datasource)
+	require.ErrorIs(t, err, db.ErrWrongMasterKey, "a process with the old key writes no secret")
+	_, err = old.GetDatasource(t.Context(), datasource.ID)
+	require.ErrorIs(t, err, db.ErrWrongMasterKey)
+}
+
+func TestARekeyThatFailsChangesNothing(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	newDatasource(t, d, "one")
+	newDatasource(t, d, "two")
+	dbtest.Execute(t, url, `UPDATE datasources SET connection_config = jsonb_set(connection_config, '{password}', '"damaged"') WHERE name = 'two'`)
+	before := everything(t, url)
+	_, err := db.Rekey(t.Context(), url, dbtest.Key(), otherKey(t))
+	require.Equal(t, failure.Corrupt, failure.ClassOf(err), "%v", err)
+	require.Equal(t, before, everything(t, url))
+}
+
+func TestMasterKeysAreReadInEveryUsualForm(t *testing.T) {
+	raw := []byte("\xff\xfe0123456789abcdefghijklmnopqrst")
+	for name, text := range map[string]string{
+		"hex":                   fmt.Sprintf("%x", raw),
+		"base64":                base64.StdEncoding.EncodeToString(raw),
+		"base64 without pad":    base64.RawStdEncoding.EncodeToString(raw),
+		"base64url":             base64.URLEncoding.EncodeToString(raw),
+		"with a line end after": base64.StdEncoding.EncodeToString(raw) + "\n",
+	} {
+		key, err := db.ParseMasterKey(text)
+		require.NoError(t, err, name)
+		require.Equal(t, "20214df9", key.ID(), name)
+	}
+	for _, text := range []string{"", "short", strings.Repeat("a", 63), base64.StdEncoding.EncodeToString(raw[:31])} {
+		_, err := db.ParseMasterKey(text)
+		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
+		require.Contains(t, failure.HintOf(err), "openssl rand -base64 32")
+	}
+}
+
+func TestAMasterKeyNeverPrintsItself(t *testing.T) {
+	key := dbtest.Key()
+	config := db.Config{MasterKey: key}
+	encoded, err := json.Marshal(config)
+	require.NoError(t, err)
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("start", "key", key)
+	for _, text := range []string{
+		fmt.Sprint(key), fmt.Sprintf("%+v", key), fmt.Sprintf("%#v", key), fmt.Sprintf("%x", key), fmt.Sprintf("%d", &key),
+		fmt.Sprintf("%v", config), string(encoded), log.String(),
+	} {
+		require.Contains(t, text, failure.Mask)
+	}
+}
+
+func TestAKeyFileIsMadeOnceAndKeptPrivate(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "master.key")
+	keys := make([]db.MasterKey, 8)
+	for _, err := range together(len(keys), func(i int) (err error) {
+		keys[i], err = db.LoadOrCreateKeyFile(path)
+		return err
+	}) {
+		require.NoError(t, err)
+	}
+	for _, key := range keys {
+		require.Equal(t, keys[0].ID(), key.ID())
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+
+	require.NoError(t, os.Chmod(path, 0o640))
+	_, err = db.LoadOrCreateKeyFile(path)
+	require.ErrorContains(t, err, "others may read it")
+	require.Contains(t, failure.HintOf(err), "chmod 600")
+}
