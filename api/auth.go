@@ -58,11 +58,11 @@ func (s *server) registerAuth() {
 	}, s.authStatus)
 	register(s, public("nobody can sign in before the first owner exists; it works once"), huma.Operation{
 		OperationID: "auth-setup", Method: http.MethodPost, Path: "/api/auth/setup", Tags: tags,
-		Summary: "Create the owner, once", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
+		Summary: "Create the owner, once", DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict, http.StatusTooManyRequests},
 	}, s.setup)
 	register(s, public("it is the sign-in"), huma.Operation{
 		OperationID: "auth-login", Method: http.MethodPost, Path: "/api/auth/login", Tags: tags,
-		Summary: "Sign in", Errors: []int{http.StatusUnauthorized},
+		Summary: "Sign in", Errors: []int{http.StatusUnauthorized, http.StatusTooManyRequests},
 	}, s.login)
 	register(s, ownThings(), huma.Operation{
 		OperationID: "auth-logout", Method: http.MethodPost, Path: "/api/auth/logout", Tags: tags,

@@ -70,7 +70,7 @@ func (s *server) registerBackupJobs() {
 	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
 }
 
-func (s *server) listBackupJobs(ctx context.Context, in *paging) (*body[page[BackupJob]], error) {
+func (s *server) listBackupJobs(ctx context.Context, in *Paging) (*body[page[BackupJob]], error) {
 	rows, next, err := s.db.ListBackupJobs(ctx, in.page())
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func (s *server) listBackupJobs(ctx context.Context, in *paging) (*body[page[Bac
 	return pageOf(rows, next, viewJob), nil
 }
 
-func (s *server) getBackupJob(ctx context.Context, in *byID) (*versioned[BackupJob], error) {
+func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJob], error) {
 	row, err := s.db.GetBackupJob(ctx, in.ID)
 	if err != nil {
 		return nil, missing(err, "backup job", in.ID)
@@ -146,7 +146,7 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
 }
 
-func (s *server) deleteBackupJob(ctx context.Context, in *byID) (*empty, error) {
+func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
 		row, err := q.GetBackupJob(ctx, in.ID)
 		if err != nil {

@@ -72,7 +72,7 @@ func (s *server) registerBackups() {
 	}, s.listRestoreTargets)
 }
 
-func (s *server) listBackedUp(ctx context.Context, in *paging) (*body[page[BackedUpDatasource]], error) {
+func (s *server) listBackedUp(ctx context.Context, in *Paging) (*body[page[BackedUpDatasource]], error) {
 	rows, next, err := s.db.ListDatasources(ctx, in.page())
 	if err != nil {
 		return nil, err
@@ -98,8 +98,8 @@ func (s *server) listBackedUp(ctx context.Context, in *paging) (*body[page[Backe
 }
 
 func (s *server) listBackups(ctx context.Context, in *struct {
-	byID
-	paging
+	ByID
+	Paging
 }) (*body[page[Backup]], error) {
 	if _, err := s.db.GetDatasource(ctx, in.ID); err != nil {
 		return nil, missing(err, "datasource", in.ID)
@@ -118,7 +118,7 @@ func (s *server) listBackups(ctx context.Context, in *struct {
 	return &body[page[Backup]]{page[Backup]{items, next}}, nil
 }
 
-func (s *server) listRestoreTargets(ctx context.Context, in *paging) (*body[page[RestoreTarget]], error) {
+func (s *server) listRestoreTargets(ctx context.Context, in *Paging) (*body[page[RestoreTarget]], error) {
 	rows, next, err := s.db.ListDatasources(ctx, in.page())
 	if err != nil {
 		return nil, err

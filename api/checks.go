@@ -50,7 +50,7 @@ func testOperation(kind, path string, tags []string) huma.Operation {
 	}
 }
 
-func (s *server) testDatasource(ctx context.Context, in *byID) (*body[CheckResult], error) {
+func (s *server) testDatasource(ctx context.Context, in *ByID) (*body[CheckResult], error) {
 	row, err := s.db.GetDatasource(ctx, in.ID)
 	if err != nil {
 		return nil, missing(err, "datasource", in.ID)
@@ -62,7 +62,7 @@ func (s *server) testDatasource(ctx context.Context, in *byID) (*body[CheckResul
 	return &body[CheckResult]{result}, s.auditTest(ctx, "datasource", row.ID, result.Status)
 }
 
-func (s *server) testStorageLocation(ctx context.Context, in *byID) (*body[CheckResult], error) {
+func (s *server) testStorageLocation(ctx context.Context, in *ByID) (*body[CheckResult], error) {
 	row, err := s.db.GetStorageLocation(ctx, in.ID)
 	if err != nil {
 		return nil, missing(err, "storage location", in.ID)
@@ -74,7 +74,7 @@ func (s *server) testStorageLocation(ctx context.Context, in *byID) (*body[Check
 	return &body[CheckResult]{result}, s.auditTest(ctx, "storage_location", row.ID, result.Status)
 }
 
-func (s *server) testBackupJob(ctx context.Context, in *byID) (*body[JobCheckResult], error) {
+func (s *server) testBackupJob(ctx context.Context, in *ByID) (*body[JobCheckResult], error) {
 	_, datasource, storage, err := loadJob(ctx, s.db.Queries, in.ID)
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (s *server) registerDatasources() {
 	register(s, mayTest(auth.DatasourcesWrite), testOperation("datasource", path, tags), s.testDatasource)
 }
 
-func (s *server) listDatasources(ctx context.Context, in *paging) (*body[page[Datasource]], error) {
+func (s *server) listDatasources(ctx context.Context, in *Paging) (*body[page[Datasource]], error) {
 	rows, next, err := s.db.ListDatasources(ctx, in.page())
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (s *server) listDatasources(ctx context.Context, in *paging) (*body[page[Da
 	return pageOf(rows, next, viewDatasource), nil
 }
 
-func (s *server) getDatasource(ctx context.Context, in *byID) (*versioned[Datasource], error) {
+func (s *server) getDatasource(ctx context.Context, in *ByID) (*versioned[Datasource], error) {
 	row, err := s.db.GetDatasource(ctx, in.ID)
 	if err != nil {
 		return nil, missing(err, "datasource", in.ID)
@@ -144,7 +144,7 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 	return &versioned[Datasource]{etag(row.Version), viewDatasource(row)}, nil
 }
 
-func (s *server) deleteDatasource(ctx context.Context, in *byID) (*empty, error) {
+func (s *server) deleteDatasource(ctx context.Context, in *ByID) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
 		row, err := q.GetDatasource(ctx, in.ID)
 		if err != nil {

@@ -44,7 +44,7 @@ func (s *server) registerExecutionEvents() {
 	register(s, requires(auth.ExecutionsRead), operation, s.followExecution)
 }
 
-func (s *server) followExecution(ctx context.Context, in *byID) (*huma.StreamResponse, error) {
+func (s *server) followExecution(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err

@@ -46,7 +46,7 @@ type Chunk struct {
 }
 
 type listExecutionsInput struct {
-	paging
+	Paging
 	Job        string    `query:"job" format:"uuid"`
 	Datasource string    `query:"datasource" format:"uuid"`
 	Storage    string    `query:"storage" format:"uuid"`
@@ -57,8 +57,8 @@ type listExecutionsInput struct {
 }
 
 type listChunksInput struct {
-	byID
-	paging
+	ByID
+	Paging
 }
 
 func (s *server) registerExecutions() {
@@ -99,7 +99,7 @@ func (s *server) listExecutions(ctx context.Context, in *listExecutionsInput) (*
 	return pageOf(rows, next, viewExecution), nil
 }
 
-func (s *server) getExecution(ctx context.Context, in *byID) (*body[Execution], error) {
+func (s *server) getExecution(ctx context.Context, in *ByID) (*body[Execution], error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (s *server) getExecution(ctx context.Context, in *byID) (*body[Execution], 
 	return &body[Execution]{viewExecution(row)}, nil
 }
 
-func (s *server) listLogs(ctx context.Context, in *byID) (*body[list[domain.LogLine]], error) {
+func (s *server) listLogs(ctx context.Context, in *ByID) (*body[list[domain.LogLine]], error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -130,7 +130,7 @@ func (s *server) listChunks(ctx context.Context, in *listChunksInput) (*body[pag
 	return pageOf(rows, next, viewChunk), nil
 }
 
-func (s *server) cancelExecution(ctx context.Context, in *byID) (*accepted, error) {
+func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err

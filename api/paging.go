@@ -2,13 +2,13 @@ package api
 
 import "github.com/dataguardian/dataguardian/db"
 
-// paging are the query parameters of every list that may be long.
-type paging struct {
+// Paging holds the query parameters of every list that may be long.
+type Paging struct {
 	Cursor string `query:"cursor" doc:"next_cursor of the page before" maxLength:"512"`
 	Limit  int    `query:"limit" doc:"Items a page" minimum:"1" maximum:"200" default:"50"`
 }
 
-func (p paging) page() db.Page { return db.Page{Cursor: p.Cursor, Limit: p.Limit} }
+func (p Paging) page() db.Page { return db.Page{Cursor: p.Cursor, Limit: p.Limit} }
 
 // page is one page of a list, newest first.
 type page[T any] struct {

@@ -21,7 +21,9 @@ type SessionInfo struct {
 	ExpiresAt  time.Time `json:"expires_at"`
 }
 
-type byID struct {
+// ByID is the path parameter of whatever names one thing.
+// It is exported because huma does not look into embedded types that are not.
+type ByID struct {
 	ID string `path:"id" format:"uuid" doc:"Its id"`
 }
 
@@ -42,7 +44,7 @@ func (s *server) registerSessions() {
 	register(s, ownThings(), huma.Operation{
 		OperationID: "end-session", Method: http.MethodDelete, Path: "/api/auth/sessions/{id}", Tags: tags,
 		Summary: "End one of my sessions", DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound},
-	}, func(ctx context.Context, in *byID) (*empty, error) {
+	}, func(ctx context.Context, in *ByID) (*empty, error) {
 		return nil, s.endSession(ctx, in.ID, "auth.session_ended")
 	})
 }

@@ -68,7 +68,7 @@ func (s *server) registerStorageLocations() {
 	register(s, mayTest(auth.StorageWrite), testOperation("storage-location", path, tags), s.testStorageLocation)
 }
 
-func (s *server) listStorageLocations(ctx context.Context, in *paging) (*body[page[StorageLocation]], error) {
+func (s *server) listStorageLocations(ctx context.Context, in *Paging) (*body[page[StorageLocation]], error) {
 	rows, next, err := s.db.ListStorageLocations(ctx, in.page())
 	if err != nil {
 		return nil, err
@@ -76,7 +76,7 @@ func (s *server) listStorageLocations(ctx context.Context, in *paging) (*body[pa
 	return pageOf(rows, next, viewStorage), nil
 }
 
-func (s *server) getStorageLocation(ctx context.Context, in *byID) (*versioned[StorageLocation], error) {
+func (s *server) getStorageLocation(ctx context.Context, in *ByID) (*versioned[StorageLocation], error) {
 	row, err := s.db.GetStorageLocation(ctx, in.ID)
 	if err != nil {
 		return nil, missing(err, "storage location", in.ID)
@@ -141,7 +141,7 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 	return &versioned[StorageLocation]{etag(row.Version), viewStorage(row)}, nil
 }
 
-func (s *server) deleteStorageLocation(ctx context.Context, in *byID) (*empty, error) {
+func (s *server) deleteStorageLocation(ctx context.Context, in *ByID) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
 		row, err := q.GetStorageLocation(ctx, in.ID)
 		if err != nil {
