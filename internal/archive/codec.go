@@ -12,8 +12,12 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// maxWindow bounds the history of zstd, on both sides: an encoder holds two windows, a decoder one.
-const maxWindow = 4 * mib
+// The history of zstd. An encoder holds two windows, a decoder one. The fastest level finds next to
+// nothing further back than fastWindow, which stays in the processor's cache.
+const (
+	maxWindow  = 4 * mib
+	fastWindow = 512 * kib
+)
 
 // compressor is a reusable encoder of one frame at a time.
 type compressor interface {
@@ -35,11 +39,11 @@ func newCompressor(algorithm domain.Compression, level, longest int) (compressor
 	case domain.CompressionNone:
 		return &plain{}, nil
 	case domain.CompressionZstd:
-		speed := zstd.SpeedFastest
+		speed, window := zstd.SpeedFastest, fastWindow
 		if level > 0 {
-			speed = zstd.EncoderLevelFromZstd(level)
+			speed, window = zstd.EncoderLevelFromZstd(level), maxWindow
 		}
-		window := min(maxWindow, 1<<bits.Len(uint(longest-1)))
+		window = max(zstd.MinWindowSize, min(window, 1<<bits.Len(uint(longest-1))))
 		return zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithEncoderConcurrency(1),
 			zstd.WithWindowSize(window))
 	case domain.CompressionGzip:

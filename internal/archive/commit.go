@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -117,14 +116,16 @@ func recipientNames(recipients []age.Recipient) []string {
 
 // putManifest generates the document twice: once to learn its size and hash, once to store it.
 func (w *Writer) putManifest(ctx context.Context, m *Manifest, key string) (CommitResult, error) {
-	whole, size := sha256.New(), int64(0)
+	hasher, size := newDocumentHasher(), int64(0)
 	for piece, err := range m.pieces(w.keys.manifest) {
 		if err != nil {
 			return CommitResult{}, err
 		}
-		whole.Write(piece)
+		hasher.Write(piece)
 		size += int64(len(piece))
 	}
+	m.bodyHash = [32]byte(hasher.body.Sum(nil))
+	m.mac = manifestMAC(w.keys.manifest, m.bodyHash)
 	content := &manifestBody{manifest: m, key: w.keys.manifest}
 	defer content.close()
 	if err := w.opts.Store.Put(ctx, key, content, size); err != nil {
@@ -133,5 +134,5 @@ func (w *Writer) putManifest(ctx context.Context, m *Manifest, key string) (Comm
 	if err := w.opts.Store.Sync(ctx); err != nil {
 		return CommitResult{}, fmt.Errorf("make manifest durable: %w", err)
 	}
-	return CommitResult{ManifestSHA256: hex.EncodeToString(whole.Sum(nil)), ManifestBytes: size, Manifest: m}, nil
+	return CommitResult{ManifestSHA256: hex.EncodeToString(hasher.whole.Sum(nil)), ManifestBytes: size, Manifest: m}, nil
 }

@@ -74,7 +74,7 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 // parseManifest reads and checks a document, and returns its SHA-256 besides. The document is
 // decoded as it comes; only the lists are held.
 func parseManifest(r io.Reader) (*Manifest, [32]byte, error) {
-	hasher := &documentHasher{whole: sha256.New(), body: sha256.New()}
+	hasher := newDocumentHasher()
 	decoder := json.NewDecoder(io.TeeReader(io.LimitReader(r, maxManifestBytes), hasher))
 	p := manifestParser{decoder: decoder, manifest: new(Manifest)}
 	err := p.parse()
@@ -101,6 +101,10 @@ func parseManifest(r io.Reader) (*Manifest, [32]byte, error) {
 type documentHasher struct {
 	whole, body hash.Hash
 	held        []byte
+}
+
+func newDocumentHasher() *documentHasher {
+	return &documentHasher{whole: sha256.New(), body: sha256.New()}
 }
 
 func (h *documentHasher) Write(p []byte) (int, error) {

@@ -55,7 +55,10 @@ func sealSecret(secret [32]byte, recipients []age.Recipient) (sealedSecret, erro
 		return sealedSecret{}, err
 	}
 	_, err = io.WriteString(w, hex.EncodeToString(secret[:]))
-	return sealedSecret{Age: sealed.Bytes()}, errors.Join(err, w.Close())
+	if err = errors.Join(err, w.Close()); err != nil {
+		return sealedSecret{}, err
+	}
+	return sealedSecret{Age: sealed.Bytes()}, nil
 }
 
 const identityHint = "Give the age identity (AGE-SECRET-KEY-1…) of one of the recipients that the manifest lists."
