@@ -6,15 +6,18 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"sync/atomic"
 
 	"go.temporal.io/server/common/log"
 	"go.temporal.io/server/common/log/tag"
 )
 
-// serverLogger gives the Temporal server's log to slog. What the server calls informational is
-// about its own inside, so it comes out at debug level; warnings and errors keep theirs.
+// serverLogger gives the Temporal server's log to slog. Everything below an error is about the
+// server's own inside (and plentiful), so it comes out at debug level. So do errors once the server
+// is stopping: its parts miss each other while they go.
 type serverLogger struct {
-	slog *slog.Logger
+	slog     *slog.Logger
+	stopping *atomic.Bool
 	// failed receives the first fatal error. The server expects Fatal to end the process; a
 	// library must not, so the goroutine ends instead and the owner of the Server is told.
 	failed chan<- error
@@ -32,8 +35,8 @@ func (l serverLogger) Debug(msg string, tags ...tag.Tag) { l.write(slog.LevelDeb
 // Info implements log.Logger, at debug level.
 func (l serverLogger) Info(msg string, tags ...tag.Tag) { l.write(slog.LevelDebug, msg, tags) }
 
-// Warn implements log.Logger.
-func (l serverLogger) Warn(msg string, tags ...tag.Tag) { l.write(slog.LevelWarn, msg, tags) }
+// Warn implements log.Logger, at debug level.
+func (l serverLogger) Warn(msg string, tags ...tag.Tag) { l.write(slog.LevelDebug, msg, tags) }
 
 // Error implements log.Logger.
 func (l serverLogger) Error(msg string, tags ...tag.Tag) { l.write(slog.LevelError, msg, tags) }
@@ -73,6 +76,9 @@ func (l serverLogger) SLog() *slog.Logger { return l.slog }
 
 func (l serverLogger) write(level slog.Level, msg string, tags []tag.Tag) {
 	ctx := context.Background()
+	if l.stopping.Load() {
+		level = slog.LevelDebug
+	}
 	if l.slog.Enabled(ctx, level) {
 		l.slog.LogAttrs(ctx, level, msg, attributes(tags)...)
 	}

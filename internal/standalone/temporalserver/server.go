@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -47,6 +48,7 @@ type Server struct {
 	address string
 	failed  chan error
 
+	stopping atomic.Bool
 	stopOnce sync.Once
 	stopped  chan struct{}
 }
@@ -68,7 +70,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 		return nil, failure.Wrap(failure.Unknown, op, err, "")
 	}
 	s := &Server{address: fmt.Sprintf("%s:%d", localhost, port), failed: make(chan error, 1), stopped: make(chan struct{})}
-	serverOpts, err := serverOptions(conf, serverLogger{slog: opts.Logger, failed: s.failed})
+	serverOpts, err := serverOptions(conf, serverLogger{slog: opts.Logger, stopping: &s.stopping, failed: s.failed})
 	if err != nil {
 		return nil, failure.Wrap(failure.Unknown, op, err, "")
 	}
@@ -173,6 +175,7 @@ func (s *Server) Failed() <-chan error { return s.failed }
 // Stop may be called more than once. It ends the UI and the server's services, and waits for them as long as ctx allows. State that
 // was acknowledged is in the file already, so leaving early loses nothing.
 func (s *Server) Stop(ctx context.Context) {
+	s.stopping.Store(true)
 	if s.ui != nil {
 		s.ui.stop(ctx)
 	}

@@ -1,0 +1,73 @@
+# Everything a developer runs. `make` lists it; `make demo` and `make test` need nothing before them.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS   += --no-print-directory
+
+GO      ?= go
+TOOL    := $(GO) tool -modfile=tools/go.mod
+BINARY  := bin/dataguardian
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+# The Go that is installed is the one that builds.
+export GOTOOLCHAIN := local
+
+# Debian packages that building, the tests and the demo use. The versioned PostgreSQL packages bring
+# the server's binaries, which Debian keeps off PATH.
+PACKAGES := postgresql postgresql-client age zstd jq gcc libc6-dev git ca-certificates curl
+
+.PHONY: help
+help: ## List the commands
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## Install the Debian packages that are missing
+	@tools/deps $(PACKAGES)
+
+.PHONY: build
+build: ## Build bin/dataguardian
+	$(GO) build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o $(BINARY) ./cmd/dataguardian
+
+.PHONY: up
+up: deps build ## Run everything on this machine until Ctrl-C
+	exec $(BINARY) up
+
+.PHONY: demo
+demo: deps build ## Back a sample database up, restore it, compare every row (DEMO_EXIT=1 ends after it)
+	DEMO_EXIT="$(DEMO_EXIT)" DEMO_SIZE_MB="$(DEMO_SIZE_MB)" exec $(BINARY) demo
+
+.PHONY: test
+test: deps lint generated ## Run every check and every test
+	tools/gotest -race -timeout 20m ./...
+
+.PHONY: lint
+lint: ## Check format, vet, lint and the determinism of workflows
+	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | xargs gofmt -l | sort -u); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:"; echo "$$unformatted"; exit 1; fi
+	$(GO) vet ./...
+	$(TOOL) golangci-lint run ./...
+	$(TOOL) workflowcheck ./workflows/...
+
+.PHONY: generated
+generated: build ## Check that generated code is in step with what it is made from
+	$(TOOL) sqlc diff
+	@temporary=$$(mktemp); trap 'rm -f "$$temporary"' EXIT; \
+	$(BINARY) openapi > "$$temporary"; \
+	diff -u docs/openapi.json "$$temporary" || { echo "docs/openapi.json is out of step, run make gen"; exit 1; }
+
+.PHONY: gen
+gen: build ## Generate queries from SQL, and docs/openapi.json
+	$(TOOL) sqlc generate
+	$(BINARY) openapi > docs/openapi.json
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(TOOL) golangci-lint fmt ./...
+
+.PHONY: bench
+bench: deps build ## Measure a backup against pg_dump (SCALE=50)
+	$(GO) run ./integration/bench -scale $(or $(SCALE),50)
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf bin
