@@ -114,7 +114,7 @@ func (q *Queries) DeleteBackupJob(ctx context.Context, id string) error {
 // checkJobReferences answers for texts that are no ids as the foreign keys do for ids of nothing.
 func checkJobReferences(j BackupJob) error {
 	for _, reference := range []struct{ field, id string }{{"datasource_id", j.DatasourceID}, {"storage_location_id", j.StorageLocationID}} {
-		if checkID("", reference.id) != nil {
+		if !isID(reference.id) {
 			return &ReferenceError{Field: reference.field}
 		}
 	}

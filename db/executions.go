@@ -93,7 +93,7 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 		return nil, "", err
 	}
 	for _, id := range []string{filter.JobID, filter.DatasourceID, filter.StorageLocationID} {
-		if id != "" && checkID(op, id) != nil {
+		if id != "" && !isID(id) {
 			return []Execution{}, "", nil // no execution names what can not exist
 		}
 	}

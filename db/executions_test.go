@@ -223,7 +223,7 @@ func TestListeningDeliversEveryChange(t *testing.T) {
 	require.Equal(t, e.ID, <-ids)
 
 	cancel()
-	for range ids { //nolint:revive // waits for the channel to close
+	for range ids { // until the channel is closed
 	}
 }
 

@@ -45,11 +45,10 @@ func (q *Queries) CreateOwner(ctx context.Context, u User) (User, error) {
 		if err := q.q.LockAccess(ctx); err != nil {
 			return translate(op, err)
 		}
-		if has, err := q.q.HasOwner(ctx); err != nil || has {
-			if has {
-				err = ErrSetupDone
-			}
-			return setupError(op, err)
+		if has, err := q.q.HasOwner(ctx); err != nil {
+			return translate(op, err)
+		} else if has {
+			return failure.Wrap(failure.ConfigInvalid, op, ErrSetupDone, "Sign in as the owner.")
 		}
 		row, err := q.q.CreateUser(ctx, dbgen.CreateUserParams{ID: id, Email: u.Email, Name: u.Name, PasswordHash: u.PasswordHash, IsOwner: true})
 		if err != nil {
@@ -63,13 +62,6 @@ func (q *Queries) CreateOwner(ctx context.Context, u User) (User, error) {
 		return translate(op, err)
 	})
 	return owner, err
-}
-
-func setupError(op string, err error) error {
-	if err == ErrSetupDone {
-		return failure.Wrap(failure.ConfigInvalid, op, err, "Sign in as the owner.")
-	}
-	return translate(op, err)
 }
 
 // UserByEmail finds a user, whatever the case of the letters. Errors: ErrNotFound.

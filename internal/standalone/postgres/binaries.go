@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -19,7 +20,7 @@ const installHint = "Install the Postgres server (apt-get install postgresql), o
 
 // findBinaries returns the directory of initdb and postgres: dir if given, else that of the
 // major version the cluster was made with, else the newest of PATH and the system directories.
-func findBinaries(dir, clusterVersion string) (string, error) {
+func findBinaries(ctx context.Context, dir, clusterVersion string) (string, error) {
 	candidates := []string{dir}
 	if dir == "" {
 		candidates = candidateBinDirs()
@@ -30,7 +31,7 @@ func findBinaries(dir, clusterVersion string) (string, error) {
 		if !isExecutable(filepath.Join(candidate, "postgres")) || !isExecutable(filepath.Join(candidate, "initdb")) {
 			continue
 		}
-		major, err := majorVersion(candidate)
+		major, err := majorVersion(ctx, candidate)
 		if err != nil {
 			continue
 		}
@@ -71,8 +72,8 @@ func candidateBinDirs() []string {
 }
 
 // majorVersion asks the binary itself: "postgres (PostgreSQL) 15.14 (Debian …)".
-func majorVersion(binDir string) (int, error) {
-	out, err := exec.Command(filepath.Join(binDir, "postgres"), "--version").Output()
+func majorVersion(ctx context.Context, binDir string) (int, error) {
+	out, err := exec.CommandContext(ctx, filepath.Join(binDir, "postgres"), "--version").Output()
 	if err != nil {
 		return 0, err
 	}

@@ -54,6 +54,7 @@ func (c cluster) version() string {
 // that this user can get there.
 func (c cluster) prepareDirectory() error {
 	const hint = "Give a data directory that this user may write."
+	//nolint:gosec // another user, who runs Postgres, has to pass through it
 	if err := os.MkdirAll(filepath.Dir(c.dir), 0o755); err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "make the parent of "+c.dir, err, hint)
 	}
@@ -215,4 +216,9 @@ func lastLines(out []byte) string {
 		lines = lines[len(lines)-5:]
 	}
 	return strings.Join(lines, " | ")
+}
+
+// toolEnvironment leaves out every PG* variable: they would change what the tools do.
+func toolEnvironment() []string {
+	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_MESSAGES=C", "TZ=UTC"}
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -83,7 +82,7 @@ func Start(ctx context.Context, opts Options) (_ *Server, err error) {
 			_ = lock.Unlock()
 		}
 	}()
-	if c.binDir, err = findBinaries(opts.BinDir, c.version()); err != nil {
+	if c.binDir, err = findBinaries(ctx, opts.BinDir, c.version()); err != nil {
 		return nil, err
 	}
 	if err := stopOrphan(ctx, c.pgdata()); err != nil {
@@ -111,10 +110,10 @@ func (s *Server) launch(ctx context.Context, c cluster, opts Options) error {
 	for range tries {
 		s.port = opts.Port
 		if s.port == 0 {
-			if s.port, err = freePort(); err != nil {
+			if s.port, err = freePort(ctx); err != nil {
 				return failure.Wrap(failure.Unknown, "find a free port for Postgres", err, "")
 			}
-		} else if err := checkPort(s.port); err != nil {
+		} else if err := checkPort(ctx, s.port); err != nil {
 			return err
 		}
 		if err = s.launchOnce(ctx, c, opts); err == nil || ctx.Err() != nil || opts.Port != 0 || !errors.Is(err, errExited) {
@@ -132,6 +131,7 @@ func (s *Server) launchOnce(ctx context.Context, c cluster, opts Options) error 
 		return err
 	}
 	defer func() { _ = logFile.Close() }() // the server has its own descriptor
+	//nolint:noctx // the server outlives this call; Stop ends it
 	cmd := exec.Command(filepath.Join(c.binDir, "postgres"), c.serverArguments(s.port, opts)...)
 	cmd.Dir = c.dir
 	cmd.Env = toolEnvironment()
@@ -211,7 +211,7 @@ func (s *Server) EnsureDatabase(ctx context.Context, name string) (string, error
 		return "", failure.Wrap(failure.Unknown, "look for database "+name, err, "")
 	}
 	if !exists {
-		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil {
+		if _, err := conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{name}.Sanitize()); err != nil { //nolint:misspell // the name is pgx's
 			return "", failure.Wrap(failure.Unknown, "create database "+name, err, "")
 		}
 	}
@@ -239,27 +239,4 @@ func (s *Server) Stop(ctx context.Context) error {
 		s.process.kill()
 	}
 	return fmt.Errorf("stop Postgres: it did not end in time and was told to quit: %w", ctx.Err())
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
-}
-
-func checkPort(port int) error {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return failure.Wrap(failure.ConfigInvalid, "listen for Postgres on 127.0.0.1:"+strconv.Itoa(port), err,
-			"Choose another port, or 0 for a free one.")
-	}
-	return l.Close()
-}
-
-// toolEnvironment leaves out every PG* variable: they would change what the tools do.
-func toolEnvironment() []string {
-	return []string{"PATH=" + os.Getenv("PATH"), "LANG=C.UTF-8", "LC_MESSAGES=C", "TZ=UTC"}
 }
