@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"encoding/binary"
 	"slices"
 )
 
@@ -197,6 +198,15 @@ func (a *archiveReader) chunks() error {
 
 // number reads a sign byte and intSize bytes, the lowest first.
 func (a *archiveReader) number() (int, error) {
+	if size := a.intSize; size == 4 && len(a.pending) > size { // nearly always, once a row
+		value := int(binary.LittleEndian.Uint32(a.pending[1:]))
+		negative := a.pending[0] != 0
+		a.pending = a.pending[1+size:]
+		if negative {
+			return -value, nil
+		}
+		return value, nil
+	}
 	sign, err := a.ReadByte()
 	if err != nil {
 		return 0, err

@@ -75,6 +75,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 
 // dumpArgs are pg_dump's arguments. Uncompressed, because chunks are compressed later, and equal
 // rows then give equal chunks. Each pattern is joined to its option, so that it is never one itself.
+// An included pattern that matches nothing is an error; an excluded one only leaves more in.
 func dumpArgs(opts engine.DumpOptions) []string {
 	args := []string{"--format=custom", "--compress=0", "--no-password"}
 	if len(opts.IncludeTables) > 0 {

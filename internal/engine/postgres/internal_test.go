@@ -122,6 +122,25 @@ func TestTheWalkerStandsInTheWayOfTheEnd(t *testing.T) {
 	require.Equal(t, failure.Corrupt, failure.ClassOf(err))
 }
 
+// pg_dump writes a length before every row, so this is what following a dump costs.
+func BenchmarkWalker(b *testing.B) {
+	w := &archiveWriter{}
+	w.Write(sampleArchive(versionTableAM))
+	w.WriteByte(blockData)
+	w.int(9)
+	for range 100_000 {
+		w.strings("1234567\t12345678\t0\t                                                                                    \n")
+	}
+	b.SetBytes(int64(w.Len()))
+	for b.Loop() {
+		walker := newWalker()
+		for rest := w.Bytes(); len(rest) > 0; rest = rest[min(len(rest), 64<<10):] {
+			_, _ = walker.Write(rest[:min(len(rest), 64<<10)])
+		}
+		walker.stop()
+	}
+}
+
 func FuzzWalkerNeverPanics(f *testing.F) {
 	f.Add(sampleArchive(versionTableAM))
 	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = walk(data, false) })

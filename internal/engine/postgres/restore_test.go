@@ -196,6 +196,26 @@ func TestACancelledRestoreLeavesNoStaging(t *testing.T) {
 	require.Equal(t, before, databases(t))
 }
 
+func TestALostAttemptLeavesTheDatabaseOfItsSuccessorAlone(t *testing.T) {
+	src := small(t, "superseded")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	target := fresh(t)
+	req, ctx := archive.Request("bbbb0014", target), enginetest.Context(t)
+	lostCtx, cancelLost := context.WithCancel(ctx)
+	lost := make(chan error)
+	go func() {
+		_, err := newEngine().Stage(lostCtx, src, req, archive.StuckAt(len(archive.Bytes)/2))
+		lost <- err
+	}()
+	enginetest.AwaitChild(t, tool("pg_restore"))
+	_, err := newEngine().Stage(ctx, src, req, archive.Opener())
+	require.NoError(t, err)
+	cancelLost()
+	require.Error(t, <-lost)
+	require.NoError(t, newEngine().Promote(ctx, src, req))
+	require.Equal(t, []string{"3"}, queryStrings(t, in(src, target), "select count(*)::text from kept"))
+}
+
 func TestCheckTargetRefuses(t *testing.T) {
 	execute(t, source(t, "postgres"), `CREATE ROLE nobody LOGIN PASSWORD 'nobody'`, `CREATE ROLE maker LOGIN CREATEDB PASSWORD 'maker'`)
 	t.Cleanup(func() { execute(t, source(t, "postgres"), "DROP ROLE nobody", "DROP ROLE maker") })

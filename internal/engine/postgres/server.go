@@ -98,6 +98,12 @@ func (a *admin) find(ctx context.Context, name string) (*database, error) {
 	return &found, nil
 }
 
+// oid identifies a database whatever it is called; 0 is not there.
+func (a *admin) oid(ctx context.Context, name string) (oid uint32, err error) {
+	err = a.QueryRow(ctx, "select coalesce(max(oid::bigint), 0) from pg_database where datname = $1", name).Scan(&oid)
+	return oid, classify("look for database "+quoted(name), err)
+}
+
 // dropAttempts bounds how often a database that is still in use is tried again.
 const dropAttempts = 5
 

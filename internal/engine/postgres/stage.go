@@ -44,6 +44,9 @@ type staging struct {
 	stream   engine.Stream
 	restorer tool
 
+	// oid is the staging database this run made. A lost attempt may wake up while a later one
+	// loads under the same name: it must neither drop that one's database nor call it loaded.
+	oid        uint32
 	keepOwners bool
 	tables     int
 	warnings   []string
@@ -90,6 +93,12 @@ func (s *staging) create(ctx context.Context) error {
 	if warning != "" {
 		s.warnings = append(s.warnings, warning)
 	}
+	if err != nil {
+		return err
+	}
+	known, cancel := detached(ctx) // what was made has to be known to be removed
+	defer cancel()
+	s.oid, err = server.oid(known, s.names.staging)
 	return err
 }
 
@@ -181,6 +190,9 @@ func (s *staging) finish(ctx context.Context) error {
 		return err
 	}
 	defer server.close()
+	if oid, err := server.oid(ctx, s.names.staging); err != nil || oid != s.oid {
+		return errors.Join(errSuperseded, err)
+	}
 	var existing *database
 	if !s.req.Scratch {
 		if existing, err = server.find(ctx, s.names.target); err != nil {
@@ -216,6 +228,8 @@ func (s *staging) countTables(ctx context.Context) (count int, err error) {
 	return count, classify("count the restored tables", err)
 }
 
+var errSuperseded = failure.New(failure.Unknown, "finish the restore", "another attempt of it has taken the staging database over", "")
+
 // remove drops the staging database after a failure, also when ctx has ended.
 func (s *staging) remove(ctx context.Context) error {
 	ctx, cancel := detached(ctx)
@@ -223,7 +237,10 @@ func (s *staging) remove(ctx context.Context) error {
 	server, err := maintenance(ctx, s.target.Config, s.names.target)
 	if err == nil {
 		defer server.close()
-		err = server.drop(ctx, s.names.staging)
+		var oid uint32
+		if oid, err = server.oid(ctx, s.names.staging); err == nil && oid == s.oid {
+			err = server.drop(ctx, s.names.staging)
+		}
 	}
 	return failure.Wrap(failure.ClassOf(err), "remove what was loaded", err, "")
 }
