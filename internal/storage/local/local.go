@@ -58,6 +58,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := makeRoot(opts.Root); err != nil {
 		return nil, classify(op, opts.Root, err)
 	}
+	if info, err := os.Stat(opts.Root); err == nil && !info.IsDir() {
+		return nil, failure.New(failure.ConfigInvalid, op, opts.Root+" is not a directory", "Give the storage location a directory of its own.")
+	}
 	root, err := os.OpenRoot(opts.Root)
 	if err != nil {
 		return nil, classify(op, opts.Root, err)

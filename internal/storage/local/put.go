@@ -53,31 +53,34 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64)
 }
 
 // writeTemp returns the name of a complete temporary file; after an error there is none.
-func (s *Store) writeTemp(ctx context.Context, key string, body io.Reader, size int64) (name string, err error) {
+func (s *Store) writeTemp(ctx context.Context, key string, body io.Reader, size int64) (string, error) {
 	file, name, err := s.createTemp()
 	if err != nil {
 		return "", err
 	}
-	defer func() {
-		if closeErr := file.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil {
-			_ = s.root.Remove(name)
-		}
-	}()
+	err = copyBody(ctx, file, key, body, size)
+	if closeErr := file.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		_ = s.root.Remove(name) // the first error is the one that tells
+	}
+	return name, err
+}
+
+func copyBody(ctx context.Context, file *os.File, key string, body io.Reader, size int64) error {
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	// One byte more than announced is asked for, so that a longer body is noticed.
 	limited := &contextReader{ctx: ctx, r: io.LimitReader(body, size+1)}
 	written, err := io.CopyBuffer(onlyWriter{file}, limited, *buffer)
 	if err != nil {
-		return "", err
+		return err
 	}
 	if written != size {
-		return "", storage.BodyError("put object", key, written, size)
+		return storage.BodyError("put object", key, written, size)
 	}
-	return name, ctx.Err()
+	return ctx.Err()
 }
 
 // onlyWriter hides ReadFrom of *os.File, which would bypass the buffer and, between two files, the

@@ -1,0 +1,32 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+func TestErrorsOfTheFileSystemSayWhatToDo(t *testing.T) {
+	for errno, class := range map[syscall.Errno]failure.Class{
+		syscall.ENOSPC: failure.StorageFull, syscall.EDQUOT: failure.StorageFull, syscall.EROFS: failure.ConfigInvalid,
+		syscall.EACCES: failure.AuthFailed, syscall.EPERM: failure.AuthFailed, syscall.ENAMETOOLONG: failure.ConfigInvalid,
+		syscall.ESTALE: failure.Unreachable, syscall.EISDIR: failure.ConfigInvalid,
+	} {
+		for _, mapping := range []func(op, key string, err error) error{classify, classifyPut} {
+			err := mapping("put object", "k", &fs.PathError{Op: "write", Path: "k", Err: errno})
+			require.Equal(t, class, failure.ClassOf(err), errno)
+			require.NotEmpty(t, failure.HintOf(err), errno)
+			require.Equal(t, class == failure.StorageFull, errors.Is(err, storage.ErrFull), errno)
+		}
+	}
+	require.Equal(t, failure.Unknown, failure.ClassOf(classify("get", "k", syscall.EIO)))
+	require.Equal(t, failure.Cancelled, failure.ClassOf(classify("get", "k", context.Canceled)))
+	require.NoError(t, classify("get", "k", nil))
+}

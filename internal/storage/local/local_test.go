@@ -1,0 +1,147 @@
+package local_test
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+	"github.com/dataguardian/dataguardian/internal/storage/local"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest"
+)
+
+func open(t *testing.T, opts local.Options) *local.Store {
+	t.Helper()
+	store, err := local.Open(context.Background(), opts)
+	require.NoError(t, err)
+	return store
+}
+
+func TestLocalKeepsTheContract(t *testing.T) {
+	storagetest.Run(t, storagetest.Config{
+		Open: func(t *testing.T) storage.Store { return open(t, local.Options{Root: t.TempDir()}) },
+		OpenWithQuota: func(t *testing.T, maxBytes int64) storage.Store {
+			return open(t, local.Options{Root: t.TempDir(), MaxBytes: maxBytes})
+		},
+		Is: func(s storage.Store) bool { _, ok := s.(*local.Store); return ok },
+	})
+}
+
+func TestTheRootIsMadeOnlyInAnExistingParent(t *testing.T) {
+	parent := t.TempDir()
+	store := open(t, local.Options{Root: filepath.Join(parent, "new")})
+	require.NoError(t, store.Close())
+	info, err := os.Stat(filepath.Join(parent, "new"))
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+	file := filepath.Join(parent, "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	for _, root := range []string{filepath.Join(parent, "not", "there"), "relative", "/", file} {
+		_, err := local.Open(context.Background(), local.Options{Root: root})
+		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%s: %v", root, err)
+		require.NotEmpty(t, failure.HintOf(err), root)
+	}
+}
+
+func TestSymbolicLinksDoNotLeadOutOfTheRoot(t *testing.T) {
+	ctx, outside, root := context.Background(), t.TempDir(), t.TempDir()
+	secret := filepath.Join(outside, "secret")
+	require.NoError(t, os.WriteFile(secret, []byte("secret"), 0o600))
+	require.NoError(t, os.Symlink(outside, filepath.Join(root, "dir")))
+	require.NoError(t, os.Symlink(secret, filepath.Join(root, "file")))
+	require.NoError(t, os.Symlink("../../"+filepath.Base(outside), filepath.Join(root, "relative")))
+	store := open(t, local.Options{Root: root})
+	defer store.Close()
+	for _, key := range []string{"dir/secret", "file"} {
+		_, err := store.Get(ctx, key, 0, -1)
+		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "get %s: %v", key, err)
+		_, err = store.Stat(ctx, key)
+		require.Error(t, err, key)
+		require.Error(t, store.Copy(ctx, key, "copy"), key)
+	}
+	for _, key := range []string{"dir/new", "relative/new"} {
+		require.Error(t, store.Put(ctx, key, strings.NewReader("x"), 1), key)
+	}
+	require.Error(t, store.Delete(ctx, "dir/secret"))
+	require.NoError(t, store.Delete(ctx, "file"), "the link goes, not what it points to")
+	require.NoError(t, store.List(ctx, "", func(o storage.Object) error {
+		t.Errorf("listed %s", o.Key)
+		return nil
+	}))
+	content, err := os.ReadFile(secret)
+	require.NoError(t, err)
+	require.Equal(t, "secret", string(content))
+	entries, err := os.ReadDir(outside)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	// A put replaces a link itself.
+	require.NoError(t, os.Symlink(secret, filepath.Join(root, "link")))
+	require.NoError(t, store.Put(ctx, "link", strings.NewReader("own"), 3))
+	content, err = os.ReadFile(secret)
+	require.NoError(t, err)
+	require.Equal(t, "secret", string(content))
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	ctx, root := context.Background(), t.TempDir()
+	store := open(t, local.Options{Root: root})
+	defer store.Close()
+	require.Error(t, store.Put(ctx, "a/b/c", strings.NewReader("short"), 10))
+	cancelled, cancel := context.WithCancel(ctx)
+	cancel()
+	require.Error(t, store.Put(cancelled, "a/b/c", strings.NewReader("x"), 1))
+	require.NoError(t, store.Put(ctx, "a/b/c", strings.NewReader("x"), 1))
+	require.NoError(t, store.Delete(ctx, "a/b/c"))
+	var left []string
+	require.NoError(t, filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+		left = append(left, strings.TrimPrefix(path, root))
+		return err
+	}))
+	require.Equal(t, []string{"", "/.tmp"}, left)
+}
+
+func TestTemporaryFilesOfDeadProcessesAreRemoved(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, ".tmp"), 0o700))
+	old, recent := filepath.Join(root, ".tmp", "1-old"), filepath.Join(root, ".tmp", "1-recent")
+	for _, path := range []string{old, recent} {
+		require.NoError(t, os.WriteFile(path, []byte("half"), 0o600))
+	}
+	yesterday := time.Now().Add(-25 * time.Hour)
+	require.NoError(t, os.Chtimes(old, yesterday, yesterday))
+	store := open(t, local.Options{Root: root})
+	defer store.Close()
+	require.NoFileExists(t, old)
+	require.FileExists(t, recent, "another worker may be writing it")
+	usage, err := store.Usage(context.Background())
+	require.NoError(t, err)
+	require.Zero(t, usage.Used, "uploads in flight are no objects")
+	require.Positive(t, usage.Available)
+}
+
+func TestANameIsAnObjectOrADirectory(t *testing.T) {
+	ctx := context.Background()
+	store := open(t, local.Options{Root: t.TempDir()})
+	defer store.Close()
+	require.NoError(t, store.Put(ctx, "a/b", strings.NewReader("x"), 1))
+	for _, key := range []string{"a", "a/b/c", "a/b/c/d"} {
+		err := store.Put(ctx, key, strings.NewReader("x"), 1)
+		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%s: %v", key, err)
+	}
+}
+
+func TestARootThatIsGoneIsTold(t *testing.T) {
+	ctx, root := context.Background(), filepath.Join(t.TempDir(), "root")
+	store := open(t, local.Options{Root: root})
+	defer store.Close()
+	require.NoError(t, os.RemoveAll(root))
+	err := store.Put(ctx, "a/b", strings.NewReader("x"), 1)
+	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
+	require.Contains(t, failure.Message(err), "put it back")
+}
