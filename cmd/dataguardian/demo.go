@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -28,6 +29,9 @@ func demoCommand() *cobra.Command {
 			}
 			if !cfg.Chosen("DATAGUARDIAN_DATA_DIR") {
 				cfg.DataDir += "-demo"
+			}
+			if !cfg.Chosen("DATAGUARDIAN_LOG_LEVEL") {
+				cfg.Log.Level = slog.LevelWarn // the demo tells its own story
 			}
 			return runDemo(cmd, cfg)
 		},
