@@ -31,6 +31,9 @@ func demoCommand() *cobra.Command {
 				cfg.DataDir += "-demo"
 			}
 			if !cfg.Chosen("DATAGUARDIAN_LOG_LEVEL") {
+				cfg.Log.Level = slog.LevelError // the demo tells its own story; what fails is told by it too
+			}
+			if !cfg.Chosen("DATAGUARDIAN_LOG_LEVEL") {
 				cfg.Log.Level = slog.LevelWarn // the demo tells its own story
 			}
 			return runDemo(cmd, cfg)

@@ -45,7 +45,7 @@ var (
 	}
 	DemoFlags = []Flag{
 		{"size-mb", "DEMO_SIZE_MB", "size of the sample database in MB (default 200)"},
-		{"exit", "DEMO_EXIT", "end when the demo is done: true or false (default false)"},
+		{"exit", "DEMO_EXIT", "end when the demo is done (default false)"},
 	}
 )
 
@@ -54,6 +54,9 @@ func AddFlags(set *pflag.FlagSet, groups ...[]Flag) {
 	for _, group := range groups {
 		for _, flag := range group {
 			set.String(flag.Name, "", fmt.Sprintf("%s [%s]", flag.Usage, flag.Variable))
+			if flag.Variable == "DEMO_EXIT" {
+				set.Lookup(flag.Name).NoOptDefVal = "true" // plain --exit is enough
+			}
 			_ = set.SetAnnotation(flag.Name, variableAnnotation, []string{flag.Variable}) // fails only for an unknown flag
 		}
 	}

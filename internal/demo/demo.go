@@ -198,13 +198,13 @@ func (d *demo) backUp(ctx context.Context, job registered) (rest.Execution, erro
 		return rest.Execution{}, err
 	}
 	took := done.Duration().Seconds()
-	d.say("  %s dumped in %.1f s (%s/s), %s stored in %d chunks", megabytes(done.SizeBytes), took,
-		megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), megabytes(done.CompressedSizeBytes), chunksOf(done))
+	d.say("  %s backed up and verified in %.1f s (%s/s), %s stored", megabytes(done.SizeBytes), took,
+		megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), megabytes(done.CompressedSizeBytes))
 	check := done.Metadata.Verification
 	if check == nil || !check.OK {
 		return rest.Execution{}, fmt.Errorf("demo: the backup %s is completed without a verification that says it is good", done.ID)
 	}
-	d.say("  verified (%s): %d objects, %s read back, hashed, decrypted and listed", check.Mode, check.Objects, megabytes(check.Bytes))
+	d.say("  verification (%s): %d objects, %s read back, hashed, decrypted, decompressed and listed", check.Mode, check.Objects, megabytes(check.Bytes))
 	return done, nil
 }
 
@@ -225,19 +225,12 @@ func (d *demo) restore(ctx context.Context, job registered, backup rest.Executio
 	if report := done.Metadata.RestoreReport; report != nil {
 		tables = report.Tables
 	}
-	d.say("  %d tables, %s in %.1f s (%s/s)", tables, megabytes(size), took, megabytes(int64(float64(size)/max(took, 0.001))))
+	d.say("  %d tables, %s checked and loaded in %.1f s (%s/s)", tables, megabytes(size), took, megabytes(int64(float64(size)/max(took, 0.001))))
 	return done, nil
 }
 
 // pollInterval is how often a running execution is looked at: often enough for a line that moves.
 const pollInterval = 200 * time.Millisecond
-
-func chunksOf(e rest.Execution) int64 {
-	if e.Metadata.Progress == nil {
-		return 0
-	}
-	return e.Metadata.Progress.Chunks
-}
 
 // follow shows the progress of an execution until it ends; one that does not complete is an error.
 func (d *demo) follow(ctx context.Context, e rest.Execution, verb string) (rest.Execution, error) {

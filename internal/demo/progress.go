@@ -39,8 +39,11 @@ func (l *progressLine) show(p domain.Progress) {
 	}
 	l.phase, l.tenth, l.shown = p.Phase, tenth, true
 
-	text := fmt.Sprintf("  %-8s %-9s %9s", l.verb, p.Phase, megabytes(p.Bytes))
-	if p.Total > 0 {
+	text := fmt.Sprintf("  %-8s %-9s", l.verb, p.Phase)
+	if p.Bytes > 0 {
+		text += fmt.Sprintf(" %9s", megabytes(p.Bytes))
+	}
+	if p.Bytes > 0 && p.Total > 0 {
 		text += fmt.Sprintf(" of about %s", megabytes(p.Total))
 	}
 	if p.Rate > 0 {

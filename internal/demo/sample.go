@@ -28,7 +28,7 @@ var sampleSQL string
 // must answer the same.
 var sampleProbes = []string{
 	`SELECT * FROM shop.best_sellers ORDER BY sold DESC, id LIMIT 100`,
-	`SELECT n, shop.revenue(n) FROM pg_catalog.generate_series(1, 60) AS n`,
+	`SELECT n, shop.revenue(n) FROM pg_catalog.generate_series(1, 60, 12) AS n`,
 }
 
 // sample is the sample database and how to get at it.

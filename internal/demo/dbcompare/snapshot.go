@@ -71,12 +71,12 @@ func read(ctx context.Context, conn *pgx.Conn, probes []string) (_ snapshot, err
 // adds up, over all rows, the two halves of the MD5 of each row's text, modulo 2^64 each. A sum does
 // not depend on the order of the rows, and unlike XOR it notices a row that is there twice. In a
 // row's text NULL is nothing and the empty string is "", so they differ. The bytes hashed are UTF-8
-// whatever the encoding of the database.
+// whatever the encoding of the database. OFFSET 0 keeps the planner from hashing every row twice.
 func hashRows(ctx context.Context, tx pgx.Tx, rows string) (Content, error) {
 	query := `
 SELECT count(*), coalesce(sum(('x' || left(md5, 16))::bit(64)::bigint), 0)::text,
        coalesce(sum(('x' || right(md5, 16))::bit(64)::bigint), 0)::text
-FROM (SELECT md5(convert_to(row_text, 'UTF8')) FROM (` + rows + `) AS source(row_text)) AS hashed(md5)`
+FROM (SELECT md5(convert_to(row_text, 'UTF8')) FROM (` + rows + `) AS source(row_text) OFFSET 0) AS hashed(md5)`
 	var content Content
 	var high, low string
 	if err := tx.QueryRow(ctx, query).Scan(&content.Rows, &high, &low); err != nil {
