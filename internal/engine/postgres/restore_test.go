@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"io"
 	"sync"
 	"testing"
 	"time"
@@ -202,12 +203,16 @@ func TestALostAttemptLeavesTheDatabaseOfItsSuccessorAlone(t *testing.T) {
 	target := fresh(t)
 	req, ctx := archive.Request("bbbb0014", target), enginetest.Context(t)
 	lostCtx, cancelLost := context.WithCancel(ctx)
-	lost := make(chan error)
+	defer cancelLost()
+	lost, loading := make(chan error, 1), make(chan struct{})
 	go func() {
-		_, err := newEngine().Stage(lostCtx, src, req, archive.StuckAt(len(archive.Bytes)/2))
+		_, err := newEngine().Stage(lostCtx, src, req, func(ctx context.Context, name string) (io.ReadCloser, error) {
+			close(loading)
+			return archive.StuckAt(len(archive.Bytes)/2)(ctx, name)
+		})
 		lost <- err
 	}()
-	enginetest.AwaitChild(t, tool("pg_restore"))
+	<-loading
 	_, err := newEngine().Stage(ctx, src, req, archive.Opener())
 	require.NoError(t, err)
 	cancelLost()
