@@ -28,7 +28,7 @@ const (
 	testExecution  = "0198c0de-0000-7000-8000-0000aabbccdd"
 	testDatasource = "0198c0de-0000-7000-8000-000011223344"
 	// An identity made for these tests; it protects nothing.
-	testIdentity = "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX"
+	testIdentity = "AGE-SECRET-KEY-16S3RY4JDC35FUEDS3FF36T3A0XUNXAD7JDHMEXQGLXLLZ0JD9K8QUNU2ED"
 )
 
 // small are chunk sizes that give many chunks of little data.
