@@ -53,6 +53,7 @@ func (o options) run(ctx context.Context) (err error) {
 	if o.scale < 1 || o.repetitions < 1 {
 		return errors.New("bench: -scale and -repetitions must be at least 1")
 	}
+	loadBefore := load()
 	dir, err := os.MkdirTemp(o.workDir, "dataguardian-bench-")
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -83,6 +84,7 @@ func (o options) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	r.Load = loadBefore
 	if err := o.publish(r); err != nil {
 		return err
 	}

@@ -53,6 +53,7 @@ type result struct {
 	Database    int64 // bytes on the server
 	Versions    []string
 	Machine     string
+	Load        string // average load over the minute before the program began
 	Dump, Shell contestant
 	Platform    contestant
 }
@@ -83,7 +84,8 @@ which come from one run.
 
     {{.Command}}
 
-A pgbench database of scale {{.Scale}} ({{mib .Database}} on the server), on {{.Machine}}.
+A pgbench database of scale {{.Scale}} ({{mib .Database}} on the server), on {{.Machine}}; the machine's
+load average before the run was {{.Load}}, and anything well above 0 makes the figures coarse.
 {{range .Versions}}{{.}}; {{end}}the page cache is warm, because the first round is not counted;
 {{.Repetitions}} rounds, in each of them all three one after the other; medians, and the highest peak RSS.
 
@@ -158,6 +160,16 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%d cores (%s), %s, %s/%s", runtime.NumCPU(), model, memory, runtime.GOOS, runtime.GOARCH)
+}
+
+// load is the average load of the last minute.
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }
 
 // procField reads one "name: value" line of a file under /proc.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -39,25 +40,32 @@ func (l *progressLine) show(p domain.Progress) {
 	}
 	l.phase, l.tenth, l.shown = p.Phase, tenth, true
 
-	text := fmt.Sprintf("  %-8s %-9s", l.verb, p.Phase)
-	if p.Bytes > 0 {
-		text += fmt.Sprintf(" %9s", megabytes(p.Bytes))
-	}
-	if p.Bytes > 0 && p.Total > 0 {
-		text += fmt.Sprintf(" of about %s", megabytes(p.Total))
-	}
-	if p.Rate > 0 {
-		text += fmt.Sprintf(", %s/s", megabytes(int64(p.Rate)))
-	}
-	if p.Chunks > 0 {
-		text += fmt.Sprintf(", %d chunks", p.Chunks)
-	}
-	text += fmt.Sprintf(", %.1f s", time.Since(l.began).Seconds())
+	text := fmt.Sprintf("  %-8s %-9s  %s", l.verb, p.Phase, strings.Join(l.details(p), ", "))
 	if l.terminal {
 		_, _ = fmt.Fprintf(l.out, "\r%s\x1b[K", text)
 		return
 	}
 	_, _ = fmt.Fprintln(l.out, text)
+}
+
+// details are the figures that are known.
+func (l *progressLine) details(p domain.Progress) []string {
+	elapsed := fmt.Sprintf("%.1f s", time.Since(l.began).Seconds())
+	if p.Bytes == 0 {
+		return []string{elapsed}
+	}
+	moved := megabytes(p.Bytes)
+	if p.Total > 0 {
+		moved += " of about " + megabytes(p.Total)
+	}
+	parts := []string{moved}
+	if p.Rate > 0 {
+		parts = append(parts, megabytes(int64(p.Rate))+"/s")
+	}
+	if p.Chunks > 0 {
+		parts = append(parts, fmt.Sprintf("%d chunks", p.Chunks))
+	}
+	return append(parts, elapsed)
 }
 
 // end leaves a clean line for what is written next.
