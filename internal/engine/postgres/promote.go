@@ -93,7 +93,10 @@ func (a *admin) rename(ctx context.Context, names restoreNames, existing *databa
 		_ = tx.Rollback(ctx) // after a commit it does nothing
 	}()
 	statements := []string{"SET LOCAL lock_timeout = '20s'"}
-	comment := req.Streams[0].Properties[propComment]
+	comment := ""
+	if len(req.Streams) > 0 { // a caller that finishes somebody's restore may not have them
+		comment = req.Streams[0].Properties[propComment]
+	}
 	if existing != nil {
 		comment = existing.Comment
 		statements = append(statements, "ALTER DATABASE "+quoted(names.target)+" RENAME TO "+quoted(names.old))
