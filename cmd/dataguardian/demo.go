@@ -31,10 +31,9 @@ func demoCommand() *cobra.Command {
 				cfg.DataDir += "-demo"
 			}
 			if !cfg.Chosen("DATAGUARDIAN_LOG_LEVEL") {
-				cfg.Log.Level = slog.LevelError // the demo tells its own story; what fails is told by it too
-			}
-			if !cfg.Chosen("DATAGUARDIAN_LOG_LEVEL") {
-				cfg.Log.Level = slog.LevelWarn // the demo tells its own story
+				// The demo tells its own story, and what fails ends it with an error. Warnings would be
+				// those of the embedded Temporal, which it writes by the dozen while it stops.
+				cfg.Log.Level = slog.LevelError
 			}
 			return runDemo(cmd, cfg)
 		},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -57,9 +58,10 @@ func (p pipeline) run(ctx context.Context, path string) (m measurement, err erro
 		return m, err
 	}
 	for _, cmd := range started {
-		waitErr := cmd.Wait()
-		if waitErr != nil && err == nil {
-			err = fmt.Errorf("bench: %s: %w: %s", cmd.Path, waitErr, strings.TrimSpace(cmd.Stderr.(*strings.Builder).String()))
+		if waitErr := cmd.Wait(); waitErr != nil {
+			// All of them are told: a program that dies of a broken pipe is not the one to blame.
+			told := strings.TrimSpace(cmd.Stderr.(*strings.Builder).String())
+			err = errors.Join(err, fmt.Errorf("bench: %s: %w: %s", cmd.Path, waitErr, told))
 		}
 		m.CPU += cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
 		m.PeakRSS += peakOf(cmd.ProcessState)

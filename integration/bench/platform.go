@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/dataguardian/dataguardian/internal/demo/rest"
+	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -19,8 +19,6 @@ const (
 	pool = "bench"
 	// readyTimeout bounds the start of `up`.
 	readyTimeout = time.Minute
-	// pollInterval is how precisely the end of a backup is seen; it counts against DataGuardian.
-	pollInterval = 50 * time.Millisecond
 )
 
 // platform is DataGuardian under measurement: `up` with Temporal and the API, and one worker that
@@ -28,7 +26,7 @@ const (
 type platform struct {
 	processes []*process
 	worker    *process
-	api       *rest.Client
+	api       *client.Client
 	job       string
 }
 
@@ -62,7 +60,7 @@ func startPlatform(ctx context.Context, binary, dir string, database *database) 
 	if err != nil {
 		return nil, err
 	}
-	p.api = rest.New("http://127.0.0.1:" + ports[0])
+	p.api = client.New("http://127.0.0.1:" + ports[0])
 	if err := p.setUp(ctx, up); err != nil {
 		return nil, err
 	}
@@ -92,7 +90,7 @@ func (p *platform) setUp(ctx context.Context, up *process) error {
 			return fmt.Errorf("bench: `dataguardian up` does not answer: %w: %s", err, up.tail())
 		}
 	}
-	if err := p.api.SetUp(ctx, "bench@example.org", rand.Text()); err != nil {
+	if _, err := p.api.Setup(ctx, "bench@example.org", "Bench", rand.Text()); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	return nil
@@ -100,7 +98,7 @@ func (p *platform) setUp(ctx context.Context, up *process) error {
 
 // register makes the job with the default options: zstd, encryption, quick verification.
 func (p *platform) register(ctx context.Context, storageDir string, address databaseAddress) error {
-	source, err := p.api.EnsureDatasource(ctx, rest.Datasource{
+	source, err := p.api.Datasources.Create(ctx, client.DatasourceDocument{
 		Name: "pgbench", Type: domain.Postgres, Pool: pool,
 		ConnectionConfig: domain.ConnectionConfig{
 			Host: address.host, Port: address.port, Database: address.name, Username: address.user, Password: address.password,
@@ -109,24 +107,25 @@ func (p *platform) register(ctx context.Context, storageDir string, address data
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	storage, err := p.api.EnsureStorageLocation(ctx, rest.StorageLocation{
+	storage, err := p.api.StorageLocations.Create(ctx, client.StorageLocationDocument{
 		Name: "disk", Type: domain.StorageLocal, Pool: pool, Config: domain.StorageConfig{Path: storageDir},
 	})
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
 	// The test waits until the worker serves its pool.
-	check, err := p.api.TestDatasource(ctx, source)
+	check, err := p.api.TestDatasource(ctx, source.ID)
 	if err == nil && check.Status != domain.HealthOK {
 		err = fmt.Errorf("%s: %s %s", check.Status, check.Message, check.Hint)
 	}
 	if err != nil {
 		return fmt.Errorf("bench: test of the datasource: %w: %s", err, p.worker.tail())
 	}
-	p.job, err = p.api.EnsureBackupJob(ctx, rest.BackupJob{Name: "bench", DatasourceID: source, StorageLocationID: storage})
+	job, err := p.api.BackupJobs.Create(ctx, client.BackupJobDocument{Name: "bench", DatasourceID: source.ID, StorageLocationID: storage.ID})
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
+	p.job = job.ID
 	return nil
 }
 
@@ -137,18 +136,19 @@ func (p *platform) backUp(ctx context.Context) (m measurement, err error) {
 		return m, err
 	}
 	began := time.Now()
-	queued, err := p.api.RunJob(ctx, p.job)
+	queued, err := p.api.RunJob(ctx, p.job, nil)
 	if err != nil {
 		return m, fmt.Errorf("bench: %w", err)
 	}
-	done, err := p.api.Await(ctx, queued.ID, pollInterval, nil)
-	if err == nil {
-		err = done.Failure()
-	}
+	done, err := p.api.WaitExecution(ctx, queued.ID, nil)
 	if err != nil {
-		return m, fmt.Errorf("bench: backup: %w", err)
+		return m, fmt.Errorf("bench: %w", err)
 	}
-	m.Wall, m.Running, m.Stored = time.Since(began), done.Duration(), done.CompressedSizeBytes
+	m.Wall = time.Since(began)
+	if done.Status != domain.Completed {
+		return m, fmt.Errorf("bench: the backup is %s: %s %s", done.Status, done.ErrorMessage, done.Metadata.Hint)
+	}
+	m.Running, m.Stored = done.FinishedAt.Sub(*done.StartedAt), done.CompressedSizeBytes
 	after, err := cpuTime(p.worker.pid())
 	if err != nil {
 		return m, err

@@ -12,8 +12,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/demo/dbcompare"
-	"github.com/dataguardian/dataguardian/internal/demo/rest"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -39,16 +39,13 @@ type Options struct {
 // ErrDifferent is what errors.Is finds when the restored database is not the same.
 var ErrDifferent = errors.New("the restored database differs from the source")
 
-// datasourceName is the name of the sample database in the product. A restore is confirmed with it.
-const datasourceName = "demo shop"
-
 // registered are the ids of what the demo made.
 type registered struct{ id, datasource string }
 
 // demo is one run.
 type demo struct {
 	opts        Options
-	api         *rest.Client
+	api         *client.Client
 	credentials credentials
 	sample      *sample
 	sampleBytes int64
@@ -107,20 +104,20 @@ func (d *demo) signIn(ctx context.Context) error {
 	if d.opts.Email != "" {
 		email, password = d.opts.Email, d.opts.Password
 	}
-	d.api = rest.New(d.opts.APIURL)
+	d.api = client.New(d.opts.APIURL)
 	needed, err := d.api.SetupNeeded(ctx)
 	if err != nil {
 		return err
 	}
 	if needed {
-		if err := d.api.SetUp(ctx, email, password); err != nil {
+		if _, err := d.api.Setup(ctx, email, "Owner", password); err != nil {
 			return err
 		}
 		d.say("Created the owner %s, password %s", email, password)
 		d.say("  (kept in %s for the next demo)", path)
 		return nil
 	}
-	if err := d.api.SignIn(ctx, email, password); err != nil {
+	if _, err := d.api.Login(ctx, email, password); err != nil {
 		if created && d.opts.Email == "" {
 			return fmt.Errorf("demo: this installation has an owner whom the demo did not create; give the demo a data directory of its own: %w", err)
 		}
@@ -144,15 +141,10 @@ func (d *demo) makeSample(ctx context.Context) (err error) {
 
 // register makes the datasource, the storage location and the job, and has the first two tested.
 func (d *demo) register(ctx context.Context) (job registered, err error) {
-	job.datasource, err = d.api.EnsureDatasource(ctx, rest.Datasource{
-		Name: datasourceName, Type: domain.Postgres, ConnectionConfig: d.sample.connectionConfig(),
-	})
-	if err != nil {
+	if job.datasource, err = d.ensureDatasource(ctx); err != nil {
 		return job, err
 	}
-	storage, err := d.api.EnsureStorageLocation(ctx, rest.StorageLocation{
-		Name: "demo disk", Type: domain.StorageLocal, Config: domain.StorageConfig{Path: filepath.Join(d.opts.DataDir, "backups")},
-	})
+	storage, err := d.ensureStorage(ctx)
 	if err != nil {
 		return job, err
 	}
@@ -164,15 +156,12 @@ func (d *demo) register(ctx context.Context) (job registered, err error) {
 	if err := d.tested("storage location", check, err); err != nil {
 		return job, err
 	}
-	job.id, err = d.api.EnsureBackupJob(ctx, rest.BackupJob{
-		Name: "demo shop, verified in full", DatasourceID: job.datasource, StorageLocationID: storage,
-		BackupOptions: domain.BackupOptions{Verify: domain.VerifyFull},
-	})
+	job.id, err = d.ensureJob(ctx, job.datasource, storage)
 	return job, err
 }
 
 // tested tells the outcome of a connection test; one that is not ok is an error.
-func (d *demo) tested(what string, check rest.Check, err error) error {
+func (d *demo) tested(what string, check client.CheckResult, err error) error {
 	if err != nil {
 		return err
 	}
@@ -187,40 +176,40 @@ func (d *demo) tested(what string, check rest.Check, err error) error {
 	return nil
 }
 
-func (d *demo) backUp(ctx context.Context, job registered) (rest.Execution, error) {
+func (d *demo) backUp(ctx context.Context, job registered) (client.Execution, error) {
 	d.say("\nBackup of %s", sampleDatabase)
-	queued, err := d.api.RunJob(ctx, job.id)
+	queued, err := d.api.RunJob(ctx, job.id, nil)
 	if err != nil {
-		return rest.Execution{}, err
+		return client.Execution{}, err
 	}
 	done, err := d.follow(ctx, queued, "backup")
 	if err != nil {
-		return rest.Execution{}, err
+		return client.Execution{}, err
 	}
-	took := done.Duration().Seconds()
+	took := seconds(done)
 	d.say("  %s backed up and verified in %.1f s (%s/s), %s stored", megabytes(done.SizeBytes), took,
 		megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), megabytes(done.CompressedSizeBytes))
 	check := done.Metadata.Verification
 	if check == nil || !check.OK {
-		return rest.Execution{}, fmt.Errorf("demo: the backup %s is completed without a verification that says it is good", done.ID)
+		return client.Execution{}, fmt.Errorf("demo: the backup %s is completed without a verification that says it is good", done.ID)
 	}
 	d.say("  verification (%s): %d objects, %s read back, hashed, decrypted, decompressed and listed", check.Mode, check.Objects, megabytes(check.Bytes))
 	return done, nil
 }
 
-func (d *demo) restore(ctx context.Context, job registered, backup rest.Execution) (rest.Execution, error) {
+func (d *demo) restore(ctx context.Context, job registered, backup client.Execution) (client.Execution, error) {
 	d.say("\nRestore into the new database %s", restoredDatabase)
-	queued, err := d.api.Restore(ctx, backup.ID, rest.Restore{
-		TargetDatasourceID: job.datasource, TargetDatabase: restoredDatabase, ConfirmationPhrase: "RESTORE " + datasourceName,
+	queued, err := d.api.Restore(ctx, backup.ID, client.RestoreRequest{
+		TargetDatasourceID: job.datasource, TargetDatabase: restoredDatabase, ConfirmationPhrase: client.ConfirmRestore(datasourceName),
 	})
 	if err != nil {
-		return rest.Execution{}, err
+		return client.Execution{}, err
 	}
 	done, err := d.follow(ctx, queued, "restore")
 	if err != nil {
-		return rest.Execution{}, err
+		return client.Execution{}, err
 	}
-	took, size := done.Duration().Seconds(), backup.SizeBytes
+	took, size := seconds(done), backup.SizeBytes
 	tables := 0
 	if report := done.Metadata.RestoreReport; report != nil {
 		tables = report.Tables
@@ -229,23 +218,29 @@ func (d *demo) restore(ctx context.Context, job registered, backup rest.Executio
 	return done, nil
 }
 
-// pollInterval is how often a running execution is looked at: often enough for a line that moves.
-const pollInterval = 200 * time.Millisecond
+// seconds is how long a finished execution ran.
+func seconds(e client.Execution) float64 {
+	if e.StartedAt == nil || e.FinishedAt == nil {
+		return 0
+	}
+	return e.FinishedAt.Sub(*e.StartedAt).Seconds()
+}
 
 // follow shows the progress of an execution until it ends; one that does not complete is an error.
-func (d *demo) follow(ctx context.Context, e rest.Execution, verb string) (rest.Execution, error) {
+func (d *demo) follow(ctx context.Context, e client.Execution, verb string) (client.Execution, error) {
 	line := newProgressLine(d.opts.Out, verb)
-	done, err := d.api.Await(ctx, e.ID, pollInterval, func(now rest.Execution) {
+	done, err := d.api.WaitExecution(ctx, e.ID, func(now client.Execution) {
 		if now.Metadata.Progress != nil {
 			line.show(*now.Metadata.Progress)
 		}
 	})
 	line.end()
 	if err != nil {
-		return rest.Execution{}, err
+		return client.Execution{}, err
 	}
-	if err := done.Failure(); err != nil {
-		return rest.Execution{}, fmt.Errorf("demo: the %s did not complete (see %s): %w", verb, d.temporalURL(done), err)
+	if done.Status != domain.Completed {
+		return client.Execution{}, fmt.Errorf("demo: the %s is %s: %s %s (see %s)",
+			verb, done.Status, done.ErrorMessage, done.Metadata.Hint, d.temporalURL(done))
 	}
 	return done, nil
 }
@@ -280,7 +275,7 @@ func (d *demo) prove(ctx context.Context) error {
 }
 
 // temporalURL is the page of the execution's workflow in the Temporal web UI.
-func (d *demo) temporalURL(e rest.Execution) string {
+func (d *demo) temporalURL(e client.Execution) string {
 	if e.Metadata.TemporalURL != "" {
 		return e.Metadata.TemporalURL
 	}
