@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -166,6 +167,7 @@ func (d DatasourceDocument) fill(row *db.Datasource) domain.Invalid {
 		d.Pool = domain.DefaultPool
 	}
 	domain.CheckPool(&v, d.Pool)
+	checkTags(&v, d.Tags)
 	switch {
 	case d.Type != row.Type:
 		v.Add("type", "can not be changed from %s to %s; create another datasource", row.Type, d.Type)
@@ -194,6 +196,17 @@ func viewDatasource(row db.Datasource) Datasource {
 		ID: row.ID, Name: row.Name, Type: row.Type, Enabled: row.Enabled, Tags: domain.NormalizeTags(row.Tags), Pool: row.Pool,
 		ConnectionConfig: masked(row.Config), Status: row.Status, LastHealthCheckAt: row.LastHealthCheckAt,
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+	}
+}
+
+const maxTag = 63 // bytes
+
+func checkTags(v *domain.Invalid, tags []string) {
+	for _, tag := range tags {
+		if len(tag) > maxTag || strings.ContainsFunc(tag, unicode.IsControl) {
+			v.Add("tags", "has one of more than %d bytes or with a control character", maxTag)
+			return
+		}
 	}
 }
 

@@ -107,16 +107,26 @@ func fromHuma(status int, message string, errs []error) *problem.Problem {
 	for _, err := range errs {
 		field := problem.Field{Location: "body"}
 		if detailer, ok := err.(huma.ErrorDetailer); ok {
-			detail := detailer.ErrorDetail()
-			field.Message = detail.Message
-			// Paths in the body start at the document itself, everywhere in this API.
-			field.Location = strings.TrimPrefix(detail.Location, "body.")
+			field = fieldOf(detailer.ErrorDetail())
 		} else if err != nil {
 			field.Message = err.Error()
 		}
 		fields = append(fields, field)
 	}
 	return problem.New(status, humaDetail(status, message, fields), fields...)
+}
+
+// fieldOf is the wrong field that huma found. Paths in the body start at the document itself,
+// everywhere in this API, and a missing field is named by its own path, not by its parent's.
+func fieldOf(detail *huma.ErrorDetail) problem.Field {
+	field := problem.Field{Location: detail.Location, Message: detail.Message}
+	if rest, ok := strings.CutPrefix(detail.Message, "expected required property "); ok {
+		if name, ok := strings.CutSuffix(rest, " to be present"); ok {
+			field = problem.Field{Location: detail.Location + "." + name, Message: "is required"}
+		}
+	}
+	field.Location = strings.TrimPrefix(field.Location, "body.")
+	return field
 }
 
 func humaDetail(status int, message string, fields []problem.Field) string {

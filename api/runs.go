@@ -110,10 +110,12 @@ type launch struct {
 // the row is there before any worker looks for it, and when Temporal can not be reached the row
 // says so. The start does not end with the client's connection.
 func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (*accepted, error) {
-	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
-		if execution, err = q.CreateExecution(ctx, execution); err != nil {
+	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		created, err := q.CreateExecution(ctx, execution)
+		if err != nil {
 			return err
 		}
+		execution = created
 		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, l.resourceID,
 			map[string]any{"execution_id": execution.ID, "options": execution.Metadata.Options, "restore": execution.Metadata.Restore}))
 	})

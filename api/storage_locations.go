@@ -163,6 +163,7 @@ func (d StorageLocationDocument) fill(row *db.StorageLocation) domain.Invalid {
 		d.Pool = domain.DefaultPool
 	}
 	domain.CheckPool(&v, d.Pool)
+	checkTags(&v, d.Tags)
 	switch {
 	case d.Type != row.Type:
 		v.Add("type", "can not be changed from %s to %s; create another storage location", row.Type, d.Type)

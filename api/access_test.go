@@ -1,0 +1,81 @@
+package api
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/auth"
+)
+
+var pathParameter = regexp.MustCompile(`:[A-Za-z]+|\*[a-z]+`)
+
+func TestEveryRouteDeclaresWhoMayCallIt(t *testing.T) {
+	f := signedIn(t)
+	nobody := f.as()
+	routes := f.server.engine.Routes()
+	require.Greater(t, len(routes), 30)
+	for _, route := range routes {
+		t.Run(route.Method+" "+route.Path, func(t *testing.T) {
+			declared, ok := f.server.declared[route.Method+" "+route.Path]
+			require.True(t, ok, "the route was added around register")
+			require.True(t, declared.declared())
+			path := pathParameter.ReplaceAllStringFunc(route.Path, func(parameter string) string {
+				if strings.HasPrefix(parameter, "*") {
+					return "swagger-ui.css"
+				}
+				return uuid.NewString()
+			})
+			if declared.public != "" {
+				return
+			}
+			anonymous := *f
+			anonymous.t, anonymous.token = t, ""
+			refused := anonymous.call(route.Method, path, nil)
+			refused.problem(http.StatusUnauthorized)
+			require.Contains(t, refused.header.Get("WWW-Authenticate"), "Bearer")
+			if declared.signedIn {
+				return
+			}
+			stranger := *nobody
+			stranger.t = t
+			p := stranger.call(route.Method, path, nil).problem(http.StatusForbidden)
+			require.Contains(t, p.Detail, string(declared.anyOf[0]))
+			for _, permission := range declared.anyOf {
+				holder := *f.as(permission)
+				holder.t = t
+				answer := holder.call(route.Method, path, nil)
+				require.NotEqual(t, http.StatusUnauthorized, answer.status, answer.text)
+				if answer.status == http.StatusForbidden {
+					require.Contains(t, answer.text, string(auth.BackupsRestore), "only a restore looks at the kind of restore as well")
+				}
+			}
+		})
+	}
+	require.NotEmpty(t, f.audits("access.refused"))
+}
+
+func TestEveryOperationOfTheDocumentIsDeclared(t *testing.T) {
+	f := newFixture(t)
+	for path, item := range f.server.api.OpenAPI().Paths {
+		for method, operation := range map[string]bool{
+			http.MethodGet: item.Get != nil, http.MethodPost: item.Post != nil, http.MethodPatch: item.Patch != nil,
+			http.MethodPut: item.Put != nil, http.MethodDelete: item.Delete != nil,
+		} {
+			if operation {
+				require.Contains(t, f.server.declared, method+" "+ginPath(path))
+			}
+		}
+	}
+}
+
+func TestAnOperationWithoutDeclarationDoesNotRegister(t *testing.T) {
+	s := newFixture(t).server
+	require.Panics(t, func() { s.declare(http.MethodGet, "/api/x", access{}) })
+	require.Panics(t, func() { s.declare(http.MethodGet, "/api/x", requires("no.such")) })
+	require.Panics(t, func() { s.route(http.MethodGet, "/api/x", requires(auth.SystemRead), nil) })
+}

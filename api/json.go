@@ -1,0 +1,42 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+)
+
+var errNUL = errors.New("a text contains a NUL character, which can not be stored")
+
+// unmarshal is how request bodies are read. Huma reads each body into an untyped value first, to
+// validate it: there a NUL is refused once for every field of every document, because Postgres
+// takes it in no text.
+func unmarshal(data []byte, into any) error {
+	if err := json.Unmarshal(data, into); err != nil {
+		return err
+	}
+	if untyped, ok := into.(*any); ok && hasNUL(*untyped) {
+		return errNUL
+	}
+	return nil
+}
+
+func hasNUL(value any) bool {
+	switch v := value.(type) {
+	case string:
+		return strings.ContainsRune(v, 0)
+	case []any:
+		for _, item := range v {
+			if hasNUL(item) {
+				return true
+			}
+		}
+	case map[string]any:
+		for name, member := range v {
+			if hasNUL(name) || hasNUL(member) {
+				return true
+			}
+		}
+	}
+	return false
+}
