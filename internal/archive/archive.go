@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // ChunkID names a chunk by its content: BLAKE3-256 of the plaintext, keyed from the generation's
@@ -99,3 +100,8 @@ type Header struct {
 
 // Progress is told how far a check has come: objects looked at and their stored bytes.
 type Progress func(objects, bytes int64)
+
+// wrap says what was tried, and keeps the class that err has: also that of an ended context.
+func wrap(op string, err error) error {
+	return failure.Wrap(failure.ClassOf(err), op, err, "")
+}

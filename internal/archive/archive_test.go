@@ -231,7 +231,9 @@ func TestCancellingStopsEveryStage(t *testing.T) {
 			go func() { done <- w.WriteStream(ctx, StreamMeta{Name: "main", Format: "text"}, endless{ctx}) }()
 			require.Eventually(t, func() bool { return w.Counters().Chunks > 3 }, 5*time.Second, time.Millisecond)
 			cancel()
-			require.ErrorIs(t, <-done, context.Canceled)
+			err = <-done
+			require.ErrorIs(t, err, context.Canceled)
+			require.Equal(t, failure.Cancelled, failure.ClassOf(err))
 		})
 	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -33,7 +32,7 @@ func CheckObjects(ctx context.Context, store storage.Store, m *Manifest, progres
 		}
 		objects, bytes = c.objects, c.bytes
 		if err != nil {
-			return objects, bytes, failure.Wrap(failure.Unknown, "check objects", err, "")
+			return objects, bytes, wrap("check objects", err)
 		}
 	}
 	if progress != nil {
@@ -133,7 +132,7 @@ func CheckBytes(ctx context.Context, store storage.Store, m *Manifest, progress 
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return objects, bytes, failure.Wrap(failure.Unknown, "check bytes", err, "")
+		return objects, bytes, wrap("check bytes", err)
 	}
 	return objects, bytes, nil
 }

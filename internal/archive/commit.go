@@ -33,19 +33,9 @@ func (w *Writer) Commit(ctx context.Context, header Header, manifestKey string) 
 	if err := w.canCommit(manifestKey); err != nil {
 		return CommitResult{}, failure.Wrap(failure.ConfigInvalid, op, err, "")
 	}
-	if err := w.report(ctx); err != nil {
-		return CommitResult{}, failure.Wrap(failure.Unknown, op, err, "")
-	}
-	if header.FinishedAt.IsZero() {
-		header.FinishedAt = time.Now()
-	}
-	manifest, err := w.manifest(header)
+	result, err := w.commit(ctx, header, manifestKey)
 	if err != nil {
-		return CommitResult{}, failure.Wrap(failure.Unknown, op, err, "")
-	}
-	result, err := w.putManifest(ctx, manifest, manifestKey)
-	if err != nil {
-		return CommitResult{}, failure.Wrap(failure.Unknown, op, err, "")
+		return CommitResult{}, w.fail(wrap(op, err))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -53,15 +43,27 @@ func (w *Writer) Commit(ctx context.Context, header Header, manifestKey string) 
 	return result, nil
 }
 
+func (w *Writer) commit(ctx context.Context, header Header, manifestKey string) (CommitResult, error) {
+	if err := w.report(ctx); err != nil {
+		return CommitResult{}, err
+	}
+	if header.FinishedAt.IsZero() {
+		header.FinishedAt = time.Now()
+	}
+	manifest, err := w.manifest(header)
+	if err != nil {
+		return CommitResult{}, err
+	}
+	return w.putManifest(ctx, manifest, manifestKey)
+}
+
 func (w *Writer) canCommit(manifestKey string) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case w.failed != nil:
-		return w.failed
-	case w.done:
-		return errors.New("the backup is committed already")
-	case len(w.streams) == 0:
+	if err := w.usable(); err != nil {
+		return err
+	}
+	if len(w.streams) == 0 {
 		return errors.New("the backup has no stream")
 	}
 	return storage.CheckKey("check manifest key", manifestKey)

@@ -201,7 +201,9 @@ func documentOf(t testing.TB, m *Manifest, change func(*Manifest)) string {
 	c.directories = append([]string{}, m.directories...)
 	c.Objects = append([]Object{}, m.Objects...)
 	c.Streams = append([]Stream{}, m.Streams...)
-	c.Streams[0].Chunks = append([]uint32{}, m.Streams[0].Chunks...)
+	for i := range c.Streams {
+		c.Streams[i].Chunks = append([]uint32{}, m.Streams[i].Chunks...)
+	}
 	change(&c)
 	var text strings.Builder
 	for piece, err := range c.pieces(deriveKeys(testSecret).manifest) {

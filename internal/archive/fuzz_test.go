@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"filippo.io/age"
@@ -33,10 +34,10 @@ func FuzzManifest(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-		again, _, err := parseManifest(bytes.NewReader([]byte(documentOf(t, m, func(*Manifest) {}))))
+		text := documentOf(t, m, func(*Manifest) {})
+		again, _, err := parseManifest(strings.NewReader(text))
 		require.NoError(t, err)
-		require.Equal(t, m.Streams, again.Streams)
-		require.Equal(t, m.Objects, again.Objects)
+		require.Equal(t, text, documentOf(t, again, func(*Manifest) {}))
 	})
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // check refuses what no Writer writes, so that everything behind it can rely on a manifest: every
@@ -11,6 +12,11 @@ import (
 func (m *Manifest) check() error {
 	if err := m.Params.check(); err != nil {
 		return err
+	}
+	for _, at := range []time.Time{m.StartedAt, m.FinishedAt} {
+		if at.Year() < 0 || at.Year() > 9999 {
+			return fmt.Errorf("%v is not a time of RFC 3339", at)
+		}
 	}
 	if !generationName.MatchString(m.Generation) {
 		return fmt.Errorf("generation %.80q is not a name", m.Generation)

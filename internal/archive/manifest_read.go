@@ -33,13 +33,13 @@ func OpenManifest(ctx context.Context, store storage.Store, key, wantSHA256 stri
 	const op = "open manifest"
 	body, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, failure.Wrap(failure.Unknown, op, err, "")
+		return nil, wrap(op, err)
 	}
 	defer body.Close()
 	source := &sourceReader{r: body}
 	m, digest, err := parseManifest(source)
 	if source.err != nil {
-		return nil, failure.Wrap(failure.Unknown, op+" "+key, source.err, "")
+		return nil, wrap(op+" "+key, source.err)
 	}
 	got := hex.EncodeToString(digest[:])
 	if class := failure.ClassOf(err); err != nil && class == failure.Unsupported {
@@ -286,6 +286,7 @@ func (p *manifestParser) setHeader(fields map[string]json.RawMessage) error {
 		return fmt.Errorf("chunking algorithm %.40q is not %s", document.Chunking.Algorithm, chunkerAlgorithm)
 	}
 	m := p.manifest
+	document.StartedAt, document.FinishedAt = document.StartedAt.UTC(), document.FinishedAt.UTC()
 	m.Header, m.Generation, m.Params = document.Header, document.Generation, document.Chunking.Params
 	m.Compression, m.CompressionLevel = document.Compression, document.CompressionLevel
 	m.Recipients, m.secret, m.directories = document.Recipients, document.ChunkSecret, document.Directories

@@ -118,7 +118,7 @@ func (r *objectReader) check(want [32]byte, spare []byte) error {
 	}
 	switch {
 	case r.err != nil:
-		return failure.Wrap(failure.Unknown, "read object", r.err, "")
+		return wrap("read object", r.err)
 	case r.got > r.want:
 		return fmt.Errorf("it is longer than the %d bytes that the manifest says", r.want)
 	case r.got < r.want:
@@ -140,5 +140,5 @@ func missingObject(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
 		return &failure.Error{Class: failure.Corrupt, Op: "read object", Hint: corruptObjectHint, Cause: err}
 	}
-	return failure.Wrap(failure.Unknown, "read object", err, "")
+	return wrap("read object", err)
 }

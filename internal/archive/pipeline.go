@@ -191,7 +191,7 @@ func (p *pipeline) seal(ctx context.Context) error {
 			continue
 		}
 		if err := p.encode(s, j); err != nil {
-			return failure.Wrap(failure.Unknown, "seal chunk", err, "")
+			return wrap("seal chunk", err)
 		}
 		select {
 		case p.sealed <- j:
@@ -239,7 +239,7 @@ func (p *pipeline) identify(ctx context.Context, j *job) (mine bool, err error) 
 	case failure.ClassOf(err) == failure.NotFound && err != nil || err == nil && object.Size != known.StoredBytes:
 		return true, nil
 	case err != nil:
-		return false, failure.Wrap(failure.Unknown, "look for a chunk of an earlier attempt", err, "")
+		return false, wrap("look for a chunk of an earlier attempt", err)
 	}
 	known.ID = id
 	p.w.settle(j.index, known, false)
@@ -279,7 +279,7 @@ func (p *pipeline) upload(ctx context.Context) error {
 		err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk.ID), content, j.chunk.StoredBytes)
 		content.close()
 		if err != nil {
-			return failure.Wrap(failure.Unknown, fmt.Sprintf("store chunk %s", j.chunk.ID), err, "")
+			return wrap(fmt.Sprintf("store chunk %s", j.chunk.ID), err)
 		}
 		j.object.release()
 		p.free(j, 0)

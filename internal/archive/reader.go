@@ -34,7 +34,7 @@ type Reader struct {
 func NewReader(store storage.Store, m *Manifest, identities []age.Identity, opts ReaderOptions) (*Reader, error) {
 	k, err := m.openSecret(identities)
 	if err != nil {
-		return nil, failure.Wrap(failure.Unknown, "open backup", err, "")
+		return nil, wrap("open backup", err)
 	}
 	if opts.Prefetch <= 0 {
 		opts.Prefetch = 4
@@ -54,7 +54,7 @@ func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, er
 	// Room for the longest chunk, which is being read by the caller, and for some to come.
 	memory, err := newArena(r.manifest.Params.Max + 32*mib)
 	if err != nil {
-		return nil, failure.Wrap(failure.Unknown, "open stream", err, "")
+		return nil, wrap("open stream", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &streamReader{
@@ -132,7 +132,7 @@ func (s *streamReader) fetchAll() {
 	for f := range s.work {
 		err := opener.fetch(s.ctx, f.object, f.plaintext)
 		if err != nil {
-			err = failure.Wrap(failure.Unknown, fmt.Sprintf("read stream %q at offset %d", s.stream.Name, f.offset), err, "")
+			err = wrap(fmt.Sprintf("read stream %q at offset %d", s.stream.Name, f.offset), err)
 		}
 		f.done <- err
 	}

@@ -39,24 +39,24 @@ func EnsureRepository(ctx context.Context, store storage.Store) (Repository, err
 	const op = "open repository"
 	repository, err := readRepository(ctx, store)
 	if !errors.Is(err, storage.ErrNotFound) {
-		return repository, failure.Wrap(failure.Unknown, op, err, "")
+		return repository, wrap(op, err)
 	}
 	id, err := uuid.NewV7()
 	if err != nil {
-		return repository, failure.Wrap(failure.Unknown, op, err, "")
+		return repository, wrap(op, err)
 	}
 	document, err := json.MarshalIndent(Repository{
 		Format: repositoryFormat, Version: formatVersion, ID: id.String(), CreatedAt: time.Now().UTC().Truncate(time.Second),
 	}, "", "  ")
 	if err != nil {
-		return repository, failure.Wrap(failure.Unknown, op, err, "")
+		return repository, wrap(op, err)
 	}
 	document = append(document, '\n')
 	if err := store.Put(ctx, RepositoryKey, bytes.NewReader(document), int64(len(document))); err != nil {
-		return repository, failure.Wrap(failure.Unknown, op, err, "")
+		return repository, wrap(op, err)
 	}
 	repository, err = readRepository(ctx, store)
-	return repository, failure.Wrap(failure.Unknown, op, err, "")
+	return repository, wrap(op, err)
 }
 
 func readRepository(ctx context.Context, store storage.Store) (r Repository, err error) {

@@ -79,7 +79,7 @@ func NewWriter(ctx context.Context, opts WriterOptions) (*Writer, error) {
 		return nil, failure.Wrap(failure.ConfigInvalid, op, err, "")
 	}
 	if _, err := EnsureRepository(ctx, opts.Store); err != nil {
-		return nil, failure.Wrap(failure.Unknown, op, err, "")
+		return nil, wrap(op, err)
 	}
 	w := &Writer{opts: opts, keys: deriveKeys(opts.Secret), index: map[ChunkID]uint32{}, turn: make(chan struct{}, 1)}
 	w.turn <- struct{}{}
@@ -133,12 +133,11 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
 	}
 	stream, err := w.runPipeline(ctx, meta, r)
+	if err != nil {
+		return w.fail(err)
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err != nil {
-		w.failed = err
-		return err
-	}
 	w.streams = append(w.streams, stream)
 	return nil
 }
@@ -147,11 +146,8 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 func (w *Writer) start(meta StreamMeta) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.failed != nil {
-		return w.failed
-	}
-	if w.done {
-		return errors.New("the backup is committed")
+	if err := w.usable(); err != nil {
+		return err
 	}
 	for _, s := range w.streams {
 		if s.Name == meta.Name {
@@ -159,6 +155,25 @@ func (w *Writer) start(meta StreamMeta) error {
 		}
 	}
 	return meta.check()
+}
+
+// usable refuses work after an error or a commit. The caller holds mu.
+func (w *Writer) usable() error {
+	if w.failed != nil {
+		return wrap("go on after an error", w.failed)
+	}
+	if w.done {
+		return errors.New("the backup is committed already")
+	}
+	return nil
+}
+
+// fail makes every later call fail with err.
+func (w *Writer) fail(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed = err
+	return err
 }
 
 // claim makes the caller the one that stores the chunk, unless it is stored or on its way: two
@@ -198,7 +213,7 @@ func (w *Writer) report(ctx context.Context) error {
 		return nil
 	}
 	if err := w.opts.Store.Sync(ctx); err != nil {
-		return failure.Wrap(failure.Unknown, "make chunks durable", err, "")
+		return wrap("make chunks durable", err)
 	}
 	if w.opts.OnStored == nil {
 		return nil
