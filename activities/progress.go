@@ -21,7 +21,8 @@ type reporter struct {
 }
 
 // report starts telling what measure says until the returned function is called, which tells a
-// last time. measure is called from another goroutine.
+// last time. It goes on after ctx ended: a cancelled step that still waits for its child processes
+// to end is not a lost one. measure is called from another goroutine.
 func (a *Activities) report(ctx context.Context, executionID string, measure func() domain.Progress) (stop func()) {
 	r := &reporter{a: a, executionID: executionID, measure: measure, lastAt: time.Now()}
 	r.tell(ctx)
@@ -36,8 +37,6 @@ func (a *Activities) report(ctx context.Context, executionID string, measure fun
 				r.tell(ctx)
 			case <-quit:
 				r.tell(ctx)
-				return
-			case <-ctx.Done():
 				return
 			}
 		}
@@ -57,7 +56,10 @@ func (r *reporter) tell(ctx context.Context) {
 		p.ETA = int64(float64(p.Total-p.Bytes) / r.rate)
 	}
 	r.last, r.lastAt = p, now
-	activity.RecordHeartbeat(ctx, p)
+	activity.RecordHeartbeat(context.WithoutCancel(ctx), p)
+	if ctx.Err() != nil {
+		return
+	}
 	// Progress is for people: losing one report is no reason to lose the work, and a slow
 	// database must not keep the heartbeat from going out.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)

@@ -170,6 +170,9 @@ func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine
 			report.Database = staged.Staging
 		}
 	}
+	for _, warning := range staged.Warnings {
+		a.log(ctx, r.execution.ID, "warning", "%s", warning)
+	}
 	a.log(ctx, r.execution.ID, "info", "loaded %d tables into %s", staged.Tables, staged.Staging)
 	return a.DB.SetRestoreReport(ctx, r.execution.ID, report)
 }

@@ -28,8 +28,10 @@ type restoreNames struct {
 	old     string // <target, cut>_old_<token>: the replaced database until it is dropped
 }
 
-// namesOf checks the request's names. A scratch restore has no target; its staging is named after
-// the database that was dumped.
+// scratchName begins the name of a database that only proves a backup.
+const scratchName = "dataguardian_verify"
+
+// namesOf checks the request's names. A scratch restore has no target.
 func namesOf(req engine.StageRequest) (restoreNames, error) {
 	const op = "name the restored database"
 	if !tokenPattern.MatchString(req.Token) {
@@ -37,10 +39,8 @@ func namesOf(req engine.StageRequest) (restoreNames, error) {
 	}
 	base := req.Target
 	if req.Scratch {
-		base = "restore"
-		if len(req.Streams) > 0 && req.Streams[0].Properties[propDatabase] != "" {
-			base = req.Streams[0].Properties[propDatabase]
-		}
+		// The same in every step, also in one that knows nothing of the backup.
+		base = scratchName
 	} else if err := checkTargetName(req.Target); err != nil {
 		return restoreNames{}, err
 	}

@@ -1,0 +1,312 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/demo/dbcompare"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// setup is one test's own database, datasource, storage location and job.
+type setup struct {
+	database, password          string
+	datasourceName, storageName string
+	storagePath                 string
+	datasource                  client.Datasource
+	storage                     client.StorageLocation
+	job                         client.BackupJob
+
+	rows, noiseMB int
+	port          int
+	pool          string
+	quotaGB       float64
+	options       domain.BackupOptions
+}
+
+type option func(*setup)
+
+// withRows fills a customers and an orders table, with n orders.
+func withRows(n int) option { return func(s *setup) { s.rows = n } }
+
+// withNoise adds a table of about n MB of random bytes, which do not compress.
+func withNoise(n int) option { return func(s *setup) { s.noiseMB = n } }
+
+func withPassword(p string) option              { return func(s *setup) { s.password = p } }
+func withPort(p int) option                     { return func(s *setup) { s.port = p } }
+func withPool(name string) option               { return func(s *setup) { s.pool = name } }
+func withQuota(gb float64) option               { return func(s *setup) { s.quotaGB = gb } }
+func withOptions(o domain.BackupOptions) option { return func(s *setup) { s.options = o } }
+
+// newSetup makes everything a backup needs, through the API where there is one. The test runs beside
+// others: it has nothing in common with them but the servers.
+func newSetup(t *testing.T, options ...option) *setup {
+	t.Helper()
+	t.Parallel()
+	address, err := url.Parse(shared.postgres.DatabaseURL("postgres"))
+	require.NoError(t, err)
+	port, err := strconv.Atoi(address.Port())
+	require.NoError(t, err)
+	password, _ := address.User.Password()
+	s := &setup{
+		database: unique(t), password: password, port: port, pool: domain.DefaultPool,
+		options: domain.BackupOptions{Verify: domain.VerifyFull},
+	}
+	s.datasourceName, s.storageName = s.database+" source", s.database+" disk"
+	for _, apply := range options {
+		apply(s)
+	}
+	s.createDatabase(t, s.database)
+	s.fill(t)
+	s.register(t, address.Hostname(), address.User.Username())
+	return s
+}
+
+func (s *setup) fill(t *testing.T) {
+	t.Helper()
+	if s.rows > 0 {
+		s.exec(t, s.database, fmt.Sprintf(`
+			create table customers (id int primary key generated always as identity, name text not null, note bytea);
+			create table orders (id bigserial primary key, customer int not null references customers, total numeric(12,2), at timestamptz);
+			insert into customers (name, note) select 'customer ' || n, decode(md5(n::text), 'hex') from generate_series(1, %[1]d / 10 + 1) n;
+			insert into orders (customer, total, at)
+				select 1 + n %% (%[1]d / 10 + 1), n * 1.25, '2026-01-01'::timestamptz + n * interval '1 minute' from generate_series(1, %[1]d) n`, s.rows))
+	}
+	if s.noiseMB > 0 {
+		s.exec(t, s.database, fmt.Sprintf(`
+			create table noise (n int primary key, body bytea not null);
+			alter table noise alter body set storage external;
+			insert into noise select n, (select string_agg(uuid_send(gen_random_uuid()), '') from generate_series(1, 6250) where n > 0)
+				from generate_series(1, %d) n`, s.noiseMB*10))
+	}
+}
+
+func (s *setup) register(t *testing.T, host, user string) {
+	t.Helper()
+	ctx := t.Context()
+	var err error
+	s.datasource, err = shared.owner.Datasources.Create(ctx, client.DatasourceDocument{
+		Name: s.datasourceName, Type: domain.Postgres, Pool: s.pool,
+		ConnectionConfig: domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password},
+	})
+	require.NoError(t, err)
+	s.storagePath = filepath.Join(t.TempDir(), "backups")
+	s.storage, err = shared.owner.StorageLocations.Create(ctx, client.StorageLocationDocument{
+		Name: s.storageName, Type: domain.StorageLocal, Pool: s.pool,
+		Config: domain.StorageConfig{Path: s.storagePath, MaxSizeGB: s.quotaGB},
+	})
+	require.NoError(t, err)
+	s.job, err = shared.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
+		Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
+	})
+	require.NoError(t, err)
+}
+
+// start runs the job and does not wait for it.
+func (s *setup) start(t *testing.T) client.Execution {
+	t.Helper()
+	e, err := shared.owner.RunJob(t.Context(), s.job.ID, nil)
+	require.NoError(t, err)
+	require.Equal(t, domain.Queued, e.Status)
+	return e
+}
+
+// backUp runs the job and waits for its end, whatever that is.
+func (s *setup) backUp(t *testing.T) client.Execution {
+	t.Helper()
+	return wait(t, s.start(t))
+}
+
+func wait(t *testing.T, e client.Execution) client.Execution {
+	t.Helper()
+	ended, err := shared.owner.WaitExecution(t.Context(), e.ID, nil)
+	require.NoError(t, err)
+	return ended
+}
+
+func restoreTo(database string) func(*client.RestoreRequest) {
+	return func(r *client.RestoreRequest) { r.TargetDatabase = database }
+}
+
+func dropExisting() func(*client.RestoreRequest) {
+	return func(r *client.RestoreRequest) { r.DropExisting = true }
+}
+
+func verification() func(*client.RestoreRequest) {
+	return func(r *client.RestoreRequest) { r.VerificationMode, r.ConfirmationPhrase = true, client.ConfirmVerify }
+}
+
+// restore restores a backup on the test's own datasource and waits for the end.
+func (s *setup) restore(t *testing.T, backup client.Execution, options ...func(*client.RestoreRequest)) client.Execution {
+	t.Helper()
+	request := client.RestoreRequest{TargetDatasourceID: s.datasource.ID, ConfirmationPhrase: client.ConfirmRestore(s.datasource.Name)}
+	for _, apply := range options {
+		apply(&request)
+	}
+	e, err := shared.owner.Restore(t.Context(), backup.ID, request)
+	require.NoError(t, err)
+	if request.TargetDatabase != "" {
+		s.dropAfter(t, request.TargetDatabase)
+	}
+	return wait(t, e)
+}
+
+func (s *setup) testDatasource(t *testing.T) client.CheckResult {
+	t.Helper()
+	result, err := shared.owner.TestDatasource(t.Context(), s.datasource.ID)
+	require.NoError(t, err)
+	return result
+}
+
+// objects lists the chunk and manifest files on the storage, in order.
+func (s *setup) objects(t *testing.T) []string {
+	t.Helper()
+	var files []string
+	err := filepath.WalkDir(s.storagePath, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" {
+			return err
+		}
+		files = append(files, path)
+		return nil
+	})
+	require.NoError(t, err)
+	return files
+}
+
+// chunks is objects without the manifest.
+func (s *setup) chunks(t *testing.T) []string {
+	t.Helper()
+	var chunks []string
+	for _, file := range s.objects(t) {
+		if strings.Contains(file, "/chunks/") {
+			chunks = append(chunks, file)
+		}
+	}
+	return chunks
+}
+
+func (s *setup) chunkRows(t *testing.T, e client.Execution) int {
+	t.Helper()
+	rows, err := shared.db.ListChunks(t.Context(), e.ID)
+	require.NoError(t, err)
+	return len(rows)
+}
+
+// requireNoLeftovers fails when a restore left a staging or an old database behind.
+func requireNoLeftovers(t *testing.T, restore client.Execution) {
+	t.Helper()
+	var left []string
+	err := shared.admin(t, "postgres").QueryRow(t.Context(),
+		"select coalesce(array_agg(datname::text), '{}') from pg_database where datname like '%' || $1", domain.ID8(restore.ID)).Scan(&left)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+// history reads the whole Temporal history of an execution.
+func history(t *testing.T, e client.Execution) *historypb.History {
+	t.Helper()
+	var h historypb.History
+	events := shared.dialled.GetWorkflowHistory(t.Context(), e.Metadata.WorkflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		h.Events = append(h.Events, event)
+	}
+	return &h
+}
+
+// attempts is how often an activity was tried, 0 when it never began.
+func (s *setup) attempts(t *testing.T, e client.Execution, activity string) int32 {
+	t.Helper()
+	scheduled := map[int64]string{}
+	var attempts int32
+	for _, event := range history(t, e).Events {
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
+			scheduled[event.EventId] = a.ActivityType.Name
+		}
+		if a := event.GetActivityTaskStartedEventAttributes(); a != nil && scheduled[a.ScheduledEventId] == activity {
+			attempts = max(attempts, a.Attempt)
+		}
+	}
+	return attempts
+}
+
+// requireNowhere fails when a secret shows in the workflow history, in the execution with its log,
+// or in clear text in the catalogue.
+func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) {
+	t.Helper()
+	recorded, err := protojson.Marshal(history(t, e))
+	require.NoError(t, err)
+	require.NotContains(t, string(recorded), secret, "the workflow history holds the secret")
+	row, err := shared.owner.GetExecution(t.Context(), e.ID)
+	require.NoError(t, err)
+	require.NotContains(t, fmt.Sprintf("%+v", row), secret, "the API shows the secret")
+	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "system_settings"} {
+		var found bool
+		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
+			"select exists (select from "+table+" t where t::text like '%' || $1 || '%')", secret).Scan(&found)
+		require.NoError(t, err)
+		require.False(t, found, "table %s holds the secret", table)
+	}
+}
+
+// closedPort is a port on which nothing listens.
+func closedPort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func (s *setup) dropAfter(t *testing.T, name string) {
+	t.Helper()
+	admin := shared.admin(t, "postgres")
+	t.Cleanup(func() {
+		_, _ = admin.Exec(context.Background(), "drop database if exists "+pgx.Identifier{name}.Sanitize()+" with (force)")
+	})
+}
+
+// requireSame compares every row, sequence and definition of two databases.
+func (s *setup) requireSame(t *testing.T, a, b string) {
+	t.Helper()
+	left, right := shared.admin(t, a), shared.admin(t, b)
+	compared, err := dbcompare.Compare(t.Context(), left, right)
+	require.NoError(t, err)
+	require.NotEmpty(t, compared.Tables)
+	require.True(t, compared.Equal(), "%+v", compared)
+}
+
+func (s *setup) exec(t *testing.T, database, sql string) {
+	t.Helper()
+	_, err := shared.admin(t, database).Exec(t.Context(), sql)
+	require.NoError(t, err)
+}
+
+func (s *setup) scalar(t *testing.T, database, sql string) (value string) {
+	t.Helper()
+	require.NoError(t, shared.admin(t, database).QueryRow(t.Context(), sql).Scan(&value))
+	return value
+}
+
+func (s *setup) createDatabase(t *testing.T, name string) {
+	t.Helper()
+	admin := shared.admin(t, "postgres")
+	_, err := admin.Exec(t.Context(), "create database "+pgx.Identifier{name}.Sanitize())
+	require.NoError(t, err)
+	s.dropAfter(t, name)
+}
