@@ -161,61 +161,79 @@ func (c *Config) normalize() {
 	}
 }
 
+// complaints collects what is wrong, each naming the variable or flag that said it.
+type complaints struct {
+	sources map[string]string
+	list    []string
+}
+
+func (p *complaints) add(variable, format string, args ...any) {
+	p.list = append(p.list, source(p.sources, variable)+" "+fmt.Sprintf(format, args...))
+}
+
 // validate finds values that have the right form but can not work.
 func (c *Config) validate(sources map[string]string) []string {
-	var problems []string
-	complain := func(variable, format string, args ...any) {
-		problems = append(problems, source(sources, variable)+" "+fmt.Sprintf(format, args...))
-	}
-	addresses := map[string]string{"DATAGUARDIAN_LISTEN": c.Listen, "TEMPORAL_ADDRESS": c.Temporal.Address}
-	for _, variable := range []string{"DATAGUARDIAN_LISTEN", "TEMPORAL_ADDRESS"} {
-		if address := addresses[variable]; address != "" && !validAddress(address) {
-			complain(variable, "is %q; give host:port", address)
-		}
-	}
-	for variable, port := range map[string]int{
-		"DATAGUARDIAN_TEMPORAL_PORT": c.Temporal.FrontendPort, "DATAGUARDIAN_TEMPORAL_UI_PORT": c.Temporal.UIPort,
-	} {
-		if port < 0 || port > 65535 {
-			complain(variable, "is %d; give a port, or 0 for a free one", port)
-		}
-	}
+	p := &complaints{sources: sources}
+	c.validateNetwork(p)
+	c.validateTemporal(p)
+	c.validateWorker(p)
 	if c.Database.MaxConns < 2 {
-		complain("DATAGUARDIAN_DB_MAX_CONNS", "is %d; give 2 or more: one connection listens for changes", c.Database.MaxConns)
+		p.add("DATAGUARDIAN_DB_MAX_CONNS", "is %d; give 2 or more: one connection listens for changes", c.Database.MaxConns)
 	}
-	if c.Worker.Slots < 1 {
-		complain("DATAGUARDIAN_SLOTS", "is %d; give 1 or more", c.Worker.Slots)
+	if c.MasterKey.Value != "" && c.MasterKey.File != "" {
+		p.add("DATAGUARDIAN_MASTER_KEY", "and DATAGUARDIAN_MASTER_KEY_FILE are both set; keep one")
 	}
-	for _, pool := range c.Worker.Pools {
-		var wrong domain.Invalid
-		if domain.CheckPool(&wrong, pool); len(wrong) > 0 {
-			complain("DATAGUARDIAN_POOLS", "names the pool %q; use lower-case letters, digits and dashes, 63 at most", pool)
-		}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		p.add("DATAGUARDIAN_LOG_FORMAT", "is %q; give text or json", c.Log.Format)
+	}
+	if c.Demo.SizeMB < 1 {
+		p.add("DEMO_SIZE_MB", "is %d; give 1 or more", c.Demo.SizeMB)
+	}
+	return p.list
+}
+
+func (c *Config) validateNetwork(p *complaints) {
+	if !validAddress(c.Listen) {
+		p.add("DATAGUARDIAN_LISTEN", "is %q; give host:port", c.Listen)
 	}
 	for _, proxy := range c.TrustedProxies {
 		if _, err := netip.ParseAddr(proxy); err == nil {
 			continue
 		}
 		if _, err := netip.ParsePrefix(proxy); err != nil {
-			complain("DATAGUARDIAN_TRUSTED_PROXIES", "names %q; give addresses or networks like 10.0.0.0/8", proxy)
+			p.add("DATAGUARDIAN_TRUSTED_PROXIES", "names %q; give addresses or networks like 10.0.0.0/8", proxy)
 		}
 	}
+}
+
+func (c *Config) validateTemporal(p *complaints) {
+	if c.Temporal.Address != "" && !validAddress(c.Temporal.Address) {
+		p.add("TEMPORAL_ADDRESS", "is %q; give host:port", c.Temporal.Address)
+	}
+	if port := c.Temporal.FrontendPort; port < 0 || port > 65535 {
+		p.add("DATAGUARDIAN_TEMPORAL_PORT", "is %d; give a port, or 0 for a free one", port)
+	}
+	if port := c.Temporal.UIPort; port < 0 || port > 65535 {
+		p.add("DATAGUARDIAN_TEMPORAL_UI_PORT", "is %d; give a port, or 0 for a free one", port)
+	}
 	if (c.Temporal.TLSCert == "") != (c.Temporal.TLSKey == "") {
-		complain("TEMPORAL_TLS_CERT", "and TEMPORAL_TLS_KEY belong together; set both or neither")
+		p.add("TEMPORAL_TLS_CERT", "and TEMPORAL_TLS_KEY belong together; set both or neither")
 	}
 	if c.Temporal.Retention < 24*time.Hour {
-		complain("TEMPORAL_RETENTION", "is %s; Temporal keeps closed workflows for a day (24h) or longer", c.Temporal.Retention)
+		p.add("TEMPORAL_RETENTION", "is %s; Temporal keeps closed workflows for a day (24h) or longer", c.Temporal.Retention)
 	}
-	if c.MasterKey.Value != "" && c.MasterKey.File != "" {
-		complain("DATAGUARDIAN_MASTER_KEY", "and DATAGUARDIAN_MASTER_KEY_FILE are both set; keep one")
+}
+
+func (c *Config) validateWorker(p *complaints) {
+	if c.Worker.Slots < 1 {
+		p.add("DATAGUARDIAN_SLOTS", "is %d; give 1 or more", c.Worker.Slots)
 	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		complain("DATAGUARDIAN_LOG_FORMAT", "is %q; give text or json", c.Log.Format)
+	for _, pool := range c.Worker.Pools {
+		var wrong domain.Invalid
+		if domain.CheckPool(&wrong, pool); len(wrong) > 0 {
+			p.add("DATAGUARDIAN_POOLS", "names the pool %q; use lower-case letters, digits and dashes, 63 at most", pool)
+		}
 	}
-	if c.Demo.SizeMB < 1 {
-		complain("DEMO_SIZE_MB", "is %d; give 1 or more", c.Demo.SizeMB)
-	}
-	return problems
 }
 
 func validAddress(address string) bool {

@@ -19,7 +19,7 @@ func freePort() (int, error) {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}
 	defer func() { _ = listener.Close() }()
-	dialled, err := net.Dial("tcp", listener.Addr().String())
+	dialled, err := net.DialTCP("tcp", nil, listener.Addr().(*net.TCPAddr))
 	if err != nil {
 		return 0, fmt.Errorf("reserve a free port: %w", err)
 	}
