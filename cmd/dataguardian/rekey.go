@@ -56,6 +56,6 @@ func reportRekey(cmd *cobra.Command, count int, err error) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%d secrets are sealed under the new master key. Keep the old one for old copies of the database.\n", count)
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "Secrets sealed under the new master key: %d. Keep the old one for old copies of the database.\n", count)
 	return err
 }
