@@ -1,0 +1,74 @@
+package integration
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	historypb "go.temporal.io/api/history/v1"
+	sdk "go.temporal.io/sdk/worker"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/worker"
+)
+
+var record = flag.Bool("record", false, "write the histories of this run to workflows/testdata/replay")
+
+// Histories of real runs replay with the code that made them. With -record they are kept, so that
+// later code is held to them too (workflows/replay_test.go). Record under a new name when a
+// workflow changes; never overwrite what a released version has run.
+func TestHistoriesOfRealRunsReplay(t *testing.T) {
+	s := newSetup(t, withRows(200))
+	backup := s.backUp(t)
+	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+	target := s.database + "_copy"
+	runs := map[string]*historypb.History{
+		"backup-completed":     history(t, backup),
+		"restore-completed":    history(t, s.restore(t, backup, restoreTo(target))),
+		"restore-refused":      history(t, s.restore(t, backup, restoreTo(target))),
+		"restore-verification": history(t, s.restore(t, backup, verification())),
+	}
+
+	cancelled := s.start(t)
+	_, err := shared.owner.Cancel(t.Context(), cancelled.ID)
+	require.NoError(t, err)
+	runs["backup-cancelled"] = history(t, wait(t, cancelled))
+
+	require.NoError(t, os.RemoveAll(s.storagePath))
+	require.NoError(t, os.WriteFile(s.storagePath, nil, 0o600), "a file where the directory was")
+	failed := s.backUp(t)
+	require.Equal(t, domain.Failed, failed.Status)
+	runs["backup-failed"] = history(t, failed)
+
+	for name, run := range runs {
+		replayer := sdk.NewWorkflowReplayer()
+		worker.RegisterWorkflows(replayer)
+		require.NoError(t, replayer.ReplayWorkflowHistory(nil, run), name)
+		if *record {
+			s.keep(t, name, run)
+		}
+	}
+}
+
+var identities = regexp.MustCompile(`"identity": *"[^"]*"`)
+
+// keep writes a history without the names of this machine.
+func (s *setup) keep(t *testing.T, name string, h *historypb.History) {
+	t.Helper()
+	document, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
+	require.NoError(t, err)
+	text := identities.ReplaceAllString(string(document), `"identity": "recorded"`)
+	host, err := os.Hostname()
+	require.NoError(t, err)
+	for machine, neutral := range map[string]string{s.storagePath: "/backups", filepath.Dir(s.storagePath): "/tmp", host: "worker"} {
+		text = strings.ReplaceAll(text, machine, neutral)
+	}
+	path := filepath.Join("..", "workflows", "testdata", "replay", name+".json")
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))  //nolint:gosec // a folder of the repository
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a file of the repository
+}
