@@ -69,10 +69,11 @@ func (e *ReferenceError) Is(target error) bool { return target == ErrNotFound }
 
 // uniqueConstraints maps an index to the error that its violation means.
 var uniqueConstraints = map[string]error{
-	"backup_executions_one_active":  ErrActiveExecution,
-	"users_one_owner":               ErrSetupDone,
-	"users_email_key":               &DuplicateError{Field: "email"},
-	"storage_locations_one_default": &DuplicateError{Field: "is_default"},
+	"backup_executions_one_active":             ErrActiveExecution,
+	"backup_executions_one_full_of_generation": &DuplicateError{Field: "generation"},
+	"users_one_owner":                          ErrSetupDone,
+	"users_email_key":                          &DuplicateError{Field: "email"},
+	"storage_locations_one_default":            &DuplicateError{Field: "is_default"},
 }
 
 // translate classifies a driver error and puts op, what was tried, in front.

@@ -83,6 +83,25 @@ func TestAJobHasOneActiveBackup(t *testing.T) {
 	require.NoError(t, err, "the next may begin once the first has ended")
 }
 
+func TestTwoFullBackupsNeverShareAGeneration(t *testing.T) {
+	d := dbtest.New(t)
+	ctx := t.Context()
+	job := newJob(t, d, "orders")
+	first := newExecution(t, d, job)
+	finish(t, d, first.ID, domain.Completed)
+	clash := db.Execution{
+		JobID: &job.ID, DatasourceID: &job.DatasourceID, Generation: first.Generation,
+		Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup},
+	}
+	_, err := d.CreateExecution(ctx, clash)
+	var duplicate *db.DuplicateError
+	require.ErrorAs(t, err, &duplicate)
+	require.Equal(t, "generation", duplicate.Field)
+	clash.BackupType = domain.Incremental
+	_, err = d.CreateExecution(ctx, clash)
+	require.NoError(t, err, "an increment stores into the generation of its full")
+}
+
 func TestTheLogKeepsTheNewestLines(t *testing.T) {
 	d := dbtest.New(t)
 	e := newRunning(t, d, "nightly")

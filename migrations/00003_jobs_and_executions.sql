@@ -53,6 +53,10 @@ CREATE TABLE backup_executions (
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX backup_executions_one_active ON backup_executions (job_id)
     WHERE status IN ('queued', 'running') AND operation = 'backup';
+-- A generation is a directory on the storage, named by 32 random bits. Two fulls of one datasource
+-- must never share it: removing one would take chunks of the other.
+CREATE UNIQUE INDEX backup_executions_one_full_of_generation ON backup_executions (datasource_id, generation)
+    WHERE backup_type = 'full' AND operation = 'backup';
 CREATE INDEX backup_executions_created_at_idx ON backup_executions (created_at DESC, id DESC);
 CREATE INDEX backup_executions_job_id_idx ON backup_executions (job_id, created_at DESC, id DESC);
 CREATE INDEX backup_executions_datasource_id_idx ON backup_executions (datasource_id, created_at DESC, id DESC);
