@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -148,7 +149,7 @@ func dropOurs(ctx context.Context, conn *pgx.Conn, database string) error {
 	var owner string
 	err := conn.QueryRow(ctx, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = $1", database).Scan(&owner)
 	switch {
-	case err == pgx.ErrNoRows:
+	case errors.Is(err, pgx.ErrNoRows):
 		return nil
 	case err != nil:
 		return fmt.Errorf("demo: look for the database %s: %w", database, err)
@@ -163,7 +164,8 @@ func dropOurs(ctx context.Context, conn *pgx.Conn, database string) error {
 
 // withoutStatement keeps only the server's message: a statement that set a password must not show.
 func withoutStatement(err error) error {
-	if refused, ok := err.(*pgconn.PgError); ok {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
 		return fmt.Errorf("%s (SQLSTATE %s)", refused.Message, refused.Code)
 	}
 	return err

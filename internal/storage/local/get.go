@@ -36,7 +36,7 @@ type object struct {
 // Read classifies what the file system says.
 func (o *object) Read(p []byte) (int, error) {
 	n, err := o.contextReader.Read(p)
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		err = classify("get object", o.key, err)
 	}
 	return n, err
