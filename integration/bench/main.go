@@ -101,7 +101,7 @@ func (o options) run(ctx context.Context) (err error) {
 // first round warms the page cache and is forgotten.
 func (o options) measure(ctx context.Context, dir string, database *database, platform *platform) (result, error) {
 	r := result{
-		Command: fmt.Sprintf("make bench SCALE=%d", o.scale), Scale: o.scale, Repetitions: o.repetitions, Machine: machine(),
+		Command: fmt.Sprintf("go run ./integration/bench -scale %d -repetitions %d", o.scale, o.repetitions), Scale: o.scale, Repetitions: o.repetitions, Machine: machine(),
 		Dump: contestant{Name: "pg_dump alone"}, Shell: contestant{Name: "shell pipeline"}, Platform: contestant{Name: "DataGuardian"},
 	}
 	var err error

@@ -63,6 +63,22 @@ func (r result) wallRatio() float64 {
 	return ratio(r.Platform.median().Wall, r.Shell.median().Wall)
 }
 
+// limits tells of each limit what was measured and whether it holds.
+func (r result) limits() []string {
+	peak := r.Platform.median().PeakRSS
+	return []string{
+		fmt.Sprintf("wall ≤ %.2f × the shell pipeline: %.2f ×, %s", maxWallRatio, r.wallRatio(), holds(r.wallRatio() <= maxWallRatio)),
+		fmt.Sprintf("peak RSS of the worker ≤ %s: %s, %s", mib(maxRSS), mib(peak), holds(peak <= maxRSS)),
+	}
+}
+
+func holds(yes bool) string {
+	if yes {
+		return "holds"
+	}
+	return "**does not hold**"
+}
+
 // broken lists the limits that do not hold.
 func (r result) broken() []string {
 	var lines []string
@@ -105,8 +121,10 @@ Single rounds (wall): {{.Rounds}}.
   server's, and for DataGuardian the API's and Temporal's, is not in it. Peak RSS is the sum of the
   peaks of the pipeline's programs, and for DataGuardian the worker's own (VmHWM) since its start.
 
-Limits: wall ≤ {{printf "%.1f" .MaxRatio}} × the shell pipeline ({{printf "%.2f" .Ratio}}), peak RSS of the worker ≤ {{mib .MaxRSS}} ({{mib .Platform.PeakRSS}}).
-`
+Limits:
+
+{{range .Limits}}- {{.}}
+{{end}}`
 
 // write writes the report as Markdown.
 func (r result) write(w io.Writer) error {
@@ -132,10 +150,8 @@ func (r result) write(w io.Writer) error {
 		Rows     []string
 		Rounds   string
 		Platform measurement
-		Ratio    float64
-		MaxRatio float64
-		MaxRSS   int64
-	}{r, rows, strings.Join(rounds, "; "), r.Platform.median(), r.wallRatio(), maxWallRatio, maxRSS})
+		Limits   []string
+	}{r, rows, strings.Join(rounds, "; "), r.Platform.median(), r.limits()})
 }
 
 func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
