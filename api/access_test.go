@@ -77,5 +77,5 @@ func TestAnOperationWithoutDeclarationDoesNotRegister(t *testing.T) {
 	s := newFixture(t).server
 	require.Panics(t, func() { s.declare(http.MethodGet, "/api/x", access{}) })
 	require.Panics(t, func() { s.declare(http.MethodGet, "/api/x", requires("no.such")) })
-	require.Panics(t, func() { s.route(http.MethodGet, "/api/x", requires(auth.SystemRead), nil) })
+	require.Panics(t, func() { s.route("/api/x", requires(auth.SystemRead), nil) })
 }

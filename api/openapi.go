@@ -74,15 +74,15 @@ func (s *server) serveDocs() error {
 		return fmt.Errorf("encode the OpenAPI document as YAML: %w", err)
 	}
 	reason := "it describes the API and holds nothing of an installation"
-	s.route(http.MethodGet, openapiPath, public(reason), func(c *gin.Context) {
+	s.route(openapiPath, public(reason), func(c *gin.Context) {
 		c.Data(http.StatusOK, "application/openapi+json", asJSON)
 	})
-	s.route(http.MethodGet, "/api/openapi.yaml", public(reason), func(c *gin.Context) {
+	s.route("/api/openapi.yaml", public(reason), func(c *gin.Context) {
 		c.Data(http.StatusOK, "application/openapi+yaml", asYAML)
 	})
 	page := docsHandler()
-	s.route(http.MethodGet, docsPath, public(reason), page)
-	s.route(http.MethodGet, docsPath+"/*file", public(reason), page)
+	s.route(docsPath, public(reason), page)
+	s.route(docsPath+"/*file", public(reason), page)
 	return nil
 }
 

@@ -61,13 +61,13 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	})
 }
 
-// route adds a plain gin route, for what is no typed operation. Only public ones are plain.
-func (s *server) route(method, path string, a access, handler gin.HandlerFunc) {
+// route adds a plain gin route for GET, for what is no typed operation. Only public ones are plain.
+func (s *server) route(path string, a access, handler gin.HandlerFunc) {
 	if a.public == "" {
 		panic("api: the plain route " + path + " must be public; register an operation instead")
 	}
-	s.declare(method, path, a)
-	s.engine.Handle(method, path, handler)
+	s.declare(http.MethodGet, path, a)
+	s.engine.GET(path, handler)
 }
 
 // document writes the access of an operation and its usual errors into the OpenAPI document.

@@ -54,13 +54,13 @@ func (s *server) registerSystem() {
 	}, func(context.Context, *empty) (*body[SystemInfo], error) {
 		return &body[SystemInfo]{SystemInfo{Version: s.opts.Version, GoVersion: runtime.Version(), TemporalUIURL: s.opts.TemporalUIURL}}, nil
 	})
-	s.route(http.MethodGet, "/healthz", public("probes of the platform have no session; it says only that the process answers"), func(c *gin.Context) {
+	s.route("/healthz", public("probes of the platform have no session; it says only that the process answers"), func(c *gin.Context) {
 		c.JSON(http.StatusOK, gin.H{"status": healthOK})
 	})
-	s.route(http.MethodGet, "/readyz", public("probes of the platform have no session; it says only what is up"), s.ready)
+	s.route("/readyz", public("probes of the platform have no session; it says only what is up"), s.ready)
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), newExecutionMetrics(s))
 	scrape := promhttp.HandlerFor(s.metrics, promhttp.HandlerOpts{Registry: s.metrics})
-	s.route(http.MethodGet, "/metrics", public("Prometheus has no session; it holds counts, no names and no secrets"), func(c *gin.Context) {
+	s.route("/metrics", public("Prometheus has no session; it holds counts, no names and no secrets"), func(c *gin.Context) {
 		scrape.ServeHTTP(c.Writer, c.Request)
 	})
 }

@@ -135,10 +135,11 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err == nil {
 		err = s.root.Remove(key)
 	}
-	if err != nil && !missing(err) {
+	switch {
+	case missing(err): // nothing to remove but, maybe, folders that an interrupted Delete left
+	case err != nil:
 		return classify(op, key, err)
-	}
-	if err == nil && info.Mode().IsRegular() {
+	case info.Mode().IsRegular():
 		s.release(info.Size())
 	}
 	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
