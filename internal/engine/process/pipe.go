@@ -13,7 +13,7 @@ import (
 )
 
 // pipeBytes is the size asked for pipes to and from a child; the kernel's default of 64 KiB makes
-// both sides switch too often. A kernel that refuses leaves it as it was.
+// both sides switch too often.
 const pipeBytes = 1 << 20
 
 // errConsumerDone ends a child whose output nobody wants any more.
@@ -30,7 +30,7 @@ var pastDeadline = time.Unix(1, 0)
 func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io.Reader) error) (stderr string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	read, write, err := newPipe()
+	read, write, err := newOutputPipe()
 	if err != nil {
 		return "", err
 	}
@@ -44,15 +44,15 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 	if err != nil {
 		return "", err
 	}
+	out := &output{ctx: ctx, pipe: read, meter: c.Meter, process: p}
 	// A consumer blocked in Read wakes up only when every holder of the pipe is gone; a process
 	// that escaped from the group must not hold it for longer than we want the output.
 	go func() {
 		if p.Wait() == nil {
 			<-ctx.Done()
 		}
-		_ = read.SetReadDeadline(pastDeadline)
+		read.interrupt()
 	}()
-	out := &output{ctx: ctx, file: read, meter: c.Meter, process: p}
 	consumeErr := consume(ctx, out)
 	if consumeErr != nil || !out.ended {
 		cancel(errConsumerDone)
@@ -72,7 +72,7 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 // output is the reading end of a child's standard output.
 type output struct {
 	ctx     context.Context //nolint:containedctx // lives as long as one call of Pull
-	file    *os.File
+	pipe    *pipeReader
 	meter   *Meter
 	process *Process
 	ended   bool
@@ -82,12 +82,12 @@ func (o *output) Read(b []byte) (int, error) {
 	if o.ended {
 		return 0, io.EOF
 	}
-	n, err := o.file.Read(b)
+	n, err := o.pipe.Read(b)
 	o.meter.Add(n)
 	if err == nil || (n > 0 && errors.Is(err, io.EOF)) {
 		return n, nil
 	}
-	if !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrDeadlineExceeded) {
+	if !errors.Is(err, io.EOF) && !errors.Is(err, errInterrupted) {
 		return n, err
 	}
 	if childErr := o.process.Wait(); childErr != nil {
@@ -168,8 +168,13 @@ func newPipe() (read, write *os.File, err error) {
 	if err != nil {
 		return nil, nil, failure.Wrap(failure.Unknown, "make a pipe", err, "Raise the limit of open files.")
 	}
-	if raw, rawErr := write.SyscallConn(); rawErr == nil {
+	widen(write)
+	return read, write, nil
+}
+
+// widen gives a pipe more room. A kernel that refuses leaves it as it was.
+func widen(end *os.File) {
+	if raw, err := end.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeBytes) })
 	}
-	return read, write, nil
 }
