@@ -51,7 +51,8 @@ const (
 // ParamsFor chooses the sizes for a datasource of about so many bytes: larger chunks for larger
 // ones, so that a backup stays within some hundred thousand objects. The longest chunk is twice the
 // average: FastCDC's second mask cuts so eagerly behind the average that fewer than 2 in 100
-// chunks reach it, and memory is planned for the longest one.
+// chunks reach it, and memory is planned for the longest one. The shortest is half of it, as
+// restic's: the chunker skips that far without looking.
 func ParamsFor(estimatedBytes int64) Params {
 	average := 16 * mib
 	switch {
@@ -60,7 +61,7 @@ func ParamsFor(estimatedBytes int64) Params {
 	case estimatedBytes <= 1*tib:
 		average = 4 * mib
 	}
-	return Params{Average: average, Min: average / 4, Max: average * 2}
+	return Params{Average: average, Min: average / 2, Max: average * 2}
 }
 
 // check refuses sizes that FastCDC does not take or that would need too much memory.

@@ -44,8 +44,9 @@ func newCompressor(algorithm domain.Compression, level, longest int) (compressor
 			speed, window = zstd.EncoderLevelFromZstd(level), maxWindow
 		}
 		window = max(zstd.MinWindowSize, min(window, 1<<bits.Len(uint(longest-1))))
+		// No checksum in the frame: the manifest has one of the object, and age authenticates it.
 		return zstd.NewWriter(nil, zstd.WithEncoderLevel(speed), zstd.WithEncoderConcurrency(1),
-			zstd.WithWindowSize(window))
+			zstd.WithWindowSize(window), zstd.WithEncoderCRC(false))
 	case domain.CompressionGzip:
 		if level == 0 {
 			level = gzip.BestSpeed

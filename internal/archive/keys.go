@@ -11,7 +11,6 @@ import (
 type keys struct {
 	id       [32]byte // chunk ids
 	boundary [32]byte // FastCDC's gear table
-	stream   [32]byte // hash of a whole stream
 	manifest [32]byte // MAC of a manifest
 }
 
@@ -19,7 +18,6 @@ type keys struct {
 const (
 	contextID       = "dataguardian v1 chunk id"
 	contextBoundary = "dataguardian v1 chunk boundaries"
-	contextStream   = "dataguardian v1 stream"
 	contextManifest = "dataguardian v1 manifest"
 )
 
@@ -27,7 +25,6 @@ func deriveKeys(secret [32]byte) keys {
 	var k keys
 	blake3.DeriveKey(contextID, secret[:], k.id[:])
 	blake3.DeriveKey(contextBoundary, secret[:], k.boundary[:])
-	blake3.DeriveKey(contextStream, secret[:], k.stream[:])
 	blake3.DeriveKey(contextManifest, secret[:], k.manifest[:])
 	return k
 }

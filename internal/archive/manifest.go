@@ -30,7 +30,6 @@ type Manifest struct {
 type Stream struct {
 	StreamMeta
 	Bytes  int64
-	Hash   [32]byte // BLAKE3-256 of the whole plaintext, keyed from the generation's secret
 	Chunks []uint32
 }
 
@@ -113,7 +112,6 @@ type chunkingDocument struct {
 type streamDocument struct {
 	StreamMeta
 	Bytes  int64    `json:"bytes"`
-	Blake3 string   `json:"blake3"`
 	Chunks []uint32 `json:"chunks,omitempty"`
 }
 

@@ -125,12 +125,8 @@ func (p *manifestParser) stream() error {
 	if len(document.Chunks) > maxStreamChunks {
 		return fmt.Errorf("has more than %d chunks", maxStreamChunks)
 	}
-	hash, err := parseHash(document.Blake3)
-	if err != nil {
-		return err
-	}
 	p.manifest.Streams = append(p.manifest.Streams, Stream{
-		StreamMeta: document.StreamMeta, Bytes: document.Bytes, Hash: hash, Chunks: document.Chunks,
+		StreamMeta: document.StreamMeta, Bytes: document.Bytes, Chunks: document.Chunks,
 	})
 	return nil
 }

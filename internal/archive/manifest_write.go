@@ -3,7 +3,6 @@ package archive
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -96,7 +95,7 @@ func (m *Manifest) writeBody(w *pieceWriter) error {
 }
 
 func (m *Manifest) writeStream(w *pieceWriter, s Stream) error {
-	document := streamDocument{StreamMeta: s.StreamMeta, Bytes: s.Bytes, Blake3: hex.EncodeToString(s.Hash[:])}
+	document := streamDocument{StreamMeta: s.StreamMeta, Bytes: s.Bytes}
 	if err := writeOpenObject(w, document, "    "); err != nil {
 		return err
 	}

@@ -123,7 +123,6 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader, window []byte, stream *
 	if err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "cut chunks", err, "")
 	}
-	hasher := newHash(p.w.keys.stream)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -133,14 +132,12 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader, window []byte, stream *
 			return err
 		}
 		if len(data) > 0 {
-			hasher.Write(data)
 			stream.Bytes += int64(len(data))
 			if err := p.dispatch(ctx, data); err != nil {
 				return err
 			}
 		}
 		if err == io.EOF {
-			stream.Hash = sum(hasher)
 			return nil
 		}
 	}

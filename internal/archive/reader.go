@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"filippo.io/age"
-	"github.com/zeebo/blake3"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -60,7 +59,7 @@ func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, er
 	s := &streamReader{
 		r: r, stream: stream, ctx: ctx, cancel: cancel, arena: memory,
 		memory: semaphore.NewWeighted(int64(len(memory.free))),
-		work:   make(chan *fetch), order: make(chan *fetch, r.prefetch), hash: newHash(r.keys.stream),
+		work:   make(chan *fetch), order: make(chan *fetch, r.prefetch),
 	}
 	s.running.Add(1 + r.prefetch)
 	go s.dispatch()
@@ -95,7 +94,6 @@ type streamReader struct {
 	mu      sync.Mutex // Read and Close
 	current *fetch
 	pos     int // in current.plaintext
-	hash    *blake3.Hasher
 	err     error // sticky
 	closed  bool
 }
@@ -158,7 +156,6 @@ func (s *streamReader) Read(p []byte) (int, error) {
 		n := copy(p[total:], segment[s.pos%segmentSize:end])
 		total, s.pos = total+n, s.pos+n
 	}
-	s.hash.Write(p[:total])
 	return total, nil
 }
 
@@ -177,7 +174,7 @@ func (s *streamReader) advance() error {
 		if err := s.ctx.Err(); err != nil {
 			return err
 		}
-		return s.checkEnd()
+		return io.EOF
 	}
 	select {
 	case err := <-f.done:
@@ -189,15 +186,6 @@ func (s *streamReader) advance() error {
 	}
 	s.current = f
 	return nil
-}
-
-// checkEnd compares the hash of the whole stream. The chunks were right one by one, so only a wrong
-// order could be found here, which the MAC excludes: it is the belt to those braces.
-func (s *streamReader) checkEnd() error {
-	if sum(s.hash) != s.stream.Hash {
-		return failure.New(failure.Corrupt, "read stream", fmt.Sprintf("stream %q: the hash of the whole is wrong", s.stream.Name), corruptManifestHint)
-	}
-	return io.EOF
 }
 
 var errClosed = errors.New("the stream is closed")
