@@ -26,14 +26,10 @@ import (
 // resident, and with 1 MiB chunks near 80.
 func inFlight(p Params) int { return p.Max + maxStored(p.Max) + 16*mib }
 
-// scanWindow is the chunker's buffer. Twice the longest chunk lets it read in larger strides; where
-// that would be much memory once is enough.
-func scanWindow(p Params) int {
-	if p.Max <= 8*mib {
-		return 2 * p.Max
-	}
-	return p.Max
-}
+// scanWindow is the chunker's buffer: the longest chunk, or more of them where that is not much
+// memory. The chunker moves what it has not cut yet to the front whenever the buffer is full, which
+// a larger one does less often.
+func scanWindow(p Params) int { return max(p.Max, min(8*p.Max, 16*mib)) }
 
 // pipeline is one stream on its way into the store:
 //

@@ -63,7 +63,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 	return process.Pull(ctx, process.Command{
 		Path:        dumper.path,
 		Args:        dumpArgs(opts),
-		Env:         env.vars,
+		Env:         withLargeBuffer(env.vars),
 		IdleTimeout: opts.IdleTimeout,
 		Secrets:     []string{cfg.Password},
 	}, func(ctx context.Context, r io.Reader) error {
