@@ -23,6 +23,8 @@ func TestABackupRestoresIntoANewDatabaseRowByRow(t *testing.T) {
 	require.Positive(t, backup.SizeBytes)
 	require.Positive(t, backup.CompressedSizeBytes)
 	require.Len(t, backup.Metadata.ManifestSHA256, 64)
+	require.NotNil(t, backup.Metadata.Progress)
+	require.Equal(t, domain.PhaseDone, backup.Metadata.Progress.Phase)
 
 	target := s.database + "_copy"
 	restored := s.restore(t, backup, restoreTo(target))

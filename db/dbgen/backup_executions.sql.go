@@ -140,7 +140,8 @@ func (q *Queries) ExecutionStatus(ctx context.Context, id string) (domain.Execut
 const finishExecution = `-- name: FinishExecution :execrows
 UPDATE backup_executions
 SET status = $1, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = $2,
-    metadata = metadata || $3::jsonb
+    metadata = metadata || $3::jsonb,
+    progress = CASE WHEN $1 = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
 WHERE id = $4 AND status IN ('queued', 'running')
 `
 

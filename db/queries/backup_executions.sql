@@ -52,7 +52,8 @@ WHERE id = @id;
 -- name: FinishExecution :execrows
 UPDATE backup_executions
 SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = @error_message,
-    metadata = metadata || sqlc.arg('outcome')::jsonb
+    metadata = metadata || sqlc.arg('outcome')::jsonb,
+    progress = CASE WHEN @status = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
 WHERE id = @id AND status IN ('queued', 'running');
 
 -- name: SetDumpResult :execrows
