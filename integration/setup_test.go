@@ -50,6 +50,7 @@ func withPassword(p string) option              { return func(s *setup) { s.pass
 func withPort(p int) option                     { return func(s *setup) { s.port = p } }
 func withPool(name string) option               { return func(s *setup) { s.pool = name } }
 func withQuota(gb float64) option               { return func(s *setup) { s.quotaGB = gb } }
+func withStorageAt(path string) option          { return func(s *setup) { s.storagePath = path } }
 func withOptions(o domain.BackupOptions) option { return func(s *setup) { s.options = o } }
 
 // newSetup makes everything a backup needs, through the API where there is one. The test runs beside
@@ -104,7 +105,9 @@ func (s *setup) register(t *testing.T, host, user string) {
 		ConnectionConfig: domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password},
 	})
 	require.NoError(t, err)
-	s.storagePath = filepath.Join(t.TempDir(), "backups")
+	if s.storagePath == "" {
+		s.storagePath = filepath.Join(t.TempDir(), "backups")
+	}
 	s.storage, err = shared.owner.StorageLocations.Create(ctx, client.StorageLocationDocument{
 		Name: s.storageName, Type: domain.StorageLocal, Pool: s.pool,
 		Config: domain.StorageConfig{Path: s.storagePath, MaxSizeGB: s.quotaGB},

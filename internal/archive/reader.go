@@ -93,7 +93,7 @@ type streamReader struct {
 
 	mu      sync.Mutex // Read and Close
 	current *fetch
-	pos     int // in current.plaintext
+	pos     int   // in current.plaintext
 	err     error // sticky
 	closed  bool
 }
