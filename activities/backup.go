@@ -84,6 +84,12 @@ func (b *backup) manifestKey() string {
 // directory is the datasource's directory on the storage, three levels above the manifest.
 func (b *backup) directory() string { return path.Dir(path.Dir(path.Dir(b.manifestKey()))) }
 
+// chunkPrefix begins the keys of all chunks of this execution: the folders of every attempt begin
+// with the generation.
+func (b *backup) chunkPrefix() string {
+	return archive.GenerationDir(b.directory(), b.execution.Generation)
+}
+
 func (b *backup) dumpOptions() engine.DumpOptions {
 	return engine.DumpOptions{
 		IncludeTables: b.options.IncludeTables,

@@ -16,7 +16,7 @@ func isNotFound(err error) bool { return errors.Is(err, db.ErrNotFound) }
 
 // chunkWriter prepares the archive writer of a backup: the generation's secret, which every
 // attempt shares, and the chunks that earlier attempts stored.
-func (a *Activities) chunkWriter(ctx context.Context, job *backup, estimate engine.Estimate) (*archive.Writer, error) {
+func (a *Activities) chunkWriter(ctx context.Context, job *backup, attempt int32, estimate engine.Estimate) (*archive.Writer, error) {
 	secret, err := a.DB.ChunkSecret(ctx, job.id())
 	if err != nil {
 		return nil, err
@@ -35,14 +35,17 @@ func (a *Activities) chunkWriter(ctx context.Context, job *backup, estimate engi
 		Store:         job.store,
 		DatasourceDir: job.directory(),
 		Generation:    job.execution.Generation,
+		Attempt:       attempt,
 		Secret:        secret,
 		Params:        archive.ParamsFor(estimate.Bytes),
 		Compression:   job.options.Compression,
 		Level:         job.options.CompressionLevel,
 		Recipients:    recipients,
 		Known:         known,
-		OnStored:      func(ctx context.Context, batch []archive.StoredChunk) error { return a.recordUpload(ctx, job, batch) },
-		Uploads:       a.Tuning.Uploads,
+		OnStored: func(ctx context.Context, batch []archive.StoredChunk) error {
+			return a.recordUpload(ctx, job, attempt, batch)
+		},
+		Uploads: a.Tuning.Uploads,
 	})
 	return writer, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }
@@ -56,7 +59,7 @@ func (a *Activities) knownChunks(ctx context.Context, job *backup) (map[archive.
 	known := make(map[archive.ChunkID]archive.StoredChunk, len(rows))
 	for _, row := range rows {
 		known[row.ID] = archive.StoredChunk{
-			ID: row.ID, PlainBytes: row.PlainBytes, StoredBytes: row.StoredBytes, Checksum: row.Checksum,
+			Folder: row.Generation, ID: row.ID, PlainBytes: row.PlainBytes, StoredBytes: row.StoredBytes, Checksum: row.Checksum,
 		}
 	}
 	if len(known) > 0 {

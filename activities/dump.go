@@ -41,7 +41,7 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
-	writer, err := a.chunkWriter(ctx, job, estimate)
+	writer, err := a.chunkWriter(ctx, job, attempt, estimate)
 	if err != nil {
 		return contract.DumpResult{}, err
 	}
@@ -70,7 +70,7 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
-	if err := a.removeStray(ctx, job, committed.Manifest, attempt); err != nil {
+	if err := a.settleChunks(ctx, job, committed.Manifest, attempt); err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
 	counters := writer.Counters()

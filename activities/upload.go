@@ -13,46 +13,47 @@ import (
 )
 
 // recordUpload writes down chunks that are durable on the storage location, so that the next
-// attempt need not send them again.
-func (a *Activities) recordUpload(ctx context.Context, job *backup, batch []archive.StoredChunk) error {
+// attempt need not send them again. It is also where an attempt that was cut off, and has been
+// overtaken, finds out and stops.
+func (a *Activities) recordUpload(ctx context.Context, job *backup, attempt int32, batch []archive.StoredChunk) error {
+	if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
+		return err
+	}
 	rows := make([]db.Chunk, len(batch))
 	for i, c := range batch {
-		rows[i] = db.Chunk{
-			ID: c.ID, Generation: job.execution.Generation,
-			PlainBytes: c.PlainBytes, StoredBytes: c.StoredBytes, Checksum: c.Checksum, Uploaded: true,
-		}
+		rows[i] = chunkRow(c.Folder, c)
 	}
 	return a.DB.AddChunks(ctx, job.id(), rows)
 }
 
-// removeStray deletes what earlier attempts of this execution left in its generation and the
-// manifest does not name. A first attempt leaves nothing.
-func (a *Activities) removeStray(ctx context.Context, job *backup, manifest *archive.Manifest, attempt int32) error {
+// settleChunks makes the storage location and the rows say what the manifest says, after a dump that
+// took more than one attempt: objects that it does not name go, and so do their rows.
+func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *archive.Manifest, attempt int32) error {
 	if attempt <= 1 {
 		return nil
 	}
 	named := make(map[string]bool, len(manifest.Objects))
-	ids := make(map[archive.ChunkID]bool, len(manifest.Objects))
+	rows := make([]db.Chunk, len(manifest.Objects))
 	for i, o := range manifest.Objects {
-		named[manifest.ObjectKey(i)], ids[o.ID] = true, true
+		named[manifest.ObjectKey(i)] = true
+		rows[i] = chunkRow(manifest.Folder(i), o.StoredChunk)
 	}
-	err := deleteObjects(ctx, job.store, archive.GenerationDir(job.directory(), job.execution.Generation)+"/", func(key string) bool {
-		return !named[key]
-	})
+	err := deleteObjects(ctx, job.store, job.chunkPrefix(), func(key string) bool { return !named[key] })
 	if err != nil {
 		return err
 	}
-	rows, err := a.DB.ListChunks(ctx, job.id())
-	if err != nil {
-		return err
-	}
-	var stray [][32]byte
-	for _, row := range rows {
-		if !ids[row.ID] {
-			stray = append(stray, row.ID)
+	return a.DB.InTx(ctx, func(q *db.Queries) error {
+		if err := q.DeleteAllChunks(ctx, job.id()); err != nil {
+			return err
 		}
+		return q.AddChunks(ctx, job.id(), rows)
+	})
+}
+
+func chunkRow(folder string, c archive.StoredChunk) db.Chunk {
+	return db.Chunk{
+		ID: c.ID, Generation: folder, PlainBytes: c.PlainBytes, StoredBytes: c.StoredBytes, Checksum: c.Checksum, Uploaded: true,
 	}
-	return a.DB.DeleteChunks(ctx, job.id(), stray)
 }
 
 // DiscardBackup removes what a failed or cancelled backup stored: its manifest first, so that the
@@ -75,7 +76,7 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 	everything := func(string) bool { return true }
 	prefixes := []string{
 		path.Dir(job.manifestKey()) + "/",
-		archive.GenerationDir(job.directory(), job.execution.Generation) + "/",
+		job.chunkPrefix(),
 	}
 	for _, prefix := range prefixes {
 		if err := deleteObjects(ctx, job.store, prefix, everything); err != nil {

@@ -14,7 +14,7 @@ import (
 // Chunk is one row for each distinct chunk that an execution refers to.
 type Chunk struct {
 	ID          [32]byte // keyed hash of the plaintext
-	Generation  string
+	Generation  string   // folder of chunks/ that holds the object: a generation, or one more of its dump's attempts
 	PlainBytes  int64
 	StoredBytes int64
 	Checksum    [32]byte // SHA-256 of the stored object
@@ -32,12 +32,12 @@ const (
 		SELECT DISTINCT ON (chunk_id) $1::uuid, chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded
 		FROM incoming_chunks ORDER BY chunk_id, uploaded DESC
 		ON CONFLICT (execution_id, chunk_id) DO UPDATE
-			SET stored_bytes = EXCLUDED.stored_bytes, checksum = EXCLUDED.checksum, uploaded = true
-			WHERE EXCLUDED.uploaded AND NOT backup_chunks.uploaded`
+			SET generation = EXCLUDED.generation, stored_bytes = EXCLUDED.stored_bytes, checksum = EXCLUDED.checksum, uploaded = true
+			WHERE EXCLUDED.uploaded`
 )
 
-// AddChunks records a batch with COPY. A chunk that the execution has already stays as it is,
-// except that an uploaded one replaces one that was not. Errors: ReferenceError for an unknown
+// AddChunks records a batch with COPY. Of a chunk that the execution has already, an upload replaces
+// what was recorded: a later attempt stored it anew because it did not find the earlier object. Errors: ReferenceError for an unknown
 // execution.
 func (q *Queries) AddChunks(ctx context.Context, executionID string, chunks []Chunk) error {
 	if len(chunks) == 0 {

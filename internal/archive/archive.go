@@ -22,8 +22,9 @@ type ChunkID [32]byte
 // String is the id in hexadecimal, as in object names.
 func (id ChunkID) String() string { return hex.EncodeToString(id[:]) }
 
-// StoredChunk is a chunk that is an object in the Writer's generation.
+// StoredChunk is a chunk that is an object.
 type StoredChunk struct {
+	Folder      string // of chunks/ that holds the object, see AttemptFolder; not set in a Manifest
 	ID          ChunkID
 	PlainBytes  int64    // length of the plaintext
 	StoredBytes int64    // length of the object

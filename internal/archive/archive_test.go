@@ -145,6 +145,25 @@ func TestAResumedBackupUploadsNothingTwice(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAnAttemptThatWasGivenUpCanNotChangeWhatALaterOneStored(t *testing.T) {
+	data := dumpText(1, 400_000)
+	store, id := newMemory(), identity(t)
+	early, late := options(store, id.Recipient()), options(store, id.Recipient())
+	early.Attempt, late.Attempt = 1, 2
+	committed, _ := backup(t, late, data)
+	require.Equal(t, "aabbccdd-2", committed.Manifest.Folder(0))
+
+	w, err := NewWriter(context.Background(), early)
+	require.NoError(t, err)
+	require.NoError(t, w.WriteStream(context.Background(), StreamMeta{Name: "main", Format: "text"}, bytes.NewReader(data)))
+
+	_, _, err = CheckBytes(context.Background(), store, committed.Manifest, nil)
+	require.NoError(t, err)
+	read, err := restore(t, store, "main", id)
+	require.NoError(t, err)
+	require.Equal(t, data, read)
+}
+
 func TestChunksAreReportedOnlyAfterSync(t *testing.T) {
 	store := faulty.New(newMemory())
 	opts := options(store)

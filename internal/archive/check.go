@@ -63,24 +63,24 @@ type listing struct {
 }
 
 func (c *listing) listed(found storage.Object) error {
-	for len(c.expected) > 0 {
-		want := c.m.ObjectKey(c.expected[0])
-		switch order := strings.Compare(found.Key, want); {
-		case order < 0: // a chunk of another backup of the generation
-			return nil
-		case order > 0:
-			return missingFromListing(want)
-		}
-		size := c.m.Objects[c.expected[0]].StoredBytes
-		if found.Size != size {
-			return corruptObject(want, fmt.Errorf("it is %d bytes long, the manifest says %d", found.Size, size))
-		}
-		c.expected = c.expected[1:]
-		c.objects, c.bytes = c.objects+1, c.bytes+size
-		if c.progress != nil && c.objects%progressEvery == 0 {
-			c.progress(c.objects, c.bytes)
-		}
+	if len(c.expected) == 0 {
 		return nil
+	}
+	want := c.m.ObjectKey(c.expected[0])
+	switch order := strings.Compare(found.Key, want); {
+	case order < 0: // a chunk of another backup of the generation
+		return nil
+	case order > 0:
+		return missingFromListing(want)
+	}
+	size := c.m.Objects[c.expected[0]].StoredBytes
+	if found.Size != size {
+		return corruptObject(want, fmt.Errorf("it is %d bytes long, the manifest says %d", found.Size, size))
+	}
+	c.expected = c.expected[1:]
+	c.objects, c.bytes = c.objects+1, c.bytes+size
+	if c.progress != nil && c.objects%progressEvery == 0 {
+		c.progress(c.objects, c.bytes)
 	}
 	return nil
 }

@@ -81,8 +81,8 @@ func (w *Writer) manifest(header Header) (*Manifest, error) {
 		Header: header, Generation: w.opts.Generation, Parent: w.opts.Parent, Params: w.opts.Params,
 		Compression: w.opts.Compression, CompressionLevel: w.opts.Level, Recipients: recipientNames(w.opts.Recipients),
 		Objects: make([]Object, 0, len(w.objects)), secret: secret,
-		directories: []string{GenerationDir(w.opts.DatasourceDir, w.opts.Generation)},
 	}
+	folders := map[string]uint16{}
 	const unused = ^uint32(0)
 	renumbered := make([]uint32, len(w.objects))
 	for i := range renumbered {
@@ -93,7 +93,7 @@ func (w *Writer) manifest(header Header) (*Manifest, error) {
 		for i, old := range s.Chunks {
 			if renumbered[old] == unused {
 				renumbered[old] = uint32(len(m.Objects))
-				m.Objects = append(m.Objects, Object{StoredChunk: w.objects[old], encoding: w.encoding()})
+				m.Objects = append(m.Objects, w.manifestObject(m, folders, w.objects[old]))
 			}
 			chunks[i] = renumbered[old]
 		}
@@ -104,6 +104,18 @@ func (w *Writer) manifest(header Header) (*Manifest, error) {
 }
 
 // recipientNames lists the recipients as people write them.
+// manifestObject is a stored chunk as the manifest lists it; its directory is added where it is new.
+func (w *Writer) manifestObject(m *Manifest, folders map[string]uint16, c StoredChunk) Object {
+	directory, ok := folders[c.Folder]
+	if !ok {
+		directory = uint16(len(m.directories)) // one for each attempt: some dozens at most
+		folders[c.Folder] = directory
+		m.directories = append(m.directories, GenerationDir(w.opts.DatasourceDir, c.Folder))
+	}
+	c.Folder = ""
+	return Object{StoredChunk: c, encoding: w.encoding(), directory: directory}
+}
+
 func recipientNames(recipients []age.Recipient) []string {
 	names := make([]string, len(recipients))
 	for i, r := range recipients {
@@ -123,7 +135,7 @@ func (w *Writer) putManifest(ctx context.Context, m *Manifest, key string) (Comm
 		if err != nil {
 			return CommitResult{}, err
 		}
-		hasher.Write(piece)
+		_, _ = hasher.Write(piece) // a hash takes everything
 		size += int64(len(piece))
 	}
 	m.bodyHash = [32]byte(hasher.body.Sum(nil))

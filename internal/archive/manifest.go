@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"path"
 	"slices"
 	"time"
 
@@ -73,6 +74,9 @@ func (m *Manifest) ObjectKey(i int) string {
 	o := m.Objects[i]
 	return m.directories[o.directory] + "/" + chunkPath(o.ID, o.encoding)
 }
+
+// Folder is the folder of chunks/ that holds Objects[i], see AttemptFolder.
+func (m *Manifest) Folder(i int) string { return path.Base(m.directories[m.Objects[i].directory]) }
 
 // stream finds a stream by its name.
 func (m *Manifest) stream(name string) (Stream, bool) {

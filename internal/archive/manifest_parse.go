@@ -125,9 +125,7 @@ func (p *manifestParser) stream() error {
 	if len(document.Chunks) > maxStreamChunks {
 		return fmt.Errorf("has more than %d chunks", maxStreamChunks)
 	}
-	p.manifest.Streams = append(p.manifest.Streams, Stream{
-		StreamMeta: document.StreamMeta, Bytes: document.Bytes, Chunks: document.Chunks,
-	})
+	p.manifest.Streams = append(p.manifest.Streams, Stream(document))
 	return nil
 }
 

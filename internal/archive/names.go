@@ -20,6 +20,17 @@ func ManifestKey(datasourceDir string, started time.Time, executionID string) st
 		started.UTC().Format("2006-01-02_150405"), domain.ID8(executionID))
 }
 
+// AttemptFolder names the folder below chunks/ into which one attempt (from 1) of the dump that
+// opened a generation stores: the generation's own for the first, one more for each later attempt.
+// An attempt that was given up may still be alive and writing. It encrypts the same chunk to other
+// bytes, so it must never be able to replace an object that a later attempt has recorded.
+func AttemptFolder(generation string, attempt int32) string {
+	if attempt <= 1 {
+		return generation
+	}
+	return fmt.Sprintf("%s-%d", generation, attempt)
+}
+
 // GenerationDir is the directory that holds a generation's chunks.
 func GenerationDir(datasourceDir, generation string) string {
 	return datasourceDir + "/chunks/" + generation

@@ -2,6 +2,7 @@ package archive
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -124,7 +125,7 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader, window []byte, stream *
 			return err
 		}
 		data, err := chunker.Next()
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return err
 		}
 		if len(data) > 0 {
@@ -133,7 +134,7 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader, window []byte, stream *
 				return err
 			}
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 	}
@@ -166,7 +167,7 @@ func (p *pipeline) dispatch(ctx context.Context, data []byte) error {
 func (p *pipeline) upload(ctx context.Context) error {
 	for j := range p.sealed {
 		content := &body{buffer: j.object}
-		err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk.ID), content, j.chunk.StoredBytes)
+		err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk), content, j.chunk.StoredBytes)
 		content.close()
 		if err != nil {
 			return wrap(fmt.Sprintf("store chunk %s", j.chunk.ID), err)

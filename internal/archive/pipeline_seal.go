@@ -2,8 +2,10 @@ package archive
 
 import (
 	"context"
+	"errors"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
 // seal is a worker: it names chunks and encodes those that are not stored yet.
@@ -65,20 +67,23 @@ func (p *pipeline) identify(ctx context.Context, j *job) (mine bool, err error) 
 	if !mine {
 		return false, nil
 	}
-	j.chunk = StoredChunk{ID: id, PlainBytes: int64(j.plaintext.size)}
+	j.chunk = StoredChunk{Folder: p.w.folder(), ID: id, PlainBytes: int64(j.plaintext.size)}
 	known, ok := p.w.opts.Known[id]
 	if !ok || known.PlainBytes != j.chunk.PlainBytes {
 		return true, nil
 	}
+	known.ID = id
 	// The lost attempt may have died between the record and the disk: believe the storage.
-	object, err := p.w.opts.Store.Stat(ctx, p.w.chunkKey(id))
-	switch {
-	case failure.ClassOf(err) == failure.NotFound && err != nil || err == nil && object.Size != known.StoredBytes:
+	object, err := p.w.opts.Store.Stat(ctx, p.w.chunkKey(known))
+	if errors.Is(err, storage.ErrNotFound) {
 		return true, nil
-	case err != nil:
+	}
+	if err != nil {
 		return false, wrap("look for a chunk of an earlier attempt", err)
 	}
-	known.ID = id
+	if object.Size != known.StoredBytes {
+		return true, nil
+	}
 	p.w.settle(j.index, known, false)
 	return false, nil
 }
@@ -87,8 +92,11 @@ func (w *Writer) encoding() encoding {
 	return encoding{compression: w.opts.Compression, encrypted: len(w.opts.Recipients) > 0}
 }
 
-func (w *Writer) chunkKey(id ChunkID) string {
-	return GenerationDir(w.opts.DatasourceDir, w.opts.Generation) + "/" + chunkPath(id, w.encoding())
+// folder is where this writer stores.
+func (w *Writer) folder() string { return AttemptFolder(w.opts.Generation, w.opts.Attempt) }
+
+func (w *Writer) chunkKey(c StoredChunk) string {
+	return GenerationDir(w.opts.DatasourceDir, c.Folder) + "/" + chunkPath(c.ID, w.encoding())
 }
 
 // encode replaces the plaintext by the object and gives back what is not needed any more.

@@ -27,7 +27,7 @@ type sealer struct {
 // seal writes the object of plaintext to out and returns the object's SHA-256.
 func (s *sealer) seal(plaintext, out *buffer) (checksum [32]byte, err error) {
 	hasher := sha256.New()
-	var target io.Writer = io.MultiWriter(out, hasher)
+	target := io.MultiWriter(out, hasher)
 	var encrypted io.WriteCloser
 	if len(s.recipients) > 0 {
 		if encrypted, err = age.Encrypt(target, s.recipients...); err != nil {

@@ -22,6 +22,7 @@ type WriterOptions struct {
 	Store         storage.Store
 	DatasourceDir string   // of DatasourceDir
 	Generation    string   // of the full backup that opened it: its execution's id8
+	Attempt       int32    // of the dump, from 1; 0 is 1. See AttemptFolder
 	Secret        [32]byte // the generation's secret; the same for every attempt
 	Params        Params
 	Compression   domain.Compression

@@ -135,19 +135,23 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err == nil {
 		err = s.root.Remove(key)
 	}
-	switch {
-	case missing(err): // nothing to remove but, maybe, folders that an interrupted Delete left
-	case err != nil:
+	if err != nil && !missing(err) {
 		return classify(op, key, err)
-	case info.Mode().IsRegular():
+	}
+	if err == nil && info.Mode().IsRegular() {
 		s.release(info.Size())
 	}
+	s.removeEmpty(key)
+	return nil //nolint:nilerr // somebody else was faster: what was asked for is true
+}
+
+// removeEmpty removes the directories that the object at key left empty.
+func (s *Store) removeEmpty(key string) {
 	for dir := path.Dir(key); dir != "."; dir = path.Dir(dir) {
 		if s.root.Remove(dir) != nil { // not empty, or somebody else was faster
-			break
+			return
 		}
 	}
-	return nil
 }
 
 // Copy reads from and puts to.
