@@ -71,18 +71,24 @@ func (b *backup) close() { _ = b.store.Close() }
 func (b *backup) id() string            { return b.execution.ID }
 func (b *backup) source() engine.Source { return sourceOf(b.datasource) }
 
-// manifestKey is where the manifest is or will be. The first attempt pins it, because it holds the
-// datasource's name, which people may change while a backup runs.
-func (b *backup) manifestKey() string {
-	if b.execution.Metadata.ManifestPath != "" {
-		return b.execution.Metadata.ManifestPath
-	}
-	directory := archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
-	return archive.ManifestKey(directory, b.execution.CreatedAt, b.execution.ID)
+// manifestKey is where an attempt of the dump (from 1) writes its manifest.
+func (b *backup) manifestKey(attempt int32) string {
+	return archive.ManifestKey(b.directory(), b.execution.CreatedAt, b.execution.ID, attempt)
 }
 
-// directory is the datasource's directory on the storage, three levels above the manifest.
-func (b *backup) directory() string { return path.Dir(path.Dir(path.Dir(b.manifestKey()))) }
+// manifestPrefix begins the keys of the manifests of every attempt.
+func (b *backup) manifestPrefix() string {
+	return archive.ManifestPrefix(b.directory(), b.execution.CreatedAt, b.execution.ID)
+}
+
+// directory is the datasource's directory on the storage. The first attempt pins it, because it
+// holds the datasource's name, which people may change while a backup runs or later.
+func (b *backup) directory() string {
+	if pinned := b.execution.Metadata.ManifestPath; pinned != "" {
+		return path.Dir(path.Dir(path.Dir(pinned)))
+	}
+	return archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
+}
 
 // chunkPrefix begins the keys of all chunks of this execution: the folders of every attempt begin
 // with the generation.

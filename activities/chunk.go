@@ -17,6 +17,9 @@ func isNotFound(err error) bool { return errors.Is(err, db.ErrNotFound) }
 // chunkWriter prepares the archive writer of a backup: the generation's secret, which every
 // attempt shares, and the chunks that earlier attempts stored.
 func (a *Activities) chunkWriter(ctx context.Context, job *backup, attempt int32, estimate engine.Estimate) (*archive.Writer, error) {
+	if err := a.bindRepository(ctx, job.storage, job.store); err != nil {
+		return nil, err
+	}
 	secret, err := a.DB.ChunkSecret(ctx, job.id())
 	if err != nil {
 		return nil, err

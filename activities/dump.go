@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
 
@@ -34,9 +35,14 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
-	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey()); err != nil {
+	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey(attempt)); err != nil {
 		return contract.DumpResult{}, err
 	}
+	// From the first connection to the last recorded row: on a slow disk or with a million chunks
+	// every part of it may take longer than a worker may be silent.
+	var progress dumpProgress
+	stop := a.report(ctx, job.id(), progress.now)
+	defer stop()
 	estimate, err := job.engine.Estimate(ctx, job.source())
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
@@ -45,12 +51,11 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	if err != nil {
 		return contract.DumpResult{}, err
 	}
-	stop := a.report(ctx, job.id(), func() domain.Progress { return progressOf(writer.Counters(), estimate) })
+	progress.follow(writer, estimate)
 	report, err := job.engine.Dump(ctx, job.source(), job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
 		err := writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	})
-	stop()
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
@@ -60,25 +65,23 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	return a.commit(ctx, job, writer, report, attempt)
 }
 
-// commit writes the manifest, which makes the backup exist, and records it. An attempt that
-// another one has overtaken (its worker was cut off, not dead) stops here.
+// commit writes the manifest, and records it, which makes the backup exist. An attempt that another
+// one has overtaken (its worker was cut off, not dead) stops here: its manifest has a key of its
+// own, and only the attempt that holds the dump is recorded.
 func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Writer, report engine.Report, attempt int32) (contract.DumpResult, error) {
 	if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
-	committed, err := writer.Commit(ctx, job.header(report), job.manifestKey())
+	committed, err := writer.Commit(ctx, job.header(report), job.manifestKey(attempt))
 	if err != nil {
-		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
-	}
-	if err := a.settleChunks(ctx, job, committed.Manifest, attempt); err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
 	counters := writer.Counters()
 	chunks, stored := int64(len(committed.Manifest.Objects)), committed.Manifest.StoredBytes()
-	err = a.DB.SetDumpResult(ctx, job.id(), db.DumpResult{
+	err = a.DB.SetDumpResult(ctx, job.id(), attempt, db.DumpResult{
 		SizeBytes:           counters.Bytes,
 		CompressedSizeBytes: stored,
-		ManifestPath:        job.manifestKey(),
+		ManifestPath:        job.manifestKey(attempt),
 		ManifestSHA256:      committed.ManifestSHA256,
 		ToolVersions:        report.ToolVersions,
 		Warnings:            report.Warnings,
@@ -86,14 +89,33 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err != nil {
 		return contract.DumpResult{}, err
 	}
+	if err := a.settleChunks(ctx, job, committed.Manifest, attempt); err != nil {
+		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
+	}
 	a.log(ctx, job.id(), "info", "dumped %d bytes into %d chunks; %d bytes stored, %d chunks were there already",
 		counters.Bytes, chunks, stored, counters.Skipped)
 	return contract.DumpResult{SizeBytes: counters.Bytes, StoredBytes: stored, Chunks: chunks, Skipped: counters.Skipped}, nil
 }
 
-func progressOf(c archive.Counters, estimate engine.Estimate) domain.Progress {
+// dumpProgress says how far a dump is, also before there is a writer.
+type dumpProgress struct {
+	writer   atomic.Pointer[archive.Writer]
+	estimate atomic.Int64
+}
+
+func (p *dumpProgress) follow(w *archive.Writer, e engine.Estimate) {
+	p.estimate.Store(e.Bytes)
+	p.writer.Store(w)
+}
+
+func (p *dumpProgress) now() domain.Progress {
+	writer := p.writer.Load()
+	if writer == nil {
+		return domain.Progress{Phase: domain.PhasePreparing}
+	}
+	c := writer.Counters()
 	return domain.Progress{
-		Phase: domain.PhaseDumping, Bytes: c.Bytes, Total: max(estimate.Bytes, c.Bytes),
+		Phase: domain.PhaseDumping, Bytes: c.Bytes, Total: max(p.estimate.Load(), c.Bytes),
 		Chunks: c.Chunks, Skipped: c.Skipped, Stored: c.Stored,
 	}
 }

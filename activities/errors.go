@@ -8,6 +8,7 @@ import (
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -30,9 +31,10 @@ func toTemporal(ctx context.Context, err error, secrets ...string) error {
 		return context.Canceled
 	}
 	class := failure.ClassOf(err)
+	overtaken := errors.Is(err, db.ErrExecutionFinished) || errors.Is(err, db.ErrSuperseded)
 	return temporal.NewApplicationErrorWithOptions(failure.Redact(err.Error(), secrets...), string(class),
 		temporal.ApplicationErrorOptions{
-			NonRetryable: failure.IsPermanent(class),
+			NonRetryable: failure.IsPermanent(class) || overtaken,
 			Details:      []any{failure.HintOf(err)},
 		})
 }

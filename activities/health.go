@@ -75,6 +75,9 @@ func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation
 		return unknown, err
 	}
 	defer func() { _ = store.Close() }()
+	if err := checkRepository(ctx, location, store); err != nil {
+		return unknown, err
+	}
 	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
 		return unknown, err
 	}

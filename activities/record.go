@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -15,9 +14,6 @@ import (
 // BeginExecution marks the row as running under this workflow run and says what is to be done.
 func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput) (contract.Plan, error) {
 	e, err := a.DB.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
-	if errors.Is(err, db.ErrNotFound) || errors.Is(err, db.ErrExecutionFinished) {
-		err = failure.Wrap(failure.NotFound, "begin execution "+in.ExecutionID, err, "")
-	}
 	if err != nil {
 		return contract.Plan{}, toTemporal(ctx, err)
 	}

@@ -2,7 +2,8 @@ package activities
 
 import (
 	"context"
-	"path"
+	"errors"
+	"math"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
@@ -26,8 +27,9 @@ func (a *Activities) recordUpload(ctx context.Context, job *backup, attempt int3
 	return a.DB.AddChunks(ctx, job.id(), rows)
 }
 
-// settleChunks makes the storage location and the rows say what the manifest says, after a dump that
-// took more than one attempt: objects that it does not name go, and so do their rows.
+// settleChunks makes the storage location and the rows say what the recorded manifest says, after a
+// dump that took more than one attempt: what earlier attempts left, and it does not name, goes.
+// Folders of later attempts are not looked at: should this one be overtaken now, they are in use.
 func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *archive.Manifest, attempt int32) error {
 	if attempt <= 1 {
 		return nil
@@ -38,11 +40,21 @@ func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *ar
 		named[manifest.ObjectKey(i)] = true
 		rows[i] = chunkRow(manifest.Folder(i), o.StoredChunk)
 	}
-	err := deleteObjects(ctx, job.store, job.chunkPrefix(), func(key string) bool { return !named[key] })
-	if err != nil {
-		return err
+	for earlier := int32(1); earlier <= attempt; earlier++ {
+		if earlier < attempt {
+			if err := job.store.Delete(ctx, job.manifestKey(earlier)); err != nil {
+				return err
+			}
+		}
+		folder := archive.GenerationDir(job.directory(), archive.AttemptFolder(job.execution.Generation, earlier)) + "/"
+		if err := deleteObjects(ctx, job.store, folder, func(key string) bool { return !named[key] }); err != nil {
+			return err
+		}
 	}
 	return a.DB.InTx(ctx, func(q *db.Queries) error {
+		if err := q.HoldsDump(ctx, job.id(), attempt); err != nil {
+			return err
+		}
 		if err := q.DeleteAllChunks(ctx, job.id()); err != nil {
 			return err
 		}
@@ -73,12 +85,12 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 	}
 	stop := a.report(ctx, executionID, func() domain.Progress { return domain.Progress{Phase: domain.PhaseCleaning} })
 	defer stop()
-	everything := func(string) bool { return true }
-	prefixes := []string{
-		path.Dir(job.manifestKey()) + "/",
-		job.chunkPrefix(),
+	// An attempt that was cut off and still writes finds itself overtaken at its next batch.
+	if err := a.DB.ClaimDump(ctx, executionID, math.MaxInt32); err != nil && !errors.Is(err, db.ErrExecutionFinished) {
+		return err
 	}
-	for _, prefix := range prefixes {
+	everything := func(string) bool { return true }
+	for _, prefix := range []string{job.manifestPrefix(), job.chunkPrefix()} {
 		if err := deleteObjects(ctx, job.store, prefix, everything); err != nil {
 			return failure.WithSubject(err, aboutStorage(job.storage.Name))
 		}

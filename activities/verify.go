@@ -83,7 +83,7 @@ func engineStream(s archive.Stream) engine.Stream {
 }
 
 func (a *Activities) openManifest(ctx context.Context, job *backup) (*archive.Manifest, error) {
-	manifest, err := archive.OpenManifest(ctx, job.store, job.manifestKey(), job.execution.Metadata.ManifestSHA256)
+	manifest, err := archive.OpenManifest(ctx, job.store, job.execution.Metadata.ManifestPath, job.execution.Metadata.ManifestSHA256)
 	return manifest, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }
 

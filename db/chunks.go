@@ -106,19 +106,6 @@ func (q *Queries) PageChunks(ctx context.Context, executionID string, page Page)
 	return chunks, next, err
 }
 
-// DeleteChunks forgets these chunks of the execution; unknown ones are ignored.
-func (q *Queries) DeleteChunks(ctx context.Context, executionID string, ids [][32]byte) error {
-	op := "forget chunks of execution " + executionID
-	if err := checkID(op, executionID); err != nil {
-		return err
-	}
-	raw := make([][]byte, len(ids))
-	for i := range ids {
-		raw[i] = ids[i][:]
-	}
-	return translate(op, q.q.DeleteChunks(ctx, dbgen.DeleteChunksParams{ExecutionID: executionID, ChunkIds: raw}))
-}
-
 // DeleteAllChunks forgets every chunk of the execution.
 func (q *Queries) DeleteAllChunks(ctx context.Context, executionID string) error {
 	op := "forget the chunks of execution " + executionID

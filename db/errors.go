@@ -99,7 +99,10 @@ func translate(op string, err error) error {
 	return failure.Wrap(failure.Unknown, op, err, "")
 }
 
-// translateRefused reads the server's SQLSTATE (appendix A of the Postgres manual).
+// translateRefused reads the server's SQLSTATE (appendix A of the Postgres manual). What is wrong with
+// the metadata database itself, a full disk or refused credentials, is Unreachable: its operator
+// mends it, and work that waits for it goes on. It must never look like a fault of the datasource
+// or storage location that is being worked on.
 func translateRefused(op string, refused *pgconn.PgError, err error) error {
 	switch {
 	case refused.Code == "23505": // unique_violation
@@ -111,11 +114,11 @@ func translateRefused(op string, refused *pgconn.PgError, err error) error {
 		field := strings.TrimSuffix(strings.TrimPrefix(refused.ConstraintName, refused.TableName+"_"), "_fkey")
 		return &failure.Error{Class: failure.NotFound, Op: op, Cause: &ReferenceError{Field: field}}
 	case strings.HasPrefix(refused.Code, "28"): // invalid authorization
-		return failure.Wrap(failure.AuthFailed, op, err, "Check the user and password in DATABASE_URL.")
+		return failure.Wrap(failure.Unreachable, op, err, "Check the user and password in DATABASE_URL.")
 	case refused.Code == "3D000": // invalid_catalog_name
-		return failure.Wrap(failure.NotFound, op, err, "Create the database that DATABASE_URL names.")
+		return failure.Wrap(failure.Unreachable, op, err, "Create the database that DATABASE_URL names.")
 	case refused.Code == "53100": // disk_full
-		return failure.Wrap(failure.StorageFull, op, err, "Free space on the metadata database's disk.")
+		return failure.Wrap(failure.Unreachable, op, err, "Free space on the metadata database's disk.")
 	case refused.Code == "57P03" || strings.HasPrefix(refused.Code, "08") || strings.HasPrefix(refused.Code, "57P"):
 		return failure.Wrap(failure.Unreachable, op, err, "The metadata database is starting or stopping; try again.")
 	default:

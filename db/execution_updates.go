@@ -75,39 +75,6 @@ func (q *Queries) AppendLogs(ctx context.Context, id string, lines ...domain.Log
 	return oneRow(op, n, err)
 }
 
-// Finish is how an execution ended.
-type Finish struct {
-	Status       domain.ExecutionStatus // completed, failed or cancelled
-	ErrorMessage string
-	FailureClass string
-	Hint         string
-}
-
-// FinishExecution ends an execution that has not ended; the first end stays, so a second call does
-// nothing. Errors: ErrNotFound.
-func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
-	op := "finish execution " + id
-	if err := checkID(op, id); err != nil {
-		return err
-	}
-	if !f.Status.Finished() {
-		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("status %q is not an end", f.Status), "")
-	}
-	outcome, err := json.Marshal(struct {
-		FailureClass string `json:"failure_class,omitempty"`
-		Hint         string `json:"hint,omitempty"`
-	}{f.FailureClass, cleanText(f.Hint)})
-	if err != nil {
-		return failure.Wrap(failure.Unknown, op, err, "")
-	}
-	n, err := q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome})
-	if err != nil || n > 0 {
-		return translate(op, err)
-	}
-	_, err = q.q.ExecutionStatus(ctx, id)
-	return translate(op, err)
-}
-
 // DumpResult is what a dump stored.
 type DumpResult struct {
 	SizeBytes           int64
@@ -118,9 +85,9 @@ type DumpResult struct {
 	Warnings            []string
 }
 
-// SetDumpResult records it while the execution has not finished. Errors: ErrNotFound,
-// ErrExecutionFinished.
-func (q *Queries) SetDumpResult(ctx context.Context, id string, r DumpResult) error {
+// SetDumpResult records what an attempt stored, while that attempt holds the dump. Errors as
+// ClaimDump.
+func (q *Queries) SetDumpResult(ctx context.Context, id string, attempt int32, r DumpResult) error {
 	op := "record the dump of execution " + id
 	if err := checkID(op, id); err != nil {
 		return err
@@ -135,16 +102,12 @@ func (q *Queries) SetDumpResult(ctx context.Context, id string, r DumpResult) er
 		return failure.Wrap(failure.Unknown, op, err, "")
 	}
 	n, err := q.q.SetDumpResult(ctx, dbgen.SetDumpResultParams{
-		ID: id, SizeBytes: r.SizeBytes, CompressedSizeBytes: r.CompressedSizeBytes, Result: result,
+		ID: id, Attempt: attempt, SizeBytes: r.SizeBytes, CompressedSizeBytes: r.CompressedSizeBytes, Result: result,
 	})
 	if err != nil || n > 0 {
 		return translate(op, err)
 	}
-	status, err := q.q.ExecutionStatus(ctx, id)
-	if err != nil {
-		return translate(op, err)
-	}
-	return fmt.Errorf("%s: %w: it is %s", op, ErrExecutionFinished, status)
+	return q.checkHolder(ctx, op, id, attempt)
 }
 
 // SetVerification records the outcome of a check; a finished backup may be checked again. Errors:

@@ -34,7 +34,9 @@ func TestAnExecutionLivesFromQueuedToItsEnd(t *testing.T) {
 	require.NotNil(t, job.LastExecutionAt)
 
 	require.NoError(t, d.UpdateProgress(t.Context(), e.ID, domain.Progress{Phase: domain.PhaseDumping, Bytes: 42}))
-	require.NoError(t, d.SetDumpResult(t.Context(), e.ID, db.DumpResult{
+	require.NoError(t, d.ClaimDump(t.Context(), e.ID, 2))
+	require.ErrorIs(t, d.SetDumpResult(t.Context(), e.ID, 1, db.DumpResult{}), db.ErrSuperseded)
+	require.NoError(t, d.SetDumpResult(t.Context(), e.ID, 2, db.DumpResult{
 		SizeBytes: 100, CompressedSizeBytes: 30, ManifestPath: "a/manifest.json", ManifestSHA256: "ab", ToolVersions: map[string]string{"pg_dump": "15.1"},
 	}))
 	require.NoError(t, d.SetVerification(t.Context(), e.ID, domain.Verification{Mode: domain.VerifyQuick, OK: true, Objects: 3}))
@@ -54,7 +56,7 @@ func TestAnExecutionLivesFromQueuedToItsEnd(t *testing.T) {
 
 	_, err = d.BeginExecution(t.Context(), e.ID, "w", "r")
 	require.ErrorIs(t, err, db.ErrExecutionFinished)
-	require.ErrorIs(t, d.SetDumpResult(t.Context(), e.ID, db.DumpResult{}), db.ErrExecutionFinished)
+	require.ErrorIs(t, d.SetDumpResult(t.Context(), e.ID, 2, db.DumpResult{}), db.ErrExecutionFinished)
 }
 
 func TestAJobHasOneActiveBackup(t *testing.T) {
@@ -194,7 +196,7 @@ func TestEveryMethodAnswersNotFoundForAnUnknownID(t *testing.T) {
 			"BeginExecution": func() error { _, err := d.BeginExecution(ctx, id, "w", "r"); return err },
 			"AppendLogs":     func() error { return d.AppendLogs(ctx, id, domain.LogLine{}) },
 			"Finish":         func() error { return d.FinishExecution(ctx, id, db.Finish{Status: domain.Failed}) },
-			"SetDumpResult":  func() error { return d.SetDumpResult(ctx, id, db.DumpResult{}) },
+			"SetDumpResult":  func() error { return d.SetDumpResult(ctx, id, 1, db.DumpResult{}) },
 			"SetVerify":      func() error { return d.SetVerification(ctx, id, domain.Verification{}) },
 			"ClaimDump":      func() error { return d.ClaimDump(ctx, id, 1) },
 			"ChunkSecret":    func() error { _, err := d.ChunkSecret(ctx, id); return err },

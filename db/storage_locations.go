@@ -23,6 +23,7 @@ type StorageLocation struct {
 	Version          int64
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	RepositoryID     string // in the repository document at its root, "" before the first backup
 }
 
 // CreateStorageLocation stores a new location; an empty ID is made up. One that is the default
@@ -123,4 +124,15 @@ func (q *Queries) takeDefault(ctx context.Context, id string, isDefault bool) er
 		return nil
 	}
 	return translate("move the default storage location", q.q.ClearDefaultStorageLocation(ctx, id))
+}
+
+// BindRepository remembers the repository that a location holds, the first time, and returns the one
+// that is remembered. Errors: ErrNotFound.
+func (q *Queries) BindRepository(ctx context.Context, id, repositoryID string) (bound string, err error) {
+	op := "bind the repository of storage location " + id
+	if err := checkID(op, id); err != nil {
+		return "", err
+	}
+	bound, err = q.q.BindRepository(ctx, dbgen.BindRepositoryParams{ID: id, RepositoryID: repositoryID})
+	return bound, translate(op, err)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/worker"
 )
@@ -160,11 +161,42 @@ func TestAMissingManifestIsABackupThatDoesNotExist(t *testing.T) {
 	requireNoLeftovers(t, refused)
 }
 
-func TestNoSecretReachesAHistoryALogOrAnAnswer(t *testing.T) {
+func TestADiskThatIsNotMountedIsNotTakenForAnEmptyOne(t *testing.T) {
 	s := newSetup(t, withRows(100))
+	first := s.backUp(t)
+	require.Equal(t, domain.Completed, first.Status, first.ErrorMessage)
+	elsewhere := s.storagePath + "-unmounted"
+	require.NoError(t, os.Rename(s.storagePath, elsewhere))
+
+	refused := s.backUp(t)
+	require.Equal(t, domain.Failed, refused.Status)
+	require.Equal(t, "ConfigInvalid", refused.Metadata.FailureClass)
+	require.Contains(t, refused.ErrorMessage, s.storageName)
+	require.Contains(t, refused.Metadata.Hint, "Mount the disk")
+	require.Empty(t, s.objects(t))
+	check, err := shared.owner.TestStorageLocation(t.Context(), s.storage.ID)
+	require.NoError(t, err)
+	require.Equal(t, domain.HealthError, check.Status)
+
+	require.NoError(t, os.RemoveAll(s.storagePath))
+	require.NoError(t, os.Rename(elsewhere, s.storagePath))
+	again := s.backUp(t)
+	require.Equal(t, domain.Completed, again.Status, again.ErrorMessage)
+}
+
+func TestNoSecretReachesAHistoryALogOrAnAnswer(t *testing.T) {
+	const setting = "jwt-7f3a9c51"
+	s := newSetup(t, withRows(100))
+	s.exec(t, s.database, fmt.Sprintf("alter database %s set app.jwt_secret = '%s'", s.database, setting))
 	backup := s.backUp(t)
 	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
-	s.requireNowhere(t, backup, s.password)
+	restored := s.restore(t, backup, restoreTo(s.database+"_copy"))
+	require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
+	require.Equal(t, setting, s.scalar(t, s.database+"_copy", "select current_setting('app.jwt_secret')"))
+	for _, execution := range []client.Execution{backup, restored} {
+		s.requireNowhere(t, execution, setting)
+		s.requireNowhere(t, execution, s.password)
+	}
 	identity, _, err := shared.db.AgeIdentity(t.Context())
 	require.NoError(t, err)
 	s.requireNowhere(t, backup, strings.TrimPrefix(identity, "AGE-SECRET-KEY-"))

@@ -67,6 +67,31 @@ func TestAnotherWorkerFinishesTheDumpOfAKilledOne(t *testing.T) {
 	s.requireSame(t, s.database, s.database+"_copy")
 }
 
+func TestAPausedWorkerThatWakesUpLateChangesNothing(t *testing.T) {
+	const pool = "paused"
+	s := newSetup(t, withNoise(60), withPool(pool))
+	first := shared.spawnWorker(t, pool)
+	running := s.start(t)
+	dump := freezeDump(t, s.database, func() bool { return s.chunkRows(t, running) > 0 })
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGSTOP))
+
+	shared.spawnWorker(t, pool)
+	ended := wait(t, running)
+	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
+	require.Equal(t, int32(2), s.attempts(t, ended, "Dump"))
+
+	// The first worker goes on where it was, until it finds that it was overtaken and ends its pg_dump.
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))
+	require.NoError(t, syscall.Kill(dump, syscall.SIGCONT))
+	require.Eventually(t, func() bool { return !alive(dump) }, time.Minute, 50*time.Millisecond)
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
+	require.NoError(t, first.cmd.Wait())
+
+	restored := s.restore(t, ended, restoreTo(s.database+"_copy"))
+	require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
+	s.requireSame(t, s.database, s.database+"_copy")
+}
+
 func TestASecondRunOfAJobIsRefusedWhileOneIsActive(t *testing.T) {
 	s := newSetup(t, withNoise(60))
 	running := s.start(t)
@@ -156,7 +181,7 @@ func findDump(database string) int {
 		if err != nil || !strings.Contains(filepath.Base(strings.SplitN(string(line), "\x00", 2)[0]), "pg_dump") {
 			continue
 		}
-		if strings.Contains(string(line), database) || strings.Contains(environ(entry), database) {
+		if strings.Contains("\x00"+environ(entry), "\x00PGDATABASE="+database+"\x00") {
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
 			return pid
 		}

@@ -1,11 +1,14 @@
 package integration
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -15,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
-	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/demo/dbcompare"
@@ -248,16 +251,21 @@ func (s *setup) attempts(t *testing.T, e client.Execution, activity string) int3
 	return attempts
 }
 
-// requireNowhere fails when a secret shows in the workflow history, in the execution with its log,
-// or in clear text in the catalogue.
+// requireNowhere fails when a secret shows in the workflow history, in the execution with its log, on
+// the storage, or in clear text in the catalogue.
 func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) {
 	t.Helper()
-	recorded, err := protojson.Marshal(history(t, e))
-	require.NoError(t, err)
-	require.NotContains(t, string(recorded), secret, "the workflow history holds the secret")
+	require.NotContains(t, plainHistory(t, e), secret, "the workflow history holds the secret")
 	row, err := shared.owner.GetExecution(t.Context(), e.ID)
 	require.NoError(t, err)
-	require.NotContains(t, fmt.Sprintf("%+v", row), secret, "the API shows the secret")
+	document, err := json.Marshal(row)
+	require.NoError(t, err)
+	require.NotContains(t, string(document), secret, "the API shows the secret")
+	for _, path := range s.objects(t) {
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.False(t, bytes.Contains(content, []byte(secret)), "%s holds the secret", path)
+	}
 	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "system_settings"} {
 		var found bool
 		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
@@ -265,6 +273,47 @@ func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) 
 		require.NoError(t, err)
 		require.False(t, found, "table %s holds the secret", table)
 	}
+}
+
+// plainHistory is a workflow history as text, with its payloads, which JSON would show as base64.
+func plainHistory(t *testing.T, e client.Execution) string {
+	t.Helper()
+	var text strings.Builder
+	var walk func(protoreflect.Message)
+	walk = func(m protoreflect.Message) {
+		m.Range(func(field protoreflect.FieldDescriptor, value protoreflect.Value) bool {
+			each := func(v protoreflect.Value) {
+				switch field.Kind() {
+				case protoreflect.BytesKind:
+					text.Write(v.Bytes())
+				case protoreflect.MessageKind:
+					walk(v.Message())
+				case protoreflect.StringKind:
+					text.WriteString(v.String())
+				}
+				text.WriteByte('\n')
+			}
+			switch {
+			case field.IsMap():
+				value.Map().Range(func(_ protoreflect.MapKey, v protoreflect.Value) bool {
+					if field.MapValue().Kind() == protoreflect.MessageKind {
+						walk(v.Message())
+					}
+					return true
+				})
+			case field.IsList():
+				for i := range value.List().Len() {
+					each(value.List().Get(i))
+				}
+			default:
+				each(value)
+			}
+			return true
+		})
+	}
+	walk(history(t, e).ProtoReflect())
+	require.Contains(t, text.String(), e.ID, "the walk finds what is in payloads")
+	return text.String()
 }
 
 // closedPort is a port on which nothing listens.

@@ -34,7 +34,10 @@ CREATE TABLE storage_locations (
     available_space_gb double precision CHECK (available_space_gb >= 0),
     version            bigint NOT NULL DEFAULT 1,
     created_at         timestamptz NOT NULL DEFAULT now(),
-    updated_at         timestamptz NOT NULL DEFAULT now()
+    updated_at         timestamptz NOT NULL DEFAULT now(),
+    -- The id in dataguardian.json at the location's root, once a backup was written: a disk that is not
+    -- mounted must not be taken for an empty location.
+    repository_id      text NOT NULL DEFAULT ''
 );
 CREATE UNIQUE INDEX storage_locations_name_key ON storage_locations (lower(name));
 CREATE UNIQUE INDEX storage_locations_one_default ON storage_locations (is_default) WHERE is_default;

@@ -17,7 +17,8 @@ func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.Executio
 	if err := b.steps(ctx); err != nil {
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
 	}
-	return b.result(), nil
+	// The backup is good. Should its end not be recorded, that undoes nothing.
+	return b.result(), b.complete(ctx)
 }
 
 type backup struct {
@@ -32,10 +33,7 @@ func (b *backup) steps(ctx workflow.Context) error {
 	if err := b.dump(ctx); err != nil {
 		return err
 	}
-	if err := b.verify(ctx); err != nil {
-		return err
-	}
-	return b.complete(ctx)
+	return b.verify(ctx)
 }
 
 func (b *backup) dump(ctx workflow.Context) error {

@@ -116,6 +116,14 @@ func TestAPassingErrorIsTriedAgainAndThenTold(t *testing.T) {
 	require.Equal(t, "Start it.", w.finished[0].Hint)
 }
 
+func TestAGoodBackupStaysWhenItsEndCanNotBeRecorded(t *testing.T) {
+	w := newWorld(t)
+	w.fail["finish"] = permanent("NotFound", "the execution is gone", "")
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.Error(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"begin", "dump", "verify full", "finish"}, w.called)
+}
+
 func TestLeftoversThatCanNotBeRemovedAreTold(t *testing.T) {
 	w := newWorld(t)
 	w.fail["dump"] = permanent("StorageFull", "no space left", "")

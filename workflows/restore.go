@@ -15,7 +15,7 @@ func Restore(ctx workflow.Context, in contract.ExecutionInput) (contract.Executi
 	if err := r.steps(ctx); err != nil {
 		return contract.ExecutionResult{}, r.abandon(ctx, err, r.discard)
 	}
-	return contract.ExecutionResult{ExecutionID: in.ExecutionID, SizeBytes: r.staged.Bytes, Tables: r.staged.Tables}, nil
+	return contract.ExecutionResult{ExecutionID: in.ExecutionID, SizeBytes: r.staged.Bytes, Tables: r.staged.Tables}, r.complete(ctx)
 }
 
 type restore struct {
@@ -33,10 +33,7 @@ func (r *restore) steps(ctx workflow.Context) error {
 	if err := r.stage(ctx); err != nil {
 		return err
 	}
-	if err := r.settle(ctx); err != nil {
-		return err
-	}
-	return r.complete(ctx)
+	return r.settle(ctx)
 }
 
 // check refuses a target or an archive that would fail half way, before anything is written.

@@ -333,7 +333,7 @@ func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (i
 const setDumpResult = `-- name: SetDumpResult :execrows
 UPDATE backup_executions
 SET size_bytes = $1, compressed_size_bytes = $2, metadata = metadata || $3::jsonb
-WHERE id = $4 AND status IN ('queued', 'running')
+WHERE id = $4 AND status IN ('queued', 'running') AND dump_attempt = $5
 `
 
 type SetDumpResultParams struct {
@@ -341,6 +341,7 @@ type SetDumpResultParams struct {
 	CompressedSizeBytes int64
 	Result              []byte
 	ID                  string
+	Attempt             int32
 }
 
 func (q *Queries) SetDumpResult(ctx context.Context, arg SetDumpResultParams) (int64, error) {
@@ -349,6 +350,7 @@ func (q *Queries) SetDumpResult(ctx context.Context, arg SetDumpResultParams) (i
 		arg.CompressedSizeBytes,
 		arg.Result,
 		arg.ID,
+		arg.Attempt,
 	)
 	if err != nil {
 		return 0, err

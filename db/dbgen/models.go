@@ -67,6 +67,7 @@ type StorageLocation struct {
 	Version          int64
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
+	RepositoryID     string
 }
 
 type User struct {

@@ -12,6 +12,25 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+const bindRepository = `-- name: BindRepository :one
+UPDATE storage_locations
+SET repository_id = CASE WHEN repository_id = '' THEN $1::text ELSE repository_id END
+WHERE id = $2
+RETURNING repository_id
+`
+
+type BindRepositoryParams struct {
+	RepositoryID string
+	ID           string
+}
+
+func (q *Queries) BindRepository(ctx context.Context, arg BindRepositoryParams) (string, error) {
+	row := q.db.QueryRow(ctx, bindRepository, arg.RepositoryID, arg.ID)
+	var repository_id string
+	err := row.Scan(&repository_id)
+	return repository_id, err
+}
+
 const clearDefaultStorageLocation = `-- name: ClearDefaultStorageLocation :exec
 UPDATE storage_locations SET is_default = false, version = version + 1, updated_at = now()
 WHERE is_default AND id <> $1
@@ -26,7 +45,7 @@ func (q *Queries) ClearDefaultStorageLocation(ctx context.Context, exceptID stri
 const createStorageLocation = `-- name: CreateStorageLocation :one
 INSERT INTO storage_locations (id, name, type, enabled, is_default, tags, pool, config)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at
+RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id
 `
 
 type CreateStorageLocationParams struct {
@@ -66,6 +85,7 @@ func (q *Queries) CreateStorageLocation(ctx context.Context, arg CreateStorageLo
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.RepositoryID,
 	)
 	return i, err
 }
@@ -83,7 +103,7 @@ func (q *Queries) DeleteStorageLocation(ctx context.Context, id string) (int64, 
 }
 
 const getStorageLocation = `-- name: GetStorageLocation :one
-SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at FROM storage_locations WHERE id = $1
+SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id FROM storage_locations WHERE id = $1
 `
 
 func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLocation, error) {
@@ -103,12 +123,13 @@ func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLoc
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.RepositoryID,
 	)
 	return i, err
 }
 
 const listStorageLocations = `-- name: ListStorageLocations :many
-SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at FROM storage_locations
+SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id FROM storage_locations
 WHERE $1::timestamptz IS NULL
    OR (created_at, id) < ($1::timestamptz, $2::uuid)
 ORDER BY created_at DESC, id DESC
@@ -144,6 +165,7 @@ func (q *Queries) ListStorageLocations(ctx context.Context, arg ListStorageLocat
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.RepositoryID,
 		); err != nil {
 			return nil, err
 		}
@@ -233,7 +255,7 @@ UPDATE storage_locations
 SET name = $1, type = $2, enabled = $3, is_default = $4, tags = $5, pool = $6,
     config = $7, version = version + 1, updated_at = now()
 WHERE id = $8 AND ($9::bigint = 0 OR version = $9::bigint)
-RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at
+RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id
 `
 
 type UpdateStorageLocationParams struct {
@@ -275,6 +297,7 @@ func (q *Queries) UpdateStorageLocation(ctx context.Context, arg UpdateStorageLo
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.RepositoryID,
 	)
 	return i, err
 }

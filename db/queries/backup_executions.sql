@@ -54,12 +54,12 @@ UPDATE backup_executions
 SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = @error_message,
     metadata = metadata || sqlc.arg('outcome')::jsonb,
     progress = CASE WHEN @status = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
-WHERE id = @id AND status IN ('queued', 'running');
+WHERE id = @id AND (status = 'queued' OR status = 'running' AND NOT sqlc.arg('only_queued')::boolean);
 
 -- name: SetDumpResult :execrows
 UPDATE backup_executions
 SET size_bytes = @size_bytes, compressed_size_bytes = @compressed_size_bytes, metadata = metadata || sqlc.arg('result')::jsonb
-WHERE id = @id AND status IN ('queued', 'running');
+WHERE id = @id AND status IN ('queued', 'running') AND dump_attempt = sqlc.arg('attempt');
 
 -- name: MergeMetadata :execrows
 UPDATE backup_executions SET metadata = metadata || sqlc.arg('part')::jsonb WHERE id = @id;

@@ -51,3 +51,9 @@ DELETE FROM storage_locations WHERE id = @id;
 UPDATE storage_locations
 SET status = @status, available_space_gb = COALESCE(sqlc.narg('available_space_gb'), available_space_gb)
 WHERE id = @id;
+
+-- name: BindRepository :one
+UPDATE storage_locations
+SET repository_id = CASE WHEN repository_id = '' THEN sqlc.arg('repository_id')::text ELSE repository_id END
+WHERE id = @id
+RETURNING repository_id;

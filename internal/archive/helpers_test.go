@@ -35,7 +35,7 @@ const (
 var small = Params{Average: 4096, Min: 1024, Max: 8192}
 
 func testDir() string         { return DatasourceDir("Orders DB", testDatasource) }
-func testManifestKey() string { return ManifestKey(testDir(), testStart, testExecution) }
+func testManifestKey() string { return ManifestKey(testDir(), testStart, testExecution, 1) }
 
 // dumpText is size bytes that look like the data section of a pg_dump, the same for the same seed:
 // keys that count up, amounts, timestamps, states and some words of prose.

@@ -14,10 +14,14 @@ import (
 // of the id to be its own.
 func DatasourceDir(name, id string) string { return domain.Slug(name) + "-" + domain.ID8(id) }
 
-// ManifestKey is the object key of a backup's manifest.
-func ManifestKey(datasourceDir string, started time.Time, executionID string) string {
-	return fmt.Sprintf("%s/backups/%s-%s/manifest.json", datasourceDir,
-		started.UTC().Format("2006-01-02_150405"), domain.ID8(executionID))
+// ManifestKey is the object key of the manifest that one attempt (from 1) of an execution writes.
+func ManifestKey(datasourceDir string, started time.Time, executionID string, attempt int32) string {
+	return ManifestPrefix(datasourceDir, started, executionID) + AttemptFolder("", attempt) + "/manifest.json"
+}
+
+// ManifestPrefix begins the keys of the manifests of every attempt of an execution.
+func ManifestPrefix(datasourceDir string, started time.Time, executionID string) string {
+	return fmt.Sprintf("%s/backups/%s-%s", datasourceDir, started.UTC().Format("2006-01-02_150405"), domain.ID8(executionID))
 }
 
 // AttemptFolder names the folder below chunks/ into which one attempt (from 1) of the dump that

@@ -59,6 +59,13 @@ func EnsureRepository(ctx context.Context, store storage.Store) (Repository, err
 	return repository, wrap(op, err)
 }
 
+// ReadRepository reads the repository document. Errors: storage.ErrNotFound where there is none, and
+// as EnsureRepository.
+func ReadRepository(ctx context.Context, store storage.Store) (Repository, error) {
+	repository, err := readRepository(ctx, store)
+	return repository, wrap("open repository", err)
+}
+
 func readRepository(ctx context.Context, store storage.Store) (r Repository, err error) {
 	body, err := store.Get(ctx, RepositoryKey, 0, -1)
 	if err != nil {
