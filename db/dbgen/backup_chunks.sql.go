@@ -18,20 +18,6 @@ func (q *Queries) DeleteAllChunks(ctx context.Context, executionID string) error
 	return err
 }
 
-const deleteChunks = `-- name: DeleteChunks :exec
-DELETE FROM backup_chunks WHERE execution_id = $1 AND chunk_id = ANY($2::bytea[])
-`
-
-type DeleteChunksParams struct {
-	ExecutionID string
-	ChunkIds    [][]byte
-}
-
-func (q *Queries) DeleteChunks(ctx context.Context, arg DeleteChunksParams) error {
-	_, err := q.db.Exec(ctx, deleteChunks, arg.ExecutionID, arg.ChunkIds)
-	return err
-}
-
 const listChunks = `-- name: ListChunks :many
 SELECT chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded
 FROM backup_chunks WHERE execution_id = $1 ORDER BY chunk_id

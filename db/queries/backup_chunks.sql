@@ -9,8 +9,5 @@ WHERE execution_id = @execution_id AND (sqlc.narg('after_id')::bytea IS NULL OR 
 ORDER BY chunk_id
 LIMIT sqlc.arg('page_size')::int;
 
--- name: DeleteChunks :exec
-DELETE FROM backup_chunks WHERE execution_id = @execution_id AND chunk_id = ANY(sqlc.arg('chunk_ids')::bytea[]);
-
 -- name: DeleteAllChunks :exec
 DELETE FROM backup_chunks WHERE execution_id = @execution_id;
