@@ -31,6 +31,7 @@ const maxBodyBytes = 1 << 20
 const (
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
+	describeTimeout    = 3 * time.Second  // to ask Temporal what became of a start
 )
 
 // Options are what the API is made of.

@@ -128,7 +128,9 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 	// From here on the row exists and must end truly, whether or not the client still waits.
 	lasting := context.WithoutCancel(ctx)
 	if err := s.start(lasting, execution, l); err != nil {
-		return nil, s.closeUnstarted(lasting, execution.ID, err)
+		if execution, err = s.closeUnstarted(lasting, execution, err); err != nil {
+			return nil, err
+		}
 	}
 	return &accepted{Location: "/api/executions/" + execution.ID, Body: viewExecution(execution)}, nil
 }
@@ -160,23 +162,38 @@ func (s *server) start(ctx context.Context, execution db.Execution, l launch) er
 	return err
 }
 
-// closeUnstarted records that Temporal did not take the execution. Should the request have arrived
-// all the same, the workflow finds a finished row and ends.
-func (s *server) closeUnstarted(ctx context.Context, id string, cause error) error {
-	reason := "Temporal did not start the workflow: " + failure.Redact(cause.Error())
-	err := s.db.FinishExecution(ctx, id, db.Finish{
-		Status: domain.Failed, ErrorMessage: reason, FailureClass: string(failure.Unreachable),
-		Hint: "Check that the Temporal server is running, then run it again.",
+// closeUnstarted records that Temporal did not take the execution, and returns that as an error. A
+// request may have arrived although its answer did not: when Temporal knows the workflow or a
+// worker has begun it, the execution goes on and is returned as it is now. One that arrives later
+// finds a finished row and ends.
+func (s *server) closeUnstarted(ctx context.Context, execution db.Execution, cause error) (db.Execution, error) {
+	if s.wasStarted(ctx, execution.Metadata.WorkflowID) {
+		return s.execution(ctx, execution.ID)
+	}
+	closed, err := s.db.FinishQueued(ctx, execution.ID, db.Finish{
+		Status: domain.Failed, ErrorMessage: "Temporal did not start the workflow: " + failure.Redact(cause.Error()),
+		FailureClass: string(failure.Unreachable), Hint: "Check that the Temporal server is running, then run it again.",
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("close execution %s: %w", id, err), cause)
+		return execution, errors.Join(fmt.Errorf("close execution %s: %w", execution.ID, err), cause)
+	}
+	if !closed {
+		return s.execution(ctx, execution.ID)
 	}
 	down := s.temporalDown(ctx, "start the workflow", cause)
 	var p *problem.Problem
 	if errors.As(down, &p) {
-		p.ExecutionID = id
+		p.ExecutionID = execution.ID
 	}
-	return down
+	return execution, down
+}
+
+// wasStarted asks Temporal whether it has the workflow. No answer is no.
+func (s *server) wasStarted(ctx context.Context, workflowID string) bool {
+	ctx, stop := context.WithTimeout(ctx, describeTimeout)
+	defer stop()
+	_, err := s.temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	return err == nil
 }
 
 func (s *server) alreadyActive(ctx context.Context, execution db.Execution) error {

@@ -67,12 +67,43 @@ func TestARunThatCanNotBe(t *testing.T) {
 func TestARunWithoutTemporalIsClosedWithTheReason(t *testing.T) {
 	f := signedIn(t)
 	f.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, errors.New("connection refused"))
+	f.temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, "").Return(nil, errors.New("connection refused"))
 	job, _, _ := f.job("orders")
 	p := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).problem(http.StatusServiceUnavailable)
 	require.Contains(t, p.Detail, "Temporal can not be reached")
 	row := f.call("GET", "/api/executions/"+p.ExecutionID, nil).ok(200)
 	require.Equal(t, "failed", row.get("status"))
 	require.Contains(t, row.get("error_message"), "connection refused")
+}
+
+func TestALostAnswerOfTemporalFailsNothing(t *testing.T) {
+	lost := serviceerror.NewDeadlineExceeded("deadline exceeded")
+	for name, c := range map[string]struct {
+		begun    bool
+		describe *workflowservice.DescribeWorkflowExecutionResponse
+		unknown  error
+		status   string
+	}{
+		"when Temporal knows the workflow":                    {describe: &workflowservice.DescribeWorkflowExecutionResponse{}, status: "queued"},
+		"when a worker began it and Temporal does not answer": {begun: true, unknown: lost, status: "running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := signedIn(t)
+			job, _, _ := f.job("orders")
+			f.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).
+				Run(func(args mock.Arguments) {
+					if in := args.Get(3).(contract.ExecutionInput); c.begun {
+						_, err := f.db.BeginExecution(context.Background(), in.ExecutionID, contract.BackupWorkflowID(in.ExecutionID), "run")
+						require.NoError(t, err)
+					}
+				}).Return(nil, lost)
+			f.temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, "").Return(c.describe, c.unknown)
+			answer := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).ok(http.StatusAccepted)
+			require.Equal(t, c.status, answer.get("status"))
+			id := answer.get("id").(string)
+			require.Equal(t, c.status, f.call("GET", "/api/executions/"+id, nil).ok(200).get("status"))
+		})
+	}
 }
 
 func TestCancel(t *testing.T) {
