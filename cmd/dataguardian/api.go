@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataguardian/dataguardian/api"
-	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/config"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/process"
@@ -37,26 +36,14 @@ func apiCommand() *cobra.Command {
 
 func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	ctx := cmd.Context()
-	logger := process.NewLogger(cmd.ErrOrStderr(), cfg.Log)
-	key, err := process.MasterKey(cfg.MasterKey)
+	services, err := process.Connect(ctx, cfg, cmd.ErrOrStderr(), true)
 	if err != nil {
 		return err
 	}
-	if err := db.Migrate(ctx, cfg.Database.URL.Reveal()); err != nil {
-		return err
-	}
-	database, err := process.OpenDatabase(ctx, cfg.Database, key)
-	if err != nil {
-		return err
-	}
-	defer database.Close()
-	temporal, err := process.DialTemporal(ctx, cfg.Temporal, logger)
-	if err != nil {
-		return err
-	}
-	defer temporal.Close()
+	defer services.Close()
+	logger := services.Logger
 	handler, err := api.New(api.Options{
-		DB: database, Temporal: temporal, Namespace: cfg.Temporal.Namespace, TemporalUIURL: cfg.Temporal.UIURL,
+		DB: services.DB, Temporal: services.Temporal, Namespace: cfg.Temporal.Namespace, TemporalUIURL: cfg.Temporal.UIURL,
 		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies,
 	})
 	if err != nil {

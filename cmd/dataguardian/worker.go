@@ -29,25 +29,15 @@ func workerCommand() *cobra.Command {
 
 func runWorker(cmd *cobra.Command, cfg *config.Config) error {
 	ctx := cmd.Context()
-	logger := process.NewLogger(cmd.ErrOrStderr(), cfg.Log)
 	process.LimitMemory(cfg.Worker)
-	key, err := process.MasterKey(cfg.MasterKey)
+	services, err := process.Connect(ctx, cfg, cmd.ErrOrStderr(), false)
 	if err != nil {
 		return err
 	}
-	database, err := process.OpenDatabase(ctx, cfg.Database, key)
-	if err != nil {
-		return err
-	}
-	defer database.Close()
-	temporal, err := process.DialTemporal(ctx, cfg.Temporal, logger)
-	if err != nil {
-		return err
-	}
-	defer temporal.Close()
+	defer services.Close()
 	w, err := worker.New(worker.Options{
-		DB: database, Temporal: temporal, Pools: cfg.Worker.Pools, Slots: cfg.Worker.Slots,
-		ClientToolsPath: cfg.Worker.ClientToolsPath, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: logger,
+		DB: services.DB, Temporal: services.Temporal, Pools: cfg.Worker.Pools, Slots: cfg.Worker.Slots,
+		ClientToolsPath: cfg.Worker.ClientToolsPath, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: services.Logger,
 	})
 	if err != nil {
 		return err
