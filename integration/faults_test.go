@@ -78,7 +78,7 @@ func TestAPausedWorkerThatWakesUpLateChangesNothing(t *testing.T) {
 	shared.spawnWorker(t, pool)
 	ended := wait(t, running)
 	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
-	require.Equal(t, int32(2), s.attempts(t, ended, "Dump"))
+	require.GreaterOrEqual(t, s.attempts(t, ended, "Dump"), int32(2))
 
 	// The first worker goes on where it was, until it finds that it was overtaken and ends its pg_dump.
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))

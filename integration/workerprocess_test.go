@@ -52,8 +52,10 @@ func serveWorker(ctx context.Context) error {
 		return err
 	}
 	defer dialled.Close()
+	patient := tuning()
+	patient.Attempts = 8 // a stopped process still holds open polls, each of which swallows one attempt
 	w, err := worker.New(worker.Options{
-		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: tuning(), Logger: quiet(),
+		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: patient, Logger: quiet(),
 	})
 	if err != nil {
 		return err
