@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -92,6 +93,10 @@ func (a *Activities) withRestore(ctx context.Context, executionID string, step f
 	r, err := a.loadTarget(ctx, executionID)
 	if err != nil {
 		return toTemporal(ctx, err)
+	}
+	if r.execution.Status.Finished() {
+		// Somebody closed it meanwhile. What is recorded as ended must not change its target any more.
+		return toTemporal(ctx, fmt.Errorf("restore %s: %w", executionID, db.ErrExecutionFinished))
 	}
 	if err := a.openBackup(ctx, r); err != nil {
 		return toTemporal(ctx, failure.WithSubject(err, aboutDatasource(r.target.Name)))
