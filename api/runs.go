@@ -170,7 +170,7 @@ func (s *server) closeUnstarted(ctx context.Context, execution db.Execution, cau
 	if s.wasStarted(ctx, execution.Metadata.WorkflowID) {
 		return s.execution(ctx, execution.ID)
 	}
-	closed, err := s.db.FinishQueued(ctx, execution.ID, db.Finish{
+	closed, err := s.db.FinishWhile(ctx, execution.ID, domain.Queued, db.Finish{
 		Status: domain.Failed, ErrorMessage: "Temporal did not start the workflow: " + failure.Redact(cause.Error()),
 		FailureClass: string(failure.Unreachable), Hint: "Check that the Temporal server is running, then run it again.",
 	})

@@ -21,17 +21,18 @@ type Finish struct {
 // FinishExecution ends an execution that has not ended; the first end stays, so a second call does
 // nothing. Errors: ErrNotFound.
 func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
-	_, err := q.finish(ctx, "finish execution "+id, id, f, false)
+	_, err := q.finish(ctx, "finish execution "+id, id, f, "")
 	return err
 }
 
-// FinishQueued ends an execution that no worker has begun, and reports whether it did. One that is
-// running or has ended stays as it is. Errors: ErrNotFound.
-func (q *Queries) FinishQueued(ctx context.Context, id string, f Finish) (closed bool, err error) {
-	return q.finish(ctx, "close queued execution "+id, id, f, true)
+// FinishWhile ends an execution that is still in state from (queued or running), and reports whether
+// it did; one in any other state stays as it is. Errors: ErrNotFound.
+func (q *Queries) FinishWhile(ctx context.Context, id string, from domain.ExecutionStatus, f Finish) (closed bool, err error) {
+	return q.finish(ctx, fmt.Sprintf("finish %s execution %s", from, id), id, f, from)
 }
 
-func (q *Queries) finish(ctx context.Context, op, id string, f Finish, onlyQueued bool) (bool, error) {
+// finish ends an execution that has not ended, from any state or only one.
+func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from domain.ExecutionStatus) (bool, error) {
 	if err := checkID(op, id); err != nil {
 		return false, err
 	}
@@ -46,7 +47,7 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, onlyQueue
 		return false, failure.Wrap(failure.Unknown, op, err, "")
 	}
 	n, err := q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
-		ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyQueued: onlyQueued,
+		ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
 	})
 	if err != nil || n > 0 {
 		return n > 0, translate(op, err)

@@ -11,12 +11,12 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-func TestOnlyAnExecutionThatNobodyBeganIsClosedAsQueued(t *testing.T) {
+func TestAnExecutionIsClosedOnlyInTheStateThatWasMeant(t *testing.T) {
 	d := dbtest.New(t)
 	unstarted := db.Finish{Status: domain.Failed, ErrorMessage: "Temporal did not take it"}
 
 	running := newRunning(t, d, "nightly")
-	closed, err := d.FinishQueued(t.Context(), running.ID, unstarted)
+	closed, err := d.FinishWhile(t.Context(), running.ID, domain.Queued, unstarted)
 	require.NoError(t, err)
 	require.False(t, closed)
 	row, err := d.GetExecution(t.Context(), running.ID)
@@ -26,7 +26,7 @@ func TestOnlyAnExecutionThatNobodyBeganIsClosedAsQueued(t *testing.T) {
 	queued, err := d.CreateExecution(t.Context(), db.Execution{Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup}})
 	require.NoError(t, err)
 	for _, first := range []bool{true, false} {
-		closed, err = d.FinishQueued(t.Context(), queued.ID, unstarted)
+		closed, err = d.FinishWhile(t.Context(), queued.ID, domain.Queued, unstarted)
 		require.NoError(t, err)
 		require.Equal(t, first, closed)
 	}
@@ -34,6 +34,6 @@ func TestOnlyAnExecutionThatNobodyBeganIsClosedAsQueued(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, domain.Failed, row.Status)
 
-	_, err = d.FinishQueued(t.Context(), uuid.NewString(), unstarted)
+	_, err = d.FinishWhile(t.Context(), uuid.NewString(), domain.Queued, unstarted)
 	require.ErrorIs(t, err, db.ErrNotFound)
 }

@@ -53,6 +53,7 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	if err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "open the port of the API", err, "Choose another address with --listen or DATAGUARDIAN_LISTEN.")
 	}
+	defer process.StartReconciling(ctx, services.DB, services.Temporal, logger)()
 	server := process.ServeHTTP(listener, handler, logger)
 	logger.Info("API is serving", "address", server.Address())
 	defer func() {

@@ -142,7 +142,8 @@ UPDATE backup_executions
 SET status = $1, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = $2,
     metadata = metadata || $3::jsonb,
     progress = CASE WHEN $1 = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
-WHERE id = $4 AND (status = 'queued' OR status = 'running' AND NOT $5::boolean)
+WHERE id = $4 AND status IN ('queued', 'running')
+  AND ($5::execution_status IS NULL OR status = $5)
 `
 
 type FinishExecutionParams struct {
@@ -150,7 +151,7 @@ type FinishExecutionParams struct {
 	ErrorMessage string
 	Outcome      []byte
 	ID           string
-	OnlyQueued   bool
+	OnlyFrom     *domain.ExecutionStatus
 }
 
 func (q *Queries) FinishExecution(ctx context.Context, arg FinishExecutionParams) (int64, error) {
@@ -159,7 +160,7 @@ func (q *Queries) FinishExecution(ctx context.Context, arg FinishExecutionParams
 		arg.ErrorMessage,
 		arg.Outcome,
 		arg.ID,
-		arg.OnlyQueued,
+		arg.OnlyFrom,
 	)
 	if err != nil {
 		return 0, err

@@ -54,7 +54,8 @@ UPDATE backup_executions
 SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = @error_message,
     metadata = metadata || sqlc.arg('outcome')::jsonb,
     progress = CASE WHEN @status = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
-WHERE id = @id AND (status = 'queued' OR status = 'running' AND NOT sqlc.arg('only_queued')::boolean);
+WHERE id = @id AND status IN ('queued', 'running')
+  AND (sqlc.narg('only_from')::execution_status IS NULL OR status = sqlc.narg('only_from'));
 
 -- name: SetDumpResult :execrows
 UPDATE backup_executions

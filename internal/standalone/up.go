@@ -252,6 +252,8 @@ func (s *Stack) startAPI(listener net.Listener) error {
 	if err != nil {
 		return fmt.Errorf("start the API: %w", err)
 	}
+	stop := process.StartReconciling(context.Background(), s.db, s.temporal, s.logger.With("component", "reconcile"))
+	s.onStop(func(context.Context) { stop() })
 	s.http = process.ServeHTTP(listener, handler, s.logger)
 	s.onStop(s.http.Stop)
 	s.watch("the API", nil, s.http.Failed())

@@ -1,0 +1,42 @@
+package process
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
+)
+
+const (
+	sweepEvery = time.Minute
+	// startGrace is how old a queued execution is when its workflow must exist: much longer than the
+	// API tries to start it.
+	startGrace = time.Minute
+)
+
+// StartReconciling closes executions that lost their workflow, now and every minute, in the
+// background. It ends with ctx or by stop, which returns when it has ended.
+func StartReconciling(ctx context.Context, database *db.DB, temporal client.Client, logger *slog.Logger) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(sweepEvery)
+		defer ticker.Stop()
+		for {
+			if _, err := reconcile.Sweep(ctx, database, temporal, startGrace, logger); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
+}

@@ -1,0 +1,158 @@
+// Package reconcile closes executions that no workflow is going to close: the process that should
+// have started it died, somebody terminated it in the Temporal UI, or Temporal lost its data. An
+// open row without a workflow would refuse every further run of its job.
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// answerTimeout bounds the wait for Temporal's answer about one workflow.
+const answerTimeout = 5 * time.Second
+
+// Sweep closes every open execution whose workflow has ended or does not exist, with the reason,
+// and returns how many it closed. A queued one younger than olderThan is left: its workflow may be
+// starting now. One that Temporal gives no answer about is left too; err says so. Several processes
+// may sweep at the same time.
+func Sweep(ctx context.Context, database *db.DB, temporal client.Client, olderThan time.Duration, logger *slog.Logger) (closed int, err error) {
+	s := sweep{db: database, temporal: temporal, logger: logger}
+	for _, filter := range []db.ExecutionFilter{
+		{Status: domain.Queued, To: time.Now().Add(-olderThan)},
+		{Status: domain.Running},
+	} {
+		if err := s.all(ctx, filter); err != nil {
+			return s.closed, errors.Join(append(s.unclear, err)...)
+		}
+	}
+	return s.closed, errors.Join(s.unclear...)
+}
+
+type sweep struct {
+	db       *db.DB
+	temporal client.Client
+	logger   *slog.Logger
+	closed   int
+	unclear  []error // of executions about which Temporal gave no usable answer
+}
+
+// all looks at every execution that the filter finds. It ends early when Temporal can not be
+// reached: each further question would only wait for the same.
+func (s *sweep) all(ctx context.Context, filter db.ExecutionFilter) error {
+	page := db.Page{Limit: db.MaxPageSize}
+	for {
+		rows, next, err := s.db.ListExecutions(ctx, filter, page)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			finish, err := s.verdict(ctx, row)
+			switch {
+			case unreachable(err):
+				return err
+			case err != nil:
+				s.unclear = append(s.unclear, err)
+			case finish != nil:
+				if err := s.close(ctx, row, *finish); err != nil {
+					return err
+				}
+			}
+		}
+		if next == "" {
+			return nil
+		}
+		page.Cursor = next
+	}
+}
+
+// close ends the execution unless it went on since it was listed: a workflow records its end before
+// it closes, so a row that is read after Temporal's answer and is still open stays open.
+func (s *sweep) close(ctx context.Context, listed db.Execution, finish db.Finish) error {
+	row, err := s.db.GetExecution(ctx, listed.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	if err != nil || row.Status != listed.Status {
+		return err // what has begun since is looked at again in the next sweep
+	}
+	closed, err := s.db.FinishWhile(ctx, row.ID, row.Status, finish)
+	if err != nil || !closed {
+		return err
+	}
+	s.closed++
+	s.logger.WarnContext(ctx, "closed an execution without a workflow", "execution", row.ID, "was", row.Status,
+		"workflow", row.Metadata.WorkflowID, "status", finish.Status, "reason", finish.ErrorMessage)
+	return nil
+}
+
+// verdict asks Temporal for the workflow of an open execution and says how the execution ended; nil
+// while the workflow runs.
+func (s *sweep) verdict(ctx context.Context, row db.Execution) (*db.Finish, error) {
+	if row.Metadata.WorkflowID == "" {
+		return gone(row.Status), nil
+	}
+	asking, stop := context.WithTimeout(ctx, answerTimeout)
+	defer stop()
+	answer, err := s.temporal.DescribeWorkflowExecution(asking, row.Metadata.WorkflowID, "") // "" is the latest run: a reset makes a new one
+	var notFound *serviceerror.NotFound
+	switch {
+	case errors.As(err, &notFound):
+		return gone(row.Status), nil
+	case err != nil:
+		return nil, fmt.Errorf("ask Temporal for workflow %s: %w", row.Metadata.WorkflowID, err)
+	}
+	return ended(answer.GetWorkflowExecutionInfo().GetStatus()), nil
+}
+
+// unreachable tells an error of the connection, or the end of ctx, from one about a workflow.
+func unreachable(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	var stopped *serviceerror.Canceled
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.As(err, &stopped) ||
+		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
+
+const hintAgain = "Run it again."
+
+// gone is the end of an execution whose workflow Temporal does not know.
+func gone(was domain.ExecutionStatus) *db.Finish {
+	message := "its workflow does not exist any more in Temporal: it was deleted, or Temporal lost its data"
+	if was == domain.Queued {
+		message = "the platform stopped before the workflow was started"
+	}
+	return &db.Finish{Status: domain.Failed, ErrorMessage: message, FailureClass: string(failure.NotFound), Hint: hintAgain}
+}
+
+// ended is the end of an execution whose workflow closed in this state without recording it; nil
+// for a workflow that goes on.
+func ended(status enumspb.WorkflowExecutionStatus) *db.Finish {
+	finish := &db.Finish{Status: domain.Failed, FailureClass: string(failure.Unknown), Hint: hintAgain}
+	switch status {
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED:
+		finish.ErrorMessage = "its workflow was terminated in Temporal, which leaves no time to clean up"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		finish.ErrorMessage, finish.FailureClass = "its workflow timed out in Temporal", string(failure.Timeout)
+	case enumspb.WORKFLOW_EXECUTION_STATUS_FAILED:
+		finish.ErrorMessage = "its workflow failed and did not record why; the Temporal UI shows its history"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED:
+		finish.Status, finish.FailureClass = domain.Cancelled, string(failure.Cancelled)
+		finish.ErrorMessage = "its workflow was cancelled in Temporal"
+	case enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		finish.ErrorMessage = "its workflow ended but did not record a result"
+	default:
+		return nil
+	}
+	return finish
+}

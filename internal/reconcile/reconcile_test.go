@@ -1,0 +1,178 @@
+package reconcile_test
+
+import (
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	workflowpb "go.temporal.io/api/workflow/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/mocks"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
+)
+
+func TestMain(m *testing.M) { os.Exit(dbtest.Run(m)) }
+
+// anyAge is an age that every execution has.
+const anyAge = -time.Hour
+
+func queued(t *testing.T, d *db.DB) db.Execution {
+	t.Helper()
+	id := uuid.NewString()
+	row, err := d.CreateExecution(t.Context(), db.Execution{ID: id, Metadata: domain.ExecutionMetadata{
+		Operation: domain.OperationBackup, Trigger: domain.TriggerManual, WorkflowID: contract.BackupWorkflowID(id),
+	}})
+	require.NoError(t, err)
+	return row
+}
+
+func running(t *testing.T, d *db.DB) db.Execution {
+	t.Helper()
+	row := queued(t, d)
+	row, err := d.BeginExecution(t.Context(), row.ID, row.Metadata.WorkflowID, "run")
+	require.NoError(t, err)
+	return row
+}
+
+func sweep(t *testing.T, d *db.DB, temporal *mocks.Client, olderThan time.Duration) (int, error) {
+	t.Helper()
+	return reconcile.Sweep(t.Context(), d, temporal, olderThan, slog.New(slog.DiscardHandler))
+}
+
+func read(t *testing.T, d *db.DB, id string) db.Execution {
+	t.Helper()
+	row, err := d.GetExecution(t.Context(), id)
+	require.NoError(t, err)
+	return row
+}
+
+func describes(temporal *mocks.Client, status enumspb.WorkflowExecutionStatus, err error) *mock.Call {
+	var answer *workflowservice.DescribeWorkflowExecutionResponse
+	if err == nil {
+		answer = &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: status}}
+	}
+	return temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, "").Return(answer, err)
+}
+
+func TestAnOpenExecutionEndsAsItsWorkflowDid(t *testing.T) {
+	d := dbtest.New(t)
+	unknown := serviceerror.NewNotFound("no such workflow")
+	for name, c := range map[string]struct {
+		begun   bool
+		status  enumspb.WorkflowExecutionStatus
+		err     error
+		want    domain.ExecutionStatus
+		message string
+	}{
+		"never started":           {err: unknown, want: domain.Failed, message: "the platform stopped before the workflow was started"},
+		"lost":                    {begun: true, err: unknown, want: domain.Failed, message: "does not exist any more"},
+		"terminated":              {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, want: domain.Failed, message: "was terminated"},
+		"terminated while queued": {status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, want: domain.Failed, message: "was terminated"},
+		"timed out":               {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_TIMED_OUT, want: domain.Failed, message: "timed out"},
+		"failed":                  {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED, want: domain.Failed, message: "did not record why"},
+		"cancelled":               {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_CANCELED, want: domain.Cancelled, message: "was cancelled"},
+		"completed":               {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, want: domain.Failed, message: "did not record a result"},
+		"still running":           {begun: true, status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, want: domain.Running},
+		"waiting for a worker":    {status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, want: domain.Queued},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var temporal mocks.Client
+			describes(&temporal, c.status, c.err)
+			row := queued(t, d)
+			if c.begun {
+				_, err := d.BeginExecution(t.Context(), row.ID, row.Metadata.WorkflowID, "run")
+				require.NoError(t, err)
+			}
+			closed, err := sweep(t, d, &temporal, anyAge)
+			require.NoError(t, err)
+			ended := read(t, d, row.ID)
+			require.Equal(t, c.want, ended.Status)
+			require.Contains(t, ended.ErrorMessage, c.message)
+			if c.want.Finished() {
+				require.Equal(t, 1, closed)
+			} else {
+				require.Zero(t, closed)
+				require.NoError(t, d.FinishExecution(t.Context(), row.ID, db.Finish{Status: domain.Cancelled})) // out of the way of the other cases
+			}
+			again, err := sweep(t, d, &temporal, anyAge)
+			require.NoError(t, err)
+			require.Zero(t, again, "a second sweep finds nothing")
+			temporal.AssertCalled(t, "DescribeWorkflowExecution", mock.Anything, row.Metadata.WorkflowID, "")
+		})
+	}
+}
+
+func TestAYoungQueuedExecutionIsNotLookedAt(t *testing.T) {
+	d := dbtest.New(t)
+	row := queued(t, d)
+	closed, err := sweep(t, d, &mocks.Client{}, time.Minute) // a question would panic
+	require.NoError(t, err)
+	require.Zero(t, closed)
+	require.Equal(t, domain.Queued, read(t, d, row.ID).Status)
+}
+
+func TestWithoutTemporalNothingIsClosed(t *testing.T) {
+	d := dbtest.New(t)
+	first, second := running(t, d), running(t, d)
+	var temporal mocks.Client
+	describes(&temporal, 0, serviceerror.NewUnavailable("connection refused"))
+	closed, err := sweep(t, d, &temporal, anyAge)
+	require.ErrorContains(t, err, "connection refused")
+	require.Zero(t, closed)
+	temporal.AssertNumberOfCalls(t, "DescribeWorkflowExecution", 1)
+	for _, row := range []db.Execution{first, second} {
+		require.Equal(t, domain.Running, read(t, d, row.ID).Status)
+	}
+}
+
+func TestAnUnclearAnswerDoesNotHideTheOthers(t *testing.T) {
+	d := dbtest.New(t)
+	lost, odd := running(t, d), running(t, d) // the newest is asked about first
+	var temporal mocks.Client
+	temporal.On("DescribeWorkflowExecution", mock.Anything, odd.Metadata.WorkflowID, "").Return(nil, serviceerror.NewNamespaceNotFound("other"))
+	describes(&temporal, 0, serviceerror.NewNotFound("no such workflow"))
+	closed, err := sweep(t, d, &temporal, anyAge)
+	require.ErrorContains(t, err, odd.Metadata.WorkflowID)
+	require.Equal(t, 1, closed)
+	require.Equal(t, domain.Failed, read(t, d, lost.ID).Status)
+	require.Equal(t, domain.Running, read(t, d, odd.ID).Status)
+}
+
+func TestAnEndRecordedDuringTheSweepStays(t *testing.T) {
+	d := dbtest.New(t)
+	row := running(t, d)
+	var temporal mocks.Client
+	describes(&temporal, enumspb.WORKFLOW_EXECUTION_STATUS_COMPLETED, nil).Run(func(mock.Arguments) {
+		require.NoError(t, d.FinishExecution(t.Context(), row.ID, db.Finish{Status: domain.Completed}))
+	})
+	closed, err := sweep(t, d, &temporal, anyAge)
+	require.NoError(t, err)
+	require.Zero(t, closed)
+	require.Equal(t, domain.Completed, read(t, d, row.ID).Status)
+}
+
+func TestAnExecutionThatBeginsDuringTheSweepGoesOn(t *testing.T) {
+	d := dbtest.New(t)
+	row := queued(t, d)
+	var temporal mocks.Client
+	describes(&temporal, 0, serviceerror.NewNotFound("no such workflow")).Run(func(mock.Arguments) {
+		_, err := d.BeginExecution(t.Context(), row.ID, row.Metadata.WorkflowID, "run")
+		require.NoError(t, err)
+	}).Once()
+	describes(&temporal, enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, nil)
+	closed, err := sweep(t, d, &temporal, anyAge)
+	require.NoError(t, err)
+	require.Zero(t, closed)
+	require.Equal(t, domain.Running, read(t, d, row.ID).Status)
+}
