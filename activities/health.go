@@ -57,7 +57,7 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 	result := checkResult(time.Since(started), failure.WithSubject(err, aboutStorage(location.Name)))
 	result.AvailableBytes = usage.Available
 	health := db.StorageHealth{
-		StorageLocationID: location.ID, Status: result.Status, LocationStatus: locationStatus(err),
+		StorageLocationID: location.ID, Status: result.Status, LocationStatus: locationStatus(usage, err),
 		Latency: time.Duration(result.LatencyMS) * time.Millisecond, Message: result.Message,
 	}
 	if usage.Available >= 0 {
@@ -69,7 +69,7 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 }
 
 func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation) (storage.Usage, error) {
-	unknown := storage.Usage{Used: -1, Available: -1}
+	unknown := storage.Usage{Used: -1, Available: -1, Capacity: -1}
 	store, err := a.openStorage(ctx, location)
 	if err != nil {
 		return unknown, err
@@ -152,12 +152,13 @@ func nextStatus(before domain.DatasourceStatus, check domain.HealthCheckStatus) 
 	}
 }
 
-func locationStatus(err error) domain.StorageLocationStatus {
+// locationStatus: a location that works is full all the same before nothing fits any more.
+func locationStatus(usage storage.Usage, err error) domain.StorageLocationStatus {
 	switch {
+	case err == nil && usage.Full(), failure.ClassOf(err) == failure.StorageFull:
+		return domain.StorageIsFull
 	case err == nil:
 		return domain.StorageHealthy
-	case failure.ClassOf(err) == failure.StorageFull:
-		return domain.StorageIsFull
 	default:
 		return domain.StorageUnreachable
 	}

@@ -23,10 +23,30 @@ type Object struct {
 	ModTime time.Time
 }
 
-// Usage is what a location holds and what is free, in bytes. A negative number is unknown.
+// Usage is what a location holds, what is free, and how large it is with everything on it, in bytes.
+// A negative number is unknown.
 type Usage struct {
 	Used      int64
 	Available int64
+	Capacity  int64
+}
+
+// A location with less free than either of these is full: what is left will not hold a backup.
+const (
+	minFree        = 1 << 30 // bytes
+	minFreePercent = 5       // of the capacity
+)
+
+// Full reports whether too little is free to go on. What is unknown is not too little.
+func (u Usage) Full() bool {
+	switch {
+	case u.Available < 0:
+		return false
+	case u.Available < minFree:
+		return true
+	default:
+		return u.Capacity > 0 && u.Available < u.Capacity/100*minFreePercent
+	}
 }
 
 // Store keeps objects under keys: slash-separated relative paths, each element non-empty and not

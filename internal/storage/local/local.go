@@ -114,7 +114,7 @@ func (s *Store) Sync(ctx context.Context) error {
 }
 
 // Usage counts the objects' bytes (a walk of the tree, kept for a few minutes) and asks the file
-// system what is free for this user; the quota, if there is one, limits it.
+// system what is free for this user and how large it is; the quota, if there is one, limits both.
 func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	const op = "measure storage"
 	used, err := s.used(ctx)
@@ -125,11 +125,12 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	if err := unix.Fstatfs(int(s.dir.Fd()), &stat); err != nil {
 		return storage.Usage{}, classify(op, s.root.Name(), os.NewSyscallError("fstatfs", err))
 	}
-	available := int64(stat.Bavail) * stat.Bsize
+	available, capacity := int64(stat.Bavail)*stat.Bsize, int64(stat.Blocks)*stat.Bsize
 	if s.quota.max > 0 {
 		available = max(0, min(available, s.quota.max-used))
+		capacity = min(capacity, s.quota.max)
 	}
-	return storage.Usage{Used: used, Available: available}, nil
+	return storage.Usage{Used: used, Available: available, Capacity: capacity}, nil
 }
 
 // Close closes the directory.

@@ -125,6 +125,22 @@ func TestTemporaryFilesOfDeadProcessesAreRemoved(t *testing.T) {
 	require.Positive(t, usage.Available)
 }
 
+func TestTheQuotaIsTheSizeOfTheLocation(t *testing.T) {
+	limited := open(t, local.Options{Root: t.TempDir(), MaxBytes: 5000})
+	defer limited.Close()
+	require.NoError(t, limited.Put(t.Context(), "a", strings.NewReader("12345"), 5))
+	usage, err := limited.Usage(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, storage.Usage{Used: 5, Available: 4995, Capacity: 5000}, usage)
+	require.True(t, usage.Full())
+
+	whole := open(t, local.Options{Root: t.TempDir()})
+	defer whole.Close()
+	usage, err = whole.Usage(t.Context())
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, usage.Capacity, usage.Available)
+}
+
 func TestANameIsAnObjectOrADirectory(t *testing.T) {
 	ctx := context.Background()
 	store := open(t, local.Options{Root: t.TempDir()})

@@ -178,9 +178,9 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	usage := storage.Usage{Used: s.used, Available: -1}
+	usage := storage.Usage{Used: s.used, Available: -1, Capacity: -1}
 	if s.maxBytes > 0 {
-		usage.Available = s.maxBytes - s.used
+		usage.Available, usage.Capacity = s.maxBytes-s.used, s.maxBytes
 	}
 	return usage, nil
 }

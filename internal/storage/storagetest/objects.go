@@ -209,7 +209,7 @@ func testFull(t *testing.T, store storage.Store) {
 	require.Error(t, store.Put(ctx, "c", strings.NewReader("c"), 1))
 	usage, err := store.Usage(ctx)
 	require.NoError(t, err)
-	require.Equal(t, storage.Usage{Used: quota, Available: 0}, usage)
+	require.Equal(t, storage.Usage{Used: quota, Available: 0, Capacity: quota}, usage)
 	require.NoError(t, store.Delete(ctx, "a"))
 	put(t, store, "c", strings.Repeat("c", 600))
 }
