@@ -59,6 +59,15 @@ func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
 		r.close()
 		return err
 	}
+	// What a restore needs to know of a stream is sealed with an encrypted backup.
+	identities, err := a.identities(ctx)
+	if err == nil {
+		err = failure.WithSubject(r.manifest.Unseal(identities), aboutStorage(r.backup.storage.Name))
+	}
+	if err != nil {
+		r.close()
+		return err
+	}
 	if from, to := r.backup.datasource.Type, r.target.Type; from != to {
 		r.close()
 		return failure.New(failure.Unsupported, "restore", "a "+string(from)+" backup can not be restored into a "+string(to)+" datasource",

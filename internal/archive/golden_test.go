@@ -102,11 +102,11 @@ func TestTheFirstRepositoryReadsBack(t *testing.T) {
 	require.NoError(t, err)
 	id, err := age.ParseX25519Identity(testIdentity)
 	require.NoError(t, err)
-	data := dumpText(7, 30_000)
+	data, properties := dumpText(7, 30_000), map[string]string{"encoding": "UTF8", "database": "orders"}
 	if *update {
 		require.NoError(t, os.RemoveAll(root))
 		require.NoError(t, os.MkdirAll(root, 0o755))
-		backup(t, options(openLocal(t, root), id.Recipient()), data)
+		backupWith(t, options(openLocal(t, root), id.Recipient()), properties, data)
 		require.NoError(t, os.RemoveAll(filepath.Join(root, storage.Reserved)))
 	}
 	store := openLocal(t, root)
@@ -116,6 +116,8 @@ func TestTheFirstRepositoryReadsBack(t *testing.T) {
 	m, err := OpenManifest(context.Background(), store, testManifestKey(), "")
 	require.NoError(t, err)
 	require.Equal(t, testHeader(), m.Header)
+	require.NoError(t, m.Unseal([]age.Identity{id}))
+	require.Equal(t, properties, m.Streams[0].Properties)
 	_, _, err = CheckObjects(context.Background(), store, m, nil)
 	require.NoError(t, err)
 }

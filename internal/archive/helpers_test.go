@@ -94,10 +94,15 @@ func testHeader() Header {
 // backup writes data as the stream "main" and commits it.
 func backup(t testing.TB, opts WriterOptions, data []byte) (CommitResult, *Writer) {
 	t.Helper()
+	return backupWith(t, opts, nil, data)
+}
+
+func backupWith(t testing.TB, opts WriterOptions, properties map[string]string, data []byte) (CommitResult, *Writer) {
+	t.Helper()
 	ctx := context.Background()
 	w, err := NewWriter(ctx, opts)
 	require.NoError(t, err)
-	require.NoError(t, w.WriteStream(ctx, StreamMeta{Name: "main", Format: "text"}, bytes.NewReader(data)))
+	require.NoError(t, w.WriteStream(ctx, StreamMeta{Name: "main", Format: "text", Properties: properties}, bytes.NewReader(data)))
 	result, err := w.Commit(ctx, testHeader(), testManifestKey())
 	require.NoError(t, err)
 	return result, w

@@ -9,7 +9,7 @@ import (
 )
 
 // Manifest is everything a restore needs to know about a backup. It is immutable once it was read
-// or committed.
+// or committed, but for the properties of its streams, which Unseal fills in.
 type Manifest struct {
 	Header
 	Generation       string
@@ -27,11 +27,14 @@ type Manifest struct {
 	mac         [32]byte
 }
 
-// Stream is one stored stream: its chunks in order, as indices into Manifest.Objects.
+// Stream is one stored stream: its chunks in order, as indices into Manifest.Objects. The properties
+// of an encrypted backup that was read are empty before Unseal.
 type Stream struct {
 	StreamMeta
 	Bytes  int64
 	Chunks []uint32
+
+	sealed []byte // age file of the properties, nil if they are not encrypted
 }
 
 // Object is one stored chunk.
@@ -112,11 +115,21 @@ type chunkingDocument struct {
 	Params
 }
 
-// streamDocument is a stream's JSON; its chunks follow as one array of numbers.
+// streamDocument is a stream's JSON; its chunks follow as one array of numbers. It has properties
+// or sealed properties, never both.
 type streamDocument struct {
 	StreamMeta
-	Bytes  int64    `json:"bytes"`
-	Chunks []uint32 `json:"chunks,omitempty"`
+	SealedProperties []byte   `json:"sealed_properties,omitempty"` // base64 in JSON
+	Bytes            int64    `json:"bytes"`
+	Chunks           []uint32 `json:"chunks,omitempty"`
+}
+
+func (s Stream) document() streamDocument {
+	document := streamDocument{StreamMeta: s.StreamMeta, SealedProperties: s.sealed, Bytes: s.Bytes}
+	if s.sealed != nil {
+		document.Properties = nil
+	}
+	return document
 }
 
 func (m *Manifest) headerDocument() headerDocument {

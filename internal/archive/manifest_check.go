@@ -71,6 +71,12 @@ func (m *Manifest) checkStreams() error {
 			return fmt.Errorf("stream %.80q is there twice", s.Name)
 		}
 		names[s.Name] = true
+		switch {
+		case len(s.sealed) > 0 && !m.Encrypted():
+			return fmt.Errorf("stream %.80q: its properties are encrypted and the backup is not", s.Name)
+		case len(s.sealed) > maxStored(maxProperties):
+			return fmt.Errorf("stream %.80q: its properties take more than %d bytes", s.Name, maxStored(maxProperties))
+		}
 		var total int64
 		for _, chunk := range s.Chunks {
 			if int(chunk) >= len(m.Objects) {

@@ -125,7 +125,12 @@ func (p *manifestParser) stream() error {
 	if len(document.Chunks) > maxStreamChunks {
 		return fmt.Errorf("has more than %d chunks", maxStreamChunks)
 	}
-	p.manifest.Streams = append(p.manifest.Streams, Stream(document))
+	if len(document.SealedProperties) > 0 && len(document.Properties) > 0 {
+		return errors.New("its properties are there twice, sealed and in clear")
+	}
+	p.manifest.Streams = append(p.manifest.Streams, Stream{
+		StreamMeta: document.StreamMeta, Bytes: document.Bytes, Chunks: document.Chunks, sealed: document.SealedProperties,
+	})
 	return nil
 }
 

@@ -28,7 +28,7 @@ const corruptManifestHint = "The manifest was changed after it was written. Rest
 // OpenManifest reads the manifest at key. With wantSHA256 (hexadecimal, "" for none) the document's
 // hash must be that. Errors: NotFound; Unsupported for a format version this program does not know;
 // Corrupt for anything that Writer did not write. The MAC of an encrypted backup can only be checked
-// with an identity: NewReader does it.
+// with an identity: NewReader and Unseal do it, and fill in the properties of its streams.
 func OpenManifest(ctx context.Context, store storage.Store, key, wantSHA256 string) (*Manifest, error) {
 	const op = "open manifest"
 	body, err := store.Get(ctx, key, 0, -1)

@@ -95,8 +95,7 @@ func (m *Manifest) writeBody(w *pieceWriter) error {
 }
 
 func (m *Manifest) writeStream(w *pieceWriter, s Stream) error {
-	document := streamDocument{StreamMeta: s.StreamMeta, Bytes: s.Bytes}
-	if err := writeOpenObject(w, document, "    "); err != nil {
+	if err := writeOpenObject(w, s.document(), "    "); err != nil {
 		return err
 	}
 	w.WriteString(",\n      \"chunks\": [")

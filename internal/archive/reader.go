@@ -28,10 +28,10 @@ type Reader struct {
 	prefetch   int
 }
 
-// NewReader opens the chunk secret and checks the manifest's MAC with it. Errors: AuthFailed when
-// no identity fits, Corrupt when the manifest was changed.
+// NewReader opens the chunk secret, checks the manifest's MAC with it and unseals the manifest.
+// Errors: AuthFailed when no identity fits, Corrupt when the manifest was changed.
 func NewReader(store storage.Store, m *Manifest, identities []age.Identity, opts ReaderOptions) (*Reader, error) {
-	k, err := m.openSecret(identities)
+	k, err := m.unseal(identities)
 	if err != nil {
 		return nil, wrap("open backup", err)
 	}

@@ -49,16 +49,22 @@ func sealSecret(secret [32]byte, recipients []age.Recipient) (sealedSecret, erro
 	if len(recipients) == 0 {
 		return sealedSecret{Hex: hex.EncodeToString(secret[:])}, nil
 	}
+	sealed, err := encrypt([]byte(hex.EncodeToString(secret[:])), recipients)
+	return sealedSecret{Age: sealed}, err
+}
+
+// encrypt makes an age file of something small.
+func encrypt(plaintext []byte, recipients []age.Recipient) ([]byte, error) {
 	var sealed bytes.Buffer
 	w, err := age.Encrypt(&sealed, recipients...)
 	if err != nil {
-		return sealedSecret{}, err
+		return nil, err
 	}
-	_, err = io.WriteString(w, hex.EncodeToString(secret[:]))
+	_, err = w.Write(plaintext)
 	if err = errors.Join(err, w.Close()); err != nil {
-		return sealedSecret{}, err
+		return nil, err
 	}
-	return sealedSecret{Age: sealed.Bytes()}, nil
+	return sealed.Bytes(), nil
 }
 
 const identityHint = "Give the age identity (AGE-SECRET-KEY-1…) of one of the recipients that the manifest lists."

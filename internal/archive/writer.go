@@ -133,10 +133,16 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 	if err := w.start(meta); err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
 	}
+	// Before the data, which may take hours: what can not be sealed can not be committed.
+	sealed, err := sealProperties(meta.Properties, w.opts.Recipients)
+	if err != nil {
+		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
+	}
 	stream, err := w.runPipeline(ctx, meta, r)
 	if err != nil {
 		return w.fail(err)
 	}
+	stream.sealed = sealed
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.streams = append(w.streams, stream)
