@@ -3,6 +3,8 @@ package domain
 import (
 	"crypto/x509"
 	"encoding/pem"
+	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -17,6 +19,12 @@ const (
 	SSLVerifyFull SSLMode = "verify-full"
 )
 
+// WeakerThan reports whether m protects a connection less than other. Unset protects nothing.
+func (m SSLMode) WeakerThan(other SSLMode) bool {
+	strength := []SSLMode{SSLDisable, SSLRequire, SSLVerifyCA, SSLVerifyFull}
+	return max(0, slices.Index(strength, m)) < max(0, slices.Index(strength, other))
+}
+
 // ConnectionConfig is the JSON document of datasources.connection_config for database servers.
 // Password is a secret: sealed in the database, write-only through the API.
 type ConnectionConfig struct {
@@ -25,7 +33,7 @@ type ConnectionConfig struct {
 	Database      string  `json:"database" doc:"Name of the database to back up" maxLength:"63"`
 	Username      string  `json:"username" doc:"User that connects" maxLength:"255"`
 	Password      string  `json:"password,omitempty" doc:"Write-only; answers show ********, and writing that back keeps the stored one" maxLength:"1024"`
-	SSLMode       SSLMode `json:"ssl_mode,omitempty" doc:"How the connection is protected; default disable" enum:"disable,require,verify-ca,verify-full"`
+	SSLMode       SSLMode `json:"ssl_mode,omitempty" doc:"How the connection is protected; default require, but disable for a loopback address or a Unix socket" enum:"disable,require,verify-ca,verify-full"`
 	CACertificate string  `json:"ca_certificate,omitempty" doc:"PEM certificates trusted for verify-ca and verify-full" maxLength:"65536"`
 }
 
@@ -41,8 +49,21 @@ func (c *ConnectionConfig) Normalize(t DatasourceType) {
 		c.Port = 5432
 	}
 	if c.SSLMode == "" {
-		c.SSLMode = SSLDisable
+		c.SSLMode = SSLRequire
+		if staysOnMachine(c.Host) {
+			c.SSLMode = SSLDisable
+		}
 	}
+}
+
+// staysOnMachine reports whether a connection to host crosses no network: a loopback address or the
+// directory of a Unix socket.
+func staysOnMachine(host string) bool {
+	if strings.HasPrefix(host, "/") || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	address, err := netip.ParseAddr(host)
+	return err == nil && address.Unmap().IsLoopback()
 }
 
 // Validate finds every wrong field; field paths start at the document itself.
