@@ -174,8 +174,8 @@ func (d DatasourceDocument) fill(row *db.Datasource) domain.Invalid {
 	case !domain.SupportedDatasource(d.Type):
 		v.Add("type", "is %s, which this version does not back up yet; it supports postgres", d.Type)
 	default:
-		v = append(v, unmask(&d.ConnectionConfig, row.Config).Under("connection_config")...)
 		d.ConnectionConfig.Normalize(d.Type)
+		v = append(v, unmask(&d.ConnectionConfig, row.Config).Under("connection_config")...)
 		v = append(v, d.ConnectionConfig.Validate().Under("connection_config")...)
 	}
 	row.Name, row.Pool = strings.TrimSpace(d.Name), d.Pool

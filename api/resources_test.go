@@ -112,7 +112,7 @@ func TestSecretsAreWriteOnly(t *testing.T) {
 	require.Equal(t, "********", created.get("connection_config", "password"))
 	require.Equal(t, dbPassword, stored())
 
-	f.call("PATCH", path, object{"connection_config": object{"password": "********", "host": "other.example.com"}}).ok(200)
+	f.call("PATCH", path, object{"connection_config": object{"password": "********", "database": "archive"}}).ok(200)
 	require.Equal(t, dbPassword, stored(), "the mask keeps what is stored")
 	f.call("PATCH", path, object{"enabled": false}).ok(200)
 	require.Equal(t, dbPassword, stored(), "so does saying nothing")
@@ -122,7 +122,7 @@ func TestSecretsAreWriteOnly(t *testing.T) {
 
 	updates := f.audits("datasource.update")
 	require.Len(t, updates, 3)
-	require.Contains(t, updates[0].Changes, "other.example.com")
+	require.Contains(t, updates[0].Changes, "archive")
 	require.Contains(t, updates[2].Changes, "connection_config.password", "the trail says that the secret was replaced")
 	everything := append(append(updates, f.audits("datasource.create")...), f.audits("datasource.delete")...)
 	require.Len(t, everything, 5)
@@ -133,6 +133,31 @@ func TestSecretsAreWriteOnly(t *testing.T) {
 		require.NotContains(t, entry.Changes, "another-secret")
 	}
 	require.NotContains(t, f.log.String(), dbPassword)
+}
+
+func TestAStoredPasswordGoesNowhereElse(t *testing.T) {
+	f := signedIn(t)
+	id := f.call("POST", "/api/datasources", datasourceBody("orders")).ok(201).get("id").(string)
+	path := "/api/datasources/" + id
+	change := func(connection object) reply {
+		return f.call("PATCH", path, object{"connection_config": connection})
+	}
+	for field, value := range map[string]any{"host": "evil.example.com", "port": 6432, "username": "postgres", "ssl_mode": "disable"} {
+		t.Run(field, func(t *testing.T) {
+			says := change(object{field: value}).wrong("connection_config.password")
+			require.Contains(t, says, "give the password again, because "+field+" changed")
+			change(object{field: value, "password": "********"}).wrong("connection_config.password")
+		})
+	}
+	row, err := f.db.GetDatasource(context.Background(), id)
+	require.NoError(t, err)
+	require.Equal(t, "db.example.com", row.Config.Host)
+
+	change(object{"host": " db.example.com ", "port": nil, "ssl_mode": nil}).ok(200) // the same in another form
+	change(object{"database": "archive"}).ok(200)
+	change(object{"host": "db2.example.com", "ssl_mode": "disable", "password": "entered again"}).ok(200)
+	change(object{"ssl_mode": "require"}).ok(200)                     // better protected
+	change(object{"host": "db3.example.com", "password": ""}).ok(200) // nothing to send
 }
 
 func TestAPatchChangesWhatItNames(t *testing.T) {
