@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // listSettings are the settings whose value is a list of names, each quoted by itself; the server
@@ -28,6 +29,23 @@ func (s setting) statement(database string) string {
 		values = []string{"''"}
 	}
 	return fmt.Sprintf("%s SET %s TO %s", alterFor(s.Role, database), quoted(s.Name), strings.Join(values, ", "))
+}
+
+// describe names the setting without its value, which may be a secret of the application.
+func (s setting) describe(database string) string {
+	if s.Role == "" {
+		return fmt.Sprintf("setting %s of database %s", quoted(s.Name), quoted(database))
+	}
+	return fmt.Sprintf("setting %s of role %s in database %s", quoted(s.Name), quoted(s.Role), quoted(database))
+}
+
+// classify is as the function of that name for an error of s's statement, without the server's
+// text: it may quote the value. Only the SQLSTATE is kept of the answer.
+func (s setting) classify(op string, err error) error {
+	if state := sqlState(err); state != "" {
+		err = &pgconn.PgError{Code: state, Message: "the server refused it"}
+	}
+	return classify(op, err)
 }
 
 // alterFor begins a statement about the settings of a database, for one role or for all ("").
@@ -69,14 +87,13 @@ func splitNames(list string) []string {
 // applyRecorded gives a new database the settings and the owner that the backup recorded. What the
 // user may not set, or the server does not have, becomes a warning: the data is all there.
 func (a *admin) applyRecorded(ctx context.Context, database string, settings []setting, owner string) (warned []string) {
-	statements := make([]string, 0, len(settings)+1)
 	for _, s := range settings {
-		statements = append(statements, s.statement(database))
+		if _, err := a.Exec(ctx, s.statement(database)); err != nil {
+			warned = append(warned, fmt.Sprintf("not restored: %s: %s", s.describe(database), s.classify("", err)))
+		}
 	}
 	if owner != "" {
-		statements = append(statements, "ALTER DATABASE "+quoted(database)+" OWNER TO "+quoted(owner))
-	}
-	for _, statement := range statements {
+		statement := "ALTER DATABASE " + quoted(database) + " OWNER TO " + quoted(owner)
 		if _, err := a.Exec(ctx, statement); err != nil {
 			warned = append(warned, fmt.Sprintf("not restored: %s: %s", statement, classify("", err)))
 		}
@@ -88,17 +105,10 @@ func (a *admin) applyRecorded(ctx context.Context, database string, settings []s
 // settings, connection limit, privileges, owner. The owner is last, because the user may lose the
 // right to do the rest with it.
 func carryOver(ctx context.Context, tx pgx.Tx, target string, replaced *database, old string) error {
-	statements, err := resetSettings(ctx, tx, target)
-	if err != nil {
+	if err := carrySettings(ctx, tx, target, old); err != nil {
 		return err
 	}
-	settings, err := readSettings(ctx, tx, old)
-	if err != nil {
-		return err
-	}
-	for _, s := range settings {
-		statements = append(statements, s.statement(target))
-	}
+	var statements []string
 	if replaced.Limit >= 0 {
 		statements = append(statements, fmt.Sprintf("ALTER DATABASE %s CONNECTION LIMIT %d", quoted(target), replaced.Limit))
 	}
@@ -118,7 +128,32 @@ func carryOver(ctx context.Context, tx pgx.Tx, target string, replaced *database
 	}
 	for _, statement := range statements {
 		if _, err := tx.Exec(ctx, statement); err != nil {
-			return classify("carry over what the replaced database had ("+statement+")", err)
+			return classify(carryOp+" ("+statement+")", err)
+		}
+	}
+	return nil
+}
+
+const carryOp = "carry over what the replaced database had"
+
+// carrySettings replaces the settings of target by those of old.
+func carrySettings(ctx context.Context, tx pgx.Tx, target, old string) error {
+	resets, err := resetSettings(ctx, tx, target)
+	if err != nil {
+		return err
+	}
+	settings, err := readSettings(ctx, tx, old)
+	if err != nil {
+		return err
+	}
+	for _, reset := range resets {
+		if _, err := tx.Exec(ctx, reset); err != nil {
+			return classify(carryOp+" ("+reset+")", err)
+		}
+	}
+	for _, s := range settings {
+		if _, err := tx.Exec(ctx, s.statement(target)); err != nil {
+			return s.classify(carryOp+" ("+s.describe(target)+")", err)
 		}
 	}
 	return nil
