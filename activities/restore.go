@@ -194,9 +194,14 @@ func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine
 // PromoteRestore gives what was loaded the target's name.
 func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
 	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
-		err := a.waiting(ctx, r, domain.PhaseSwapping, func() error {
-			return r.stager.Promote(ctx, r.source(), r.request())
+		var warnings []string
+		err := a.waiting(ctx, r, domain.PhaseSwapping, func() (err error) {
+			warnings, err = r.stager.Promote(ctx, r.source(), r.request())
+			return err
 		})
+		for _, w := range warnings {
+			a.log(ctx, r.execution.ID, "warning", "%s", w)
+		}
 		if err == nil {
 			a.log(ctx, r.execution.ID, "info", "database %s holds the restored data", r.options.TargetDatabase)
 		}

@@ -112,8 +112,10 @@ type Stager interface {
 	Stage(ctx context.Context, target Source, req StageRequest, open Opener) (StageReport, error)
 
 	// Promote gives the staging the target's name in one transaction; the old database is dropped
-	// after it. Called again after it succeeded, it does nothing.
-	Promote(ctx context.Context, target Source, req StageRequest) error
+	// after it. Called again after it succeeded, it does nothing. Once the target is replaced there
+	// is no error but the context's: an old database that could not be dropped is named in
+	// warnings, for people.
+	Promote(ctx context.Context, target Source, req StageRequest) (warnings []string, err error)
 
 	// Discard removes the staging. What is not there is no error.
 	Discard(ctx context.Context, target Source, req StageRequest) error

@@ -38,7 +38,8 @@ func (h Harness) failedRestore(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := stager.Stage(Context(t), h.Source, req, open)
 			RequireClass(t, failure.Corrupt, err)
-			require.Error(t, stager.Promote(Context(t), h.Source, req), "there is nothing to promote")
+			_, err = stager.Promote(Context(t), h.Source, req)
+			require.Error(t, err, "there is nothing to promote")
 			require.Equal(t, databases, h.Databases(t))
 			require.Empty(t, Children(t, h.RestoreTool))
 		})
@@ -67,7 +68,8 @@ func (h Harness) promote(t *testing.T) {
 	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
 	target, stager := h.FreshDatabase(t), h.Engine.(engine.Stager)
 	req := archive.Request("aaaa0006", target)
-	RequireClass(t, failure.NotFound, stager.Promote(Context(t), h.Source, req))
+	_, err := stager.Promote(Context(t), h.Source, req)
+	RequireClass(t, failure.NotFound, err)
 
 	// A retried Stage replaces what the first one left.
 	for range 2 {
@@ -75,7 +77,9 @@ func (h Harness) promote(t *testing.T) {
 		require.NoError(t, err)
 	}
 	for range 3 {
-		require.NoError(t, stager.Promote(Context(t), h.Source, req))
+		warnings, err := stager.Promote(Context(t), h.Source, req)
+		require.NoError(t, err)
+		require.Empty(t, warnings)
 	}
 	require.NoError(t, stager.Discard(Context(t), h.Source, req), "discard after promote touches nothing")
 	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, target)))
@@ -91,7 +95,8 @@ func (h Harness) scratch(t *testing.T) {
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, report.Tables, h.MinTables)
 	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, report.Staging)))
-	require.Error(t, stager.Promote(Context(t), h.Source, req), "a verification replaces nothing")
+	_, err = stager.Promote(Context(t), h.Source, req)
+	require.Error(t, err, "a verification replaces nothing")
 	for range 2 {
 		require.NoError(t, stager.Discard(Context(t), h.Source, req))
 	}

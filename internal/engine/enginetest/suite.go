@@ -134,7 +134,9 @@ func Restore(t *testing.T, e engine.Engine, target engine.Source, req engine.Sta
 	require.NoError(t, stager.CheckTarget(ctx, target, req))
 	report, err := stager.Stage(ctx, target, req, open)
 	require.NoError(t, err)
-	require.NoError(t, stager.Promote(ctx, target, req))
+	warnings, err := stager.Promote(ctx, target, req)
+	require.NoError(t, err)
+	require.Empty(t, warnings)
 	return report
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -15,51 +16,92 @@ const (
 	swapAttempts = 4
 	// evictEvery is how often sessions are ended while the server waits.
 	evictEvery = 100 * time.Millisecond
+	// reconnectAttempts bounds how often a lost connection is made again to drop the old database.
+	reconnectAttempts = 3
 )
 
 // Promote renames the target to its old name and the staging to the target's in one transaction,
 // and drops the old one after the commit. No step before the commit changes anything that a crash
 // would leave behind; connections are kept out by the lock that the rename holds, not by a flag.
-// After a crash the names and the mark tell what is left to do.
-func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.StageRequest) error {
+// After a crash the names and the mark tell what is left to do. After the commit the restore has
+// succeeded: an old database that can not be dropped is a warning, unless the context has ended.
+func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.StageRequest) (warnings []string, err error) {
+	names, err := promote(ctx, target, req)
+	if err != nil {
+		return nil, err
+	}
+	err = dropReplaced(ctx, target.Config, names)
+	switch {
+	case err == nil:
+		return nil, nil
+	case ctx.Err() != nil: // the worker stops, for example: another attempt goes on here
+		return nil, failure.Wrap(failure.ClassOf(ctx.Err()), "drop database "+quoted(names.old), ctx.Err(), "")
+	}
+	return []string{fmt.Sprintf("database %s holds the restored data, but what it replaced may still be there as database %s: drop it by hand when nothing uses it any more. The reason: %s",
+		quoted(names.target), quoted(names.old), failure.Message(err))}, nil
+}
+
+// promote does all up to the commit.
+func promote(ctx context.Context, target engine.Source, req engine.StageRequest) (restoreNames, error) {
 	if req.Scratch {
-		return failure.New(failure.ConfigInvalid, "promote a restore", "it is a verification, which replaces nothing", "")
+		return restoreNames{}, failure.New(failure.ConfigInvalid, "promote a restore", "it is a verification, which replaces nothing", "")
 	}
 	names, err := namesOf(req)
 	if err != nil {
-		return err
+		return names, err
 	}
 	server, err := maintenance(ctx, target.Config, names.target)
 	if err != nil {
-		return err
+		return names, err
 	}
 	defer server.close()
 	staging, err := server.find(ctx, names.staging)
 	if err != nil {
-		return err
+		return names, err
 	}
 	existing, err := server.find(ctx, names.target)
 	if err != nil {
-		return err
+		return names, err
 	}
 	if staging == nil {
 		if existing == nil || !hasMark(existing.Comment, req.Token) {
-			return failure.New(failure.NotFound, "promote database "+quoted(names.staging),
+			return names, failure.New(failure.NotFound, "promote database "+quoted(names.staging),
 				fmt.Sprintf("it does not exist, and %s is not the result of this restore", quoted(names.target)), "Run the restore again.")
 		}
-		return server.drop(ctx, names.old) // an earlier attempt got as far as the commit
+		return names, nil // an earlier attempt got as far as the commit
 	}
 	if !hasMark(staging.Comment, req.Token) {
-		return failure.New(failure.Corrupt, "promote database "+quoted(names.staging), "it was not loaded to the end", "Run the restore again.")
+		return names, failure.New(failure.Corrupt, "promote database "+quoted(names.staging), "it was not loaded to the end", "Run the restore again.")
 	}
 	// What is in the target may have changed since CheckTarget.
 	if err := server.checkReplaceable(ctx, names, req); err != nil {
+		return names, err
+	}
+	return names, server.swap(ctx, names, existing, req)
+}
+
+// dropReplaced drops the old database, which nothing needs any more. It connects anew, in case that
+// was the trouble, but does not ask a server again that gave its answer: drop itself tries a
+// database that is in use some times.
+func dropReplaced(ctx context.Context, cfg domain.ConnectionConfig, names restoreNames) (err error) {
+	for attempt := 1; attempt <= reconnectAttempts; attempt++ {
+		if err = connectAndDrop(ctx, cfg, names); err == nil {
+			return nil
+		}
+		if sqlState(err) != "" || failure.IsPermanent(failure.ClassOf(err)) || pause(ctx, time.Second) != nil {
+			break
+		}
+	}
+	return err
+}
+
+func connectAndDrop(ctx context.Context, cfg domain.ConnectionConfig, names restoreNames) error {
+	server, err := maintenance(ctx, cfg, names.target)
+	if err != nil {
 		return err
 	}
-	if err := server.swap(ctx, names, existing, req); err != nil {
-		return err
-	}
-	return failure.Wrap(failure.Unknown, fmt.Sprintf("database %s is restored, but", quoted(names.target)), server.drop(ctx, names.old), "")
+	defer server.close()
+	return server.drop(ctx, names.old)
 }
 
 // swap tries the transaction until no session is in its way.

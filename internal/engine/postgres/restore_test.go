@@ -105,7 +105,37 @@ func TestPromoteFinishesWhatACrashLeftAfterTheCommit(t *testing.T) {
 	execute(t, source(t, "postgres"),
 		`ALTER DATABASE crashed RENAME TO crashed_old_bbbb0005`,
 		`ALTER DATABASE crashed_dg_bbbb0005 RENAME TO crashed`)
-	require.NoError(t, newEngine().Promote(enginetest.Context(t), src, req))
+	warnings, err := newEngine().Promote(enginetest.Context(t), src, req)
+	require.NoError(t, err)
+	require.Empty(t, warnings)
+	require.Equal(t, before, databases(t))
+}
+
+// A subscription lets a database be renamed, but not dropped.
+func TestAnOldDatabaseThatCanNotBeDroppedIsAWarning(t *testing.T) {
+	src := small(t, "subscriber")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	execute(t, src, "INSERT INTO kept VALUES (4)",
+		"CREATE SUBSCRIPTION s CONNECTION 'host=127.0.0.1' PUBLICATION p WITH (connect = false)")
+	req, ctx := archive.Request("bbbb0022", "subscriber"), enginetest.Context(t)
+	req.DropExisting = true
+	before := databases(t)
+	_, err := newEngine().Stage(ctx, src, req, archive.Opener())
+	require.NoError(t, err)
+	const old = "subscriber_old_bbbb0022"
+	dropAfter(t, old)
+	for range 2 { // the restore has succeeded, also for an attempt that comes again
+		warnings, err := newEngine().Promote(ctx, src, req)
+		require.NoError(t, err)
+		require.Len(t, warnings, 1)
+		require.Contains(t, warnings[0], old)
+		require.Equal(t, []string{"3"}, queryStrings(t, src, "select count(*)::text from kept"))
+		require.Equal(t, []string{"4"}, queryStrings(t, in(src, old), "select count(*)::text from kept"))
+	}
+	execute(t, in(src, old), "ALTER SUBSCRIPTION s SET (slot_name = NONE)", "DROP SUBSCRIPTION s")
+	warnings, err := newEngine().Promote(ctx, src, req)
+	require.NoError(t, err)
+	require.Empty(t, warnings)
 	require.Equal(t, before, databases(t))
 }
 
@@ -115,7 +145,7 @@ func TestPromoteRefusesAStagingThatWasNotLoadedToTheEnd(t *testing.T) {
 	create(t, "intact_dg_bbbb0006", "")
 	req := archive.Request("bbbb0006", "intact")
 	req.DropExisting = true
-	err := newEngine().Promote(enginetest.Context(t), src, req)
+	_, err := newEngine().Promote(enginetest.Context(t), src, req)
 	enginetest.RequireClass(t, failure.Corrupt, err)
 	require.Equal(t, []string{"3"}, queryStrings(t, src, "select count(*)::text from kept"))
 }
@@ -129,7 +159,8 @@ func TestATargetThatFilledUpSinceTheCheckIsNotReplaced(t *testing.T) {
 	_, err := newEngine().Stage(ctx, target, req, archive.Opener())
 	require.NoError(t, err)
 	execute(t, target, "CREATE TABLE mine (id int)")
-	enginetest.RequireClass(t, failure.ConfigInvalid, newEngine().Promote(ctx, target, req))
+	_, err = newEngine().Promote(ctx, target, req)
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
 	require.Equal(t, []string{"0"}, queryStrings(t, target, "select count(*)::text from mine"))
 	require.NoError(t, newEngine().Discard(ctx, target, req))
 }
@@ -217,7 +248,8 @@ func TestALostAttemptLeavesTheDatabaseOfItsSuccessorAlone(t *testing.T) {
 	require.NoError(t, err)
 	cancelLost()
 	require.Error(t, <-lost)
-	require.NoError(t, newEngine().Promote(ctx, src, req))
+	_, err = newEngine().Promote(ctx, src, req)
+	require.NoError(t, err)
 	require.Equal(t, []string{"3"}, queryStrings(t, in(src, target), "select count(*)::text from kept"))
 }
 

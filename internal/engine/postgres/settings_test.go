@@ -42,7 +42,7 @@ func TestAnErrorAboutASettingNamesItWithoutItsValue(t *testing.T) {
 	req, ctx := archive.Request("bbbb0021", "carried setting"), enginetest.Context(t)
 	_, err := newEngine().Stage(ctx, target, req, archive.Opener())
 	require.NoError(t, err)
-	err = newEngine().Promote(ctx, target, req)
+	_, err = newEngine().Promote(ctx, target, req)
 	enginetest.RequireClass(t, failure.ConfigInvalid, err)
 	require.NotContains(t, failure.Message(err), settingSecret)
 	require.Contains(t, failure.Message(err), `setting "dynamic_library_path" of database "carried setting"`)
