@@ -74,7 +74,7 @@ func TestOddPasswordsWorkAndAreNeverShown(t *testing.T) {
 			}
 			require.Contains(t, seen, "PGPASSFILE=")
 			require.NotContains(t, seen, "PGPASSWORD")
-			leftovers, err := filepath.Glob(filepath.Join(os.TempDir(), "dataguardian-pg-*"))
+			leftovers, err := filepath.Glob(filepath.Join(os.TempDir(), "dataguardian-*", "*-*"))
 			require.NoError(t, err)
 			require.Empty(t, leftovers)
 		})

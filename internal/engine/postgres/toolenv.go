@@ -15,13 +15,13 @@ import (
 // is in a file that only this user can read, and nowhere else: command lines are public on a
 // machine and environments leak into children and crash reports.
 type toolEnv struct {
-	dir  string
+	dir  *privateDir
 	vars []string
 }
 
 // newToolEnv prepares the environment for a connection to database. The caller removes it.
 func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) {
-	dir, err := os.MkdirTemp("", "dataguardian-pg-") // mode 0700
+	dir, err := newPrivateDir()
 	if err != nil {
 		return nil, tempFailure(err)
 	}
@@ -32,8 +32,8 @@ func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) 
 	}
 	env.vars = []string{
 		"PATH=/usr/bin:/bin",
-		"LC_ALL=C",    // messages are classified
-		"HOME=" + dir, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
+		"LC_ALL=C",         // messages are classified
+		"HOME=" + dir.path, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
 		"PGHOST=" + cfg.Host,
 		"PGPORT=" + strconv.Itoa(cfg.Port),
 		"PGUSER=" + cfg.Username,
@@ -57,16 +57,15 @@ func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) 
 }
 
 func (e *toolEnv) addFile(variable, name, content string) error {
-	path := filepath.Join(e.dir, name)
+	path := filepath.Join(e.dir.path, name)
 	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		e.remove()
 		return tempFailure(err)
 	}
 	e.vars = append(e.vars, variable+"="+path)
 	return nil
 }
 
-func (e *toolEnv) remove() { _ = os.RemoveAll(e.dir) }
+func (e *toolEnv) remove() { e.dir.remove() }
 
 // passLine is the one entry of the password file: any host, port, database and user, because the
 // file serves one connection. A colon and a backslash in the password are escaped.
@@ -81,5 +80,5 @@ func connInfo(database string) string {
 
 func tempFailure(err error) error {
 	return failure.Wrap(failure.ConfigInvalid, "prepare a private directory for a client tool", err,
-		"Check that the worker's temporary directory (TMPDIR) can be written.")
+		"Check that the worker's temporary directory (TMPDIR) can be written, or set another one.")
 }
