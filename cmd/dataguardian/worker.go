@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"time"
+
 	"github.com/spf13/cobra"
 
 	"github.com/dataguardian/dataguardian/internal/config"
@@ -24,6 +27,34 @@ func workerCommand() *cobra.Command {
 		},
 	}
 	config.AddFlags(command.Flags(), config.WorkerFlags, config.TemporalFlags, config.DatabaseFlags, config.MasterKeyFlags)
+	command.AddCommand(workerCheckCommand())
+	return command
+}
+
+// checkTimeout bounds `worker check`: whoever asks wants an answer, not patience.
+const checkTimeout = 10 * time.Second
+
+func workerCheckCommand() *cobra.Command {
+	command := &cobra.Command{
+		Use:   "check",
+		Short: "Succeed if a worker on this host asks Temporal for work, for health checks of containers",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := config.Load(cmd.Flags(), config.NeedTemporal)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), checkTimeout)
+			defer cancel()
+			temporal, err := process.DialTemporal(ctx, cfg.Temporal, process.NewLogger(cmd.ErrOrStderr(), cfg.Log))
+			if err != nil {
+				return err
+			}
+			defer temporal.Close()
+			return process.CheckPolling(ctx, temporal, cfg.Worker.Pools)
+		},
+	}
+	config.AddFlags(command.Flags(), config.WorkerFlags, config.TemporalFlags)
 	return command
 }
 
