@@ -27,7 +27,7 @@ type backup struct {
 func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backup, error) {
 	e, err := a.DB.GetExecution(ctx, executionID)
 	if err != nil {
-		return nil, missing(err, "read execution "+executionID)
+		return nil, err
 	}
 	if e.DatasourceID == nil || e.StorageLocationID == nil {
 		return nil, failure.New(failure.NotFound, "read execution "+executionID,
@@ -35,13 +35,13 @@ func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backu
 	}
 	b := &backup{execution: e}
 	if b.datasource, err = a.DB.GetDatasource(ctx, *e.DatasourceID); err != nil {
-		return nil, missing(err, "read datasource "+*e.DatasourceID)
+		return nil, err
 	}
 	if b.engine, err = a.engineFor(b.datasource.Type); err != nil {
 		return nil, failure.WithSubject(err, aboutDatasource(b.datasource.Name))
 	}
 	if b.storage, err = a.DB.GetStorageLocation(ctx, *e.StorageLocationID); err != nil {
-		return nil, missing(err, "read storage location "+*e.StorageLocationID)
+		return nil, err
 	}
 	if b.store, err = a.openStorage(ctx, b.storage); err != nil {
 		return nil, err
@@ -56,14 +56,6 @@ func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backu
 func (a *Activities) openStorage(ctx context.Context, location db.StorageLocation) (storage.Store, error) {
 	store, err := a.Open(ctx, location.Type, location.Config)
 	return store, failure.WithSubject(err, aboutStorage(location.Name))
-}
-
-// missing makes a row that is not there a permanent failure; other errors of Postgres pass.
-func missing(err error, op string) error {
-	if isNotFound(err) {
-		return failure.Wrap(failure.NotFound, op, err, "")
-	}
-	return err
 }
 
 func (b *backup) close() { _ = b.store.Close() }

@@ -2,17 +2,13 @@ package activities
 
 import (
 	"context"
-	"errors"
 
 	"filippo.io/age"
 
-	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
-
-func isNotFound(err error) bool { return errors.Is(err, db.ErrNotFound) }
 
 // chunkWriter prepares the archive writer of a backup: the generation's secret, which every
 // attempt shares, and the chunks that earlier attempts stored.

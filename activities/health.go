@@ -23,7 +23,7 @@ const probeLimit = 15 * time.Second
 func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput) (contract.CheckResult, error) {
 	d, err := a.DB.GetDatasource(ctx, in.ID)
 	if err != nil {
-		return contract.CheckResult{}, toTemporal(ctx, missing(err, "read datasource "+in.ID))
+		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
 	e, err := a.engineFor(d.Type)
 	if err != nil {
@@ -48,7 +48,7 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (contract.CheckResult, error) {
 	location, err := a.DB.GetStorageLocation(ctx, in.ID)
 	if err != nil {
-		return contract.CheckResult{}, toTemporal(ctx, missing(err, "read storage location "+in.ID))
+		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
 	probing, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()

@@ -25,7 +25,7 @@ func (a *Activities) bindRepository(ctx context.Context, location db.StorageLoca
 	if err != nil {
 		return err
 	}
-	return checkRepository(ctx, location, store)
+	return sameRepository(location, repository)
 }
 
 // checkRepository refuses a store that does not hold the repository which the location is known for.
@@ -33,14 +33,25 @@ func checkRepository(ctx context.Context, location db.StorageLocation, store sto
 	if location.RepositoryID == "" {
 		return nil
 	}
-	const op = "open repository"
-	const hint = "Mount the disk that holds the backups, or set the path back; to start anew elsewhere, create another storage location."
 	repository, err := archive.ReadRepository(ctx, store)
 	if errors.Is(err, storage.ErrNotFound) {
-		err = failure.New(failure.ConfigInvalid, op, "the repository with this location's backups is not there", hint)
+		err = failure.New(failure.ConfigInvalid, openRepository, "the repository with this location's backups is not there", otherRepositoryHint)
 	}
-	if err == nil && repository.ID != location.RepositoryID {
-		err = failure.New(failure.ConfigInvalid, op, "it holds another repository than the one with this location's backups", hint)
+	if err != nil {
+		return failure.WithSubject(err, aboutStorage(location.Name))
 	}
-	return failure.WithSubject(err, aboutStorage(location.Name))
+	return sameRepository(location, repository)
+}
+
+const (
+	openRepository      = "open repository"
+	otherRepositoryHint = "Mount the disk that holds the backups, or set the path back; to start anew elsewhere, create another storage location."
+)
+
+func sameRepository(location db.StorageLocation, repository archive.Repository) error {
+	if repository.ID == location.RepositoryID {
+		return nil
+	}
+	return failure.WithSubject(failure.New(failure.ConfigInvalid, openRepository,
+		"it holds another repository than the one with this location's backups", otherRepositoryHint), aboutStorage(location.Name))
 }

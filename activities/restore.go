@@ -28,14 +28,14 @@ type restore struct {
 func (a *Activities) loadTarget(ctx context.Context, executionID string) (*restore, error) {
 	e, err := a.DB.GetExecution(ctx, executionID)
 	if err != nil {
-		return nil, missing(err, "read execution "+executionID)
+		return nil, err
 	}
 	if e.Metadata.Restore == nil {
 		return nil, failure.New(failure.ConfigInvalid, "read execution "+executionID, "it is not a restore", "")
 	}
 	r := &restore{execution: e, options: *e.Metadata.Restore}
 	if r.target, err = a.DB.GetDatasource(ctx, r.options.TargetDatasourceID); err != nil {
-		return nil, missing(err, "read target datasource "+r.options.TargetDatasourceID)
+		return nil, err
 	}
 	chosen, err := a.engineFor(r.target.Type)
 	if err != nil {
