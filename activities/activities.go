@@ -43,6 +43,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Boundary is called at every boundary between two stages, see boundary.go. Only tests set it.
+	Boundary func(name string)
 }
 
 // Activities holds the dependencies; every activity is a method.

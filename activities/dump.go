@@ -76,6 +76,7 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
+	a.at("dump.manifest_written")
 	counters := writer.Counters()
 	chunks, stored := int64(len(committed.Manifest.Objects)), committed.Manifest.StoredBytes()
 	err = a.DB.SetDumpResult(ctx, job.id(), attempt, db.DumpResult{
@@ -89,6 +90,7 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err != nil {
 		return contract.DumpResult{}, err
 	}
+	a.at("dump.result_recorded")
 	if err := a.settleChunks(ctx, job, committed.Manifest, attempt); err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}

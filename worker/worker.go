@@ -37,6 +37,8 @@ type Options struct {
 	Slots  int
 	Tuning activities.Tuning // zero for activities.DefaultTuning
 	Logger *slog.Logger
+	// Boundary is activities.Options.Boundary; only tests set it.
+	Boundary func(name string)
 }
 
 // DefaultSlots fits two cores: two transfers that saturate them and room for short work.
@@ -78,6 +80,7 @@ func New(o Options) (*Worker, error) {
 		Tuning:      o.Tuning,
 		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),
 		Logger:      o.Logger,
+		Boundary:    o.Boundary,
 	})
 	w := &Worker{pools: o.Pools, logger: o.Logger}
 	for _, pool := range o.Pools {
