@@ -38,6 +38,14 @@ type BackupJob struct {
 	UpdatedAt         time.Time
 }
 
+type BackupReplica struct {
+	ExecutionID       string
+	StorageLocationID string
+	ManifestPath      string
+	VerifiedAt        *time.Time
+	CreatedAt         time.Time
+}
+
 type Datasource struct {
 	ID                string
 	Name              string
