@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -83,6 +84,9 @@ func engineStream(s archive.Stream) engine.Stream {
 }
 
 func (a *Activities) openManifest(ctx context.Context, job *backup) (*archive.Manifest, error) {
+	if job.execution.DeletingAt != nil {
+		return nil, failure.Wrap(failure.NotFound, "open backup "+job.id(), db.ErrDeleting, "Choose another backup.")
+	}
 	manifest, err := archive.OpenManifest(ctx, job.store, job.execution.Metadata.ManifestPath, job.execution.Metadata.ManifestSHA256)
 	return manifest, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }

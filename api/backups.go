@@ -137,7 +137,7 @@ func (s *server) listRestoreTargets(ctx context.Context, in *Paging) (*body[page
 }
 
 func restorable(datasourceID string) db.ExecutionFilter {
-	return db.ExecutionFilter{DatasourceID: datasourceID, Operation: domain.OperationBackup, Status: domain.Completed}
+	return db.ExecutionFilter{DatasourceID: datasourceID, Operation: domain.OperationBackup, Status: domain.Completed, Kept: true}
 }
 
 // places reads each storage location of a page of backups once.

@@ -33,6 +33,7 @@ type Execution struct {
 	Pinned              bool                     `json:"pinned"`
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
+	DeletingAt          *time.Time               `json:"deleting_at,omitempty" doc:"Since when it is being deleted"`
 }
 
 // Chunk is one stored object that an execution refers to.
@@ -176,7 +177,7 @@ func viewExecution(row db.Execution) Execution {
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
-		Metadata: row.Metadata, CreatedAt: row.CreatedAt,
+		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
 	}
 }
 

@@ -143,6 +143,8 @@ func (s *server) restorableBackup(ctx context.Context, id string) (db.Execution,
 		return row, problem.New(http.StatusConflict, fmt.Sprintf("Execution %s is a %s, not a backup.", id, row.Metadata.Operation))
 	case row.Status != domain.Completed:
 		return row, problem.New(http.StatusConflict, fmt.Sprintf("Backup %s is %s; only a completed backup can be restored.", id, row.Status))
+	case row.DeletingAt != nil:
+		return row, problem.New(http.StatusConflict, fmt.Sprintf("Backup %s is being deleted.", id))
 	case row.DatasourceID == nil || row.StorageLocationID == nil:
 		return row, problem.New(http.StatusConflict, fmt.Sprintf("The datasource or the storage location of backup %s is gone.", id))
 	}

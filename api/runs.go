@@ -111,6 +111,11 @@ type launch struct {
 // says so. The start does not end with the client's connection.
 func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (*accepted, error) {
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		if restore := execution.Metadata.Restore; restore != nil {
+			if err := q.HoldBackup(ctx, restore.SourceExecutionID); err != nil {
+				return err
+			}
+		}
 		created, err := q.CreateExecution(ctx, execution)
 		if err != nil {
 			return err

@@ -24,6 +24,8 @@ var (
 	ErrExecutionFinished = errors.New("the execution has finished")
 	// ErrSuperseded: a later attempt of the dump has taken over; this one must stop writing.
 	ErrSuperseded = errors.New("a later attempt has taken over")
+	// ErrDeleting: the backup is being deleted; nothing may read it or build on it any more.
+	ErrDeleting = errors.New("the backup is being deleted")
 	// ErrSetupDone: the installation has its owner.
 	ErrSetupDone = errors.New("the owner exists already")
 	// ErrVersionMismatch: the row was changed by somebody else since it was read.

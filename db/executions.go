@@ -27,6 +27,7 @@ type Execution struct {
 	Generation          string // the chunks' folder: the id8 of the full that opened it
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
+	DeletingAt          *time.Time // since when it is being deleted; from then on nothing may read it or build on it
 }
 
 // ExecutionFilter narrows a list; the zero value of a field does not.
@@ -36,6 +37,7 @@ type ExecutionFilter struct {
 	StorageLocationID string
 	Status            domain.ExecutionStatus
 	Operation         domain.Operation
+	Kept              bool      // not being deleted
 	From              time.Time // created at or after
 	To                time.Time // created before
 }
@@ -78,7 +80,7 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (Execution, error
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
-		Generation: row.Generation, Metadata: row.Metadata, CreatedAt: row.CreatedAt,
+		Generation: row.Generation, Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
 	}
 	e.Metadata.Progress = row.Progress
 	return e, nil
@@ -100,7 +102,7 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 	rows, err := q.q.ListExecutions(ctx, dbgen.ListExecutionsParams{
 		JobID: unlessZero(filter.JobID), DatasourceID: unlessZero(filter.DatasourceID),
 		StorageLocationID: unlessZero(filter.StorageLocationID), Status: unlessZero(filter.Status),
-		Operation: unlessZero(string(filter.Operation)), CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),
+		Operation: unlessZero(string(filter.Operation)), Kept: filter.Kept, CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
 	})
 	if err != nil {
@@ -116,7 +118,7 @@ func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
-		Generation: row.Generation, CreatedAt: row.CreatedAt,
+		Generation: row.Generation, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
 	}
 	if err := json.Unmarshal(row.Metadata, &e.Metadata); err != nil {
 		return Execution{}, failure.Wrap(failure.Corrupt, "read the metadata of execution "+row.ID, err, "")

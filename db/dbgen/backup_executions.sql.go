@@ -170,7 +170,7 @@ func (q *Queries) FinishExecution(ctx context.Context, arg FinishExecutionParams
 
 const getExecution = `-- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at
+       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at, deleting_at
 FROM backup_executions WHERE id = $1
 `
 
@@ -191,6 +191,7 @@ type GetExecutionRow struct {
 	Progress            *domain.Progress
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
+	DeletingAt          *time.Time
 }
 
 func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow, error) {
@@ -213,6 +214,7 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow,
 		&i.Progress,
 		&i.Metadata,
 		&i.CreatedAt,
+		&i.DeletingAt,
 	)
 	return i, err
 }
@@ -220,19 +222,20 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow,
 const listExecutions = `-- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
        started_at, finished_at, error_message, pinned, generation, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at, deleting_at
 FROM backup_executions
 WHERE ($1::uuid IS NULL OR job_id = $1)
   AND ($2::uuid IS NULL OR datasource_id = $2)
   AND ($3::uuid IS NULL OR storage_location_id = $3)
   AND ($4::execution_status IS NULL OR status = $4)
   AND ($5::text IS NULL OR operation = $5)
-  AND ($6::timestamptz IS NULL OR created_at >= $6)
-  AND ($7::timestamptz IS NULL OR created_at < $7)
-  AND ($8::timestamptz IS NULL
-       OR (created_at, id) < ($8::timestamptz, $9::uuid))
+  AND (NOT $6::boolean OR deleting_at IS NULL)
+  AND ($7::timestamptz IS NULL OR created_at >= $7)
+  AND ($8::timestamptz IS NULL OR created_at < $8)
+  AND ($9::timestamptz IS NULL
+       OR (created_at, id) < ($9::timestamptz, $10::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $10::int
+LIMIT $11::int
 `
 
 type ListExecutionsParams struct {
@@ -241,6 +244,7 @@ type ListExecutionsParams struct {
 	StorageLocationID *string
 	Status            *domain.ExecutionStatus
 	Operation         *string
+	Kept              bool
 	CreatedFrom       *time.Time
 	CreatedTo         *time.Time
 	BeforeCreatedAt   *time.Time
@@ -265,6 +269,7 @@ type ListExecutionsRow struct {
 	Progress            *domain.Progress
 	Metadata            []byte
 	CreatedAt           time.Time
+	DeletingAt          *time.Time
 }
 
 // A list leaves the logs out: a page of them could be some ten MB.
@@ -275,6 +280,7 @@ func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) 
 		arg.StorageLocationID,
 		arg.Status,
 		arg.Operation,
+		arg.Kept,
 		arg.CreatedFrom,
 		arg.CreatedTo,
 		arg.BeforeCreatedAt,
@@ -305,6 +311,7 @@ func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) 
 			&i.Progress,
 			&i.Metadata,
 			&i.CreatedAt,
+			&i.DeletingAt,
 		); err != nil {
 			return nil, err
 		}

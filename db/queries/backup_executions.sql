@@ -4,20 +4,21 @@ VALUES (@id, @job_id, @datasource_id, @storage_location_id, @backup_type, @pinne
 
 -- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at
+       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at, deleting_at
 FROM backup_executions WHERE id = @id;
 
 -- A list leaves the logs out: a page of them could be some ten MB.
 -- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
        started_at, finished_at, error_message, pinned, generation, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at, deleting_at
 FROM backup_executions
 WHERE (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
   AND (sqlc.narg('datasource_id')::uuid IS NULL OR datasource_id = sqlc.narg('datasource_id'))
   AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
   AND (sqlc.narg('status')::execution_status IS NULL OR status = sqlc.narg('status'))
   AND (sqlc.narg('operation')::text IS NULL OR operation = sqlc.narg('operation'))
+  AND (NOT sqlc.arg('kept')::boolean OR deleting_at IS NULL)
   AND (sqlc.narg('created_from')::timestamptz IS NULL OR created_at >= sqlc.narg('created_from'))
   AND (sqlc.narg('created_to')::timestamptz IS NULL OR created_at < sqlc.narg('created_to'))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
