@@ -5,17 +5,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
-
-	"golang.org/x/sys/unix"
 )
 
 // segmentSize is the unit in which chunk memory is handed out.
 const segmentSize = 128 * kib
 
-// arena is a fixed amount of memory for the chunks in flight, handed out in segments. It is mapped
-// outside the Go heap for two reasons: the garbage collector lets the heap grow to twice what is
-// live, which would double the one large thing in the process; and a fixed number of equal pieces
-// can not fragment, so that its size is the bound, not an estimate. Pages count only once touched.
+// arena is a fixed amount of memory for the objects in flight, handed out in segments: how long an
+// object becomes is known only when it is made. It is outside the Go heap for the reasons of ring,
+// and a fixed number of equal pieces can not fragment.
 type arena struct {
 	memory []byte
 
@@ -26,9 +23,9 @@ type arena struct {
 // newArena maps room for at least size bytes of segments.
 func newArena(size int) (*arena, error) {
 	count := segments(size)
-	memory, err := unix.Mmap(-1, 0, count*segmentSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	memory, err := mapMemory(count * segmentSize)
 	if err != nil {
-		return nil, fmt.Errorf("map %d bytes for chunks in flight: %w", count*segmentSize, err)
+		return nil, err
 	}
 	a := &arena{memory: memory, free: make([][]byte, 0, count)}
 	for i := count - 1; i >= 0; i-- {
@@ -38,7 +35,7 @@ func newArena(size int) (*arena, error) {
 }
 
 // close unmaps the memory. No buffer may be in use.
-func (a *arena) close() error { return unix.Munmap(a.memory) }
+func (a *arena) close() { unmapMemory(a.memory) }
 
 // segments is how many segments size bytes take.
 func segments(size int) int { return (size + segmentSize - 1) / segmentSize }
@@ -93,27 +90,6 @@ func (b *buffer) Write(p []byte) (int, error) {
 		p, b.size, written = p[n:], b.size+n, written+n
 	}
 	return written, nil
-}
-
-// pieces calls fn with the content in order, until fn fails.
-func (b *buffer) pieces(fn func([]byte) error) error {
-	rest := b.size
-	for _, segment := range b.list {
-		n := min(rest, segmentSize)
-		if err := fn(segment[:n]); err != nil {
-			return err
-		}
-		rest -= n
-	}
-	return nil
-}
-
-// writeTo writes the content to w.
-func (b *buffer) writeTo(w io.Writer) error {
-	return b.pieces(func(p []byte) error {
-		_, err := w.Write(p)
-		return err
-	})
 }
 
 // release gives the segments back and empties the buffer.

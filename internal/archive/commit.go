@@ -24,12 +24,6 @@ type CommitResult struct {
 // manifestKey, durably. Only when it returned nil does the backup exist. A zero FinishedAt is now.
 func (w *Writer) Commit(ctx context.Context, header Header, manifestKey string) (CommitResult, error) {
 	const op = "commit backup"
-	select {
-	case <-w.turn:
-		defer func() { w.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return CommitResult{}, ctx.Err()
-	}
 	if err := w.canCommit(manifestKey); err != nil {
 		return CommitResult{}, failure.Wrap(failure.ConfigInvalid, op, err, "")
 	}
@@ -63,7 +57,10 @@ func (w *Writer) canCommit(manifestKey string) error {
 	if err := w.usable(); err != nil {
 		return err
 	}
-	if len(w.streams) == 0 {
+	switch {
+	case w.writing > 0:
+		return fmt.Errorf("%d streams are still being written", w.writing)
+	case len(w.streams) == 0:
 		return errors.New("the backup has no stream")
 	}
 	return storage.CheckKey("check manifest key", manifestKey)

@@ -1,14 +1,17 @@
 package archive
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"filippo.io/age"
+	"github.com/zeebo/blake3"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
@@ -18,72 +21,104 @@ const corruptObjectHint = "The storage location lost or changed this object. Res
 
 // opener fetches and decodes chunks, one at a time, and checks all that the manifest says of them.
 type opener struct {
-	r     *Reader
-	codec decompressors
-	spare []byte
+	r      *Reader
+	codec  decompressors
+	hasher *blake3.Hasher // keyed for chunk ids
+	object []byte         // the object that is being decoded
 }
 
-func newOpener(r *Reader) *opener { return &opener{r: r, spare: make([]byte, 64*kib)} }
+func newOpener(r *Reader) *opener { return &opener{r: r, hasher: newHash(r.keys.id)} }
 
 func (o *opener) close() { o.codec.close() }
 
-// fetch writes the plaintext of an object to out, which is limited to its recorded length: an
-// object that decompresses to more is refused before it is in memory. After an error out holds
-// anything.
-func (o *opener) fetch(ctx context.Context, index int, out *buffer) error {
+// fetch writes the plaintext of an object to out, which has its recorded length. After an error out
+// holds anything.
+func (o *opener) fetch(ctx context.Context, index int, out []byte) error {
 	object := o.r.manifest.Objects[index]
 	key := o.r.manifest.ObjectKey(index)
+	if err := o.read(ctx, key, object); err != nil {
+		return err
+	}
+	// First whether the object is what was stored, so that only what we made is decoded.
+	if sha256.Sum256(o.object) != object.Checksum {
+		return corruptObject(key, errChecksum)
+	}
+	if err := o.decode(object.encoding, out); err != nil {
+		return corruptObject(key, err)
+	}
+	o.hasher.Reset()
+	_, _ = o.hasher.Write(out) // a hash takes everything
+	if id := ChunkID(sum(o.hasher)); id != object.ID {
+		return corruptObject(key, errors.New("its content is that of another chunk"))
+	}
+	return nil
+}
+
+// read reads an object whole.
+func (o *opener) read(ctx context.Context, key string, object Object) error {
 	content, err := o.r.store.Get(ctx, key, 0, -1)
 	if err != nil {
 		return missingObject(err)
 	}
 	defer content.Close()
-	source := newObjectReader(content, object.StoredBytes)
-	decodeErr := o.decode(object.encoding, source, out)
+	size := int(object.StoredBytes)
+	o.object = slices.Grow(o.object[:0], size+1)[:size+1]
+	n, err := io.ReadFull(content, o.object) // one byte more than it should have
+	o.object = o.object[:n]
 	if ctxErr := ctx.Err(); ctxErr != nil {
 		return ctxErr
 	}
-	// First whether the object is what was stored: that explains whatever decoding it met.
-	if err := source.check(object.Checksum, o.spare); err != nil {
-		return corruptObject(key, err)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return corruptObject(key, wrap("read object", err))
 	}
-	if decodeErr != nil {
-		return corruptObject(key, decodeErr)
-	}
-	return corruptObject(key, o.checkPlaintext(object, out))
+	return corruptObject(key, checkLength(int64(n), object.StoredBytes))
 }
 
-func (o *opener) decode(e encoding, source io.Reader, out *buffer) error {
+// decode decrypts and decompresses the object into out.
+func (o *opener) decode(e encoding, out []byte) error {
+	frame := o.object
 	if e.encrypted {
-		plaintext, err := age.Decrypt(source, o.r.identities...)
-		if err != nil {
-			return classifyDecrypt(err)
+		var err error
+		if frame, err = o.decrypt(); err != nil {
+			return err
 		}
-		source = plaintext
 	}
-	plaintext, err := o.codec.open(e.compression, source)
-	if err != nil {
-		return fmt.Errorf("decompress: %w", err)
-	}
-	if _, err := io.CopyBuffer(struct{ io.Writer }{out}, struct{ io.Reader }{plaintext}, o.spare); err != nil {
-		if errors.Is(err, errTooLong) {
-			err = fmt.Errorf("it holds more than the %d bytes that the manifest says", out.limit)
-		}
+	if err := o.codec.decode(e.compression, frame, out); err != nil {
 		return fmt.Errorf("decompress: %w", err)
 	}
 	return nil
 }
 
-func (o *opener) checkPlaintext(object Object, out *buffer) error {
-	if int64(out.size) != object.PlainBytes {
-		return fmt.Errorf("it holds %d bytes, the manifest says %d", out.size, object.PlainBytes)
+// decrypt replaces the object by its plaintext, in place: age needs a header and 16 bytes for each
+// 64 KiB, so what is written always lies before what is still to be read.
+func (o *opener) decrypt() ([]byte, error) {
+	plaintext, err := age.Decrypt(bytes.NewReader(o.object), o.r.identities...)
+	if err != nil {
+		return nil, classifyDecrypt(err)
 	}
-	hasher := newHash(o.r.keys.id)
-	if err := out.writeTo(hasher); err != nil {
-		return err
+	n := 0
+	for {
+		read, err := plaintext.Read(o.object[n:])
+		n += read
+		if errors.Is(err, io.EOF) {
+			return o.object[:n], nil
+		}
+		if err != nil {
+			return nil, classifyDecrypt(err)
+		}
 	}
-	if id := ChunkID(sum(hasher)); id != object.ID {
-		return errors.New("its content is that of another chunk")
+}
+
+var errChecksum = errors.New("its SHA-256 is not the one in the manifest")
+
+// checkLength compares the length of an object with the recorded one. One byte more than recorded
+// stands for any number.
+func checkLength(got, want int64) error {
+	switch {
+	case got > want:
+		return fmt.Errorf("it is longer than the %d bytes that the manifest says", want)
+	case got < want:
+		return fmt.Errorf("it is %d bytes long, the manifest says %d", got, want)
 	}
 	return nil
 }
@@ -116,15 +151,14 @@ func (r *objectReader) check(want [32]byte, spare []byte) error {
 	if r.err == nil {
 		_, _ = io.CopyBuffer(io.Discard, struct{ io.Reader }{r}, spare) // the error is in r.err
 	}
-	switch {
-	case r.err != nil:
+	if r.err != nil {
 		return wrap("read object", r.err)
-	case r.got > r.want:
-		return fmt.Errorf("it is longer than the %d bytes that the manifest says", r.want)
-	case r.got < r.want:
-		return fmt.Errorf("it is %d bytes long, the manifest says %d", r.got, r.want)
-	case [32]byte(r.hasher.Sum(nil)) != want:
-		return errors.New("its SHA-256 is not the one in the manifest")
+	}
+	if err := checkLength(r.got, r.want); err != nil {
+		return err
+	}
+	if [32]byte(r.hasher.Sum(nil)) != want {
+		return errChecksum
 	}
 	return nil
 }

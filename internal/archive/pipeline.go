@@ -6,213 +6,200 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
-	chunkers "github.com/PlakarKorp/go-cdc-chunkers"
-	_ "github.com/PlakarKorp/go-cdc-chunkers/chunkers/fastcdc" // registers chunkerAlgorithm
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
-
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
-
-// inFlight is the memory for chunks between the chunker and the end of their upload: two of the
-// longest (its plaintext and its object, both of which may be in use) and 16 MiB that let several
-// of average size overlap.
-//
-// With the largest Params (32 MiB at most) that is 80 MiB, and 32 MiB for the chunker's window, all
-// of it outside the Go heap. On the heap, zstd's encoders take about 9 MiB a worker (50 above level
-// 10), so two workers hold 20 MiB and the collector may let that become 40; manifest entries take
-// 150 bytes a chunk. Together with some 20 MiB for the program itself a backup stays below 200 MiB
-// resident, and with 1 MiB chunks near 80.
-func inFlight(p Params) int { return p.Max + maxStored(p.Max) + 16*mib }
-
-// scanWindow is the chunker's buffer: the longest chunk, or more of them where that is not much
-// memory. The chunker moves what it has not cut yet to the front whenever the buffer is full, which
-// a larger one does less often.
-func scanWindow(p Params) int { return max(p.Max, min(8*p.Max, 16*mib)) }
 
 // pipeline is one stream on its way into the store:
 //
-//	chunker → (jobs) → workers: hash, dedupe, compress, encrypt → (sealed) → uploaders → flusher
+//	cutter → crew: hash, dedupe, compress, encrypt → upload → report
 //
-// The chunker reserves all the memory a chunk can need before it hands it on, and nobody else
-// reserves, so that stages never wait for memory held by an earlier one.
+// The cutter reads into a ring and cuts there. Each chunk then goes its own way in a goroutine: it
+// waits for a member of the crew, then for an upload. The cutter reserves all the memory that a
+// chunk can need before it sends it on, and nobody else reserves, so that no chunk waits for memory
+// held by another that waits for it.
 type pipeline struct {
-	w      *Writer
-	arena  *arena
-	memory *semaphore.Weighted // in segments of the arena
-	jobs   chan *job
-	sealed chan *job
-	kick   chan struct{} // wakes the flusher
+	w     *Writer
+	crew  *crew
+	ring  *ring
+	group *errgroup.Group
 
 	mu     sync.Mutex
 	chunks []uint32 // the stream's chunks as indices into Writer.objects
-	unsent int64    // bytes stored since the last report
+	bytes  int64
 }
 
 // job is a chunk on its way.
 type job struct {
+	ctx       context.Context // of the stream
+	p         *pipeline
 	position  int     // in pipeline.chunks
-	plaintext *buffer // until it is sealed
+	plaintext *span   // until it is sealed
 	object    *buffer // after it is sealed
 	index     uint32
 	chunk     StoredChunk
-	reserved  int // segments
+	reserved  int // segments of the crew's arena
+
+	mine   bool          // whether it is to be uploaded
+	err    error         // of sealing
+	sealed chan struct{} // closed when the crew is done with it
 }
 
-func (w *Writer) runPipeline(ctx context.Context, meta StreamMeta, r io.Reader) (stream Stream, err error) {
-	window, err := newArena(scanWindow(w.opts.Params))
+// readSize is the most that is read at once: the cutter looks at it while it is in the cache.
+const readSize = 512 * kib
+
+// ringSize is the memory for plaintexts: the longest chunk, which is being read, another one that
+// begins while the one before is sealed, and room for several of average size to overlap.
+func ringSize(p Params) int { return 2*p.Max + min(4*p.Max, 8*mib) }
+
+func (w *Writer) runPipeline(ctx context.Context, meta StreamMeta, r io.Reader) (Stream, error) {
+	crew, err := w.joinCrew()
 	if err != nil {
-		return stream, err
+		return Stream{}, err
 	}
-	defer window.close()
-	memory, err := newArena(inFlight(w.opts.Params))
+	defer w.leaveCrew()
+	memory, err := newRing(ringSize(w.opts.Params))
 	if err != nil {
-		return stream, err
+		return Stream{}, err
 	}
 	defer memory.close()
-	p := &pipeline{
-		w: w, arena: memory, memory: semaphore.NewWeighted(int64(len(memory.free))),
-		jobs: make(chan *job), sealed: make(chan *job), kick: make(chan struct{}, 1),
-	}
-	stream = Stream{StreamMeta: meta}
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error {
-		defer close(p.jobs)
-		return p.cut(ctx, r, window.memory, &stream)
-	})
-	p.stage(group, w.opts.Workers, func() { close(p.sealed) }, func() error { return p.seal(ctx) })
-	uploaded := make(chan struct{})
-	p.stage(group, w.opts.Uploads, func() { close(uploaded) }, func() error { return p.upload(ctx) })
-	group.Go(func() error { return p.reportRegularly(ctx, uploaded) })
+	p := &pipeline{w: w, crew: crew, ring: memory, group: group}
+	group.Go(func() error { return p.cut(ctx, r) })
 	if err := group.Wait(); err != nil {
-		return stream, err
+		return Stream{}, err
 	}
-	stream.Chunks = p.chunks
-	return stream, nil
+	return Stream{StreamMeta: meta, Bytes: p.bytes, Chunks: p.chunks}, nil
 }
 
-// stage starts count goroutines and calls after when the last one has ended.
-func (p *pipeline) stage(group *errgroup.Group, count int, after func(), run func() error) {
-	var running sync.WaitGroup
-	running.Add(count)
-	for range count {
-		group.Go(func() error {
-			defer running.Done()
-			return run()
-		})
-	}
-	group.Go(func() error {
-		running.Wait()
-		after()
-		return nil
-	})
-}
-
-// cut is the chunker: it reads the stream and hands on copies of its chunks.
-func (p *pipeline) cut(ctx context.Context, r io.Reader, window []byte, stream *Stream) error {
-	params := p.w.opts.Params
-	key := p.w.keys.boundary
-	chunker, err := chunkers.NewChunkerBuffer(chunkerAlgorithm, r, &chunkers.ChunkerOpts{
-		MinSize: params.Min, NormalSize: params.Average, MaxSize: params.Max, Key: key[:],
-	}, window)
+// cut reads the stream and sends its chunks on.
+func (p *pipeline) cut(ctx context.Context, r io.Reader) error {
+	longest := p.w.opts.Params.Max
+	cutter := newCutter(p.w.opts.Params, p.w.keys.boundary)
+	current, err := p.ring.take(ctx, longest)
 	if err != nil {
-		return failure.Wrap(failure.ConfigInvalid, "cut chunks", err, "")
+		return err
 	}
+	filled, scanned := 0, 0 // of current
 	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		data, err := chunker.Next()
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if len(data) > 0 {
-			stream.Bytes += int64(len(data))
-			if err := p.dispatch(ctx, data); err != nil {
+		n, err := r.Read(current.bytes()[filled:min(filled+readSize, longest)])
+		filled += n
+		for {
+			length, ends := cutter.scan(current.bytes()[scanned:filled])
+			scanned += length
+			if !ends {
+				break
+			}
+			if current, err = p.split(ctx, current, scanned, filled, err); current == nil {
 				return err
 			}
+			filled, scanned = filled-scanned, 0
 		}
 		if errors.Is(err, io.EOF) {
-			return nil
+			return p.last(ctx, current, filled)
 		}
-	}
-}
-
-// dispatch copies a chunk out of the chunker's window and queues it.
-func (p *pipeline) dispatch(ctx context.Context, data []byte) error {
-	reserve := segments(len(data)) + segments(maxStored(len(data)))
-	if err := p.memory.Acquire(ctx, int64(reserve)); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	j := &job{position: len(p.chunks), plaintext: &buffer{arena: p.arena}, reserved: reserve}
-	p.chunks = append(p.chunks, 0)
-	p.mu.Unlock()
-	if _, err := j.plaintext.Write(data); err != nil {
-		return err
-	}
-	p.w.counters.bytes.Add(int64(len(data)))
-	p.w.counters.chunks.Add(1)
-	select {
-	case p.jobs <- j:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// upload is an uploader: it stores objects.
-func (p *pipeline) upload(ctx context.Context) error {
-	for j := range p.sealed {
-		content := &body{buffer: j.object}
-		err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk), content, j.chunk.StoredBytes)
-		content.close()
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
-			return wrap(fmt.Sprintf("store chunk %s", j.chunk.ID), err)
-		}
-		j.object.release()
-		p.free(j, 0)
-		p.w.settle(j.index, j.chunk, true)
-		p.w.counters.stored.Add(j.chunk.StoredBytes)
-		p.wakeFlusher(j.chunk.StoredBytes)
-	}
-	return ctx.Err()
-}
-
-func (p *pipeline) wakeFlusher(stored int64) {
-	p.mu.Lock()
-	p.unsent += stored
-	full := p.unsent >= reportBytes
-	if full {
-		p.unsent = 0
-	}
-	p.mu.Unlock()
-	if full {
-		select {
-		case p.kick <- struct{}{}:
-		default: // it is awake
-		}
-	}
-}
-
-// reportRegularly is the flusher. What is left when the stream ends waits for the next stream or
-// for Commit.
-func (p *pipeline) reportRegularly(ctx context.Context, uploaded <-chan struct{}) error {
-	ticker := time.NewTicker(reportInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-p.kick:
-		case <-ticker.C:
-		case <-uploaded:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := p.w.report(ctx); err != nil {
+			current.release()
 			return err
 		}
 	}
+}
+
+// split sends the first length bytes of current on, and returns a span with the rest of what was
+// read, together with the error of that read; no span if it fails.
+func (p *pipeline) split(ctx context.Context, current *span, length, filled int, readErr error) (*span, error) {
+	rest := current.bytes()[length:filled]
+	current.shrink(length)
+	if err := p.dispatch(ctx, current); err != nil {
+		return nil, err
+	}
+	following, err := p.ring.take(ctx, p.w.opts.Params.Max)
+	if err != nil {
+		return nil, err
+	}
+	// Only this goroutine takes spans, so nobody has written where the rest lies. Unless the ring
+	// has begun anew it lies in the new span already, at its beginning.
+	if following.start != current.start+length {
+		copy(following.bytes(), rest)
+	}
+	return following, readErr
+}
+
+// last sends what is left at the end of the stream on.
+func (p *pipeline) last(ctx context.Context, current *span, filled int) error {
+	if filled == 0 {
+		current.release()
+		return nil
+	}
+	current.shrink(filled)
+	return p.dispatch(ctx, current)
+}
+
+// dispatch sends a chunk on its way when there is memory for its object. It owns the span.
+func (p *pipeline) dispatch(ctx context.Context, plaintext *span) error {
+	reserve := segments(maxStored(plaintext.size))
+	if err := p.crew.memory.Acquire(ctx, int64(reserve)); err != nil {
+		plaintext.release()
+		return err
+	}
+	p.mu.Lock()
+	j := &job{ctx: ctx, p: p, position: len(p.chunks), plaintext: plaintext, reserved: reserve, sealed: make(chan struct{})}
+	p.chunks = append(p.chunks, 0)
+	p.bytes += int64(plaintext.size)
+	p.mu.Unlock()
+	p.w.counters.bytes.Add(int64(plaintext.size))
+	p.w.counters.chunks.Add(1)
+	p.group.Go(func() error { return p.store(ctx, j) })
+	return nil
+}
+
+// store takes a chunk through the stages behind the cutter.
+func (p *pipeline) store(ctx context.Context, j *job) error {
+	defer func() { p.free(j, 0) }()
+	select {
+	case p.crew.jobs <- j:
+	case <-ctx.Done():
+		j.plaintext.release()
+		return ctx.Err()
+	}
+	<-j.sealed // also when ctx has ended: until then the crew reads the span
+	if j.err != nil {
+		return j.err
+	}
+	if !j.mine {
+		p.w.counters.skipped.Add(1)
+		return nil
+	}
+	err := p.upload(ctx, j)
+	j.object.release()
+	p.free(j, 0)
+	if err != nil {
+		return err
+	}
+	p.w.settle(j.index, j.chunk, true)
+	p.w.counters.stored.Add(j.chunk.StoredBytes)
+	return p.w.reportIfDue(ctx, j.chunk.StoredBytes)
+}
+
+// upload waits for its turn and stores an object.
+func (p *pipeline) upload(ctx context.Context, j *job) error {
+	if err := p.crew.uploads.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer p.crew.uploads.Release(1)
+	content := &body{buffer: j.object}
+	defer content.close()
+	if err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk), content, j.chunk.StoredBytes); err != nil {
+		return wrap(fmt.Sprintf("store chunk %s", j.chunk.ID), err)
+	}
+	return nil
+}
+
+// free gives reserved memory back to the cutter, all but keep segments.
+func (p *pipeline) free(j *job, keep int) {
+	p.crew.memory.Release(int64(j.reserved - keep))
+	j.reserved = keep
 }

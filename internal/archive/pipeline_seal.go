@@ -1,65 +1,32 @@
 package archive
 
 import (
-	"context"
 	"errors"
 
-	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// seal is a worker: it names chunks and encodes those that are not stored yet.
-func (p *pipeline) seal(ctx context.Context) error {
-	s, err := p.w.takeSealer()
-	if err != nil {
-		return err
+// seal names the chunk and, unless it is stored already, makes its object. It runs on a member of
+// the crew.
+func (p *pipeline) seal(s *sealer, j *job) {
+	defer close(j.sealed)
+	defer j.plaintext.release()
+	if j.mine, j.err = p.identify(s, j); j.err != nil || !j.mine {
+		return
 	}
-	defer p.w.sealer.Put(s)
-	for j := range p.jobs {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		mine, err := p.identify(ctx, j)
-		if err != nil {
-			return err
-		}
-		if !mine {
-			p.w.counters.skipped.Add(1)
-			j.plaintext.release()
-			p.free(j, 0)
-			continue
-		}
-		if err := p.encode(s, j); err != nil {
-			return wrap("seal chunk", err)
-		}
-		select {
-		case p.sealed <- j:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	j.object = &buffer{arena: p.crew.arena, limit: maxStored(j.plaintext.size)}
+	if j.chunk.Checksum, j.err = s.seal(j.plaintext.bytes(), j.object); j.err != nil {
+		j.object.release()
+		j.err = wrap("seal chunk", j.err)
+		return
 	}
-	return nil
-}
-
-// takeSealer returns an encoder; those of an earlier stream are used again.
-func (w *Writer) takeSealer() (*sealer, error) {
-	if s, ok := w.sealer.Get().(*sealer); ok {
-		return s, nil
-	}
-	c, err := newCompressor(w.opts.Compression, w.opts.Level, w.opts.Params.Max)
-	if err != nil {
-		return nil, failure.Wrap(failure.ConfigInvalid, "seal chunk", err, "")
-	}
-	return &sealer{compressor: c, recipients: w.opts.Recipients}, nil
+	j.chunk.StoredBytes = int64(j.object.size)
+	p.free(j, len(j.object.list))
 }
 
 // identify finds the chunk's id and whether this job has to store it.
-func (p *pipeline) identify(ctx context.Context, j *job) (mine bool, err error) {
-	hasher := newHash(p.w.keys.id)
-	if err := j.plaintext.writeTo(hasher); err != nil {
-		return false, err
-	}
-	id := ChunkID(sum(hasher))
+func (p *pipeline) identify(s *sealer, j *job) (mine bool, err error) {
+	id := s.id(j.plaintext.bytes())
 	j.index, mine = p.w.claim(id, j.plaintext.size)
 	p.mu.Lock()
 	p.chunks[j.position] = j.index
@@ -74,7 +41,7 @@ func (p *pipeline) identify(ctx context.Context, j *job) (mine bool, err error) 
 	}
 	known.ID = id
 	// The lost attempt may have died between the record and the disk: believe the storage.
-	object, err := p.w.opts.Store.Stat(ctx, p.w.chunkKey(known))
+	object, err := p.w.opts.Store.Stat(j.ctx, p.w.chunkKey(known))
 	if errors.Is(err, storage.ErrNotFound) {
 		return true, nil
 	}
@@ -97,22 +64,4 @@ func (w *Writer) folder() string { return AttemptFolder(w.opts.Generation, w.opt
 
 func (w *Writer) chunkKey(c StoredChunk) string {
 	return GenerationDir(w.opts.DatasourceDir, c.Folder) + "/" + chunkPath(c.ID, w.encoding())
-}
-
-// encode replaces the plaintext by the object and gives back what is not needed any more.
-func (p *pipeline) encode(s *sealer, j *job) (err error) {
-	j.object = &buffer{arena: p.arena, limit: maxStored(j.plaintext.size)}
-	if j.chunk.Checksum, err = s.seal(j.plaintext, j.object); err != nil {
-		return err
-	}
-	j.chunk.StoredBytes = int64(j.object.size)
-	j.plaintext.release()
-	p.free(j, len(j.object.list))
-	return nil
-}
-
-// free gives reserved memory back to the chunker, all but keep segments.
-func (p *pipeline) free(j *job, keep int) {
-	p.memory.Release(int64(j.reserved - keep))
-	j.reserved = keep
 }

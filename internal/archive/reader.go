@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"filippo.io/age"
-	"golang.org/x/sync/semaphore"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
@@ -16,7 +15,7 @@ import (
 
 // ReaderOptions say how far ahead a Reader works.
 type ReaderOptions struct {
-	Prefetch int // chunks fetched, decrypted and decompressed at the same time; 0 is 4
+	Prefetch int // chunks fetched, decrypted and decompressed at the same time; 0 is 4, or 2 of large chunks
 }
 
 // Reader reads the streams of a backup back.
@@ -37,6 +36,9 @@ func NewReader(store storage.Store, m *Manifest, identities []age.Identity, opts
 	}
 	if opts.Prefetch <= 0 {
 		opts.Prefetch = 4
+		if m.Params.Max > 8*mib { // each may hold an object of that size
+			opts.Prefetch = 2
+		}
 	}
 	return &Reader{store: store, manifest: m, identities: identities, keys: k, prefetch: opts.Prefetch}, nil
 }
@@ -51,15 +53,15 @@ func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, er
 		return nil, failure.New(failure.NotFound, "open stream", fmt.Sprintf("the backup has no stream %q", name), "")
 	}
 	// Room for the longest chunk, which is being read by the caller, and for some to come.
-	memory, err := newArena(r.manifest.Params.Max + 32*mib)
+	longest := r.manifest.Params.Max + decodeSlack
+	memory, err := newRing(longest + min(4*longest, 32*mib))
 	if err != nil {
 		return nil, wrap("open stream", err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &streamReader{
-		r: r, stream: stream, ctx: ctx, cancel: cancel, arena: memory,
-		memory: semaphore.NewWeighted(int64(len(memory.free))),
-		work:   make(chan *fetch), order: make(chan *fetch, r.prefetch),
+		r: r, stream: stream, ctx: ctx, cancel: cancel, ring: memory,
+		work: make(chan *fetch), order: make(chan *fetch, r.prefetch),
 	}
 	s.running.Add(1 + r.prefetch)
 	go s.dispatch()
@@ -73,28 +75,33 @@ func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, er
 type fetch struct {
 	object    int   // index into Manifest.Objects
 	offset    int64 // in the stream
-	plaintext *buffer
-	reserved  int
+	size      int
+	plaintext *span      // of size bytes, and decodeSlack more
 	done      chan error // gets one value
 }
 
-// streamReader hands chunks to its caller in order. The dispatcher reserves a chunk's memory before
-// it is fetched; as it does so in order, the chunk that the caller waits for always has its own.
+// decodeSlack is the room behind a plaintext that lets zstd's decoder copy in steps of 16 bytes.
+const decodeSlack = 64
+
+// bytes is where the plaintext is.
+func (f *fetch) bytes() []byte { return f.plaintext.bytes()[:f.size] }
+
+// streamReader hands chunks to its caller in order. The dispatcher takes a chunk's memory before it
+// is fetched; as it does so in order, the chunk that the caller waits for always has its own.
 type streamReader struct {
 	r       *Reader
 	stream  Stream
 	ctx     context.Context
 	cancel  context.CancelFunc
-	arena   *arena
-	memory  *semaphore.Weighted
+	ring    *ring
 	work    chan *fetch
 	order   chan *fetch
 	running sync.WaitGroup
 
-	mu      sync.Mutex // Read and Close
+	mu      sync.Mutex // Read, WriteTo and Close
 	current *fetch
-	pos     int   // in current.plaintext
-	err     error // sticky
+	rest    []byte // of current.plaintext
+	err     error  // sticky
 	closed  bool
 }
 
@@ -106,10 +113,10 @@ func (s *streamReader) dispatch() {
 	offset := int64(0)
 	for _, index := range s.stream.Chunks {
 		size := s.r.manifest.Objects[index].PlainBytes
-		f := &fetch{object: int(index), offset: offset, reserved: segments(int(size)), done: make(chan error, 1)}
-		f.plaintext = &buffer{arena: s.arena, limit: int(size)}
+		f := &fetch{object: int(index), offset: offset, size: int(size), done: make(chan error, 1)}
 		offset += size
-		if s.memory.Acquire(s.ctx, int64(f.reserved)) != nil {
+		var err error
+		if f.plaintext, err = s.ring.take(s.ctx, int(size)+decodeSlack); err != nil {
 			return
 		}
 		for _, queue := range []chan *fetch{s.order, s.work} {
@@ -128,7 +135,7 @@ func (s *streamReader) fetchAll() {
 	opener := newOpener(s.r)
 	defer opener.close()
 	for f := range s.work {
-		err := opener.fetch(s.ctx, f.object, f.plaintext)
+		err := opener.fetch(s.ctx, f.object, f.bytes())
 		if err != nil {
 			err = wrap(fmt.Sprintf("read stream %q at offset %d", s.stream.Name, f.offset), err)
 		}
@@ -143,28 +150,44 @@ func (s *streamReader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	for s.err == nil && (s.current == nil || s.pos == s.current.plaintext.size) {
-		s.err = s.advance()
-	}
-	if s.err != nil {
+	if !s.ready() {
 		return 0, s.err
 	}
-	total := 0
-	for total < len(p) && s.pos < s.current.plaintext.size {
-		segment := s.current.plaintext.list[s.pos/segmentSize]
-		end := min(segmentSize, s.current.plaintext.size-s.pos/segmentSize*segmentSize)
-		n := copy(p[total:], segment[s.pos%segmentSize:end])
-		total, s.pos = total+n, s.pos+n
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// WriteTo writes the rest of the stream to w, from where it was decoded.
+func (s *streamReader) WriteTo(w io.Writer) (total int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.ready() {
+		n, err := w.Write(s.rest)
+		total, s.rest = total+int64(n), s.rest[n:]
+		if err != nil {
+			return total, err
+		}
 	}
-	return total, nil
+	if errors.Is(s.err, io.EOF) {
+		return total, nil
+	}
+	return total, s.err
+}
+
+// ready waits until rest holds something; it is false once there is nothing more, see err.
+func (s *streamReader) ready() bool {
+	for s.err == nil && len(s.rest) == 0 {
+		s.err = s.advance()
+	}
+	return s.err == nil
 }
 
 // advance frees the current chunk and waits for the next; io.EOF at the end of the stream.
 func (s *streamReader) advance() error {
 	if s.current != nil {
 		s.current.plaintext.release()
-		s.memory.Release(int64(s.current.reserved))
-		s.current, s.pos = nil, 0
+		s.current = nil
 	}
 	if err := s.ctx.Err(); err != nil {
 		return err
@@ -184,7 +207,7 @@ func (s *streamReader) advance() error {
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
-	s.current = f
+	s.current, s.rest = f, f.bytes()
 	return nil
 }
 
@@ -200,5 +223,6 @@ func (s *streamReader) Close() error {
 	}
 	s.closed, s.err = true, errClosed
 	s.running.Wait()
-	return s.arena.close()
+	s.ring.close()
+	return nil
 }

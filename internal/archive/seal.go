@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 
 	"filippo.io/age"
+	"github.com/zeebo/blake3"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -18,30 +20,51 @@ import (
 // recipient.
 func maxStored(plain int) int { return plain + plain/512 + 64*kib }
 
-// sealer encodes chunks, one at a time: compress, then encrypt.
+// sealer names and encodes chunks, one at a time: compress, then encrypt.
 type sealer struct {
 	compressor compressor
 	recipients []age.Recipient
+	hasher     *blake3.Hasher // keyed for chunk ids
+	checksum   hash.Hash
+}
+
+func newSealer(opts WriterOptions, idKey [32]byte) (*sealer, error) {
+	c, err := newCompressor(opts.Compression, opts.Level, opts.Params.Max)
+	if err != nil {
+		return nil, err
+	}
+	return &sealer{compressor: c, recipients: opts.Recipients, hasher: newHash(idKey), checksum: sha256.New()}, nil
+}
+
+// id is the chunk's id.
+func (s *sealer) id(plaintext []byte) ChunkID {
+	s.hasher.Reset()
+	_, _ = s.hasher.Write(plaintext) // a hash takes everything
+	return sum(s.hasher)
 }
 
 // seal writes the object of plaintext to out and returns the object's SHA-256.
-func (s *sealer) seal(plaintext, out *buffer) (checksum [32]byte, err error) {
-	hasher := sha256.New()
-	target := io.MultiWriter(out, hasher)
-	var encrypted io.WriteCloser
-	if len(s.recipients) > 0 {
-		if encrypted, err = age.Encrypt(target, s.recipients...); err != nil {
-			return checksum, err
-		}
-		target = encrypted
+func (s *sealer) seal(plaintext []byte, out *buffer) (checksum [32]byte, err error) {
+	s.checksum.Reset()
+	target := io.MultiWriter(out, s.checksum)
+	if len(s.recipients) == 0 {
+		err = s.compressor.compress(target, plaintext)
+	} else {
+		err = s.encrypt(target, plaintext)
 	}
-	s.compressor.Reset(target)
-	err = errors.Join(plaintext.writeTo(s.compressor), s.compressor.Close())
-	if err == nil && encrypted != nil {
-		err = encrypted.Close()
-	}
-	hasher.Sum(checksum[:0])
+	s.checksum.Sum(checksum[:0])
 	return checksum, err
+}
+
+func (s *sealer) encrypt(target io.Writer, plaintext []byte) error {
+	encrypted, err := age.Encrypt(target, s.recipients...)
+	if err != nil {
+		return err
+	}
+	if err := s.compressor.compress(encrypted, plaintext); err != nil {
+		return err
+	}
+	return encrypted.Close()
 }
 
 // sealSecret encodes a generation's secret for the manifest.

@@ -60,17 +60,22 @@ type Writer struct {
 
 	counters struct{ bytes, chunks, skipped, stored atomic.Int64 }
 
-	turn   chan struct{} // holds one token: streams are written one after the other
-	flush  sync.Mutex    // held while a batch is made durable and reported
-	sealer sync.Pool     // *sealer
+	flush   sync.Mutex // held while a batch is made durable and reported
+	sealers sync.Pool  // *sealer
+	crewing sync.Mutex // held while the crew is started or ended
+	crew    *crew      // nil while no stream is written
 
-	mu      sync.Mutex
-	failed  error
-	done    bool
-	index   map[ChunkID]uint32 // into objects
-	objects []StoredChunk
-	streams []Stream
-	pending []StoredChunk // stored, not yet reported
+	mu       sync.Mutex
+	failed   error
+	done     bool
+	index    map[ChunkID]uint32 // into objects
+	objects  []StoredChunk
+	names    map[string]bool
+	streams  []Stream      // in the order in which they were begun
+	writing  int           // streams that are being written
+	pending  []StoredChunk // stored, not yet reported
+	unsent   int64         // bytes of these
+	reported time.Time     // when the last batch was taken
 }
 
 // NewWriter checks the options and that the store is a repository, making it one if it is empty.
@@ -82,8 +87,7 @@ func NewWriter(ctx context.Context, opts WriterOptions) (*Writer, error) {
 	if _, err := EnsureRepository(ctx, opts.Store); err != nil {
 		return nil, wrap(op, err)
 	}
-	w := &Writer{opts: opts, keys: deriveKeys(opts.Secret), index: map[ChunkID]uint32{}, turn: make(chan struct{}, 1)}
-	w.turn <- struct{}{}
+	w := &Writer{opts: opts, keys: deriveKeys(opts.Secret), index: map[ChunkID]uint32{}, names: map[string]bool{}, reported: time.Now()}
 	return w, nil
 }
 
@@ -118,25 +122,23 @@ func (w *Writer) Counters() Counters {
 	}
 }
 
-// WriteStream stores r to its end under the stream's name. When it returns nil every chunk is in
-// the store, though durable only after Commit. Calls from several goroutines take turns. The first
-// error cancels all stages, and the reader's errors come back as they are. When the context ends,
-// or an upload fails, WriteStream returns as soon as a Read that is in progress does: r should end
-// with the context too, as a pipe from a process that is killed does.
+// WriteStream stores r to its end under the stream's name. Calls from several goroutines progress
+// at the same time and share the Writer's workers, uploads and memory, but for some MiB each. A chunk
+// that two of them have in common may still be on its way when one returns; Commit waits for all. The
+// first error of a call cancels its stages and fails every later call, and the reader's errors come
+// back as they are. When the context ends, or an upload fails, WriteStream returns as soon as a Read
+// that is in progress does: r should end with the context too, as a pipe from a process that is
+// killed does.
 func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) error {
-	select {
-	case <-w.turn:
-		defer func() { w.turn <- struct{}{} }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := w.start(meta); err != nil {
+	position, err := w.start(meta)
+	if err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
 	}
+	defer w.stopped()
 	// Before the data, which may take hours: what can not be sealed can not be committed.
 	sealed, err := sealProperties(meta.Properties, w.opts.Recipients)
 	if err != nil {
-		return failure.Wrap(failure.ConfigInvalid, "write stream", err, "")
+		return w.fail(failure.Wrap(failure.ConfigInvalid, "write stream", err, ""))
 	}
 	stream, err := w.runPipeline(ctx, meta, r)
 	if err != nil {
@@ -145,23 +147,33 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 	stream.sealed = sealed
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.streams = append(w.streams, stream)
+	w.streams[position] = stream
 	return nil
 }
 
-// start refuses a stream that could not be committed.
-func (w *Writer) start(meta StreamMeta) error {
+// start refuses a stream that could not be committed, and keeps a place for it.
+func (w *Writer) start(meta StreamMeta) (position int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.usable(); err != nil {
-		return err
+		return 0, err
 	}
-	for _, s := range w.streams {
-		if s.Name == meta.Name {
-			return fmt.Errorf("stream %q is written already", meta.Name)
-		}
+	if w.names[meta.Name] {
+		return 0, fmt.Errorf("stream %q is written already", meta.Name)
 	}
-	return meta.check()
+	if err := meta.check(); err != nil {
+		return 0, err
+	}
+	w.names[meta.Name] = true
+	w.streams = append(w.streams, Stream{StreamMeta: meta})
+	w.writing++
+	return len(w.streams) - 1, nil
+}
+
+func (w *Writer) stopped() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writing--
 }
 
 // usable refuses work after an error or a commit. The caller holds mu.
@@ -179,7 +191,9 @@ func (w *Writer) usable() error {
 func (w *Writer) fail(err error) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.failed = err
+	if w.failed == nil {
+		w.failed = err
+	}
 	return err
 }
 
@@ -214,7 +228,7 @@ func (w *Writer) report(ctx context.Context) error {
 	defer w.flush.Unlock()
 	w.mu.Lock()
 	batch := w.pending
-	w.pending = nil
+	w.pending, w.unsent, w.reported = nil, 0, time.Now()
 	w.mu.Unlock()
 	if len(batch) == 0 {
 		return nil
@@ -228,8 +242,23 @@ func (w *Writer) report(ctx context.Context) error {
 	return w.opts.OnStored(ctx, batch)
 }
 
-// The flusher reports when so many bytes were stored, or after so long.
+// A batch is reported when so many bytes were stored, or after so long.
 const (
 	reportBytes    = 64 * mib
 	reportInterval = 5 * time.Second
 )
+
+// reportIfDue reports when there is enough to report since the last time.
+func (w *Writer) reportIfDue(ctx context.Context, stored int64) error {
+	w.mu.Lock()
+	w.unsent += stored
+	due := w.unsent >= reportBytes || time.Since(w.reported) >= reportInterval
+	if due {
+		w.unsent, w.reported = 0, time.Now() // only this goroutine reports
+	}
+	w.mu.Unlock()
+	if !due {
+		return nil
+	}
+	return w.report(ctx)
+}
