@@ -27,7 +27,7 @@ func main() {
 	context.AfterFunc(ctx, restore)
 	if err := rootCommand().ExecuteContext(ctx); err != nil {
 		fmt.Fprintln(os.Stderr, "dataguardian: "+failure.Redact(failure.Message(err)))
-		os.Exit(1)
+		os.Exit(exitCode(err))
 	}
 }
 
@@ -41,8 +41,9 @@ func rootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	config.AddFlags(root.PersistentFlags(), config.LogFlags)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badUsage(cmd, "%v", err) })
 	root.AddCommand(upCommand(), apiCommand(), workerCommand(), demoCommand(),
-		migrateCommand(), rekeyCommand(), recoveryKitCommand(), openapiCommand(), versionCommand())
+		migrateCommand(), rekeyCommand(), recoveryKitCommand(), recoverCommand(), openapiCommand(), versionCommand())
 	return root
 }
 

@@ -58,6 +58,19 @@ var rules = []rule{
 		reason: "the format is readable with nothing but a storage",
 	},
 	{
+		packages: "internal/agekey", allow: []string{"internal/agekey", "internal/failure"},
+		reason: "keys are read alike by the API, the activities and a recovery",
+	},
+	{
+		packages: "internal/recovery",
+		allow:    []string{"internal/recovery", "internal/archive/...", "internal/storage/...", "internal/engine/...", "internal/domain", "internal/failure"},
+		reason:   "it works where there is no platform: no catalogue and no Temporal",
+	},
+	{
+		packages: "internal/recovery", forbid: []string{"github.com/jackc/pgx/...", "go.temporal.io/..."},
+		reason: "it works where there is no platform: no catalogue and no Temporal",
+	},
+	{
 		packages: "db/...", allow: []string{"db/...", "migrations", "internal/domain", "internal/failure"},
 		except: []string{"db/dbtest"}, // starts a server for tests
 		reason: "the database keeps documents; it knows nothing of who uses them",

@@ -30,20 +30,31 @@ const corruptManifestHint = "The manifest was changed after it was written. Rest
 // Corrupt for anything that Writer did not write. The MAC of an encrypted backup can only be checked
 // with an identity: NewReader and Unseal do it, and fill in the properties of its streams.
 func OpenManifest(ctx context.Context, store storage.Store, key, wantSHA256 string) (*Manifest, error) {
+	m, _, err := openManifest(ctx, store, key, wantSHA256)
+	return m, err
+}
+
+// FindManifest reads the manifest at key, of which nothing is recorded, and returns its SHA-256 in
+// hexadecimal besides. Errors as OpenManifest.
+func FindManifest(ctx context.Context, store storage.Store, key string) (m *Manifest, sha256 string, err error) {
+	return openManifest(ctx, store, key, "")
+}
+
+func openManifest(ctx context.Context, store storage.Store, key, wantSHA256 string) (*Manifest, string, error) {
 	const op = "open manifest"
 	body, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
-		return nil, wrap(op, err)
+		return nil, "", wrap(op, err)
 	}
 	defer body.Close()
 	source := &sourceReader{r: body}
 	m, digest, err := parseManifest(source)
 	if source.err != nil {
-		return nil, wrap(op+" "+key, source.err)
+		return nil, "", wrap(op+" "+key, source.err)
 	}
 	got := hex.EncodeToString(digest[:])
 	if class := failure.ClassOf(err); err != nil && class == failure.Unsupported {
-		return nil, failure.Wrap(class, op+" "+key, err, "")
+		return nil, "", failure.Wrap(class, op+" "+key, err, "")
 	}
 	if err == nil && wantSHA256 != "" && got != wantSHA256 {
 		err = fmt.Errorf("its SHA-256 is %s, recorded is %s", got, wantSHA256)
@@ -52,9 +63,9 @@ func OpenManifest(ctx context.Context, store storage.Store, key, wantSHA256 stri
 		_, err = m.openSecret(nil)
 	}
 	if err != nil {
-		return nil, failure.Wrap(failure.Corrupt, op+" "+key, err, corruptManifestHint)
+		return nil, "", failure.Wrap(failure.Corrupt, op+" "+key, err, corruptManifestHint)
 	}
-	return m, nil
+	return m, got, nil
 }
 
 // sourceReader remembers an error of the storage, to tell it from an error in the document.

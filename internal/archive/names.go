@@ -1,13 +1,16 @@
 package archive
 
 import (
+	"context"
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
 // DatasourceDir is the directory of a datasource in a storage location: a readable name and enough
@@ -22,6 +25,52 @@ func ManifestKey(datasourceDir string, started time.Time, executionID string, at
 // ManifestPrefix begins the keys of the manifests of every attempt of an execution.
 func ManifestPrefix(datasourceDir string, started time.Time, executionID string) string {
 	return fmt.Sprintf("%s/backups/%s-%s", datasourceDir, started.UTC().Format("2006-01-02_150405"), domain.ID8(executionID))
+}
+
+// ManifestName is what the key of a manifest says.
+type ManifestName struct {
+	Key           string
+	DatasourceDir string
+	DatasourceID8 string    // end of the datasource's id, which stays when its name changes
+	Created       time.Time // whole seconds, UTC
+	ExecutionID8  string
+	Attempt       int // of the dump, from 1
+}
+
+var manifestShape = regexp.MustCompile(`^([a-z0-9-]{1,55}-([0-9a-f]{8}))/backups/(\d{4}-\d{2}-\d{2}_\d{6})-([0-9a-f]{8})(?:-([1-9]\d{0,8}))?/manifest\.json$`)
+
+// ParseManifestKey is the inverse of ManifestKey; false for the key of anything else.
+func ParseManifestKey(key string) (ManifestName, bool) {
+	parts := manifestShape.FindStringSubmatch(key)
+	if parts == nil {
+		return ManifestName{}, false
+	}
+	created, err := time.Parse("2006-01-02_150405", parts[3])
+	if err != nil {
+		return ManifestName{}, false
+	}
+	attempt := 1
+	if parts[5] != "" {
+		if attempt, err = strconv.Atoi(parts[5]); err != nil {
+			return ManifestName{}, false
+		}
+	}
+	return ManifestName{
+		Key: key, DatasourceDir: parts[1], DatasourceID8: parts[2], Created: created, ExecutionID8: parts[4], Attempt: attempt,
+	}, true
+}
+
+// ListManifests lists what is named like a manifest on a storage location, in the order of the keys.
+// It passes over every object there is, and reads none.
+func ListManifests(ctx context.Context, store storage.Store) ([]ManifestName, error) {
+	var names []ManifestName
+	err := store.List(ctx, "", func(o storage.Object) error {
+		if name, ok := ParseManifestKey(o.Key); ok {
+			names = append(names, name)
+		}
+		return nil
+	})
+	return names, wrap("list the backups", err)
 }
 
 // AttemptFolder names the folder below chunks/ into which one attempt (from 1) of the dump that
