@@ -179,7 +179,9 @@ func TestListShowsWhatIsDamagedAndWhy(t *testing.T) {
 	changed := f.backUp(t, s, started.Add(2*time.Minute), data, f.id.Recipient())
 	cut := f.backUp(t, s, started.Add(3*time.Minute), data)
 	swapped := f.backUp(t, s, started.Add(4*time.Minute), data)
-	manifest := func(execution string) string { return filepath.Join(f.dir, f.find(t, f.recovery(), execution).Name.Key) }
+	manifest := func(execution string) string {
+		return filepath.Join(f.dir, f.find(t, f.recovery(), execution).Name.Key)
+	}
 
 	edit(t, manifest(changed), func(text string) string { return strings.Replace(text, `"bytes": 50000`, `"bytes": 50000 `, 1) })
 	edit(t, manifest(cut), func(text string) string { return text[:len(text)/2] })
