@@ -110,12 +110,6 @@ func (q *Queries) SetDumpResult(ctx context.Context, id string, attempt int32, r
 	return q.checkHolder(ctx, op, id, attempt)
 }
 
-// SetVerification records the outcome of a check; a finished backup may be checked again. Errors:
-// ErrNotFound.
-func (q *Queries) SetVerification(ctx context.Context, id string, v domain.Verification) error {
-	return q.mergeMetadata(ctx, id, "verification", v)
-}
-
 // SetRestoreReport records what a restore loaded. Errors: ErrNotFound.
 func (q *Queries) SetRestoreReport(ctx context.Context, id string, r domain.RestoreReport) error {
 	return q.mergeMetadata(ctx, id, "restore_report", r)

@@ -4,7 +4,7 @@
 
 -- +goose Up
 ALTER TABLE backup_executions ADD COLUMN verified_at timestamptz;
-CREATE INDEX backup_executions_verified_idx ON backup_executions (storage_location_id, verified_at NULLS FIRST)
+CREATE INDEX backup_executions_kept_idx ON backup_executions (storage_location_id, generation, verified_at)
     WHERE status = 'completed' AND operation = 'backup';
 
 -- A copy of a backup on another storage location than its own, with the same keys below its root.
@@ -49,5 +49,5 @@ CREATE INDEX scrub_runs_storage_location_id_idx ON scrub_runs (storage_location_
 DROP TABLE scrub_runs;
 DROP TABLE damaged_objects;
 DROP TABLE backup_replicas;
-DROP INDEX backup_executions_verified_idx;
+DROP INDEX backup_executions_kept_idx;
 ALTER TABLE backup_executions DROP COLUMN verified_at;

@@ -368,6 +368,26 @@ func (q *Queries) SetDumpResult(ctx context.Context, arg SetDumpResultParams) (i
 	return result.RowsAffected(), nil
 }
 
+const setVerification = `-- name: SetVerification :execrows
+UPDATE backup_executions
+SET metadata = metadata || $1::jsonb, verified_at = COALESCE($2::timestamptz, verified_at)
+WHERE id = $3
+`
+
+type SetVerificationParams struct {
+	Part   []byte
+	ReadAt *time.Time
+	ID     string
+}
+
+func (q *Queries) SetVerification(ctx context.Context, arg SetVerificationParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setVerification, arg.Part, arg.ReadAt, arg.ID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const updateProgress = `-- name: UpdateProgress :exec
 UPDATE backup_executions SET progress = $1
 WHERE id = $2 AND status IN ('queued', 'running')

@@ -46,6 +46,17 @@ type BackupReplica struct {
 	CreatedAt         time.Time
 }
 
+type DamagedObject struct {
+	StorageLocationID string
+	ObjectKey         string
+	ChunkID           []byte
+	Folder            string
+	Reason            string
+	FoundAt           time.Time
+	AnnouncedAt       *time.Time
+	HealedAt          *time.Time
+}
+
 type Datasource struct {
 	ID                string
 	Name              string
@@ -59,6 +70,17 @@ type Datasource struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+}
+
+type ScrubRun struct {
+	ID                string
+	StorageLocationID string
+	Backups           int64
+	Objects           int64
+	Bytes             int64
+	Damaged           int64
+	StartedAt         time.Time
+	FinishedAt        *time.Time
 }
 
 type StorageLocation struct {

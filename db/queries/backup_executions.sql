@@ -75,3 +75,8 @@ WHERE id = @id AND status IN ('queued', 'running') AND dump_attempt <= sqlc.arg(
 
 -- name: DumpHolder :one
 SELECT status, dump_attempt FROM backup_executions WHERE id = @id;
+
+-- name: SetVerification :execrows
+UPDATE backup_executions
+SET metadata = metadata || sqlc.arg('part')::jsonb, verified_at = COALESCE(sqlc.narg('read_at')::timestamptz, verified_at)
+WHERE id = @id;

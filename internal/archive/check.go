@@ -3,8 +3,6 @@ package archive
 import (
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -74,8 +72,8 @@ func (c *listing) listed(found storage.Object) error {
 		return missingFromListing(want)
 	}
 	size := c.m.Objects[c.expected[0]].StoredBytes
-	if found.Size != size {
-		return corruptObject(want, fmt.Errorf("it is %d bytes long, the manifest says %d", found.Size, size))
+	if err := sizeDiffers(found.Size, size); err != nil {
+		return corruptObject(want, err)
 	}
 	c.expected = c.expected[1:]
 	c.objects, c.bytes = c.objects+1, c.bytes+size
@@ -93,7 +91,7 @@ func (c *listing) end() error {
 }
 
 func missingFromListing(key string) error {
-	return corruptObject(key, errors.New("it is missing"))
+	return corruptObject(key, errMissing)
 }
 
 // CheckBytes reads every object and compares its length and SHA-256, several at a time and with a

@@ -131,11 +131,15 @@ const (
 type VerifyMode string
 
 // The verification modes. Quick: every object is there with the right size. Full: everything is
-// read back, hashed, decrypted and decompressed, and the engine lists its own format.
+// read back, hashed, decrypted and decompressed, and the engine lists its own format. Chunks, of the
+// scrub: as full without the engine. Bytes: as chunks for a backup whose identity is not here, every
+// byte is read and hashed.
 const (
-	VerifyQuick VerifyMode = "quick"
-	VerifyFull  VerifyMode = "full"
-	VerifyNone  VerifyMode = "none"
+	VerifyQuick  VerifyMode = "quick"
+	VerifyFull   VerifyMode = "full"
+	VerifyNone   VerifyMode = "none"
+	VerifyChunks VerifyMode = "chunks"
+	VerifyBytes  VerifyMode = "bytes"
 )
 
 // DefaultPool is the worker pool of whatever names none.

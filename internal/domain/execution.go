@@ -46,6 +46,7 @@ type Verification struct {
 	OK         bool       `json:"ok"`
 	Objects    int64      `json:"objects"`
 	Bytes      int64      `json:"bytes" doc:"Stored bytes that were looked at"`
+	Damaged    int64      `json:"damaged_objects,omitempty" doc:"Objects that are not what was stored; /api/storage-locations/{id}/damage names them"`
 	Message    string     `json:"message,omitempty"`
 	VerifiedAt time.Time  `json:"verified_at"`
 }

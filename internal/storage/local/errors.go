@@ -55,3 +55,12 @@ func classifyPut(op, key string, err error) error {
 		return classify(op, key, err)
 	}
 }
+
+// classifyRead knows what the disk says of a sector that it can not read any more: what was written
+// there is lost, however often it is asked.
+func classifyRead(op, key string, err error) error {
+	if errors.Is(err, syscall.EIO) {
+		return failure.Wrap(failure.Corrupt, op, err, "The disk can not read this object any more; look at its health, and restore the object from a copy.")
+	}
+	return classify(op, key, err)
+}

@@ -27,6 +27,8 @@ func TestErrorsOfTheFileSystemSayWhatToDo(t *testing.T) {
 		}
 	}
 	require.Equal(t, failure.Unknown, failure.ClassOf(classify("get", "k", syscall.EIO)))
+	require.Equal(t, failure.Corrupt, failure.ClassOf(classifyRead("get", "k", syscall.EIO)), "what can not be read is lost")
+	require.Equal(t, failure.AuthFailed, failure.ClassOf(classifyRead("get", "k", syscall.EACCES)))
 	require.Equal(t, failure.Cancelled, failure.ClassOf(classify("get", "k", context.Canceled)))
 	require.NoError(t, classify("get", "k", nil))
 }

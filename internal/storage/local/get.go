@@ -37,7 +37,7 @@ type object struct {
 func (o *object) Read(p []byte) (int, error) {
 	n, err := o.contextReader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = classify("get object", o.key, err)
+		err = classifyRead("get object", o.key, err)
 	}
 	return n, err
 }

@@ -1,0 +1,115 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/dataguardian/dataguardian/db/dbgen"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// SetVerification records the outcome of a check of a backup; a finished one may be checked again.
+// A check that read every byte is also what the scrub goes by. Errors: ErrNotFound.
+func (q *Queries) SetVerification(ctx context.Context, id string, v domain.Verification) error {
+	op := "record the verification of execution " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	v.Message = cleanText(v.Message)
+	part, err := json.Marshal(map[string]any{"verification": v})
+	if err != nil {
+		return failure.Wrap(failure.Unknown, op, err, "")
+	}
+	n, err := q.q.SetVerification(ctx, dbgen.SetVerificationParams{ID: id, Part: part, ReadAt: readAt(v)})
+	return oneRow(op, n, err)
+}
+
+// readAt is when every byte was read, nil for a check that did not.
+func readAt(v domain.Verification) *time.Time {
+	if v.Mode == domain.VerifyQuick {
+		return nil
+	}
+	return &v.VerifiedAt
+}
+
+// Check is the outcome of checking one copy of a backup, damaged or not.
+type Check struct {
+	Copy         Copy
+	Verification domain.Verification
+	Damaged      []DamagedObject // what was found, MaxDamageListed at most
+	// Damage that other checks of the same objects have found and this one did not look at again.
+	AlsoDamaged []string
+}
+
+// RecordCheck records what a check of a kept backup found: the damaged objects, those that are whole
+// again, the backup's verification, and that of every other backup on the location that needs one of
+// them. turnedBad: it was taken for good until now. Errors: ErrNotFound for a backup that is being
+// deleted, whose objects may be missing rightly.
+func (q *Queries) RecordCheck(ctx context.Context, c Check) (turnedBad bool, err error) {
+	op := "record the check of execution " + c.Copy.ExecutionID
+	if err := checkID(op, c.Copy.ExecutionID); err != nil {
+		return false, err
+	}
+	err = q.inTx(ctx, func(q *Queries) error {
+		row, err := q.q.LockKeptBackup(ctx, c.Copy.ExecutionID)
+		if err != nil {
+			return translate(op, err)
+		}
+		turnedBad = row.WasOk && !c.Verification.OK
+		if err := q.putDamage(ctx, op, c); err != nil {
+			return err
+		}
+		if err := q.clearDamage(ctx, op, c); err != nil {
+			return err
+		}
+		if c.Copy.IsPrimary {
+			err = q.SetVerification(ctx, c.Copy.ExecutionID, c.Verification)
+		} else if at := readAt(c.Verification); at != nil {
+			_, err = q.q.SetReplicaVerified(ctx, dbgen.SetReplicaVerifiedParams{
+				ExecutionID: c.Copy.ExecutionID, StorageLocationID: c.Copy.StorageLocationID, VerifiedAt: at,
+			})
+		}
+		if err != nil {
+			return translate(op, err)
+		}
+		return q.markBackups(ctx, op, c.Copy.StorageLocationID, string(c.Verification.Mode))
+	})
+	return turnedBad, err
+}
+
+func (q *Queries) putDamage(ctx context.Context, op string, c Check) error {
+	if len(c.Damaged) == 0 {
+		return nil
+	}
+	params := dbgen.PutDamageParams{StorageLocationID: c.Copy.StorageLocationID}
+	for _, d := range c.Damaged {
+		id := []byte{} // a manifest: NULL in the row
+		if d.ChunkID != nil {
+			id = d.ChunkID[:]
+		}
+		params.ObjectKeys, params.ChunkIds = append(params.ObjectKeys, d.Key), append(params.ChunkIds, id)
+		params.Folders, params.Reasons = append(params.Folders, d.Folder), append(params.Reasons, cleanText(d.Reason))
+	}
+	return translate(op, q.q.PutDamage(ctx, params))
+}
+
+// clearDamage marks as healed what an earlier check found and a check of every byte no longer does:
+// somebody put the object back.
+func (q *Queries) clearDamage(ctx context.Context, op string, c Check) error {
+	if readAt(c.Verification) == nil || len(c.Damaged) >= MaxDamageListed {
+		return nil
+	}
+	still := append([]string{}, c.AlsoDamaged...)
+	for _, d := range c.Damaged {
+		if d.ChunkID == nil {
+			return nil // without its manifest, nothing else of the backup was looked at
+		}
+		still = append(still, d.Key)
+	}
+	_, err := q.q.ClearDamage(ctx, dbgen.ClearDamageParams{
+		StorageLocationID: c.Copy.StorageLocationID, ExecutionID: c.Copy.ExecutionID, ManifestPath: c.Copy.ManifestPath, StillDamaged: still,
+	})
+	return translate(op, err)
+}
