@@ -65,9 +65,14 @@ gen: build ## Generate queries from SQL, and docs/openapi.json
 fmt: ## Format the code
 	$(TOOL) golangci-lint fmt ./...
 
+# Sizes are parameters: make bench SIZE=200MB CASES=first,read REPETITIONS=5 REPORT=
+BENCH_ARGUMENTS = $(if $(CASES),-cases $(CASES)) -size $(or $(SIZE),2GB) -incompressible-size $(or $(RANDOM_SIZE),$(SIZE),2GB) \
+	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
+REPORT ?= docs/benchmarks.md
+
 .PHONY: bench
-bench: deps build ## Measure a backup against pg_dump (SCALE=50)
-	$(GO) run ./integration/bench -scale $(or $(SCALE),50)
+bench: deps build ## Measure against restic, kopia and the shell (SIZE=2GB CASES=first,read; docs/benchmarks.md)
+	$(GO) run ./integration/bench $(strip $(BENCH_ARGUMENTS)) $(if $(REPORT),-report $(REPORT))
 
 .PHONY: clean
 clean: ## Remove what was built

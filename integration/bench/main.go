@@ -1,9 +1,10 @@
-// Command bench measures a backup by DataGuardian against what pg_dump needs alone and against the
-// shell pipeline that does the same work (compress, encrypt, write), all in one run on one machine:
-// `make bench`. It writes a report in Markdown and ends with 1 when a limit does not hold.
+// Command bench measures DataGuardian against restic, kopia, the shell pipeline that does the same
+// work, and the limits that the machine sets (pg_dump alone, pg_restore alone, the disk), all in one
+// run on one machine: `make bench`. It writes a report in Markdown and ends with 1 when a limit does
+// not hold.
 //
-// Everything it starts (Postgres, `dataguardian up`, one `dataguardian worker` that does the
-// measured backups) lives below a temporary directory and on free ports, and is ended at the end.
+// Everything it starts (two Postgres servers, `dataguardian up`, one `dataguardian worker` that does
+// the measured work) lives below a temporary directory and on free ports, and is ended at the end.
 package main
 
 import (
@@ -13,146 +14,112 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/dataguardian/dataguardian/integration/bench/bare"
 )
 
 // options are the command line.
 type options struct {
-	scale, repetitions int
-	binary, report     string
-	workDir            string
-	noFail             bool
+	cases                          string
+	size, incompressible, longSize byteSize
+	scale, repetitions, jobs       int
+	binary, report                 string
+	workDir, peersDir              string
+	noFail                         bool
 }
 
 func main() {
-	var o options
-	flag.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
-	flag.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
-	flag.StringVar(&o.binary, "binary", "bin/dataguardian", "the built program")
-	flag.StringVar(&o.report, "report", "docs/benchmarks.md", "where the report goes; empty prints it only")
-	flag.StringVar(&o.workDir, "work-dir", "", "directory for all data, on the disk that is to be measured; default a temporary one")
-	flag.BoolVar(&o.noFail, "no-fail", false, "end with 0 even where a limit does not hold")
-	flag.Parse()
-
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := o.run(ctx); err != nil {
+	err := run(ctx, os.Args[1:])
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		stop()
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
+func run(ctx context.Context, arguments []string) error {
+	if len(arguments) > 0 {
+		switch arguments[0] {
+		case bare.Command:
+			return bare.Main(ctx, arguments[1:])
+		case bare.ReadCommand:
+			return bare.ReadMain(ctx, arguments[1:], os.Stdout)
+		}
+	}
+	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.StringVar(&o.cases, "cases", defaultCases(), "cases to run, of "+allCases())
+	flags.Var(&o.size, "size", "size of the dump of the shop database")
+	flags.Var(&o.incompressible, "incompressible-size", "size of the dump of case incompressible")
+	flags.Var(&o.longSize, "long-size", "size of the dump of case long, of which one run is made")
+	flags.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
+	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
+	flags.IntVar(&o.jobs, "jobs", 2, "parallel jobs of case restore")
+	flags.StringVar(&o.binary, "binary", "bin/dataguardian", "the built program")
+	flags.StringVar(&o.report, "report", "", "file that the report goes to; empty prints it only")
+	flags.StringVar(&o.workDir, "work-dir", "", "directory for all data, on the disk that is to be measured; default a temporary one")
+	flags.StringVar(&o.peersDir, "peers-dir", "bin/peers", "directory that restic and kopia are built into")
+	flags.BoolVar(&o.noFail, "no-fail", false, "end with 0 even where a limit does not hold")
+	if err := flags.Parse(arguments); err != nil {
+		return err
+	}
+	if o.scale < 1 || o.repetitions < 1 || o.jobs < 1 {
+		return errors.New("bench: -scale, -repetitions and -jobs must be at least 1")
+	}
+	return o.run(ctx, "go run ./integration/bench "+strings.Join(arguments, " "))
+}
+
 // errLimit is what ends the program with 1 after a report was written.
 var errLimit = errors.New("bench: a limit does not hold")
 
-func (o options) run(ctx context.Context) (err error) {
-	if o.scale < 1 || o.repetitions < 1 {
-		return errors.New("bench: -scale and -repetitions must be at least 1")
-	}
-	loadBefore := load()
-	dir, err := os.MkdirTemp(o.workDir, "dataguardian-bench-")
-	if err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	// As root, Postgres runs as another user, who must get in.
-	if err := os.Chmod(dir, 0o711); err != nil {
-		return fmt.Errorf("bench: %w", err)
-	}
-
-	database, err := startDatabase(ctx, filepath.Join(dir, "postgres"))
+func (o options) run(ctx context.Context, command string) (err error) {
+	chosen, err := chooseCases(o.cases)
 	if err != nil {
 		return err
 	}
-	defer database.stop()
-	say("pgbench -i -s %d", o.scale)
-	if err := database.fill(ctx, o.scale); err != nil {
-		return err
-	}
-	say("starting %s", o.binary)
-	platform, err := startPlatform(ctx, o.binary, dir, database)
+	s, err := newSuite(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer platform.stop()
-
-	r, err := o.measure(ctx, dir, database, platform)
-	if err != nil {
-		return err
-	}
-	r.Load = loadBefore
-	if err := o.publish(r); err != nil {
-		return err
-	}
-	if broken := r.broken(); len(broken) > 0 {
-		say("limit broken: %s", strings.Join(broken, "; "))
-		if !o.noFail {
-			return fmt.Errorf("%w: %s", errLimit, strings.Join(broken, "; "))
+	defer func() { err = errors.Join(err, s.close()) }()
+	page := s.page(command)
+	for _, c := range chosen {
+		say("case %s", c.name)
+		section := c.run(ctx, s)
+		if section.Failed != "" {
+			say("case %s failed: %s", c.name, section.Failed)
 		}
+		page.Sections = append(page.Sections, section)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		// After every case: what hours have measured is not lost with the next one.
+		if err := o.publish(page.Markdown()); err != nil {
+			return err
+		}
+	}
+	fmt.Print(string(page.Markdown()))
+	broken := page.Broken()
+	for _, line := range broken {
+		say("does not hold: %s", line)
+	}
+	if len(broken) > 0 && !o.noFail {
+		return fmt.Errorf("%w: %d of them", errLimit, len(broken))
 	}
 	return nil
 }
 
-// measure runs the three by turns, so that whatever else the machine does hits all of them. The
-// first round warms the page cache and is forgotten.
-func (o options) measure(ctx context.Context, dir string, database *database, platform *platform) (result, error) {
-	r := result{
-		Command: fmt.Sprintf("go run ./integration/bench -scale %d -repetitions %d", o.scale, o.repetitions), Scale: o.scale, Repetitions: o.repetitions, Machine: machine(),
-		Dump: contestant{Name: "pg_dump alone"}, Shell: contestant{Name: "shell pipeline"}, Platform: contestant{Name: "DataGuardian"},
-	}
-	var err error
-	if r.Database, r.Versions, err = database.facts(ctx); err != nil {
-		return r, err
-	}
-	recipient, err := newRecipient()
-	if err != nil {
-		return r, err
-	}
-	file := filepath.Join(dir, "pipeline.age")
-	contestants := []struct {
-		into *contestant
-		run  func() (measurement, error)
-	}{
-		{&r.Dump, func() (measurement, error) { return dumpOnly(database.tools, database.address).run(ctx, os.DevNull) }},
-		{&r.Shell, func() (measurement, error) {
-			return shellPipeline(database.tools, database.address, recipient).run(ctx, file)
-		}},
-		{&r.Platform, func() (measurement, error) { return platform.backUp(ctx) }},
-	}
-	for round := range o.repetitions + 1 {
-		for _, c := range contestants {
-			m, err := c.run()
-			if err != nil {
-				return r, err
-			}
-			note := ""
-			if round == 0 {
-				note = " (warm-up)"
-			} else {
-				c.into.runs = append(c.into.runs, m)
-			}
-			say("round %d, %-14s wall %s, CPU %s, peak RSS %s, stored %s%s", round, c.into.Name,
-				seconds(m.Wall), seconds(m.CPU), mib(m.PeakRSS), mib(m.Stored), note)
-		}
-	}
-	return r, nil
-}
-
-// publish prints the report and writes it to its file.
-func (o options) publish(r result) error {
-	var text strings.Builder
-	if err := r.write(&text); err != nil {
-		return fmt.Errorf("bench: write the report: %w", err)
-	}
-	fmt.Print(text.String())
+// publish writes the report to its file.
+func (o options) publish(text []byte) error {
 	if o.report == "" {
 		return nil
 	}
-	if err := os.WriteFile(o.report, []byte(text.String()), 0o644); err != nil {
+	if err := os.WriteFile(o.report, text, 0o644); err != nil {
 		return fmt.Errorf("bench: write the report: %w", err)
 	}
 	return nil

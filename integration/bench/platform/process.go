@@ -1,16 +1,17 @@
-package main
+package platform
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
+
+// stopTimeout bounds the orderly end of a process.
+const stopTimeout = 30 * time.Second
 
 // process is a running subcommand.
 type process struct {
@@ -60,37 +61,4 @@ func (p *process) tail() string {
 		return ""
 	}
 	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
-}
-
-// cpuTime is the user and system time of a process and of the children it waited for.
-func cpuTime(pid int) (time.Duration, error) {
-	const ticksPerSecond = 100 // USER_HZ, the same on every Linux
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, fmt.Errorf("bench: CPU time of the worker: %w", err)
-	}
-	// The name, field 2, may hold spaces; it ends at the last parenthesis. utime is field 14.
-	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
-	if len(fields) < 15 {
-		return 0, errors.New("bench: CPU time of the worker: /proc/pid/stat is too short")
-	}
-	var ticks int64
-	for _, field := range fields[11:15] {
-		n, err := strconv.ParseInt(field, 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("bench: CPU time of the worker: %w", err)
-		}
-		ticks += n
-	}
-	return time.Duration(ticks) * time.Second / ticksPerSecond, nil
-}
-
-// peakRSS is the largest resident size that a running process ever had, in bytes.
-func peakRSS(pid int) (int64, error) {
-	value, ok := procField(fmt.Sprintf("/proc/%d/status", pid), "VmHWM")
-	var kib int64
-	if _, err := fmt.Sscanf(value, "%d kB", &kib); !ok || err != nil {
-		return 0, errors.New("bench: the peak RSS of the worker can not be read; did it end?")
-	}
-	return kib * 1024, nil
 }

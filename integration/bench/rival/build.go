@@ -1,0 +1,34 @@
+// Package rival runs the programs that DataGuardian is compared with: restic and kopia, built from
+// the module proxy, each with a throw-away repository on the same disk.
+package rival
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Module is the directory, below the repository, of the module that pins the rivals' versions: their
+// dependencies stay out of ours.
+const Module = "integration/bench/peers"
+
+// Build builds a rival's main package into dir and returns the program's path. It needs the module
+// proxy the first time.
+func Build(ctx context.Context, dir, mainPackage string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("bench: %w", err)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("bench: %w", err)
+	}
+	program := filepath.Join(dir, filepath.Base(mainPackage))
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", Module, "-o", program, mainPackage)
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go build %s: %w: %s", mainPackage, err, strings.TrimSpace(string(output)))
+	}
+	return program, nil
+}
