@@ -28,9 +28,9 @@ func (c *byteCounter) seen(objects, bytes int64) {
 	c.bytes.Store(bytes)
 }
 
-// open opens a stream whose plain bytes are counted as they are read.
-func (c *byteCounter) open(ctx context.Context, reader *archive.Reader, name string) (io.ReadCloser, error) {
-	stream, err := reader.OpenStream(ctx, name)
+// open opens a stream at an offset; its plain bytes are counted as they are read.
+func (c *byteCounter) open(ctx context.Context, reader *archive.Reader, name string, offset int64) (io.ReadCloser, error) {
+	stream, err := reader.OpenStreamAt(ctx, name, offset)
 	if err != nil {
 		return nil, err
 	}

@@ -91,8 +91,20 @@ func (r *restore) request() engine.StageRequest {
 		Target:       r.options.TargetDatabase,
 		DropExisting: r.options.DropExisting,
 		Scratch:      r.options.VerificationMode,
+		Jobs:         r.jobs(),
 		Streams:      streams,
 	}
+}
+
+// jobs is how many tables are loaded at the same time.
+func (r *restore) jobs() int {
+	switch {
+	case r.options.ParallelJobs > 0:
+		return r.options.ParallelJobs
+	case r.backup != nil && r.backup.options.ParallelJobs > 1:
+		return r.backup.options.ParallelJobs
+	}
+	return engine.DefaultRestoreJobs()
 }
 
 // withRestore runs one step of a restore; its error names the target and holds none of its secrets.
@@ -160,8 +172,8 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		}
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
-		staged, err := r.stager.Stage(ctx, r.source(), r.request(), func(ctx context.Context, name string) (io.ReadCloser, error) {
-			return counter.open(ctx, reader, name)
+		staged, err := r.stager.Stage(ctx, r.source(), r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+			return counter.open(ctx, reader, name, offset)
 		})
 		if err != nil {
 			return err

@@ -71,7 +71,7 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 }
 
 func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s archive.Stream, counter *byteCounter) (int, error) {
-	r, err := counter.open(ctx, reader, s.Name)
+	r, err := counter.open(ctx, reader, s.Name, 0)
 	if err != nil {
 		return 0, err
 	}

@@ -26,6 +26,7 @@ type RestoreRequest struct {
 	IncludePaths       []string `json:"include_paths,omitempty" doc:"For files backups, which this version does not make: leave it empty"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
+	ParallelJobs       int      `json:"parallel_jobs,omitempty" doc:"Tables loaded and indexes made at the same time; default the backup's parallel_jobs if it is above 1, otherwise the worker's CPUs, at most 4" minimum:"0" maximum:"16"`
 	ConfirmationPhrase string   `json:"confirmation_phrase" maxLength:"300" doc:"RESTORE and the name of the target datasource, or VERIFY RESTORE in verification mode"`
 }
 
@@ -129,6 +130,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	plan.options = domain.RestoreOptions{
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
+		ParallelJobs: in.Body.ParallelJobs,
 	}
 	return plan, nil
 }

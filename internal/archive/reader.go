@@ -48,9 +48,26 @@ func NewReader(store storage.Store, m *Manifest, identities []age.Identity, opts
 // id were found right. The first bad chunk ends the stream with Corrupt, naming the object and the
 // offset in the stream. The caller closes the reader, which stops everything behind it.
 func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, error) {
+	return r.OpenStreamAt(ctx, name, 0)
+}
+
+// OpenStreamAt is OpenStream from an offset in bytes, up to the stream's length. Chunks that end
+// before it are not fetched.
+func (r *Reader) OpenStreamAt(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 	stream, ok := r.manifest.stream(name)
 	if !ok {
 		return nil, failure.New(failure.NotFound, "open stream", fmt.Sprintf("the backup has no stream %q", name), "")
+	}
+	if offset < 0 || offset > stream.Bytes {
+		return nil, failure.New(failure.NotFound, "open stream", fmt.Sprintf("stream %q has %d bytes, and no offset %d", name, stream.Bytes, offset), "")
+	}
+	first, begin := 0, int64(0)
+	for ; first < len(stream.Chunks); first++ {
+		size := r.manifest.Objects[stream.Chunks[first]].PlainBytes
+		if begin+size > offset {
+			break
+		}
+		begin += size
 	}
 	// Room for the longest chunk, which is being read by the caller, and for some to come.
 	longest := r.manifest.Params.Max + decodeSlack
@@ -60,7 +77,7 @@ func (r *Reader) OpenStream(ctx context.Context, name string) (io.ReadCloser, er
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	s := &streamReader{
-		r: r, stream: stream, ctx: ctx, cancel: cancel, ring: memory,
+		r: r, stream: stream, first: first, begin: begin, skip: int(offset - begin), ctx: ctx, cancel: cancel, ring: memory,
 		work: make(chan *fetch), order: make(chan *fetch, r.prefetch),
 	}
 	s.running.Add(1 + r.prefetch)
@@ -91,6 +108,9 @@ func (f *fetch) bytes() []byte { return f.plaintext.bytes()[:f.size] }
 type streamReader struct {
 	r       *Reader
 	stream  Stream
+	first   int   // index into stream.Chunks of the first one that is read
+	begin   int64 // its offset in the stream
+	skip    int   // bytes of it that are not wanted
 	ctx     context.Context
 	cancel  context.CancelFunc
 	ring    *ring
@@ -110,8 +130,8 @@ func (s *streamReader) dispatch() {
 	defer s.running.Done()
 	defer close(s.work)
 	defer close(s.order)
-	offset := int64(0)
-	for _, index := range s.stream.Chunks {
+	offset := s.begin
+	for _, index := range s.stream.Chunks[s.first:] {
 		size := s.r.manifest.Objects[index].PlainBytes
 		f := &fetch{object: int(index), offset: offset, size: int(size), done: make(chan error, 1)}
 		offset += size
@@ -207,7 +227,7 @@ func (s *streamReader) advance() error {
 	case <-s.ctx.Done():
 		return s.ctx.Err()
 	}
-	s.current, s.rest = f, f.bytes()
+	s.current, s.rest, s.skip = f, f.bytes()[s.skip:], 0
 	return nil
 }
 

@@ -128,7 +128,7 @@ func (w *Writer) Counters() Counters {
 // first error of a call cancels its stages and fails every later call, and the reader's errors come
 // back as they are. When the context ends, or an upload fails, WriteStream returns as soon as a Read
 // that is in progress does: r should end with the context too, as a pipe from a process that is
-// killed does.
+// killed does. The properties may be added to by r, up to the Read that returns io.EOF.
 func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) error {
 	position, err := w.start(meta)
 	if err != nil {
@@ -136,15 +136,17 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 	}
 	defer w.stopped()
 	// Before the data, which may take hours: what can not be sealed can not be committed.
-	sealed, err := sealProperties(meta.Properties, w.opts.Recipients)
-	if err != nil {
+	if _, err := sealProperties(meta.Properties, w.opts.Recipients); err != nil {
 		return w.fail(failure.Wrap(failure.ConfigInvalid, "write stream", err, ""))
 	}
 	stream, err := w.runPipeline(ctx, meta, r)
 	if err != nil {
 		return w.fail(err)
 	}
-	stream.sealed = sealed
+	// Again, because what writes the stream may have added to them what only its data told.
+	if stream.sealed, err = sealProperties(meta.Properties, w.opts.Recipients); err != nil {
+		return w.fail(failure.Wrap(failure.ConfigInvalid, "write stream", err, ""))
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.streams[position] = stream

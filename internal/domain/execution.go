@@ -59,6 +59,7 @@ type RestoreOptions struct {
 	DropExisting       bool   `json:"drop_existing"`
 	VerificationMode   bool   `json:"verification_mode"`
 	KeepDatabase       bool   `json:"keep_verification_database"`
+	ParallelJobs       int    `json:"parallel_jobs,omitempty" doc:"0: the worker decides"`
 }
 
 // RestoreReport is what a restore loaded.

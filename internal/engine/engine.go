@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"io"
+	"runtime"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -34,12 +35,15 @@ type Estimate struct {
 type DumpOptions struct {
 	IncludeTables []string
 	ExcludeTables []string
+	// Jobs is how many tables are dumped at the same time, where the engine can; 0 is 1.
+	Jobs int
 	// IdleTimeout ends a dump that moves no byte for so long, with failure.Timeout. 0 is never.
 	IdleTimeout time.Duration
 }
 
 // Stream describes one stream of a dump. Format names what reads it (for example "pg_dump-custom").
-// Properties are what a restore needs beside the bytes, for example a database's encoding.
+// Properties are what a restore needs beside the bytes, for example a database's encoding. While a
+// stream is dumped its engine may add to them, up to the Read that returns io.EOF.
 type Stream struct {
 	Name       string            `json:"name"`
 	Format     string            `json:"format"`
@@ -54,12 +58,15 @@ type Report struct {
 }
 
 // Sink stores one stream. It reads r to its end before it returns. An engine that fails after its
-// Sink returned fails the dump all the same: nothing is committed before Dump returns nil.
+// Sink returned fails the dump all the same: nothing is committed before Dump returns nil. It may be
+// called from several goroutines: up to DumpOptions.Jobs+1 streams of different names are stored at
+// the same time, each making progress whether the others do or not.
 type Sink func(ctx context.Context, s Stream, r io.Reader) error
 
-// Opener gives the bytes of a stored stream from its beginning. The caller closes the reader. A
-// reader that meets a bad chunk returns the error instead of the bytes.
-type Opener func(ctx context.Context, name string) (io.ReadCloser, error)
+// Opener gives the bytes of a stored stream from an offset in bytes, 0 being its beginning. The
+// caller closes the reader. A reader that meets a bad chunk returns the error instead of the bytes.
+// It may be called from several goroutines, and several readers may be open at a time.
+type Opener func(ctx context.Context, name string, offset int64) (io.ReadCloser, error)
 
 // Engine is what every datasource type can do. All errors are classified by package failure, name
 // what was tried, and hold no secret. When the context ends, child processes and everything they
@@ -90,8 +97,13 @@ type StageRequest struct {
 	Target       string // database the staging will replace, or become
 	DropExisting bool   // an existing Target that is not empty may be replaced
 	Scratch      bool   // verification: the staging is checked and dropped, Target is not looked at
+	Jobs         int    // tables loaded and indexes made at the same time, where the engine can; 0 is 1
 	Streams      []Stream
 }
+
+// DefaultRestoreJobs is StageRequest.Jobs of a restore that nobody gave any: one for each CPU, but more
+// than four rarely help, and the server has others to serve.
+func DefaultRestoreJobs() int { return min(4, runtime.GOMAXPROCS(0)) }
 
 // StageReport says what was loaded.
 type StageReport struct {

@@ -41,7 +41,7 @@ func (r *Recovery) Restore(ctx context.Context, b Backup, target Target, dropExi
 	if err != nil {
 		return err
 	}
-	request := engine.StageRequest{Token: token, Target: target.Database, DropExisting: dropExisting}
+	request := engine.StageRequest{Token: token, Target: target.Database, DropExisting: dropExisting, Jobs: engine.DefaultRestoreJobs()}
 	for _, s := range b.Manifest.Streams {
 		request.Streams = append(request.Streams, engineStream(s))
 	}
@@ -85,8 +85,8 @@ func (r *Recovery) restoreToServer(ctx context.Context, b Backup, stager engine.
 }
 
 func (r *Recovery) load(ctx context.Context, stager engine.Stager, server engine.Source, request engine.StageRequest, reader *archive.Reader) error {
-	staged, err := stager.Stage(ctx, server, request, func(ctx context.Context, name string) (io.ReadCloser, error) {
-		return reader.OpenStream(ctx, name)
+	staged, err := stager.Stage(ctx, server, request, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+		return reader.OpenStreamAt(ctx, name, offset)
 	})
 	if err != nil {
 		return err

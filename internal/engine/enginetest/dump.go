@@ -169,7 +169,7 @@ func (h Harness) inspectDamage(t *testing.T) {
 	}
 	t.Run("a reader that fails gives its own error", func(t *testing.T) {
 		broken := failure.New(failure.Corrupt, "read chunk", "wrong checksum", "")
-		r, err := archive.FailingAt(end/2, broken)(Context(t), "")
+		r, err := archive.FailingAt(end/2, broken)(Context(t), "", 0)
 		require.NoError(t, err)
 		_, err = h.Engine.Inspect(Context(t), archive.Stream, r)
 		require.ErrorIs(t, err, broken)

@@ -92,15 +92,15 @@ func TryDump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpO
 
 // Opener serves the archive.
 func (a Archive) Opener() engine.Opener {
-	return func(context.Context, string) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(a.Bytes)), nil
+	return func(_ context.Context, _ string, offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(a.Bytes[min(int(offset), len(a.Bytes)):])), nil
 	}
 }
 
 // FailingAt serves the first n bytes and then err.
 func (a Archive) FailingAt(n int, err error) engine.Opener {
-	return func(context.Context, string) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[:n]), failingReader{err})), nil
+	return func(_ context.Context, _ string, offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[min(int(offset), n):n]), failingReader{err})), nil
 	}
 }
 
@@ -110,8 +110,8 @@ func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
 
 // StuckAt serves the first n bytes and then nothing until the context ends.
 func (a Archive) StuckAt(n int) engine.Opener {
-	return func(ctx context.Context, _ string) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[:n]), stuckReader{ctx})), nil
+	return func(ctx context.Context, _ string, offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[min(int(offset), n):n]), stuckReader{ctx})), nil
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 
 const (
 	customFormat  = 1
+	tarFormat     = 3 // what toc.dat of the directory format says
 	blockData     = 1
 	blockLarge    = 3 // large objects
 	offsetNoData  = 3
@@ -26,6 +27,7 @@ const (
 // archiveReader reads the numbers and strings of one archive.
 type archiveReader struct {
 	*walker
+	format  byte // customFormat or tarFormat
 	version int
 	intSize int
 	offSize int
@@ -34,7 +36,7 @@ type archiveReader struct {
 // walkArchive follows src_bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and
 // pg_backup_custom.c (_skipData, _skipLOs).
 func walkArchive(w *walker) (summary, error) {
-	a := archiveReader{walker: w}
+	a := archiveReader{walker: w, format: customFormat}
 	known, err := a.header()
 	if err != nil {
 		return summary{}, err
@@ -45,20 +47,35 @@ func walkArchive(w *walker) (summary, error) {
 		}
 		return summary{}, nil
 	}
-	found, promised, err := a.contents()
+	found := summary{known: true}
+	promised := 0
+	err = a.contents(func(e entry) error {
+		found.count(e)
+		if e.hasData {
+			promised++
+		}
+		return nil
+	})
 	if err != nil {
 		return found, err
 	}
 	for !a.atEnd() {
-		if err := a.block(); err != nil {
+		block, err := a.block()
+		if err != nil {
 			return found, err
 		}
-		found.blocks++
+		found.blocks = append(found.blocks, block)
 	}
-	if found.blocks != promised {
+	if len(found.blocks) != promised {
 		return found, errCutShort
 	}
 	return found, nil
+}
+
+func (s *summary) count(e entry) {
+	if e.kind == tableDataKind {
+		s.tables++
+	}
 }
 
 // header reads up to the table of contents. It reports false for a version it does not know.
@@ -76,7 +93,7 @@ func (a *archiveReader) header() (bool, error) {
 		return false, nil
 	}
 	a.intSize, a.offSize = int(head[3]), int(head[4])
-	if a.intSize < 1 || a.intSize > 8 || a.offSize < 1 || a.offSize > 8 || head[5] != customFormat {
+	if a.intSize < 1 || a.intSize > 8 || a.offSize < 1 || a.offSize > 8 || head[5] != a.format {
 		return false, badArchive("its header makes no sense")
 	}
 	if a.version >= versionAlgorithm {
@@ -92,39 +109,47 @@ func (a *archiveReader) header() (bool, error) {
 	return true, a.strings(3, err) // database, server's version, pg_dump's version
 }
 
-// contents reads the table of contents and returns how many data blocks it promises.
-func (a *archiveReader) contents() (found summary, promised int, err error) {
-	found.known = true
+// entry is one element of the table of contents.
+type entry struct {
+	id      int
+	kind    string
+	hasData bool
+	file    string // with the data, in toc.dat
+}
+
+const (
+	tableDataKind = "TABLE DATA"
+	largeKind     = "BLOBS"
+)
+
+// contents reads the table of contents and gives each entry to visit.
+func (a *archiveReader) contents(visit func(entry) error) error {
 	count, err := a.number()
 	if err != nil {
-		return found, 0, err
+		return err
 	}
 	for range count {
-		kind, hasData, err := a.entry()
+		e, err := a.entry()
+		if err == nil {
+			err = visit(e)
+		}
 		if err != nil {
-			return found, 0, err
-		}
-		if kind == "TABLE DATA" {
-			found.tables++
-		}
-		if hasData {
-			promised++
+			return err
 		}
 	}
-	return found, promised, nil
+	return nil
 }
 
 // entry reads one entry of the table of contents.
-func (a *archiveReader) entry() (kind string, hasData bool, err error) {
-	_, err = a.number() // dump id
-	if err == nil {
+func (a *archiveReader) entry() (e entry, err error) {
+	if e.id, err = a.number(); err == nil {
 		_, err = a.number() // whether it had a dumper
 	}
 	if err = a.strings(3, err); err != nil { // table oid, oid, tag
-		return "", false, err
+		return e, err
 	}
-	if kind, _, err = a.text(); err != nil {
-		return "", false, err
+	if e.kind, _, err = a.text(); err != nil {
+		return e, err
 	}
 	_, err = a.number() // section
 	// definition, drop statement, copy statement, namespace, tablespace
@@ -135,48 +160,70 @@ func (a *archiveReader) entry() (kind string, hasData bool, err error) {
 		_, err = a.number()
 	}
 	if err = a.strings(2, err); err != nil { // owner, with oids
-		return "", false, err
+		return e, err
 	}
 	for { // dependencies
 		_, more, err := a.text()
 		if err != nil {
-			return "", false, err
+			return e, err
 		}
 		if !more {
 			break
 		}
 	}
+	if a.format == tarFormat {
+		e.file, _, err = a.text()
+		e.hasData = e.file != ""
+		return e, err
+	}
 	offset, err := a.take(1 + a.offSize)
 	if err != nil {
-		return "", false, err
+		return e, err
 	}
-	return kind, offset[0] != offsetNoData, nil
+	e.hasData = offset[0] != offsetNoData
+	return e, nil
+}
+
+// dataBlock is where an archive holds the data of an entry: id and content with their framing.
+type dataBlock struct {
+	id     int // dump id
+	large  bool
+	offset int64
+	size   int64
 }
 
 // block passes over one data block.
-func (a *archiveReader) block() error {
+func (a *archiveReader) block() (b dataBlock, err error) {
+	b.offset = a.position()
 	kind, err := a.ReadByte()
 	if err != nil {
-		return err
+		return b, err
 	}
-	if _, err := a.number(); err != nil { // dump id
-		return err
+	if b.id, err = a.number(); err != nil {
+		return b, err
 	}
 	switch kind {
 	case blockData:
-		return a.chunks()
+		err = a.chunks()
 	case blockLarge:
-		for {
-			oid, err := a.number()
-			if err != nil || oid == 0 {
-				return err
-			}
-			if err := a.chunks(); err != nil {
-				return err
-			}
-		}
+		b.large = true
+		err = a.largeObjects()
 	default:
-		return badArchive("a data block is of kind %d", kind)
+		err = badArchive("a data block is of kind %d", kind)
+	}
+	b.size = a.position() - b.offset
+	return b, err
+}
+
+func (a *archiveReader) largeObjects() error {
+	for {
+		oid, err := a.number()
+		if err != nil || oid == 0 {
+			return err
+		}
+		if err := a.chunks(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -199,10 +246,9 @@ func (a *archiveReader) chunks() error {
 // number reads a sign byte and intSize bytes, the lowest first.
 func (a *archiveReader) number() (int, error) {
 	if size := a.intSize; size == 4 && len(a.pending) > size { // nearly always, once a row
-		value := int(binary.LittleEndian.Uint32(a.pending[1:]))
-		negative := a.pending[0] != 0
-		a.pending = a.pending[1+size:]
-		if negative {
+		read := a.use(1 + size)
+		value := int(binary.LittleEndian.Uint32(read[1:]))
+		if read[0] != 0 {
 			return -value, nil
 		}
 		return value, nil

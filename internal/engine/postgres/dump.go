@@ -67,7 +67,11 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 		IdleTimeout: opts.IdleTimeout,
 		Secrets:     []string{cfg.Password},
 	}, func(ctx context.Context, r io.Reader) error {
-		checked := &walked{r: r, w: newWalker()}
+		checked := &walked{r: r, w: newWalker(), atEnd: func(found summary) {
+			if index := writeIndex(found.blocks); found.known && index != "" {
+				stream.Properties[propBlocks] = index
+			}
+		}}
 		defer checked.w.stop()
 		return sink(ctx, stream, checked)
 	})

@@ -32,16 +32,27 @@ type Options struct {
 	// BinDirs are the only directories in which client tools are looked for. Empty is the usual
 	// places: /usr/lib/postgresql/<major>/bin and PATH.
 	BinDirs []string
+	// ScratchBytes is how much disk one dump or restore by several jobs may take for what it can not
+	// stream, below TMPDIR. 0 is 1 GiB.
+	ScratchBytes int64
 }
+
+const defaultScratch = 1 << 30
 
 // Engine serves PostgreSQL. It holds no connection and is safe for concurrent use.
 type Engine struct {
-	tools toolbox
+	tools   toolbox
+	scratch int64
 }
 
 // New returns the engine. It looks for tools at each use, so that one that is installed later is
 // found without a restart.
-func New(opts Options) *Engine { return &Engine{tools: toolbox{dirs: opts.BinDirs}} }
+func New(opts Options) *Engine {
+	if opts.ScratchBytes <= 0 {
+		opts.ScratchBytes = defaultScratch
+	}
+	return &Engine{tools: toolbox{dirs: opts.BinDirs}, scratch: opts.ScratchBytes}
+}
 
 // Type is domain.Postgres.
 func (e *Engine) Type() domain.DatasourceType { return domain.Postgres }

@@ -98,7 +98,9 @@ func TestEveryVersionOfTheFormatIsFollowed(t *testing.T) {
 		for _, oneByOne := range []bool{false, true} {
 			found, err := walk(sampleArchive(version), oneByOne)
 			require.NoError(t, err)
-			require.Equal(t, summary{tables: 2, blocks: 3, known: true}, found)
+			require.True(t, found.known)
+			require.Equal(t, 2, found.tables)
+			require.Len(t, found.blocks, 3)
 		}
 	}
 	found, err := walk(sampleArchive(newestArchive+1), true)

@@ -48,6 +48,11 @@ func run(m *testing.M) int {
 
 func newEngine() *postgres.Engine { return postgres.New(postgres.Options{}) }
 
+// withScratch is the engine with so many bytes of scratch space.
+func withScratch(bytes int64) *postgres.Engine {
+	return postgres.New(postgres.Options{ScratchBytes: bytes})
+}
+
 func withTools(dir string) engine.Engine {
 	return postgres.New(postgres.Options{BinDirs: []string{dir}})
 }

@@ -30,6 +30,7 @@ const (
 	propExtensions     = "extensions"      // [{name, schema, version}]
 	propSchemas        = "schemas"         // names, without the system's
 	propRoles          = "roles"           // owners and grantees in the dump
+	propBlocks         = "blocks"          // where a custom-format dump holds what; see writeIndex
 	propPartial        = "partial"         // "true": only the tables of include_tables
 )
 

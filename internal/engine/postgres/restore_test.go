@@ -237,9 +237,9 @@ func TestALostAttemptLeavesTheDatabaseOfItsSuccessorAlone(t *testing.T) {
 	defer cancelLost()
 	lost, loading := make(chan error, 1), make(chan struct{})
 	go func() {
-		_, err := newEngine().Stage(lostCtx, src, req, func(ctx context.Context, name string) (io.ReadCloser, error) {
+		_, err := newEngine().Stage(lostCtx, src, req, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 			close(loading)
-			return archive.StuckAt(len(archive.Bytes)/2)(ctx, name)
+			return archive.StuckAt(len(archive.Bytes)/2)(ctx, name, offset)
 		})
 		lost <- err
 	}()

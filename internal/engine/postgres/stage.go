@@ -29,7 +29,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	s := &staging{target: target, req: req, names: names, stream: stream, restorer: restorer}
+	s := &staging{target: target, req: req, names: names, stream: stream, restorer: restorer, scratch: e.scratch}
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
 	}
@@ -43,6 +43,7 @@ type staging struct {
 	names    restoreNames
 	stream   engine.Stream
 	restorer tool
+	scratch  int64 // bytes a parallel load may write to disk
 
 	// oid is the staging database this run made. A lost attempt may wake up while a later one
 	// loads under the same name: it must neither drop that one's database nor call it loaded.
@@ -151,8 +152,43 @@ func (s *staging) prepareForTables(ctx context.Context) error {
 	return nil
 }
 
+// restore loads with as many jobs as were asked for, if the dump says where its tables are and there
+// is room for what can not be streamed; otherwise with one.
 func (s *staging) restore(ctx context.Context, open engine.Opener) error {
-	archive, err := open(ctx, s.stream.Name)
+	if s.req.Jobs > 1 {
+		blocks, known, err := readIndex(s.stream)
+		if err != nil {
+			return err
+		}
+		err = errUnknownVersion
+		if known {
+			custom := &customDump{stream: s.stream.Name, scratch: s.scratch, blocks: blocks}
+			err = s.restoreParallel(ctx, open, custom.prepare)
+		}
+		if !errors.Is(err, errUnknownVersion) && !errors.Is(err, errNoRoom) {
+			return err
+		}
+		reason := "the backup does not say where it holds which table"
+		if errors.Is(err, errNoRoom) {
+			reason = fmt.Sprintf("its large objects take more than the %d MiB of scratch space", s.scratch>>20)
+		}
+		s.warnings = append(s.warnings, fmt.Sprintf("it was loaded by 1 job instead of %d: %s", s.req.Jobs, reason))
+	}
+	return s.restoreStream(ctx, open)
+}
+
+// restoreArgs are pg_restore's arguments but for the archive's.
+func (s *staging) restoreArgs() []string {
+	args := []string{"--exit-on-error", "--no-password", "--dbname=" + connInfo(s.names.staging)}
+	if !s.keepOwners {
+		args = append(args, "--no-owner", "--no-acl")
+	}
+	return args
+}
+
+// restoreStream pushes a custom-format dump through one pg_restore.
+func (s *staging) restoreStream(ctx context.Context, open engine.Opener) error {
+	archive, err := open(ctx, s.stream.Name, 0)
 	if err != nil {
 		return failure.Wrap(failure.ClassOf(err), "open the backup", err, "")
 	}
@@ -162,14 +198,10 @@ func (s *staging) restore(ctx context.Context, open engine.Opener) error {
 		return err
 	}
 	defer env.remove()
-	args := []string{"--exit-on-error", "--no-password", "--format=custom", "--dbname=" + connInfo(s.names.staging)}
-	if !s.keepOwners {
-		args = append(args, "--no-owner", "--no-acl")
-	}
 	checked := &walked{r: archive, w: newWalker()}
 	defer checked.w.stop()
 	stderr, err := process.Push(ctx, process.Command{
-		Path: s.restorer.path, Args: args, Env: env.vars, Secrets: []string{s.target.Config.Password},
+		Path: s.restorer.path, Args: append(s.restoreArgs(), "--format=custom"), Env: env.vars, Secrets: []string{s.target.Config.Password},
 	}, checked)
 	if err != nil {
 		return classifyTool("load into database "+quoted(s.names.staging), err)

@@ -1,11 +1,14 @@
 package postgres
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -79,6 +82,10 @@ func connInfo(database string) string {
 }
 
 func tempFailure(err error) error {
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return failure.Wrap(failure.StorageFull, "write to the worker's temporary directory", err,
+			"Make room in it, or set TMPDIR to a larger one.")
+	}
 	return failure.Wrap(failure.ConfigInvalid, "prepare a private directory for a client tool", err,
 		"Check that the worker's temporary directory (TMPDIR) can be written, or set another one.")
 }

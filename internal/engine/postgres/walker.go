@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,9 +18,9 @@ var errCutShort = errors.New("the dump ends too early")
 
 // summary is what walking an archive found.
 type summary struct {
-	tables int  // entries TABLE DATA in its table of contents
-	blocks int  // data blocks
-	known  bool // its version is one whose structure is known, so the end was checked
+	tables int         // entries TABLE DATA in its table of contents
+	blocks []dataBlock // in the order of the archive; none in toc.dat
+	known  bool        // its version is one whose structure is known, so the end was checked
 }
 
 // walker follows the structure of a custom-format archive that is written to it piece by piece, in
@@ -28,6 +29,8 @@ type summary struct {
 // many as the table of contents promises. A dump cut at any byte is an error of class Corrupt.
 type walker struct {
 	pending []byte // what the last Write brought and parse has not looked at yet
+	passed  int64  // bytes written up to the end of pending
+	copied  *bytes.Buffer
 	eof     bool
 	resume  func() (struct{}, bool)
 	stop    func()
@@ -37,11 +40,13 @@ type walker struct {
 	done    bool
 }
 
-func newWalker() *walker {
+func newWalker() *walker { return newWalkerOf(walkArchive) }
+
+func newWalkerOf(walk func(*walker) (summary, error)) *walker {
 	w := &walker{}
 	w.resume, w.stop = iter.Pull(func(yield func(struct{}) bool) {
 		w.yield = yield
-		w.found, w.err = walkArchive(w)
+		w.found, w.err = walk(w)
 		w.done = true
 	})
 	return w
@@ -51,6 +56,7 @@ func newWalker() *walker {
 func (w *walker) Write(p []byte) (int, error) {
 	if !w.done {
 		w.pending = p
+		w.passed += int64(len(p))
 		w.resume()
 		w.pending = nil
 	}
@@ -81,14 +87,25 @@ func (w *walker) fill() bool {
 	return true
 }
 
+// position is the offset of the next byte.
+func (w *walker) position() int64 { return w.passed - int64(len(w.pending)) }
+
+// use takes n bytes of pending, and keeps a copy of them where one is wanted.
+func (w *walker) use(n int) []byte {
+	part := w.pending[:n]
+	if w.copied != nil {
+		w.copied.Write(part)
+	}
+	w.pending = w.pending[n:]
+	return part
+}
+
 // ReadByte takes one byte.
 func (w *walker) ReadByte() (byte, error) {
 	if !w.fill() {
 		return 0, errCutShort
 	}
-	b := w.pending[0]
-	w.pending = w.pending[1:]
-	return b, nil
+	return w.use(1)[0], nil
 }
 
 // take reads n bytes; n is small.
@@ -99,8 +116,7 @@ func (w *walker) take(n int) ([]byte, error) {
 			return nil, errCutShort
 		}
 		part := min(n-len(out), len(w.pending))
-		out = append(out, w.pending[:part]...)
-		w.pending = w.pending[part:]
+		out = append(out, w.use(part)...)
 	}
 	return out, nil
 }
@@ -111,9 +127,7 @@ func (w *walker) skip(n int) error {
 		if !w.fill() {
 			return errCutShort
 		}
-		part := min(n, len(w.pending))
-		w.pending = w.pending[part:]
-		n -= part
+		n -= len(w.use(min(n, len(w.pending))))
 	}
 	return nil
 }
@@ -126,8 +140,9 @@ func (w *walker) atEnd() bool { return !w.fill() }
 type walked struct {
 	r io.Reader
 	w *walker
-	// found is set once Read returned io.EOF.
+	// found is set once Read returned io.EOF; atEnd is told of it before, and may be nil.
 	found summary
+	atEnd func(summary)
 }
 
 func (s *walked) Read(p []byte) (int, error) {
@@ -143,11 +158,16 @@ func (s *walked) Read(p []byte) (int, error) {
 		if s.found, walkErr = s.w.Close(); walkErr != nil {
 			return 0, walkErr
 		}
+		if s.atEnd != nil {
+			s.atEnd(s.found)
+		}
 	}
 	return n, err
 }
 
+var errBadArchive = errors.New("not a pg_dump archive")
+
 // badArchive is a structure that pg_dump does not write.
 func badArchive(format string, args ...any) error {
-	return fmt.Errorf("not a pg_dump archive: "+format, args...)
+	return fmt.Errorf("%w: "+format, append([]any{errBadArchive}, args...)...)
 }

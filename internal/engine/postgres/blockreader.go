@@ -1,0 +1,129 @@
+package postgres
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// blockReader reads the data block of one table out of a custom-format archive: what it gives is
+// what the directory format has in a file. io.EOF comes only behind the block's own end mark.
+type blockReader struct {
+	archive *bufio.Reader
+	numbers int // bytes of a number without its sign
+	left    int // bytes of the current piece
+	ended   bool
+	last    bool // nothing follows the block in the archive
+}
+
+const blockBuffer = 256 << 10
+
+// newBlockReader reads the head of a block and compares it with what the index says.
+func newBlockReader(archive io.Reader, numbers int, want dataBlock, last bool) (*blockReader, error) {
+	b := &blockReader{archive: bufio.NewReaderSize(archive, blockBuffer), numbers: numbers, last: last}
+	kind, err := b.archive.ReadByte()
+	if err != nil {
+		return nil, damaged(err)
+	}
+	id, err := b.number()
+	if err != nil {
+		return nil, damaged(err)
+	}
+	if id != want.id || (kind == blockLarge) != want.large || (kind != blockLarge && kind != blockData) {
+		return nil, damaged(badArchive("at offset %d is a block of kind %d and dump id %d instead of %d", want.offset, kind, id, want.id))
+	}
+	return b, nil
+}
+
+// Read gives the content of the pieces one after the other. It fills p as far as it can: rows are
+// pieces, and short.
+func (b *blockReader) Read(p []byte) (int, error) {
+	total := 0
+	for total < len(p) {
+		if b.left == 0 {
+			if b.ended {
+				break
+			}
+			if err := b.nextPiece(); err != nil {
+				return total, err
+			}
+			continue
+		}
+		n, err := b.archive.Read(p[total:min(len(p), total+b.left)])
+		total, b.left = total+n, b.left-n
+		if err != nil {
+			return total, damaged(err)
+		}
+	}
+	if total == 0 && b.ended {
+		return 0, b.end()
+	}
+	return total, nil
+}
+
+func (b *blockReader) nextPiece() error {
+	size, err := b.number()
+	switch {
+	case err != nil:
+		return damaged(err)
+	case size < 0:
+		return damaged(badArchive("a piece of data has a negative length"))
+	}
+	b.left, b.ended = size, size == 0
+	return nil
+}
+
+// end reads on behind the last block: that is where a reader may tell that something is wrong.
+func (b *blockReader) end() error {
+	if !b.last {
+		return io.EOF
+	}
+	_, err := b.archive.ReadByte()
+	if err == nil {
+		err = badArchive("something follows the last block")
+	}
+	if errors.Is(err, io.EOF) {
+		return io.EOF
+	}
+	return damaged(err)
+}
+
+// object begins a large object and returns its oid, 0 behind the last one.
+func (b *blockReader) object() (oid int, err error) {
+	b.ended, b.left = false, 0
+	if oid, err = b.number(); err != nil {
+		return 0, damaged(err)
+	}
+	b.ended = oid == 0
+	return oid, nil
+}
+
+func (b *blockReader) number() (int, error) {
+	raw, err := b.archive.Peek(1 + b.numbers)
+	if err != nil {
+		return 0, err
+	}
+	var wide [8]byte
+	copy(wide[:], raw[1:])
+	value := int(binary.LittleEndian.Uint64(wide[:])) //nolint:gosec // as the archive's own writer had it
+	if raw[0] != 0 {
+		value = -value
+	}
+	_, err = b.archive.Discard(1 + b.numbers)
+	return value, err
+}
+
+// damaged keeps the class of what the archive's reader said; an end is one that comes too early.
+func damaged(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = errCutShort
+	}
+	class := failure.ClassOf(err)
+	if errors.Is(err, errCutShort) || errors.Is(err, errBadArchive) {
+		class = failure.Corrupt
+	}
+	return failure.Wrap(class, "read the dump", err, "The dump is damaged; restore another backup.")
+}

@@ -1,0 +1,98 @@
+package postgres
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// tocHeadFormat is where the header says which format the archive has: behind the magic, three bytes
+// of version, and the sizes of numbers and offsets.
+const tocHeadFormat = len(magic) + 5
+
+// converted is what is left to know of a table of contents.
+type converted struct {
+	withData []entry // each with the name of its file
+	numbers  int     // bytes of a number in the archive, without its sign
+}
+
+// convertTOC reads the table of contents of a custom-format archive from r and writes it to w as the
+// toc.dat of the directory format. Nothing else differs between the two but where each entry's data
+// is. A version whose structure is not known is errUnknownVersion.
+func convertTOC(r io.Reader, w io.Writer) (toc converted, err error) {
+	walker := newWalkerOf(func(walker *walker) (summary, error) {
+		walker.copied = &bytes.Buffer{}
+		a := archiveReader{walker: walker, format: customFormat}
+		known, err := a.header()
+		if err != nil {
+			return summary{}, err
+		}
+		if !known {
+			return summary{}, errUnknownVersion
+		}
+		walker.copied.Bytes()[tocHeadFormat] = tarFormat
+		toc.numbers = a.intSize
+		err = a.contents(func(e entry) error {
+			walker.copied.Truncate(walker.copied.Len() - 1 - a.offSize)
+			if e.hasData {
+				e.file = a.fileOf(e)
+				toc.withData = append(toc.withData, e)
+			}
+			a.appendText(e.file)
+			_, err := walker.copied.WriteTo(w)
+			return err
+		})
+		if err == nil {
+			_, err = walker.copied.WriteTo(w)
+		}
+		return summary{}, err
+	})
+	defer walker.stop()
+	buffer := make([]byte, 64<<10)
+	for !walker.done {
+		n, readErr := r.Read(buffer)
+		if _, err := walker.Write(buffer[:n]); err != nil {
+			return toc, corruptTOC(err)
+		}
+		if errors.Is(readErr, io.EOF) && !walker.done {
+			return toc, corruptTOC(errCutShort)
+		}
+		if readErr != nil && !walker.done {
+			return toc, readErr
+		}
+	}
+	return toc, nil
+}
+
+var errUnknownVersion = errors.New("an archive of a version that is not known")
+
+func corruptTOC(err error) error {
+	if errors.Is(err, errUnknownVersion) {
+		return err
+	}
+	return failure.Wrap(failure.Corrupt, "read the table of contents of the dump", err, "The dump is damaged; restore another backup.")
+}
+
+// fileOf names the file with an entry's data as pg_dump does.
+func (a *archiveReader) fileOf(e entry) string {
+	switch {
+	case e.kind != largeKind:
+		return fmt.Sprintf("%d.dat", e.id)
+	case a.version < versionRelKind:
+		return "blobs.toc"
+	default:
+		return fmt.Sprintf("blobs_%d.toc", e.id)
+	}
+}
+
+// appendText adds a string in the archive's encoding to the copy.
+func (a *archiveReader) appendText(text string) {
+	number := binary.LittleEndian.AppendUint64(make([]byte, 0, 8), uint64(len(text)))
+	a.copied.WriteByte(0)
+	a.copied.Write(number[:a.intSize])
+	a.copied.WriteString(text)
+}
