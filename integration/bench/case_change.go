@@ -69,7 +69,7 @@ func (a *again) prepare(ctx context.Context) (err error) {
 		}
 	}
 	// full_every is high enough for all rounds: another full backup is not what is measured.
-	a.job, err = a.s.platform.Job(ctx, a.s.fresh(shopName), a.address, domain.BackupOptions{BackupType: domain.Incremental})
+	a.job, err = a.s.job(ctx, a.address, domain.BackupOptions{BackupType: domain.Incremental})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/report"
@@ -25,7 +24,7 @@ func measureIncompressible(ctx context.Context, s *suite, section *report.Sectio
 		bases:       []*measure.Series{dump.series, shell.series, rivals[0].series, rivals[1].series},
 		limits:      func() []report.Limit { return []report.Limit{report.PeakRSS(guardian.series, maxRSS)} },
 	}.run(ctx, s, section)
-	return firstError(err, s.server.Drop(context.WithoutCancel(ctx), name), os.RemoveAll(s.shellFile()))
+	return firstError(err, s.server.Drop(context.WithoutCancel(ctx), name))
 }
 
 // measureLong is one backup of very much, which shows that memory does not grow with it.

@@ -3,29 +3,20 @@ package main
 import (
 	"context"
 
-	"github.com/dataguardian/dataguardian/integration/bench/bare"
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/report"
 )
-
-// reader is the command line that writes a backup of DataGuardian to standard output as a process of
-// its own, and how the report shows it.
-func (s *suite) reader(storageDir, identity, backup string) []string {
-	return []string{s.self, bare.ReadCommand, storageDir, identity, backup}
-}
-
-const showReader = "go run ./integration/bench bare-read <storage> <recovery kit> <execution id> > /dev/null  # DataGuardian: the archive's reader"
 
 // measureRead reads a whole backup back to nowhere.
 func measureRead(ctx context.Context, s *suite, section *report.Section) error {
 	section.Title = "read: reading a backup back to /dev/null"
 	section.About = s.aboutShop() + " DataGuardian reads with nothing but the storage location and the recovery kit, as after a disaster."
-	section.Commands = []string{"restic dump latest /bench.dump > /dev/null  # restic", "kopia show <root>/bench.dump > /dev/null     # kopia", showReader}
+	section.Commands = []string{"restic dump latest /bench.dump > /dev/null  # restic", "kopia show <root>/bench.dump > /dev/null     # kopia", "dataguardian recover dump --storage local:<directory> --identity <recovery kit> <execution id> > /dev/null  # DataGuardian"}
 	restic, kopia := s.rivalReads(func(ctx context.Context, from snapshot) (measure.Run, error) {
 		return from.repository.Read(ctx, from.id)
 	})
 	guardian := contestant{series: &measure.Series{Name: nameDataGuardian}, run: func(ctx context.Context) (measure.Run, error) {
-		return s.stored.job.Read(ctx, s.stored.identity, s.reader, s.stored.backup.ID)
+		return s.stored.job.Read(ctx, s.stored.identity, s.stored.backup.ID)
 	}}
 	return comparison{
 		prepare:     s.makeStored,

@@ -39,6 +39,9 @@ func (c benchCase) run(ctx context.Context, s *suite) report.Section {
 	if err := c.measure(ctx, s, &section); err != nil {
 		section.Failed = err.Error()
 	}
+	if err := s.sweep(); err != nil {
+		say("%v", err)
+	}
 	return section
 }
 

@@ -61,9 +61,11 @@ func (s *suite) shell(address database.Address) contestant {
 	}
 }
 
+func (s *suite) diskFile() string { return filepath.Join(s.dir, "disk.copy") }
+
 // disk writes what the shell pipeline stored, which it must follow.
 func (s *suite) disk() contestant {
-	target := filepath.Join(s.dir, "disk.copy")
+	target := s.diskFile()
 	p := measure.Pipeline{Commands: [][]string{{s.server.Tools.DD, "if=" + s.shellFile(), "of=" + target, "bs=1M", "conv=fsync", "status=none"}}}
 	return contestant{
 		series: &measure.Series{Name: nameDisk},
@@ -148,7 +150,7 @@ func (s *suite) guardian(address database.Address, want domain.BackupType) conte
 		series: &measure.Series{Name: nameDataGuardian},
 		ready: func(ctx context.Context) (err error) {
 			if job == nil {
-				job, err = s.platform.Job(ctx, s.fresh(address.Name), address, domain.BackupOptions{BackupType: want})
+				job, err = s.job(ctx, address, domain.BackupOptions{BackupType: want})
 			}
 			return err
 		},

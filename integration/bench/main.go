@@ -43,13 +43,8 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string) error {
-	if len(arguments) > 0 {
-		switch arguments[0] {
-		case bare.Command:
-			return bare.Main(ctx, arguments[1:])
-		case bare.ReadCommand:
-			return bare.ReadMain(ctx, arguments[1:], os.Stdout)
-		}
+	if len(arguments) > 0 && arguments[0] == bare.Command {
+		return bare.Main(ctx, arguments[1:])
 	}
 	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/platform"
@@ -51,7 +52,7 @@ func (s *suite) snapshot(ctx context.Context, name string, p peer, open opener) 
 	if p.missing != "" {
 		return snapshot{missing: p.missing}
 	}
-	into, err := open(ctx, s.freshDir(name))
+	into, err := open(ctx, filepath.Join(s.dir, s.fresh(name)))
 	if err != nil {
 		return snapshot{missing: err.Error()}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/integration/bench/platform"
 	"github.com/dataguardian/dataguardian/integration/bench/report"
 	"github.com/dataguardian/dataguardian/integration/bench/rival"
+	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 // suite is what the cases share.
@@ -31,6 +32,7 @@ type suite struct {
 	shop   *database.Shop // once a case needed it
 	stored *stored        // once a case needed it
 	serial int
+	trash  []string // directories that the running case leaves
 }
 
 // peer is a built program, or the reason why there is none.
@@ -129,4 +131,28 @@ func (s *suite) fresh(name string) string {
 	return fmt.Sprintf("%s-%d", name, s.serial)
 }
 
-func (s *suite) freshDir(name string) string { return filepath.Join(s.dir, s.fresh(name)) }
+// freshDir is a directory that is removed when the case ends.
+func (s *suite) freshDir(name string) string {
+	dir := filepath.Join(s.dir, s.fresh(name))
+	s.trash = append(s.trash, dir)
+	return dir
+}
+
+// job makes a backup job whose storage is removed when the case ends.
+func (s *suite) job(ctx context.Context, address database.Address, options domain.BackupOptions) (*platform.Job, error) {
+	job, err := s.platform.Job(ctx, s.fresh(address.Name), address, options)
+	if err == nil {
+		s.trash = append(s.trash, job.Dir())
+	}
+	return job, err
+}
+
+// sweep removes what a case stored: all cases together would need a large disk.
+func (s *suite) sweep() error {
+	var problems []error
+	for _, dir := range append(s.trash, s.shellFile(), s.diskFile()) {
+		problems = append(problems, os.RemoveAll(dir))
+	}
+	s.trash = nil
+	return errors.Join(problems...)
+}

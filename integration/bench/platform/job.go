@@ -68,6 +68,9 @@ func (p *Platform) Job(ctx context.Context, name string, address database.Addres
 	return j, nil
 }
 
+// Dir is the directory of the job's storage location.
+func (j *Job) Dir() string { return j.dir }
+
 // BackUp runs the job once. Of what it stored, only files that are new on the disk count.
 func (j *Job) BackUp(ctx context.Context) (measure.Run, Backup, error) {
 	before, err := measure.Files(j.dir)

@@ -30,6 +30,7 @@ func (p *Platform) Identity(ctx context.Context) (string, error) {
 
 // Read reads a backup back to nowhere as a process of its own, with nothing but the storage
 // location and the identity.
-func (j *Job) Read(ctx context.Context, identity string, reader func(storageDir, identity, backup string) []string, backup string) (measure.Run, error) {
-	return measure.Pipeline{Commands: [][]string{reader(j.dir, identity, backup)}}.Run(ctx, os.DevNull)
+func (j *Job) Read(ctx context.Context, identity, backup string) (measure.Run, error) {
+	command := []string{j.platform.binary, "recover", "dump", "--storage", "local:" + j.dir, "--identity", identity, backup}
+	return measure.Pipeline{Commands: [][]string{command}}.Run(ctx, os.DevNull)
 }

@@ -15,10 +15,7 @@ import (
 // Restore restores a backup into a database that is not there yet, with so many parallel jobs.
 func (j *Job) Restore(ctx context.Context, backup, target string, jobs int) (measure.Run, error) {
 	request := map[string]any{
-		"target_datasource_id": j.source, "target_database": target, "confirmation_phrase": client.ConfirmRestore(j.name),
-	}
-	if jobs > 1 {
-		request["parallel_jobs"] = jobs
+		"target_datasource_id": j.source, "target_database": target, "parallel_jobs": jobs, "confirmation_phrase": client.ConfirmRestore(j.name),
 	}
 	r, _, err := j.platform.timed(ctx, func() (client.Execution, error) {
 		return j.platform.post(ctx, "/api/backups/"+backup+"/restore", request)

@@ -35,8 +35,8 @@ makes the figures coarse. %s.
   encryption and quick verification are on (the defaults). restic compresses by its default (auto); kopia's default
   compresses nothing, so its policy is set to zstd-fastest. Both encrypt always.
 - user + sys is that of the programs on the client's side, for DataGuardian of the worker with its tools; the
-  database server's is not in it. Peak RSS is the sum of the peaks of a pipeline's programs, and for DataGuardian the
-  worker's own (VmHWM, reset before each run). *Stored* is what the files on the disk grew by; *before compression*
+  database server's is not in it. Peak RSS is the sum of the peaks of a pipeline's programs (Linux tells none below the
+  benchmark's own 15 to 50 MiB), and for DataGuardian the worker's own (VmHWM, reset before each run). *Stored* is what the files on the disk grew by; *before compression*
   are the plain bytes of new chunks (restic: data_added).
 
 ## Limits
