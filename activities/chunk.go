@@ -66,28 +66,3 @@ func (a *Activities) knownChunks(ctx context.Context, job *backup) (map[archive.
 	}
 	return known, nil
 }
-
-func (a *Activities) recipients(ctx context.Context) ([]age.Recipient, error) {
-	_, recipient, err := a.DB.AgeIdentity(ctx)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := age.ParseX25519Recipient(recipient)
-	if err != nil {
-		return nil, failure.Wrap(failure.ConfigInvalid, "read the installation's age recipient", err, "")
-	}
-	return []age.Recipient{parsed}, nil
-}
-
-func (a *Activities) identities(ctx context.Context) ([]age.Identity, error) {
-	identity, _, err := a.DB.AgeIdentity(ctx)
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := age.ParseX25519Identity(identity)
-	if err != nil {
-		// The text of this error would quote the identity.
-		return nil, failure.New(failure.ConfigInvalid, "read the installation's age identity", "it is not a valid age identity", "")
-	}
-	return []age.Identity{parsed}, nil
-}

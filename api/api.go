@@ -115,6 +115,7 @@ func newServer(o Options) (*server, error) {
 	s.registerBackups()
 	s.registerRestore()
 	s.registerSystem()
+	s.registerRecoveryKeys()
 	return s, s.serveDocs()
 }
 

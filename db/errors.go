@@ -75,6 +75,7 @@ var uniqueConstraints = map[string]error{
 	"backup_executions_one_full_of_generation": &DuplicateError{Field: "generation"},
 	"users_one_owner":                          ErrSetupDone,
 	"users_email_key":                          &DuplicateError{Field: "email"},
+	"age_recipients_recipient_key":             &DuplicateError{Field: "recipient"},
 	"storage_locations_one_default":            &DuplicateError{Field: "is_default"},
 }
 

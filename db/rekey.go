@@ -22,6 +22,7 @@ type sealedColumn struct {
 var sealedColumns = []sealedColumn{
 	{table: "datasources", column: "connection_config", key: "password"},
 	{table: "encryption_keys", column: "secret"},
+	{table: "age_identities", column: "secret"},
 }
 
 // Rekey seals every secret under another master key in one transaction and returns how many it

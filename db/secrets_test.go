@@ -126,6 +126,9 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	require.NoError(t, err)
 	identity, _, err := old.AgeIdentity(t.Context())
 	require.NoError(t, err)
+	added, err := old.ImportIdentity(t.Context(), db.OldIdentity{Public: "age1old", Secret: "AGE-SECRET-KEY-OLD", Name: "before"})
+	require.NoError(t, err)
+	require.True(t, added)
 	key := otherKey(t)
 
 	_, err = db.Rekey(t.Context(), url, key, dbtest.Key())
@@ -135,7 +138,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 
 	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
 	require.NoError(t, err)
-	require.Equal(t, 4, n, "two passwords, the age identity, a chunk secret")
+	require.Equal(t, 5, n, "two passwords, the age identity, an imported one, a chunk secret")
 	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
 
 	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
@@ -150,6 +153,10 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	identityAfter, _, err := d.AgeIdentity(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, identity, identityAfter)
+	imported, err := d.ListOldIdentities(t.Context())
+	require.NoError(t, err)
+	require.Len(t, imported, 1)
+	require.Equal(t, "AGE-SECRET-KEY-OLD", imported[0].Secret)
 
 	_, err = old.UpdateDatasource(t.Context(), datasource)
 	require.ErrorIs(t, err, db.ErrWrongMasterKey, "a process with the old key writes no secret")

@@ -10,6 +10,21 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+type AgeIdentity struct {
+	ID        string
+	Public    string
+	Secret    string
+	Name      string
+	CreatedAt time.Time
+}
+
+type AgeRecipient struct {
+	ID        string
+	Recipient string
+	Name      string
+	CreatedAt time.Time
+}
+
 type AuthSession struct {
 	ID         string
 	UserID     string
