@@ -67,6 +67,11 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.DiscardRestore.Register(w, a.DiscardRestore)
 	contract.ProbeDatasource.Register(w, a.ProbeDatasource)
 	contract.ProbeStorage.Register(w, a.ProbeStorage)
+	contract.MarkDeleting.Register(w, a.MarkDeleting)
+	contract.EraseBackup.Register(w, a.EraseBackup)
+	contract.RemoveExecution.Register(w, a.RemoveExecution)
+	contract.PlanReconcile.Register(w, a.PlanReconcile)
+	contract.SweepStorage.Register(w, a.SweepStorage)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {

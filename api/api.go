@@ -112,6 +112,8 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
+	s.registerDeletion()
+	s.registerReconcile()
 	s.registerBackups()
 	s.registerRestore()
 	s.registerSystem()

@@ -131,7 +131,7 @@ func (s *server) check(ctx context.Context, handle contract.Workflow[contract.Ch
 	if err != nil {
 		return CheckResult{}, s.temporalDown(ctx, "start the test", err)
 	}
-	result, err := s.awaitCheck(ctx, run, pool)
+	result, err := awaitRun[contract.CheckResult](ctx, s, run, pool)
 	if err != nil {
 		return CheckResult{}, err
 	}
@@ -143,8 +143,9 @@ func (s *server) check(ctx context.Context, handle contract.Workflow[contract.Ch
 	return out, nil
 }
 
-func (s *server) awaitCheck(ctx context.Context, run client.WorkflowRun, pool string) (contract.CheckResult, error) {
-	var result contract.CheckResult
+// awaitRun waits for the result of a workflow of a pool, as long as a test may take.
+func awaitRun[T any](ctx context.Context, s *server, run client.WorkflowRun, pool string) (T, error) {
+	var result T
 	first := min(noWorkerAfter, s.opts.TestTimeout)
 	err := getWithin(ctx, run, first, &result)
 	if isTimeout(err) && ctx.Err() == nil {
@@ -160,14 +161,14 @@ func (s *server) awaitCheck(ctx context.Context, run client.WorkflowRun, pool st
 		return result, ctx.Err()
 	case isTimeout(err):
 		return result, problem.New(http.StatusGatewayTimeout, fmt.Sprintf(
-			"The test did not end within %s. The workers of pool %s may be busy; look at the workflow in Temporal and try again.", s.opts.TestTimeout, pool))
+			"It did not end within %s. The workers of pool %s may be busy; look at the workflow in Temporal and try again.", s.opts.TestTimeout, pool))
 	default:
-		s.log.WarnContext(ctx, "connection test failed to run", "error", err)
-		return result, problem.New(http.StatusBadGateway, "The test could not be run: "+failure.Redact(err.Error())+".")
+		s.log.WarnContext(ctx, "a workflow that was waited for failed", "error", err)
+		return result, problem.New(http.StatusBadGateway, "It could not be run: "+failure.Redact(err.Error())+".")
 	}
 }
 
-func getWithin(ctx context.Context, run client.WorkflowRun, wait time.Duration, result *contract.CheckResult) error {
+func getWithin(ctx context.Context, run client.WorkflowRun, wait time.Duration, result any) error {
 	waiting, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	err := run.Get(waiting, result)

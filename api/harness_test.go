@@ -216,6 +216,12 @@ func (f *fixture) completed(job, datasource, storage string) string {
 	return row.ID
 }
 
+// finish ends an execution well.
+func (f *fixture) finish(id string) {
+	f.t.Helper()
+	require.NoError(f.t, f.db.FinishExecution(context.Background(), id, db.Finish{Status: domain.Completed}))
+}
+
 // starts lets Temporal take workflows.
 func (f *fixture) starts() *mock.Call {
 	return f.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(&mocks.WorkflowRun{}, nil)

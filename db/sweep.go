@@ -34,16 +34,11 @@ func (q *Queries) BackupsOfGeneration(ctx context.Context, generation string) ([
 	return convert(rows, func(row dbgen.BackupsOfGenerationRow) (StoredBackup, error) { return StoredBackup(row), nil })
 }
 
-// BackupsCreatedIn returns the backups on a storage location that were created in the second that
-// begins at the given time.
-func (q *Queries) BackupsCreatedIn(ctx context.Context, storageID string, second time.Time) ([]StoredBackup, error) {
-	const op = "list the backups of a second"
-	if err := checkID(op, storageID); err != nil {
-		return nil, err
-	}
-	rows, err := q.q.BackupsCreatedIn(ctx, dbgen.BackupsCreatedInParams{StorageLocationID: storageID, Second: second})
+// BackupsCreatedIn returns the backups that were created in the second that begins at the given time.
+func (q *Queries) BackupsCreatedIn(ctx context.Context, second time.Time) ([]StoredBackup, error) {
+	rows, err := q.q.BackupsCreatedIn(ctx, second)
 	if err != nil {
-		return nil, translate(op, err)
+		return nil, translate("list the backups of a second", err)
 	}
 	return convert(rows, func(row dbgen.BackupsCreatedInRow) (StoredBackup, error) { return StoredBackup(row), nil })
 }

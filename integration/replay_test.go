@@ -13,6 +13,7 @@ import (
 	sdk "go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/worker"
 )
@@ -33,6 +34,15 @@ func TestHistoriesOfRealRunsReplay(t *testing.T) {
 		"restore-refused":      history(t, s.restore(t, backup, restoreTo(target))),
 		"restore-verification": history(t, s.restore(t, backup, verification())),
 	}
+
+	doomed := s.backUp(t)
+	s.remove(t, doomed)
+	runs["delete-completed"] = historyOf(t, contract.DeleteWorkflowID(doomed.ID))
+	interrupted := s.backUp(t)
+	require.NoError(t, shared.db.MarkDeleting(t.Context(), interrupted.ID))
+	require.Equal(t, int64(1), s.reconcile(t, false).Deletions)
+	s.requireGone(t, interrupted)
+	runs["reconcile-completed"] = historyOf(t, contract.ReconcileWorkflowID(s.storage.ID))
 
 	cancelled := s.start(t)
 	_, err := shared.owner.Cancel(t.Context(), cancelled.ID)

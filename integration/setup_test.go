@@ -225,8 +225,14 @@ func requireNoLeftovers(t *testing.T, restore client.Execution) {
 // history reads the whole Temporal history of an execution.
 func history(t *testing.T, e client.Execution) *historypb.History {
 	t.Helper()
+	return historyOf(t, e.Metadata.WorkflowID)
+}
+
+// historyOf reads the whole history of the latest run of a workflow.
+func historyOf(t *testing.T, workflowID string) *historypb.History {
+	t.Helper()
 	var h historypb.History
-	events := shared.dialled.GetWorkflowHistory(t.Context(), e.Metadata.WorkflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	events := shared.dialled.GetWorkflowHistory(t.Context(), workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for events.HasNext() {
 		event, err := events.Next()
 		require.NoError(t, err)

@@ -24,6 +24,7 @@ const (
 	workerCatalogue = "DG_TEST_WORKER_CATALOGUE"
 	workerTemporal  = "DG_TEST_WORKER_TEMPORAL"
 	workerKey       = "DG_TEST_WORKER_KEY_FILE"
+	workerDiesAt    = "DG_TEST_WORKER_DIES_AT" // boundary at which it kills itself
 	workerReady     = "worker is ready"
 )
 
@@ -55,7 +56,7 @@ func serveWorker(ctx context.Context) error {
 	patient := tuning()
 	patient.Attempts = 8 // a stopped process still holds open polls, each of which swallows one attempt
 	w, err := worker.New(worker.Options{
-		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: patient, Logger: quiet(),
+		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: patient, Logger: quiet(), Boundary: dieAt(os.Getenv(workerDiesAt)),
 	})
 	if err != nil {
 		return err
@@ -64,15 +65,26 @@ func serveWorker(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
+// dieAt makes a hook that ends the process at a boundary as a power cut would.
+func dieAt(boundary string) func(string) {
+	return func(reached string) {
+		if reached == boundary {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // the signal is on its way
+		}
+	}
+}
+
 // workerProcess is a worker of its own process group.
 type workerProcess struct{ cmd *exec.Cmd }
 
-// spawnWorker starts a worker process that serves pool and waits until it does.
-func (p *platform) spawnWorker(t *testing.T, pool string) *workerProcess {
+// spawnWorker starts a worker process that serves pool and waits until it does. It kills itself at the
+// boundary that is given, if any.
+func (p *platform) spawnWorker(t *testing.T, pool string, diesAt ...string) *workerProcess {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this very test binary
 	cmd.Env = append(os.Environ(),
-		workerEnv+"="+pool, workerCatalogue+"="+p.catalogue, workerTemporal+"="+p.temporal.Address(), workerKey+"="+p.keyFile)
+		workerEnv+"="+pool, workerCatalogue+"="+p.catalogue, workerTemporal+"="+p.temporal.Address(), workerKey+"="+p.keyFile, workerDiesAt+"="+strings.Join(diesAt, ""))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -83,6 +95,12 @@ func (p *platform) spawnWorker(t *testing.T, pool string) *workerProcess {
 	require.NoError(t, err)
 	require.Equal(t, workerReady, strings.TrimSpace(line))
 	return w
+}
+
+// died waits until the worker has killed itself at its boundary.
+func (w *workerProcess) died(t *testing.T) {
+	t.Helper()
+	require.ErrorContains(t, w.cmd.Wait(), "killed")
 }
 
 // kill ends the worker as a power cut would: no clean-up of its own.

@@ -107,6 +107,8 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Restore.Register(r, workflows.Restore)
 	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
+	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
+	contract.Reconcile.Register(r, workflows.Reconcile)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -15,15 +15,9 @@ import (
 const backupsCreatedIn = `-- name: BackupsCreatedIn :many
 SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
 FROM backup_executions
-WHERE storage_location_id = $1::uuid AND operation = 'backup'
-  AND created_at >= $2::timestamptz AND created_at < $2::timestamptz + interval '1 second'
+WHERE operation = 'backup' AND created_at >= $1::timestamptz AND created_at < $1::timestamptz + interval '1 second'
 ORDER BY created_at, id
 `
-
-type BackupsCreatedInParams struct {
-	StorageLocationID string
-	Second            time.Time
-}
 
 type BackupsCreatedInRow struct {
 	ID           string
@@ -35,8 +29,8 @@ type BackupsCreatedInRow struct {
 }
 
 // The backups that were created in one second: a manifest's path holds it.
-func (q *Queries) BackupsCreatedIn(ctx context.Context, arg BackupsCreatedInParams) ([]BackupsCreatedInRow, error) {
-	rows, err := q.db.Query(ctx, backupsCreatedIn, arg.StorageLocationID, arg.Second)
+func (q *Queries) BackupsCreatedIn(ctx context.Context, second time.Time) ([]BackupsCreatedInRow, error) {
+	rows, err := q.db.Query(ctx, backupsCreatedIn, second)
 	if err != nil {
 		return nil, err
 	}

@@ -76,8 +76,7 @@ ORDER BY created_at, id;
 -- name: BackupsCreatedIn :many
 SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
 FROM backup_executions
-WHERE storage_location_id = sqlc.arg('storage_location_id')::uuid AND operation = 'backup'
-  AND created_at >= sqlc.arg('second')::timestamptz AND created_at < sqlc.arg('second')::timestamptz + interval '1 second'
+WHERE operation = 'backup' AND created_at >= sqlc.arg('second')::timestamptz AND created_at < sqlc.arg('second')::timestamptz + interval '1 second'
 ORDER BY created_at, id;
 
 -- name: ForgetChunksOfFailed :execrows

@@ -121,6 +121,7 @@ type Execution struct {
 	Pinned              bool                     `json:"pinned"`
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
+	DeletingAt          *time.Time               `json:"deleting_at"`
 }
 
 // Chunk is one stored object that a backup refers to.

@@ -46,6 +46,14 @@ func (w Workflow[In, Out]) Run(ctx context.Context, c client.Client, opts client
 	return out, err
 }
 
+// ExecuteChild runs the workflow as a child of the calling one and waits for its result. What else the
+// child gets (id, task queue, policies) is in ctx.
+func (w Workflow[In, Out]) ExecuteChild(ctx workflow.Context, in In) (Out, error) {
+	var out Out
+	err := workflow.ExecuteChildWorkflow(ctx, w.Name, in).Get(ctx, &out)
+	return out, err
+}
+
 // Register makes fn the implementation that r runs for this workflow.
 func (w Workflow[In, Out]) Register(r worker.WorkflowRegistry, fn func(workflow.Context, In) (Out, error)) {
 	r.RegisterWorkflowWithOptions(fn, workflow.RegisterOptions{Name: w.Name})

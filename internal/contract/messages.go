@@ -113,6 +113,8 @@ var (
 	Restore         = Workflow[ExecutionInput, ExecutionResult]{"Restore"}
 	CheckDatasource = Workflow[CheckInput, CheckResult]{"CheckDatasource"}
 	CheckStorage    = Workflow[CheckInput, CheckResult]{"CheckStorage"}
+	DeleteBackup    = Workflow[ExecutionInput, DeleteResult]{"DeleteBackup"}
+	Reconcile       = Workflow[ReconcileInput, ReconcileResult]{"Reconcile"}
 )
 
 // The activities.
@@ -129,4 +131,9 @@ var (
 	DiscardRestore  = Activity[ExecutionRef, Nothing]{"DiscardRestore"}
 	ProbeDatasource = Activity[CheckInput, CheckResult]{"ProbeDatasource"}
 	ProbeStorage    = Activity[CheckInput, CheckResult]{"ProbeStorage"}
+	MarkDeleting    = Activity[ExecutionRef, DeletePlan]{"MarkDeleting"}
+	EraseBackup     = Activity[EraseInput, DeleteResult]{"EraseBackup"}
+	RemoveExecution = Activity[ExecutionRef, Nothing]{"RemoveExecution"}
+	PlanReconcile   = Activity[ReconcileInput, ReconcilePlan]{"PlanReconcile"}
+	SweepStorage    = Activity[ReconcileInput, ReconcileResult]{"SweepStorage"}
 )

@@ -19,6 +19,13 @@ func CheckDatasourceWorkflowID(checkID string) string { return "check-datasource
 // CheckStorageWorkflowID is the workflow id of one storage test.
 func CheckStorageWorkflowID(checkID string) string { return "check-storage-" + checkID }
 
+// DeleteWorkflowID is the workflow id of the deletion of an execution: one at a time.
+func DeleteWorkflowID(executionID string) string { return "delete-" + executionID }
+
+// ReconcileWorkflowID is the workflow id of the reconciliation of a storage location. It is its
+// schedule's id too.
+func ReconcileWorkflowID(storageID string) string { return "reconcile-storage-" + storageID }
+
 // The search attributes of every workflow, all of type Keyword. The values are the operation's
 // word, and names or ids of our own rows; the Temporal UI filters by them.
 var (
