@@ -1,11 +1,15 @@
 package integration
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	temporal "go.temporal.io/sdk/client"
 
+	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/worker"
@@ -38,4 +42,36 @@ func TestAJobRunsAgainAfterItsWorkflowWasTerminated(t *testing.T) {
 	require.NoError(t, err)
 	ended = wait(t, again)
 	require.Equal(t, domain.Completed, ended.Status, "a sweep touches nothing that ended well")
+}
+
+func TestEveryStorageLocationIsReconciledOnASchedule(t *testing.T) {
+	const pool = "scheduled"
+	s := newSetup(t, withRows(100), withPool(pool))
+	schedules := reconcile.NewSchedules(shared.db, shared.dialled)
+	require.NoError(t, schedules.Ensure(t.Context()))
+	require.NoError(t, schedules.Ensure(t.Context()), "again is no error")
+	require.NoError(t, reconcile.NewSchedules(shared.db, shared.dialled).Ensure(t.Context()), "neither in another process")
+	handle := shared.dialled.ScheduleClient().GetHandle(t.Context(), contract.ReconcileWorkflowID(s.storage.ID))
+	described, err := handle.Describe(t.Context())
+	require.NoError(t, err)
+	require.Len(t, described.Info.NextActionTimes, 10)
+	require.Equal(t, 24*time.Hour, described.Schedule.Spec.Intervals[0].Every)
+
+	stop, err := shared.startWorker(worker.Options{Pools: []string{pool}})
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	backup := s.backUp(t)
+	require.NoError(t, shared.db.MarkDeleting(t.Context(), backup.ID))
+	require.NoError(t, handle.Trigger(t.Context(), temporal.ScheduleTriggerOptions{}))
+	require.Eventually(t, func() bool {
+		_, err := shared.owner.GetExecution(t.Context(), backup.ID)
+		return client.Status(err) == http.StatusNotFound
+	}, time.Minute, 100*time.Millisecond)
+	require.Empty(t, s.objects(t))
+
+	require.NoError(t, shared.owner.BackupJobs.Delete(t.Context(), s.job.ID))
+	require.NoError(t, shared.owner.StorageLocations.Delete(t.Context(), s.storage.ID))
+	require.NoError(t, schedules.Ensure(t.Context()))
+	_, err = handle.Describe(t.Context())
+	require.Error(t, err, "the schedule goes with its location")
 }

@@ -18,8 +18,8 @@ const (
 	startGrace = time.Minute
 )
 
-// StartReconciling closes executions that lost their workflow, now and every minute, in the
-// background. It ends with ctx or by stop, which returns when it has ended.
+// StartReconciling closes executions that lost their workflow and keeps the schedules of the storage
+// locations, now and every minute, in the background. It ends with ctx or by stop, which returns when it has ended.
 func StartReconciling(ctx context.Context, database *db.DB, temporal client.Client, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -27,9 +27,13 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		defer close(done)
 		ticker := time.NewTicker(sweepEvery)
 		defer ticker.Stop()
+		schedules := reconcile.NewSchedules(database, temporal)
 		for {
 			if _, err := reconcile.Sweep(ctx, database, temporal, startGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
+			}
+			if err := schedules.Ensure(ctx); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "could not bring the schedules of the storage locations up to date; trying again in a minute", "error", err)
 			}
 			select {
 			case <-ctx.Done():
