@@ -72,6 +72,14 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.RemoveExecution.Register(w, a.RemoveExecution)
 	contract.PlanReconcile.Register(w, a.PlanReconcile)
 	contract.SweepStorage.Register(w, a.SweepStorage)
+	contract.CheckCopy.Register(w, a.CheckCopy)
+	contract.CheckGeneration.Register(w, a.CheckGeneration)
+	contract.HealStorage.Register(w, a.HealStorage)
+	contract.AnnounceDamage.Register(w, a.AnnounceDamage)
+	contract.LogExecution.Register(w, a.LogExecution)
+	contract.StartScrub.Register(w, a.StartScrub)
+	contract.NextScrub.Register(w, a.NextScrub)
+	contract.FinishScrub.Register(w, a.FinishScrub)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {

@@ -116,6 +116,8 @@ func newServer(o Options) (*server, error) {
 	s.registerReconcile()
 	s.registerBackups()
 	s.registerRestore()
+	s.registerVerification()
+	s.registerDamage()
 	s.registerSystem()
 	s.registerRecoveryKeys()
 	return s, s.serveDocs()

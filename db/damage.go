@@ -76,18 +76,22 @@ func (q *Queries) BackupsThatNeed(ctx context.Context, storageLocationID string,
 }
 
 // MarkHealed records that a damaged object holds again what was stored, and marks every backup as
-// good that has no other damage. Marking again changes nothing.
-func (q *Queries) MarkHealed(ctx context.Context, storageLocationID, key string) error {
+// good that has no other damage. announced: people were told of the damage. Marking again changes
+// nothing.
+func (q *Queries) MarkHealed(ctx context.Context, storageLocationID, key string) (announced bool, err error) {
 	op := "record that " + key + " is healed"
 	if err := checkID(op, storageLocationID); err != nil {
-		return err
+		return false, err
 	}
-	return q.inTx(ctx, func(q *Queries) error {
-		if _, err := q.q.HealDamage(ctx, dbgen.HealDamageParams{StorageLocationID: storageLocationID, ObjectKey: key}); err != nil {
+	err = q.inTx(ctx, func(q *Queries) error {
+		rows, err := q.q.HealDamage(ctx, dbgen.HealDamageParams{StorageLocationID: storageLocationID, ObjectKey: key})
+		if err != nil {
 			return translate(op, err)
 		}
+		announced = slices.Contains(rows, true)
 		return q.markBackups(ctx, op, storageLocationID, "")
 	})
+	return announced, err
 }
 
 // MaxDamageListed is how many damaged objects a check lists; it counts all.
@@ -123,7 +127,7 @@ type FreshDamage struct {
 // AnnounceDamage writes one notification about the damage on a storage location that no
 // notification was about yet, and marks it as announced, in one transaction. Where there is none, it
 // does nothing.
-func (q *Queries) AnnounceDamage(ctx context.Context, storageLocationID string, describe func(fresh []FreshDamage) Notification) error {
+func (q *Queries) AnnounceDamage(ctx context.Context, storageLocationID string, describe func(q *Queries, fresh []FreshDamage) (Notification, error)) error {
 	op := "announce the damage of storage location " + storageLocationID
 	if err := checkID(op, storageLocationID); err != nil {
 		return err
@@ -138,6 +142,10 @@ func (q *Queries) AnnounceDamage(ctx context.Context, storageLocationID string, 
 			fresh[i] = FreshDamage{Key: row.ObjectKey, Reason: row.Reason, Healed: row.Healed}
 		}
 		slices.SortFunc(fresh, func(a, b FreshDamage) int { return strings.Compare(a.Key, b.Key) })
-		return q.AddNotification(ctx, describe(fresh))
+		n, err := describe(q, fresh)
+		if err != nil {
+			return err
+		}
+		return q.AddNotification(ctx, n)
 	})
 }

@@ -55,7 +55,8 @@ func verificationOf(t *testing.T, d *db.DB, c db.Copy) *domain.Verification {
 }
 
 func TestDamageIsKnownOfEveryBackupThatNeedsIt(t *testing.T) {
-	d := dbtest.New(t)
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
 	j := newJob(t, d, "nightly")
 	chunks := numbered(0, 6)
 	full := newCopy(t, d, j, "", chunks[:4])
@@ -63,9 +64,13 @@ func TestDamageIsKnownOfEveryBackupThatNeedsIt(t *testing.T) {
 	other := newCopy(t, d, newJob(t, d, "other"), "", numbered(0, 6)) // the same ids in another generation
 
 	bad := damaged(full, chunks[1], chunks[3])
-	turned, err := d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(false, 2), Damaged: bad})
-	require.NoError(t, err)
-	require.True(t, turned)
+	alert := db.Notification{
+		Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical, EntityType: domain.EntitySystem, Title: "it turned bad",
+	}
+	for range 2 {
+		require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(false, 2), Damaged: bad, Alert: &alert}))
+	}
+	require.Len(t, rows(t, url, "SELECT title FROM notifications"), 1, "it was bad already the second time")
 	found, err := d.PageDamage(t.Context(), j.StorageLocationID, "", 10, false)
 	require.NoError(t, err)
 	require.Len(t, found, 2)
@@ -81,15 +86,11 @@ func TestDamageIsKnownOfEveryBackupThatNeedsIt(t *testing.T) {
 	require.Equal(t, int64(1), verificationOf(t, d, increment).Damaged)
 	require.Nil(t, verificationOf(t, d, other))
 
-	turned, err = d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(false, 2), Damaged: bad})
+	_, err = d.MarkHealed(t.Context(), j.StorageLocationID, bad[1].Key)
 	require.NoError(t, err)
-	require.False(t, turned, "it was bad already")
-
-	require.NoError(t, d.MarkHealed(t.Context(), j.StorageLocationID, bad[1].Key))
 	require.True(t, verificationOf(t, d, increment).OK)
 	require.False(t, verificationOf(t, d, full).OK, "one object of it is still damaged")
-	_, err = d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(true, 0)})
-	require.NoError(t, err)
+	require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(true, 0)}))
 	found, err = d.PageDamage(t.Context(), j.StorageLocationID, "", 10, false)
 	require.NoError(t, err)
 	require.Empty(t, found, "a check that reads every byte clears what it does not find any more")
@@ -102,12 +103,10 @@ func TestAQuickCheckHealsNothing(t *testing.T) {
 	d := dbtest.New(t)
 	j, chunks := newJob(t, d, "nightly"), numbered(0, 3)
 	c := newCopy(t, d, j, "", chunks)
-	_, err := d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 1), Damaged: damaged(c, chunks[0])})
-	require.NoError(t, err)
+	require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 1), Damaged: damaged(c, chunks[0])}))
 	quick := outcome(true, 0)
 	quick.Mode = domain.VerifyQuick
-	_, err = d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: quick})
-	require.NoError(t, err)
+	require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: quick}))
 	require.False(t, verificationOf(t, d, c).OK)
 }
 
@@ -117,8 +116,7 @@ func TestABackupThatIsBeingDeletedHasNoDamage(t *testing.T) {
 	j, chunks := newJob(t, d, "nightly"), numbered(0, 3)
 	c := newCopy(t, d, j, "", chunks)
 	dbtest.Execute(t, url, "UPDATE backup_executions SET deleting_at = now()")
-	_, err := d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 1), Damaged: damaged(c, chunks[0])})
-	require.ErrorIs(t, err, db.ErrNotFound)
+	require.ErrorIs(t, d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 1), Damaged: damaged(c, chunks[0])}), db.ErrNotFound)
 	found, err := d.PageDamage(t.Context(), j.StorageLocationID, "", 10, true)
 	require.NoError(t, err)
 	require.Empty(t, found)
@@ -135,29 +133,28 @@ func TestDamageIsAnnouncedOnce(t *testing.T) {
 	check := db.Check{Copy: c, Verification: outcome(false, 1), Damaged: damaged(c, chunks[0])}
 	announced := func() (count int) {
 		for range 2 {
-			require.NoError(t, d.AnnounceDamage(t.Context(), j.StorageLocationID, func(fresh []db.FreshDamage) db.Notification {
+			require.NoError(t, d.AnnounceDamage(t.Context(), j.StorageLocationID, func(_ *db.Queries, fresh []db.FreshDamage) (db.Notification, error) {
 				count += len(fresh)
 				return db.Notification{
 					Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical,
 					EntityType: domain.EntityStorageLocation, EntityID: j.StorageLocationID, Title: "damage", Message: fresh[0].Key,
-				}
+				}, nil
 			}))
 		}
 		return count
 	}
 	require.Zero(t, announced())
 	for range 2 {
-		_, err := d.RecordCheck(t.Context(), check)
-		require.NoError(t, err)
+		require.NoError(t, d.RecordCheck(t.Context(), check))
 	}
 	require.Equal(t, 1, announced())
-	_, err := d.RecordCheck(t.Context(), check)
-	require.NoError(t, err)
+	require.NoError(t, d.RecordCheck(t.Context(), check))
 	require.Zero(t, announced(), "the same damage again")
-	require.NoError(t, d.MarkHealed(t.Context(), j.StorageLocationID, check.Damaged[0].Key))
-	require.Zero(t, announced())
-	_, err = d.RecordCheck(t.Context(), check)
+	told, err := d.MarkHealed(t.Context(), j.StorageLocationID, check.Damaged[0].Key)
 	require.NoError(t, err)
+	require.True(t, told)
+	require.Zero(t, announced())
+	require.NoError(t, d.RecordCheck(t.Context(), check))
 	require.Equal(t, 1, announced(), "it was healed and is damaged once more")
 	require.Len(t, rows(t, url, "SELECT message FROM notifications WHERE severity = 'critical'"), 2)
 }
@@ -250,8 +247,7 @@ func TestAReplicaIsACopyWithItsOwnDamage(t *testing.T) {
 	require.Equal(t, offsite.ID, replica.StorageLocationID)
 
 	bad := damaged(c, chunks[0])
-	_, err = d.RecordCheck(t.Context(), db.Check{Copy: replica, Verification: outcome(false, 1), Damaged: bad})
-	require.NoError(t, err)
+	require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: replica, Verification: outcome(false, 1), Damaged: bad}))
 	require.Nil(t, verificationOf(t, d, c), "the backup itself is as it was")
 	needs, err := d.BackupsThatNeed(t.Context(), offsite.ID, []string{bad[0].Key})
 	require.NoError(t, err)

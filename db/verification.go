@@ -41,23 +41,28 @@ type Check struct {
 	Damaged      []DamagedObject // what was found, MaxDamageListed at most
 	// Damage that other checks of the same objects have found and this one did not look at again.
 	AlsoDamaged []string
+	// Alert is written when the backup was taken for good until now and is not; nil for none.
+	Alert *Notification
 }
 
 // RecordCheck records what a check of a kept backup found: the damaged objects, those that are whole
 // again, the backup's verification, and that of every other backup on the location that needs one of
-// them. turnedBad: it was taken for good until now. Errors: ErrNotFound for a backup that is being
-// deleted, whose objects may be missing rightly.
-func (q *Queries) RecordCheck(ctx context.Context, c Check) (turnedBad bool, err error) {
+// them. Errors: ErrNotFound for a backup that is being deleted, whose objects may be missing rightly.
+func (q *Queries) RecordCheck(ctx context.Context, c Check) error {
 	op := "record the check of execution " + c.Copy.ExecutionID
 	if err := checkID(op, c.Copy.ExecutionID); err != nil {
-		return false, err
+		return err
 	}
-	err = q.inTx(ctx, func(q *Queries) error {
+	return q.inTx(ctx, func(q *Queries) error {
 		row, err := q.q.LockKeptBackup(ctx, c.Copy.ExecutionID)
 		if err != nil {
 			return translate(op, err)
 		}
-		turnedBad = row.WasOk && !c.Verification.OK
+		if c.Alert != nil && row.WasOk && !c.Verification.OK {
+			if err := q.AddNotification(ctx, *c.Alert); err != nil {
+				return err
+			}
+		}
 		if err := q.putDamage(ctx, op, c); err != nil {
 			return err
 		}
@@ -76,7 +81,6 @@ func (q *Queries) RecordCheck(ctx context.Context, c Check) (turnedBad bool, err
 		}
 		return q.markBackups(ctx, op, c.Copy.StorageLocationID, string(c.Verification.Mode))
 	})
-	return turnedBad, err
 }
 
 func (q *Queries) putDamage(ctx context.Context, op string, c Check) error {

@@ -109,6 +109,8 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
+	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
+	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -69,9 +69,10 @@ func (q *Queries) ForgetDamage(ctx context.Context, storageLocationID string) er
 	return err
 }
 
-const healDamage = `-- name: HealDamage :execrows
+const healDamage = `-- name: HealDamage :many
 UPDATE damaged_objects SET healed_at = now()
 WHERE storage_location_id = $1::uuid AND object_key = $2::text AND healed_at IS NULL
+RETURNING (announced_at IS NOT NULL)::boolean
 `
 
 type HealDamageParams struct {
@@ -79,12 +80,24 @@ type HealDamageParams struct {
 	ObjectKey         string
 }
 
-func (q *Queries) HealDamage(ctx context.Context, arg HealDamageParams) (int64, error) {
-	result, err := q.db.Exec(ctx, healDamage, arg.StorageLocationID, arg.ObjectKey)
+func (q *Queries) HealDamage(ctx context.Context, arg HealDamageParams) ([]bool, error) {
+	rows, err := q.db.Query(ctx, healDamage, arg.StorageLocationID, arg.ObjectKey)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	items := []bool{}
+	for rows.Next() {
+		var column_1 bool
+		if err := rows.Scan(&column_1); err != nil {
+			return nil, err
+		}
+		items = append(items, column_1)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const markDamagedBackups = `-- name: MarkDamagedBackups :execrows

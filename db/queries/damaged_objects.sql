@@ -28,9 +28,10 @@ WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.healed
       WHERE c.execution_id = sqlc.arg('execution_id')::uuid AND c.chunk_id = d.chunk_id AND c.generation = d.folder))
 RETURNING d.object_key;
 
--- name: HealDamage :execrows
+-- name: HealDamage :many
 UPDATE damaged_objects SET healed_at = now()
-WHERE storage_location_id = sqlc.arg('storage_location_id')::uuid AND object_key = sqlc.arg('object_key')::text AND healed_at IS NULL;
+WHERE storage_location_id = sqlc.arg('storage_location_id')::uuid AND object_key = sqlc.arg('object_key')::text AND healed_at IS NULL
+RETURNING (announced_at IS NOT NULL)::boolean;
 
 -- Every backup on its own location that needs an unhealed object of it and was taken for good.
 -- name: MarkDamagedBackups :execrows

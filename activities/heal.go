@@ -1,0 +1,225 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+)
+
+const (
+	healPage  = 200 // damaged objects that are looked at together
+	mostNotes = 5
+	mostTries = 3 // backups through which a copy of one object is looked for
+)
+
+// HealStorage mends the damaged objects of a storage location from copies of their backups on other
+// locations of the same pool. Each is replaced atomically, by bytes that have the recorded SHA-256.
+func (a *Activities) HealStorage(ctx context.Context, in contract.StorageRef) (contract.HealResult, error) {
+	ctx, stop := untilWorkerStops(ctx)
+	defer stop()
+	location, store, err := a.openLocation(ctx, in.StorageLocationID)
+	if err != nil {
+		return contract.HealResult{}, toTemporal(ctx, err)
+	}
+	defer func() { _ = store.Close() }()
+	h := &healer{a: a, location: location, store: store, sources: map[string]*source{}}
+	defer h.close()
+	// There is no execution whose progress this would be: the heartbeat is what counts.
+	stopReport := a.report(ctx, location.ID, func() domain.Progress { return domain.Progress{Phase: domain.PhaseVerifying} })
+	defer stopReport()
+	err = h.all(ctx)
+	return h.result, toTemporal(ctx, failure.WithSubject(err, aboutStorage(location.Name)))
+}
+
+// healer mends one storage location.
+type healer struct {
+	a        *Activities
+	location db.StorageLocation
+	store    storage.Store
+	sources  map[string]*source
+	opened   openedManifest // the last one: damaged objects that lie together are of the same backup
+	told     int64          // healed objects of whose damage people were told
+	result   contract.HealResult
+}
+
+// source is another storage location; why says why it can not be read.
+type source struct {
+	name  string
+	store storage.Store
+	why   string
+}
+
+// openedManifest is the manifest of a backup, with its objects by name.
+type openedManifest struct {
+	executionID string
+	manifest    *archive.Manifest
+	index       map[objectName]int
+}
+
+func (h *healer) close() {
+	for _, s := range h.sources {
+		if s.store != nil {
+			_ = s.store.Close()
+		}
+	}
+}
+
+func (h *healer) all(ctx context.Context) error {
+	for after := ""; ; {
+		page, err := h.a.DB.PageDamage(ctx, h.location.ID, after, healPage, false)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			return h.tell(ctx)
+		}
+		keys := make([]string, len(page))
+		for i, d := range page {
+			keys[i] = d.Key
+		}
+		needed, err := h.a.DB.BackupsThatNeed(ctx, h.location.ID, keys)
+		if err != nil {
+			return err
+		}
+		for _, d := range page {
+			if err := h.one(ctx, d, needed[d.Key]); err != nil {
+				return err
+			}
+		}
+		after = keys[len(keys)-1]
+	}
+}
+
+// one mends an object from the first copy that has it. What keeps it from being mended is noted.
+func (h *healer) one(ctx context.Context, d db.DamagedObject, needed []db.NeedingBackup) error {
+	for _, backup := range needed[:min(len(needed), mostTries)] {
+		copies, err := h.a.DB.ListCopies(ctx, backup.ExecutionID)
+		if err != nil {
+			return err
+		}
+		copies = slices.DeleteFunc(copies, func(c db.Copy) bool { return c.StorageLocationID == h.location.ID })
+		if len(copies) == 0 {
+			h.note("no other storage location has a copy of backup " + backup.ExecutionID)
+		}
+		for _, c := range copies {
+			from, err := h.source(ctx, c.StorageLocationID)
+			if err != nil {
+				return err
+			}
+			if from.why == "" {
+				err = h.mend(ctx, d, c, from)
+			}
+			switch {
+			case ctx.Err() != nil:
+				return ctx.Err()
+			case from.why != "":
+				h.note(from.why)
+			case err != nil:
+				h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
+			default:
+				return h.mended(ctx, d, needed, from)
+			}
+		}
+	}
+	h.result.Left++
+	return nil
+}
+
+// source opens another location once.
+func (h *healer) source(ctx context.Context, id string) (*source, error) {
+	if known := h.sources[id]; known != nil {
+		return known, nil
+	}
+	location, err := h.a.DB.GetStorageLocation(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s := &source{name: location.Name}
+	switch {
+	case location.Pool != h.location.Pool:
+		s.why = fmt.Sprintf("the copy on %s is reached by workers of pool %s, this location by those of pool %s", quoted(location.Name), location.Pool, h.location.Pool)
+	case !location.Enabled:
+		s.why = "storage location " + quoted(location.Name) + " with a copy is disabled"
+	default:
+		if _, s.store, err = h.a.openLocation(ctx, id); err != nil {
+			s.store, s.why = nil, failure.Redact(err.Error())
+		}
+	}
+	h.sources[id] = s
+	return s, nil
+}
+
+func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
+	if d.ChunkID == nil {
+		return archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256)
+	}
+	opened, err := h.manifest(ctx, c, from)
+	if err != nil {
+		return err
+	}
+	index, found := opened.index[objectName{*d.ChunkID, d.Folder}]
+	if !found {
+		return failure.New(failure.NotFound, "look for the object in the manifest", "it is not there", "")
+	}
+	return archive.HealObject(ctx, from.store, h.store, opened.manifest, index)
+}
+
+// manifest reads the manifest of a backup from its copy, which has the recorded SHA-256 or is not
+// used.
+func (h *healer) manifest(ctx context.Context, c db.Copy, from *source) (openedManifest, error) {
+	if h.opened.executionID == c.ExecutionID {
+		return h.opened, nil
+	}
+	m, err := archive.OpenManifest(ctx, from.store, c.ManifestPath, c.ManifestSHA256)
+	if err != nil {
+		return openedManifest{}, err
+	}
+	h.opened = openedManifest{executionID: c.ExecutionID, manifest: m, index: make(map[objectName]int, len(m.Objects))}
+	for i := range m.Objects {
+		h.opened.index[objectName{m.Objects[i].ID, m.Folder(i)}] = i
+	}
+	return h.opened, nil
+}
+
+// mended records what was written, and says so in the log of every backup that needs it.
+func (h *healer) mended(ctx context.Context, d db.DamagedObject, needed []db.NeedingBackup, from *source) error {
+	h.a.at("heal.object_written")
+	told, err := h.a.DB.MarkHealed(ctx, h.location.ID, d.Key)
+	if err != nil {
+		return err
+	}
+	h.a.at("heal.object_recorded")
+	h.result.Healed++
+	if told {
+		h.told++
+	}
+	for _, backup := range needed[:min(len(needed), mostNamed)] {
+		h.a.log(ctx, backup.ExecutionID, "warning", "healed %s from storage location %s: %s", d.Key, quoted(from.name), d.Reason)
+	}
+	return nil
+}
+
+func (h *healer) note(text string) {
+	if len(h.result.Notes) < mostNotes && !slices.Contains(h.result.Notes, text) {
+		h.result.Notes = append(h.result.Notes, text)
+	}
+}
+
+// tell ends an alert that people were sent: the damage it was about is healed.
+func (h *healer) tell(ctx context.Context) error {
+	if h.told == 0 {
+		return nil
+	}
+	return h.a.DB.AddNotification(ctx, db.Notification{
+		Type: domain.NotifyBackupSuccess, Severity: domain.SeverityInfo, EntityType: domain.EntityStorageLocation, EntityID: h.location.ID,
+		Title:   fmt.Sprintf("Healed %d damaged objects on %s", h.told, quoted(h.location.Name)),
+		Message: fmt.Sprintf("They were written anew from copies on other storage locations and read back; %d damaged objects are left.", h.result.Left),
+	})
+}
