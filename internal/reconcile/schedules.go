@@ -122,7 +122,7 @@ func (s *Schedules) put(ctx context.Context, location db.StorageLocation) error 
 func storageSpec(id string) client.ScheduleSpec {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(id)) // a hash takes everything
-	offset := time.Duration(hash.Sum32()) % (storageEvery / time.Second) * time.Second
+	offset := time.Duration(hash.Sum32()%uint32(storageEvery/time.Second)) * time.Second
 	return client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: storageEvery, Offset: offset}}, Jitter: storageJitter}
 }
 
