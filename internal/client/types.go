@@ -185,6 +185,7 @@ type RestoreRequest struct {
 	DropExisting       bool   `json:"drop_existing,omitempty"`
 	VerificationMode   bool   `json:"verification_mode,omitempty"`
 	KeepDatabase       bool   `json:"keep_verification_database,omitempty"`
+	ParallelJobs       int    `json:"parallel_jobs,omitempty"`
 	ConfirmationPhrase string `json:"confirmation_phrase"`
 }
 

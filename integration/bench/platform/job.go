@@ -111,33 +111,43 @@ func (j *Job) added(ctx context.Context, execution string, before map[string]int
 
 // timed asks for an execution and waits for its end: the wall time is what the client sees.
 func (p *Platform) timed(ctx context.Context, ask func() (client.Execution, error)) (r measure.Run, done client.Execution, err error) {
+	r, err = p.around(func() error {
+		queued, err := ask()
+		if err == nil {
+			done, err = p.api.WaitExecution(ctx, queued.ID, nil)
+		}
+		return err
+	})
+	if err == nil && done.Status != domain.Completed {
+		err = fmt.Errorf("bench: the execution is %s: %s %s", done.Status, done.ErrorMessage, done.Metadata.Hint)
+	}
+	if err == nil {
+		r.Running = done.FinishedAt.Sub(*done.StartedAt)
+	}
+	return r, done, err
+}
+
+// around measures what the platform does while work waits for it.
+func (p *Platform) around(work func() error) (r measure.Run, err error) {
 	if err := measure.ForgetPeak(p.worker.pid()); err != nil {
-		return r, done, err
+		return r, err
 	}
 	worker, support, err := p.spent()
 	if err != nil {
-		return r, done, err
+		return r, err
 	}
 	began := time.Now()
-	queued, err := ask()
-	if err != nil {
-		return r, done, fmt.Errorf("bench: %w", err)
-	}
-	if done, err = p.api.WaitExecution(ctx, queued.ID, nil); err != nil {
-		return r, done, fmt.Errorf("bench: %w", err)
+	if err := work(); err != nil {
+		return r, fmt.Errorf("bench: %w", err)
 	}
 	r.Wall = time.Since(began)
-	if done.Status != domain.Completed {
-		return r, done, fmt.Errorf("bench: the execution is %s: %s %s", done.Status, done.ErrorMessage, done.Metadata.Hint)
-	}
-	r.Running = done.FinishedAt.Sub(*done.StartedAt)
 	workerAfter, supportAfter, err := p.spent()
 	if err != nil {
-		return r, done, err
+		return r, err
 	}
 	r.CPU, r.Support = workerAfter-worker, supportAfter-support
 	r.PeakRSS, err = measure.PeakRSS(p.worker.pid())
-	return r, done, err
+	return r, err
 }
 
 // spent is the processor time so far of the worker with its tools, and of everything around it:
