@@ -82,11 +82,20 @@ func (b *backup) directory() string {
 	return archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
 }
 
-// chunkPrefix begins the keys of all chunks of this execution: the folders of every attempt begin
-// with the generation.
-func (b *backup) chunkPrefix() string {
-	return archive.GenerationDir(b.directory(), b.execution.Generation)
+// folder is where an attempt of the dump (from 1) stores chunks.
+func (b *backup) folder(attempt int32) string {
+	return archive.FolderOf(b.execution.Generation, b.execution.ID, attempt)
 }
+
+// stored reports whether this execution stored the object with this key. What other backups of
+// the generation store begins with the same prefix.
+func (b *backup) stored(key string) bool {
+	return archive.OwnFolder(archive.FolderIn(b.directory(), key), b.execution.Generation, b.execution.ID)
+}
+
+// chunkPrefix begins the keys of all chunks that this execution stored, whatever the attempt, and of
+// others: see stored.
+func (b *backup) chunkPrefix() string { return archive.ChunkDir(b.directory(), b.folder(1)) }
 
 func (b *backup) dumpOptions() engine.DumpOptions {
 	return engine.DumpOptions{

@@ -34,7 +34,7 @@ func (a *Activities) chunkWriter(ctx context.Context, job *backup, attempt int32
 		Store:         job.store,
 		DatasourceDir: job.directory(),
 		Generation:    job.execution.Generation,
-		Attempt:       attempt,
+		Folder:        job.folder(attempt),
 		Secret:        secret,
 		Params:        archive.ParamsFor(estimate.Bytes),
 		Compression:   job.options.Compression,

@@ -24,7 +24,7 @@ func (id ChunkID) String() string { return hex.EncodeToString(id[:]) }
 
 // StoredChunk is a chunk that is an object.
 type StoredChunk struct {
-	Folder      string // of chunks/ that holds the object, see AttemptFolder; not set in a Manifest
+	Folder      string // of chunks/ that holds the object, see FolderOf; not set in a Manifest
 	ID          ChunkID
 	PlainBytes  int64    // length of the plaintext
 	StoredBytes int64    // length of the object
@@ -63,6 +63,12 @@ func ParamsFor(estimatedBytes int64) Params {
 		average = 4 * mib
 	}
 	return Params{Average: average, Min: average / 2, Max: average * 2}
+}
+
+// Current reports whether ParamsFor gives these sizes for some datasource. A generation with others
+// was opened by a version that chose differently.
+func (p Params) Current() bool {
+	return p == ParamsFor(0) || p == ParamsFor(1*tib) || p == ParamsFor(2*tib)
 }
 
 // check refuses sizes that FastCDC does not take or that would need too much memory.

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -176,7 +178,7 @@ func TestAResumedBackupUploadsNothingTwice(t *testing.T) {
 	require.NoError(t, store.Delete(context.Background(), gone))
 	require.NoError(t, store.Put(context.Background(), cut, strings.NewReader("short"), 5))
 	puts := store.Calls(faulty.Put)
-	opts.Known, opts.OnStored = known, nil
+	opts.Known, opts.OnStored = confirmed(t, store, slices.Collect(maps.Values(known)), domain.CompressionZstd, true), nil
 	second, w := backup(t, opts, data)
 	require.Equal(t, 2+1, store.Calls(faulty.Put)-puts, "two chunks and the manifest")
 	require.Equal(t, w.Counters().Chunks-2, w.Counters().Skipped)
@@ -189,7 +191,7 @@ func TestAnAttemptThatWasGivenUpCanNotChangeWhatALaterOneStored(t *testing.T) {
 	data := dumpText(1, 400_000)
 	store, id := newMemory(), identity(t)
 	early, late := options(store, id.Recipient()), options(store, id.Recipient())
-	early.Attempt, late.Attempt = 1, 2
+	early.Folder, late.Folder = FolderOf("aabbccdd", testExecution, 1), FolderOf("aabbccdd", testExecution, 2)
 	committed, _ := backup(t, late, data)
 	require.Equal(t, "aabbccdd-2", committed.Manifest.Folder(0))
 

@@ -107,7 +107,7 @@ func (w *Writer) manifestObject(m *Manifest, folders map[string]uint16, c Stored
 	if !ok {
 		directory = uint16(len(m.directories)) // one for each attempt: some dozens at most
 		folders[c.Folder] = directory
-		m.directories = append(m.directories, GenerationDir(w.opts.DatasourceDir, c.Folder))
+		m.directories = append(m.directories, ChunkDir(w.opts.DatasourceDir, c.Folder))
 	}
 	c.Folder = ""
 	return Object{StoredChunk: c, encoding: w.encoding(), directory: directory}

@@ -105,7 +105,7 @@ func TestChecksOfAGoodBackup(t *testing.T) {
 	ctx, store := context.Background(), newMemory()
 	result, _ := backup(t, options(store, identity(t).Recipient()), dumpText(1, 200_000))
 	// Chunks of another backup of the generation do not disturb.
-	other := GenerationDir(testDir(), "aabbccdd") + "/00/" + strings.Repeat("0", 64) + ".zst.age"
+	other := ChunkDir(testDir(), "aabbccdd") + "/00/" + strings.Repeat("0", 64) + ".zst.age"
 	replace(t, store, other, []byte("x"))
 	m, err := OpenManifest(ctx, store, testManifestKey(), result.ManifestSHA256)
 	require.NoError(t, err)

@@ -130,3 +130,12 @@ func restore(t testing.TB, store storage.Store, name string, identities ...age.I
 }
 
 func newMemory() *memory.Store { return memory.New(0) }
+
+// confirmed are known chunks of the test's datasource that were looked for in the store.
+func confirmed(t testing.TB, store storage.Store, chunks []StoredChunk, compression domain.Compression, encrypted bool) *KnownChunks {
+	t.Helper()
+	known := new(KnownChunks)
+	require.NoError(t, known.Add(chunks...))
+	require.NoError(t, known.Confirm(context.Background(), store, testDir(), compression, encrypted))
+	return known
+}

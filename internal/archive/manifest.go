@@ -78,7 +78,7 @@ func (m *Manifest) ObjectKey(i int) string {
 	return m.directories[o.directory] + "/" + chunkPath(o.ID, o.encoding)
 }
 
-// Folder is the folder of chunks/ that holds Objects[i], see AttemptFolder.
+// Folder is the folder of chunks/ that holds Objects[i], see FolderOf.
 func (m *Manifest) Folder(i int) string { return path.Base(m.directories[m.Objects[i].directory]) }
 
 // stream finds a stream by its name.

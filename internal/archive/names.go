@@ -19,7 +19,7 @@ func DatasourceDir(name, id string) string { return domain.Slug(name) + "-" + do
 
 // ManifestKey is the object key of the manifest that one attempt (from 1) of an execution writes.
 func ManifestKey(datasourceDir string, started time.Time, executionID string, attempt int32) string {
-	return ManifestPrefix(datasourceDir, started, executionID) + AttemptFolder("", attempt) + "/manifest.json"
+	return ManifestPrefix(datasourceDir, started, executionID) + attemptSuffix(attempt) + "/manifest.json"
 }
 
 // ManifestPrefix begins the keys of the manifests of every attempt of an execution.
@@ -73,20 +73,46 @@ func ListManifests(ctx context.Context, store storage.Store) ([]ManifestName, er
 	return names, wrap("list the backups", err)
 }
 
-// AttemptFolder names the folder below chunks/ into which one attempt (from 1) of the dump that
-// opened a generation stores: the generation's own for the first, one more for each later attempt.
-// An attempt that was given up may still be alive and writing. It encrypts the same chunk to other
-// bytes, so it must never be able to replace an object that a later attempt has recorded.
-func AttemptFolder(generation string, attempt int32) string {
-	if attempt <= 1 {
-		return generation
+// FolderOf names the folder below chunks/ into which one attempt (from 1) of an execution's dump
+// stores. The full that opened the generation has the generation's own; a backup that builds on it
+// has one more, named by itself; each later attempt has one of its own besides. Encryption makes
+// other bytes of the same chunk each time: what one backup has recorded, no other one and no
+// attempt that was given up, but is still alive and writing, may ever be able to replace.
+func FolderOf(generation, executionID string, attempt int32) string {
+	folder := generation
+	if own := domain.ID8(executionID); own != generation {
+		folder += "-" + own
 	}
-	return fmt.Sprintf("%s-%d", generation, attempt)
+	return folder + attemptSuffix(attempt)
 }
 
-// GenerationDir is the directory that holds a generation's chunks.
-func GenerationDir(datasourceDir, generation string) string {
-	return datasourceDir + "/chunks/" + generation
+// OwnFolder reports whether folder is one that FolderOf gives for some attempt of this execution.
+// Beginning alike is not enough: the folders of all backups of a generation begin with its name.
+func OwnFolder(folder, generation, executionID string) bool {
+	rest, found := strings.CutPrefix(folder, FolderOf(generation, executionID, 1))
+	return found && (rest == "" || attemptShape.MatchString(rest))
+}
+
+// attemptSuffix is what the names of an attempt end in, "" for the first one.
+func attemptSuffix(attempt int32) string {
+	if attempt <= 1 {
+		return ""
+	}
+	return fmt.Sprintf("-%d", attempt)
+}
+
+// ChunkDir is the directory of a folder of chunks, see FolderOf.
+func ChunkDir(datasourceDir, folder string) string { return datasourceDir + "/chunks/" + folder }
+
+// FolderIn is the folder of chunks that holds the object with this key, "" for a key that is not
+// below the chunks of the datasource.
+func FolderIn(datasourceDir, key string) string {
+	rest, found := strings.CutPrefix(key, datasourceDir+"/chunks/")
+	folder, _, inside := strings.Cut(rest, "/")
+	if !found || !inside {
+		return ""
+	}
+	return folder
 }
 
 // encoding is how an object holds its chunk. The suffix of its name says it.
@@ -121,6 +147,8 @@ var (
 	pathShape      = regexp.MustCompile(`^([0-9a-f]{2})/([0-9a-f]{64})(\.zst|\.gz|\.lz4|)(\.age|)$`)
 	directoryShape = regexp.MustCompile(`^[a-z0-9-]{1,64}/chunks/[A-Za-z0-9-]{1,64}$`)
 	elementShape   = regexp.MustCompile(`^[a-z0-9-]{1,64}$`)
+	// Shorter than the 8 digits of an execution, so that the two are never taken for each other.
+	attemptShape   = regexp.MustCompile(`^-[1-9][0-9]{0,6}$`)
 	generationName = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 )
 

@@ -31,7 +31,6 @@ type pipeline struct {
 
 // job is a chunk on its way.
 type job struct {
-	ctx       context.Context // of the stream
 	p         *pipeline
 	position  int     // in pipeline.chunks
 	plaintext *span   // until it is sealed
@@ -146,7 +145,7 @@ func (p *pipeline) dispatch(ctx context.Context, plaintext *span) error {
 		return err
 	}
 	p.mu.Lock()
-	j := &job{ctx: ctx, p: p, position: len(p.chunks), plaintext: plaintext, reserved: reserve, sealed: make(chan struct{})}
+	j := &job{p: p, position: len(p.chunks), plaintext: plaintext, reserved: reserve, sealed: make(chan struct{})}
 	p.chunks = append(p.chunks, 0)
 	p.bytes += int64(plaintext.size)
 	p.mu.Unlock()

@@ -92,6 +92,15 @@ func encrypt(plaintext []byte, recipients []age.Recipient) ([]byte, error) {
 
 const identityHint = "Give the age identity (AGE-SECRET-KEY-1…) of one of the recipients that the manifest lists."
 
+// Secret is the generation's secret, which a backup that builds on this one needs. It checks the
+// manifest's MAC. Errors as Unseal.
+func (m *Manifest) Secret(identities []age.Identity) ([32]byte, error) {
+	if _, err := m.openSecret(identities); err != nil {
+		return [32]byte{}, wrap("open backup", err)
+	}
+	return m.unsealSecret(identities)
+}
+
 // openSecret decodes the generation's secret and checks the manifest's MAC with it.
 func (m *Manifest) openSecret(identities []age.Identity) (keys, error) {
 	secret, err := m.unsealSecret(identities)

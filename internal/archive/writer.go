@@ -22,7 +22,7 @@ type WriterOptions struct {
 	Store         storage.Store
 	DatasourceDir string   // of DatasourceDir
 	Generation    string   // of the full backup that opened it: its execution's id8
-	Attempt       int32    // of the dump, from 1; 0 is 1. See AttemptFolder
+	Folder        string   // of chunks/ to store into, see FolderOf; "" is the generation's own
 	Secret        [32]byte // the generation's secret; the same for every attempt
 	Params        Params
 	Compression   domain.Compression
@@ -30,10 +30,9 @@ type WriterOptions struct {
 	Recipients    []age.Recipient // empty: objects are not encrypted
 	Parent        string          // execution id of the backup this one builds on, "" for a full one
 
-	// Known are chunks of this generation that were stored before with the same compression and
-	// recipients, by a lost attempt for example. Each is believed only after Stat showed an
-	// object of the recorded size. The map is read, never changed.
-	Known map[ChunkID]StoredChunk
+	// Known are chunks of this generation that need not be stored again: those of the backup that
+	// this one builds on, and of lost attempts. It is read only. May be nil.
+	Known *KnownChunks
 
 	// OnStored is told of new chunks in batches, after Sync made them durable; never twice of the
 	// same chunk and never from two goroutines at once. An error fails the backup. May be nil.
@@ -98,6 +97,9 @@ func checkOptions(opts *WriterOptions) error {
 	if opts.Uploads <= 0 {
 		opts.Uploads = 4
 	}
+	if opts.Folder == "" {
+		opts.Folder = opts.Generation
+	}
 	switch {
 	case opts.Store == nil:
 		return errors.New("no store is given")
@@ -105,6 +107,8 @@ func checkOptions(opts *WriterOptions) error {
 		return fmt.Errorf("datasource directory %q is not one of DatasourceDir", opts.DatasourceDir)
 	case !generationName.MatchString(opts.Generation):
 		return fmt.Errorf("generation %q is not letters, digits and dashes", opts.Generation)
+	case !generationName.MatchString(opts.Folder):
+		return fmt.Errorf("folder %q is not letters, digits and dashes", opts.Folder)
 	case opts.Secret == [32]byte{}:
 		return errors.New("the chunk secret is empty")
 	}
