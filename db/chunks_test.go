@@ -100,7 +100,7 @@ func TestTheChunkSecretIsTheSameForEveryAttempt(t *testing.T) {
 	e := newRunning(t, d, "nightly")
 	secrets := make([][32]byte, 8)
 	for _, err := range together(len(secrets), func(i int) (err error) {
-		secrets[i], err = d.ChunkSecret(t.Context(), e.ID)
+		secrets[i], err = d.ChunkSecret(t.Context(), *e.DatasourceID, e.Generation)
 		return err
 	}) {
 		require.NoError(t, err)
@@ -110,7 +110,8 @@ func TestTheChunkSecretIsTheSameForEveryAttempt(t *testing.T) {
 	}
 	require.NotZero(t, secrets[0])
 	finish(t, d, e.ID, domain.Failed)
-	other, err := d.ChunkSecret(t.Context(), newRunning(t, d, "other").ID)
+	next := newRunning(t, d, "other")
+	other, err := d.ChunkSecret(t.Context(), *next.DatasourceID, next.Generation)
 	require.NoError(t, err)
 	require.NotEqual(t, secrets[0], other)
 }

@@ -83,6 +83,8 @@ type DumpResult struct {
 	ManifestSHA256      string
 	ToolVersions        map[string]string
 	Warnings            []string
+	ReusedChunks        int64 // distinct chunks of earlier backups
+	ReusedBytes         int64 // of their objects
 }
 
 // SetDumpResult records what an attempt stored, while that attempt holds the dump. Errors as
@@ -97,7 +99,9 @@ func (q *Queries) SetDumpResult(ctx context.Context, id string, attempt int32, r
 		ManifestSHA256 string            `json:"manifest_sha256,omitempty"`
 		ToolVersions   map[string]string `json:"tool_versions,omitempty"`
 		Warnings       []string          `json:"warnings,omitempty"`
-	}{r.ManifestPath, r.ManifestSHA256, r.ToolVersions, r.Warnings})
+		ReusedChunks   int64             `json:"reused_chunks,omitempty"`
+		ReusedBytes    int64             `json:"reused_bytes,omitempty"`
+	}{r.ManifestPath, r.ManifestSHA256, r.ToolVersions, r.Warnings, r.ReusedChunks, r.ReusedBytes})
 	if err != nil {
 		return failure.Wrap(failure.Unknown, op, err, "")
 	}

@@ -24,7 +24,9 @@ type Execution struct {
 	FinishedAt          *time.Time
 	ErrorMessage        string
 	Pinned              bool
-	Generation          string // the chunks' folder: the id8 of the full that opened it
+	Generation          string  // the chunks' folder: the id8 of the full that opened it
+	ParentExecutionID   *string // the backup this one builds on; nil for a full, and once that one is gone
+	IncrementNumber     int     // place in the generation, 0 for the full
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
 	DeletingAt          *time.Time // since when it is being deleted; from then on nothing may read it or build on it
@@ -80,7 +82,8 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (Execution, error
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
-		Generation: row.Generation, Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
+		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
+		DeletingAt: row.DeletingAt, Metadata: row.Metadata, CreatedAt: row.CreatedAt,
 	}
 	e.Metadata.Progress = row.Progress
 	return e, nil
@@ -118,7 +121,8 @@ func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
-		Generation: row.Generation, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
+		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
+		DeletingAt: row.DeletingAt, CreatedAt: row.CreatedAt,
 	}
 	if err := json.Unmarshal(row.Metadata, &e.Metadata); err != nil {
 		return Execution{}, failure.Wrap(failure.Corrupt, "read the metadata of execution "+row.ID, err, "")

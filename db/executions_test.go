@@ -199,7 +199,9 @@ func TestEveryMethodAnswersNotFoundForAnUnknownID(t *testing.T) {
 			"SetDumpResult":  func() error { return d.SetDumpResult(ctx, id, 1, db.DumpResult{}) },
 			"SetVerify":      func() error { return d.SetVerification(ctx, id, domain.Verification{}) },
 			"ClaimDump":      func() error { return d.ClaimDump(ctx, id, 1) },
-			"ChunkSecret":    func() error { _, err := d.ChunkSecret(ctx, id); return err },
+			"ChunkSecret":    func() error { _, err := d.ChunkSecret(ctx, id, "aabbccdd"); return err },
+			"ClaimParent":    func() error { _, err := d.ClaimParent(ctx, id, 1, 7); return err },
+			"MakeFull":       func() error { return d.MakeFull(ctx, id, 1, "because", true) },
 			"AddChunks":      func() error { return d.AddChunks(ctx, id, []db.Chunk{{}}) },
 			"GetDatasource":  func() error { _, err := d.GetDatasource(ctx, id); return err },
 			"UpdateDatasource": func() error {

@@ -114,18 +114,18 @@ func (q *Queries) AgeIdentity(ctx context.Context) (identity, recipient string, 
 	return identity, row.Public, err
 }
 
-// ChunkSecret returns the key of the chunk ids of the generation that this execution opened. It is
-// made at the first call and the same in every later one, whichever attempt asks. Errors:
-// ErrNotFound for an unknown execution.
-func (q *Queries) ChunkSecret(ctx context.Context, executionID string) ([32]byte, error) {
-	op := "read the chunk secret of execution " + executionID
-	if err := checkID(op, executionID); err != nil {
+// ChunkSecret returns the secret of a generation of a datasource. It is made at the first call and
+// the same in every later one, whichever attempt asks; it goes with the last execution of the
+// generation. Errors: ReferenceError for an unknown datasource.
+func (q *Queries) ChunkSecret(ctx context.Context, datasourceID, generation string) ([32]byte, error) {
+	op := "read the chunk secret of generation " + generation
+	if err := checkID(op, datasourceID); err != nil {
 		return [32]byte{}, err
 	}
-	if err := q.addChunkSecret(ctx, op, executionID); err != nil {
+	if err := q.addChunkSecret(ctx, op, datasourceID, generation); err != nil {
 		return [32]byte{}, err
 	}
-	row, err := q.q.ChunkSecret(ctx, executionID)
+	row, err := q.q.ChunkSecret(ctx, dbgen.ChunkSecretParams{DatasourceID: datasourceID, Generation: generation})
 	if err != nil {
 		return [32]byte{}, translate(op, err)
 	}
@@ -140,7 +140,7 @@ func (q *Queries) ChunkSecret(ctx context.Context, executionID string) ([32]byte
 	return [32]byte(raw), nil
 }
 
-func (q *Queries) addChunkSecret(ctx context.Context, op, executionID string) error {
+func (q *Queries) addChunkSecret(ctx context.Context, op, datasourceID, generation string) error {
 	id, err := newID()
 	if err != nil {
 		return err
@@ -154,6 +154,8 @@ func (q *Queries) addChunkSecret(ctx context.Context, op, executionID string) er
 		return err
 	}
 	return q.inSealingTx(ctx, func(q *Queries) error {
-		return translate(op, q.q.AddChunkSecret(ctx, dbgen.AddChunkSecretParams{ID: id, ExecutionID: executionID, Secret: sealed}))
+		return translate(op, q.q.AddChunkSecret(ctx, dbgen.AddChunkSecretParams{
+			ID: id, DatasourceID: datasourceID, Generation: generation, Secret: sealed,
+		}))
 	})
 }

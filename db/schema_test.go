@@ -75,9 +75,8 @@ func TestTheSchemaIsTheDataModel(t *testing.T) {
 }
 
 func TestEveryForeignKeyHasAnIndex(t *testing.T) {
-	// These two have a partial index that holds every row that names one.
-	require.ElementsMatch(t, []string{"encryption_keys.execution_id", "backup_executions.parent_execution_id"},
-		rows(t, dbtest.URL(t), listUnindexedKeys))
+	// backup_executions.parent_execution_id has a partial index that holds every row that names one.
+	require.Equal(t, []string{"backup_executions.parent_execution_id"}, rows(t, dbtest.URL(t), listUnindexedKeys))
 }
 
 func TestMigrationsGoUpAndDownAndUpAgain(t *testing.T) {

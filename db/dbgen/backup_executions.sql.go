@@ -170,7 +170,7 @@ func (q *Queries) FinishExecution(ctx context.Context, arg FinishExecutionParams
 
 const getExecution = `-- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at, deleting_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at
 FROM backup_executions WHERE id = $1
 `
 
@@ -188,10 +188,12 @@ type GetExecutionRow struct {
 	ErrorMessage        string
 	Pinned              bool
 	Generation          string
+	ParentExecutionID   *string
+	IncrementNumber     int32
+	DeletingAt          *time.Time
 	Progress            *domain.Progress
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
-	DeletingAt          *time.Time
 }
 
 func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow, error) {
@@ -211,18 +213,20 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow,
 		&i.ErrorMessage,
 		&i.Pinned,
 		&i.Generation,
+		&i.ParentExecutionID,
+		&i.IncrementNumber,
+		&i.DeletingAt,
 		&i.Progress,
 		&i.Metadata,
 		&i.CreatedAt,
-		&i.DeletingAt,
 	)
 	return i, err
 }
 
 const listExecutions = `-- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at, deleting_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at
 FROM backup_executions
 WHERE ($1::uuid IS NULL OR job_id = $1)
   AND ($2::uuid IS NULL OR datasource_id = $2)
@@ -266,10 +270,12 @@ type ListExecutionsRow struct {
 	ErrorMessage        string
 	Pinned              bool
 	Generation          string
+	ParentExecutionID   *string
+	IncrementNumber     int32
+	DeletingAt          *time.Time
 	Progress            *domain.Progress
 	Metadata            []byte
 	CreatedAt           time.Time
-	DeletingAt          *time.Time
 }
 
 // A list leaves the logs out: a page of them could be some ten MB.
@@ -308,10 +314,12 @@ func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) 
 			&i.ErrorMessage,
 			&i.Pinned,
 			&i.Generation,
+			&i.ParentExecutionID,
+			&i.IncrementNumber,
+			&i.DeletingAt,
 			&i.Progress,
 			&i.Metadata,
 			&i.CreatedAt,
-			&i.DeletingAt,
 		); err != nil {
 			return nil, err
 		}

@@ -26,18 +26,25 @@ func (q *Queries) AddAgeIdentity(ctx context.Context, arg AddAgeIdentityParams) 
 }
 
 const addChunkSecret = `-- name: AddChunkSecret :exec
-INSERT INTO encryption_keys (id, purpose, execution_id, secret) VALUES ($1, 'chunk_secret', $2::uuid, $3)
-ON CONFLICT (execution_id) WHERE purpose = 'chunk_secret' DO NOTHING
+INSERT INTO encryption_keys (id, purpose, datasource_id, generation, secret)
+VALUES ($1, 'chunk_secret', $2::uuid, $3::text, $4)
+ON CONFLICT (datasource_id, generation) DO NOTHING
 `
 
 type AddChunkSecretParams struct {
-	ID          string
-	ExecutionID string
-	Secret      string
+	ID           string
+	DatasourceID string
+	Generation   string
+	Secret       string
 }
 
 func (q *Queries) AddChunkSecret(ctx context.Context, arg AddChunkSecretParams) error {
-	_, err := q.db.Exec(ctx, addChunkSecret, arg.ID, arg.ExecutionID, arg.Secret)
+	_, err := q.db.Exec(ctx, addChunkSecret,
+		arg.ID,
+		arg.DatasourceID,
+		arg.Generation,
+		arg.Secret,
+	)
 	return err
 }
 
@@ -68,16 +75,22 @@ func (q *Queries) AgeIdentity(ctx context.Context) (AgeIdentityRow, error) {
 }
 
 const chunkSecret = `-- name: ChunkSecret :one
-SELECT id, secret FROM encryption_keys WHERE purpose = 'chunk_secret' AND execution_id = $1::uuid
+SELECT id, secret FROM encryption_keys
+WHERE purpose = 'chunk_secret' AND datasource_id = $1::uuid AND generation = $2::text
 `
+
+type ChunkSecretParams struct {
+	DatasourceID string
+	Generation   string
+}
 
 type ChunkSecretRow struct {
 	ID     string
 	Secret string
 }
 
-func (q *Queries) ChunkSecret(ctx context.Context, executionID string) (ChunkSecretRow, error) {
-	row := q.db.QueryRow(ctx, chunkSecret, executionID)
+func (q *Queries) ChunkSecret(ctx context.Context, arg ChunkSecretParams) (ChunkSecretRow, error) {
+	row := q.db.QueryRow(ctx, chunkSecret, arg.DatasourceID, arg.Generation)
 	var i ChunkSecretRow
 	err := row.Scan(&i.ID, &i.Secret)
 	return i, err

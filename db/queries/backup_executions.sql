@@ -4,14 +4,14 @@ VALUES (@id, @job_id, @datasource_id, @storage_location_id, @backup_type, @pinne
 
 -- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress, metadata, created_at, deleting_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at
 FROM backup_executions WHERE id = @id;
 
 -- A list leaves the logs out: a page of them could be some ten MB.
 -- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at, deleting_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at
 FROM backup_executions
 WHERE (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
   AND (sqlc.narg('datasource_id')::uuid IS NULL OR datasource_id = sqlc.narg('datasource_id'))

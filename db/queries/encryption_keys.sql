@@ -6,11 +6,13 @@ ON CONFLICT (purpose) WHERE purpose = 'age_identity' DO NOTHING;
 SELECT id, public, secret FROM encryption_keys WHERE purpose = 'age_identity';
 
 -- name: AddChunkSecret :exec
-INSERT INTO encryption_keys (id, purpose, execution_id, secret) VALUES (@id, 'chunk_secret', sqlc.arg('execution_id')::uuid, @secret)
-ON CONFLICT (execution_id) WHERE purpose = 'chunk_secret' DO NOTHING;
+INSERT INTO encryption_keys (id, purpose, datasource_id, generation, secret)
+VALUES (@id, 'chunk_secret', sqlc.arg('datasource_id')::uuid, sqlc.arg('generation')::text, @secret)
+ON CONFLICT (datasource_id, generation) DO NOTHING;
 
 -- name: ChunkSecret :one
-SELECT id, secret FROM encryption_keys WHERE purpose = 'chunk_secret' AND execution_id = sqlc.arg('execution_id')::uuid;
+SELECT id, secret FROM encryption_keys
+WHERE purpose = 'chunk_secret' AND datasource_id = sqlc.arg('datasource_id')::uuid AND generation = sqlc.arg('generation')::text;
 
 -- name: AddMasterKeyCheck :exec
 INSERT INTO master_key_check (sealed) VALUES (@sealed) ON CONFLICT (id) DO NOTHING;

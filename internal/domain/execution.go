@@ -87,6 +87,9 @@ type ExecutionMetadata struct {
 	FailureClass   string            `json:"failure_class,omitempty"`
 	Hint           string            `json:"hint,omitempty"`
 	Warnings       []string          `json:"warnings,omitempty"`
+	FullReason     string            `json:"full_reason,omitempty" doc:"Why a full backup was made where another type was asked for"`
+	ReusedChunks   int64             `json:"reused_chunks,omitempty" doc:"Distinct chunks of earlier backups that this one refers to"`
+	ReusedBytes    int64             `json:"reused_bytes,omitempty" doc:"Stored bytes of those chunks"`
 	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
 }

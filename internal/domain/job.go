@@ -22,6 +22,7 @@ func DefaultRetention() RetentionPolicy { return RetentionPolicy{MaxBackups: 3, 
 // from the zero value where the default is not zero.
 type BackupOptions struct {
 	BackupType         BackupType  `json:"backup_type,omitempty" doc:"Default full" enum:"full,incremental,differential"`
+	FullEvery          int         `json:"full_every,omitempty" doc:"Incremental and differential: a full after so many; default 7" minimum:"0" maximum:"1000"`
 	Compression        Compression `json:"compression,omitempty" doc:"Default zstd" enum:"zstd,gzip,lz4,none"`
 	CompressionLevel   int         `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
 	Encryption         *bool       `json:"encryption,omitempty" doc:"On by default"`
@@ -37,6 +38,7 @@ type BackupOptions struct {
 // Normalize fills in the defaults.
 func (o *BackupOptions) Normalize() {
 	setDefault(&o.BackupType, Full)
+	setDefault(&o.FullEvery, 7)
 	setDefault(&o.Compression, CompressionZstd)
 	setDefault(&o.Verify, VerifyQuick)
 	setDefault(&o.StorageStrategy, "fallback")
@@ -56,9 +58,10 @@ func (o BackupOptions) Encrypted() bool { return o.Encryption == nil || *o.Encry
 // option that is accepted is an option that works.
 func (o BackupOptions) Validate() Invalid {
 	var v Invalid
-	if o.BackupType != Full {
-		v.Add("backup_type", "is %q; this version makes full backups only", o.BackupType)
+	if !oneOf(o.BackupType, Full, Incremental, Differential) {
+		v.Add("backup_type", "is %q; use full, incremental or differential", o.BackupType)
 	}
+	checkRange(&v, "full_every", o.FullEvery, 1, 1000)
 	if o.StorageStrategy != "fallback" {
 		v.Add("storage_strategy", "is %q; this version writes to one storage location only (fallback)", o.StorageStrategy)
 	}
