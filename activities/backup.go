@@ -21,6 +21,7 @@ type backup struct {
 	engine     engine.Engine
 	store      storage.Store
 	options    domain.BackupOptions
+	parentDir  string // the parent's directory on the storage, "" for a full
 }
 
 // loadBackup reads the execution and opens its storage location. close must be called.
@@ -73,14 +74,21 @@ func (b *backup) manifestPrefix() string {
 	return archive.ManifestPrefix(b.directory(), b.execution.CreatedAt, b.execution.ID)
 }
 
-// directory is the datasource's directory on the storage. The first attempt pins it, because it
-// holds the datasource's name, which people may change while a backup runs or later.
+// directory is the datasource's directory on the storage: that of the parent, whose generation is
+// below it. The first attempt pins it, because it holds the datasource's name, which people may
+// change while a backup runs or later.
 func (b *backup) directory() string {
+	if b.parentDir != "" {
+		return b.parentDir
+	}
 	if pinned := b.execution.Metadata.ManifestPath; pinned != "" {
-		return path.Dir(path.Dir(path.Dir(pinned)))
+		return directoryOf(pinned)
 	}
 	return archive.DatasourceDir(b.datasource.Name, b.datasource.ID)
 }
+
+// directoryOf is the datasource's directory that a manifest is in.
+func directoryOf(manifestPath string) string { return path.Dir(path.Dir(path.Dir(manifestPath))) }
 
 // folder is where an attempt of the dump (from 1) stores chunks.
 func (b *backup) folder(attempt int32) string {
@@ -90,7 +98,7 @@ func (b *backup) folder(attempt int32) string {
 // stored reports whether this execution stored the object with this key. What other backups of
 // the generation store begins with the same prefix.
 func (b *backup) stored(key string) bool {
-	return archive.OwnFolder(archive.FolderIn(b.directory(), key), b.execution.Generation, b.execution.ID)
+	return b.ownFolder(archive.FolderIn(b.directory(), key))
 }
 
 // chunkPrefix begins the keys of all chunks that this execution stored, whatever the attempt, and of
@@ -115,11 +123,11 @@ func (b *backup) header(r engine.Report) archive.Header {
 		DatasourceID:   b.datasource.ID,
 		DatasourceName: b.datasource.Name,
 		DatasourceType: b.datasource.Type,
-		BackupType:     b.options.BackupType,
+		BackupType:     b.execution.BackupType,
 		ServerVersion:  r.ServerVersion,
 		ToolVersions:   r.ToolVersions,
 		Options:        b.options,
-		Warnings:       r.Warnings,
+		Warnings:       b.warnings(r),
 		StartedAt:      started,
 		FinishedAt:     time.Now().UTC(),
 	}

@@ -35,19 +35,25 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
-	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey(attempt)); err != nil {
-		return contract.DumpResult{}, err
-	}
-	// From the first connection to the last recorded row: on a slow disk or with a million chunks
-	// every part of it may take longer than a worker may be silent.
+	a.at("dump.claimed")
+	// From the first look at the storage to the last recorded row: on a slow disk or with a million
+	// chunks every part of it may take longer than a worker may be silent.
 	var progress dumpProgress
 	stop := a.report(ctx, job.id(), progress.now)
 	defer stop()
+	base, err := a.chooseBase(ctx, job, attempt)
+	if err != nil {
+		return contract.DumpResult{}, err
+	}
+	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey(attempt)); err != nil {
+		return contract.DumpResult{}, err
+	}
+	a.at("dump.manifest_path_recorded")
 	estimate, err := job.engine.Estimate(ctx, job.source())
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
-	writer, err := a.chunkWriter(ctx, job, attempt, estimate)
+	writer, err := a.chunkWriter(ctx, job, base, attempt, estimate)
 	if err != nil {
 		return contract.DumpResult{}, err
 	}
@@ -77,15 +83,16 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
 	a.at("dump.manifest_written")
-	counters := writer.Counters()
-	chunks, stored := int64(len(committed.Manifest.Objects)), committed.Manifest.StoredBytes()
+	counters, use := writer.Counters(), job.usage(committed.Manifest)
 	err = a.DB.SetDumpResult(ctx, job.id(), attempt, db.DumpResult{
 		SizeBytes:           counters.Bytes,
-		CompressedSizeBytes: stored,
+		CompressedSizeBytes: use.added,
 		ManifestPath:        job.manifestKey(attempt),
 		ManifestSHA256:      committed.ManifestSHA256,
 		ToolVersions:        report.ToolVersions,
-		Warnings:            report.Warnings,
+		Warnings:            job.warnings(report),
+		ReusedChunks:        use.reusedChunks,
+		ReusedBytes:         use.reused,
 	})
 	if err != nil {
 		return contract.DumpResult{}, err
@@ -94,9 +101,11 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	if err := a.settleChunks(ctx, job, committed.Manifest, attempt); err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
+	a.at("dump.rows_recorded")
+	chunks := int64(len(committed.Manifest.Objects))
 	a.log(ctx, job.id(), "info", "dumped %d bytes into %d chunks; %d bytes stored, %d chunks were there already",
-		counters.Bytes, chunks, stored, counters.Skipped)
-	return contract.DumpResult{SizeBytes: counters.Bytes, StoredBytes: stored, Chunks: chunks, Skipped: counters.Skipped}, nil
+		counters.Bytes, chunks, use.added, counters.Skipped)
+	return contract.DumpResult{SizeBytes: counters.Bytes, StoredBytes: use.added, Chunks: chunks, Skipped: counters.Skipped}, nil
 }
 
 // dumpProgress says how far a dump is, also before there is a writer.

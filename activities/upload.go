@@ -22,49 +22,19 @@ func (a *Activities) recordUpload(ctx context.Context, job *backup, attempt int3
 	}
 	rows := make([]db.Chunk, len(batch))
 	for i, c := range batch {
-		rows[i] = chunkRow(c.Folder, c)
+		rows[i] = chunkRow(c.Folder, c, true)
 	}
-	return a.DB.AddChunks(ctx, job.id(), rows)
+	if err := a.DB.AddChunks(ctx, job.id(), rows); err != nil {
+		return err
+	}
+	a.at("dump.batch_recorded")
+	return nil
 }
 
-// settleChunks makes the storage location and the rows say what the recorded manifest says, after a
-// dump that took more than one attempt: what earlier attempts left, and it does not name, goes.
-// Folders of later attempts are not looked at: should this one be overtaken now, they are in use.
-func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *archive.Manifest, attempt int32) error {
-	if attempt <= 1 {
-		return nil
-	}
-	named := make(map[string]bool, len(manifest.Objects))
-	rows := make([]db.Chunk, len(manifest.Objects))
-	for i, o := range manifest.Objects {
-		named[manifest.ObjectKey(i)] = true
-		rows[i] = chunkRow(manifest.Folder(i), o.StoredChunk)
-	}
-	for earlier := int32(1); earlier <= attempt; earlier++ {
-		if earlier < attempt {
-			if err := job.store.Delete(ctx, job.manifestKey(earlier)); err != nil {
-				return err
-			}
-		}
-		folder := archive.GenerationDir(job.directory(), archive.AttemptFolder(job.execution.Generation, earlier)) + "/"
-		if err := deleteObjects(ctx, job.store, folder, func(key string) bool { return !named[key] }); err != nil {
-			return err
-		}
-	}
-	return a.DB.InTx(ctx, func(q *db.Queries) error {
-		if err := q.HoldsDump(ctx, job.id(), attempt); err != nil {
-			return err
-		}
-		if err := q.DeleteAllChunks(ctx, job.id()); err != nil {
-			return err
-		}
-		return q.AddChunks(ctx, job.id(), rows)
-	})
-}
-
-func chunkRow(folder string, c archive.StoredChunk) db.Chunk {
+// chunkRow is the row of a chunk, which this execution has uploaded or only refers to.
+func chunkRow(folder string, c archive.StoredChunk, uploaded bool) db.Chunk {
 	return db.Chunk{
-		ID: c.ID, Generation: folder, PlainBytes: c.PlainBytes, StoredBytes: c.StoredBytes, Checksum: c.Checksum, Uploaded: true,
+		ID: c.ID, Generation: folder, PlainBytes: c.PlainBytes, StoredBytes: c.StoredBytes, Checksum: c.Checksum, Uploaded: uploaded,
 	}
 }
 
@@ -89,13 +59,27 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 	if err := a.DB.ClaimDump(ctx, executionID, math.MaxInt32); err != nil && !errors.Is(err, db.ErrExecutionFinished) {
 		return err
 	}
-	everything := func(string) bool { return true }
-	for _, prefix := range []string{job.manifestPrefix(), job.chunkPrefix()} {
-		if err := deleteObjects(ctx, job.store, prefix, everything); err != nil {
-			return failure.WithSubject(err, aboutStorage(job.storage.Name))
-		}
+	if err := a.removeStored(ctx, job); err != nil {
+		return err
 	}
-	return a.DB.DeleteAllChunks(ctx, executionID)
+	a.at("discard.rows_removed")
+	return nil
+}
+
+// removeStored removes all that this execution stored, and nothing of the backups that its
+// generation holds besides.
+func (a *Activities) removeStored(ctx context.Context, job *backup) error {
+	everything := func(string) bool { return true }
+	err := deleteObjects(ctx, job.store, job.manifestPrefix(), everything)
+	if err == nil {
+		a.at("discard.manifest_removed")
+		err = deleteObjects(ctx, job.store, job.chunkPrefix(), job.stored)
+	}
+	if err != nil {
+		return failure.WithSubject(err, aboutStorage(job.storage.Name))
+	}
+	a.at("discard.objects_removed")
+	return a.DB.DeleteAllChunks(ctx, job.id())
 }
 
 func deleteObjects(ctx context.Context, store storage.Store, prefix string, unwanted func(key string) bool) error {

@@ -31,6 +31,8 @@ type Execution struct {
 	FinishedAt          *time.Time               `json:"finished_at"`
 	ErrorMessage        string                   `json:"error_message"`
 	Pinned              bool                     `json:"pinned"`
+	Generation          string                   `json:"generation" doc:"Of the chunks: the full that opened it and all that was built on it share one"`
+	ParentExecutionID   *string                  `json:"parent_execution_id" doc:"The backup that this one builds on; null for a full, and when that one is gone"`
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at,omitempty" doc:"Since when it is being deleted"`
@@ -177,6 +179,7 @@ func viewExecution(row db.Execution) Execution {
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
+		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID,
 		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
 	}
 }

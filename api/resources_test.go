@@ -84,7 +84,8 @@ func TestBadStorageLocationsAndJobs(t *testing.T) {
 		"a job of a missing datasource":        {"backup-jobs", with(job, uuid.NewString(), "datasource_id"), "datasource_id", "there is no datasource"},
 		"a job to a missing storage":           {"backup-jobs", with(job, uuid.NewString(), "storage_location_id"), "storage_location_id", "there is no storage"},
 		"a job across pools":                   {"backup-jobs", with(job, elsewhere, "storage_location_id"), "storage_location_id", "one worker must reach both"},
-		"an incremental job":                   {"backup-jobs", with(job, object{"backup_type": "incremental"}, "backup_options"), "backup_options.backup_type", "full backups only"},
+		"a job of an unknown backup type":      {"backup-jobs", with(job, object{"backup_type": "sometimes"}, "backup_options"), "backup_options.backup_type", ""},
+		"a job that is never full again":       {"backup-jobs", with(job, object{"backup_type": "incremental", "full_every": 1001}, "backup_options"), "backup_options.full_every", ""},
 		"a job with a level too high":          {"backup-jobs", with(job, object{"compression": "gzip", "compression_level": 12}, "backup_options"), "backup_options.compression_level", ""},
 		"a job with a negative retention":      {"backup-jobs", with(job, object{"max_backups": -1, "auto_delete": true}, "retention_policy"), "retention_policy.max_backups", ""},
 	} {

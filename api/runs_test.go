@@ -57,7 +57,8 @@ func TestARunThatCanNotBe(t *testing.T) {
 	f := signedIn(t)
 	job, datasource, _ := f.job("orders")
 	run := "/api/backup-jobs/" + job + "/run"
-	f.call("POST", run, object{"backup_options": object{"backup_type": "incremental"}}).wrong("backup_options.backup_type")
+	f.call("POST", run, object{"backup_options": object{"backup_type": "sometimes"}}).wrong("backup_options.backup_type")
+	f.call("POST", run, object{"backup_options": object{"full_every": -1}}).wrong("backup_options.full_every")
 	f.call("POST", run, object{"options": object{}}).wrong("options")
 	f.call("PATCH", "/api/datasources/"+datasource, object{"enabled": false}).ok(200)
 	require.Contains(t, f.call("POST", run, nil).problem(http.StatusConflict).Detail, "disabled")

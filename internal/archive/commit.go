@@ -76,7 +76,7 @@ func (w *Writer) manifest(header Header) (*Manifest, error) {
 	header.StartedAt, header.FinishedAt = wholeMillis(header.StartedAt), wholeMillis(header.FinishedAt)
 	m := &Manifest{
 		Header: header, Generation: w.opts.Generation, Parent: w.opts.Parent, Params: w.opts.Params,
-		Compression: w.opts.Compression, CompressionLevel: w.opts.Level, Recipients: recipientNames(w.opts.Recipients),
+		Compression: w.opts.Compression, CompressionLevel: w.opts.Level, Recipients: RecipientNames(w.opts.Recipients),
 		Objects: make([]Object, 0, len(w.objects)), secret: secret,
 	}
 	folders := map[string]uint16{}
@@ -100,7 +100,6 @@ func (w *Writer) manifest(header Header) (*Manifest, error) {
 	return m, m.check()
 }
 
-// recipientNames lists the recipients as people write them.
 // manifestObject is a stored chunk as the manifest lists it; its directory is added where it is new.
 func (w *Writer) manifestObject(m *Manifest, folders map[string]uint16, c StoredChunk) Object {
 	directory, ok := folders[c.Folder]
@@ -113,7 +112,8 @@ func (w *Writer) manifestObject(m *Manifest, folders map[string]uint16, c Stored
 	return Object{StoredChunk: c, encoding: w.encoding(), directory: directory}
 }
 
-func recipientNames(recipients []age.Recipient) []string {
+// RecipientNames lists recipients as people, and Manifest.Recipients, write them.
+func RecipientNames(recipients []age.Recipient) []string {
 	names := make([]string, len(recipients))
 	for i, r := range recipients {
 		if named, ok := r.(fmt.Stringer); ok {

@@ -119,6 +119,8 @@ type Execution struct {
 	FinishedAt          *time.Time               `json:"finished_at"`
 	ErrorMessage        string                   `json:"error_message"`
 	Pinned              bool                     `json:"pinned"`
+	Generation          string                   `json:"generation"`
+	ParentExecutionID   *string                  `json:"parent_execution_id"`
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at"`

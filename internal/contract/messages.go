@@ -56,7 +56,7 @@ type DumpResult struct {
 	SizeBytes   int64 `json:"size_bytes"`   // plain bytes of the dump
 	StoredBytes int64 `json:"stored_bytes"` // bytes of the objects this execution added
 	Chunks      int64 `json:"chunks"`
-	Skipped     int64 `json:"skipped"` // chunks an earlier attempt had stored already
+	Skipped     int64 `json:"skipped"` // chunks that an earlier backup, an earlier attempt or this one had stored already
 }
 
 // VerifyInput asks for one check of a stored backup.
