@@ -53,6 +53,19 @@ func TestARunStartsTheBackupWorkflow(t *testing.T) {
 	started.Unset()
 }
 
+func TestARunMayBeOfAnotherTypeThanTheJob(t *testing.T) {
+	f := signedIn(t)
+	started := f.starts()
+	job, _, _ := f.job("orders")
+	answer := f.call("POST", "/api/backup-jobs/"+job+"/run", object{"backup_options": object{"backup_type": "differential", "full_every": 3}}).ok(202)
+	require.Equal(t, "differential", answer.get("backup_type"))
+	require.Equal(t, "differential", answer.get("metadata", "options", "backup_type"))
+	require.InDelta(t, 3, answer.get("metadata", "options", "full_every"), 0)
+	require.Nil(t, answer.get("parent_execution_id"), "what it builds on is chosen when it begins")
+	require.Equal(t, "full", f.call("GET", "/api/backup-jobs/"+job, nil).ok(200).get("backup_options", "backup_type"))
+	started.Unset()
+}
+
 func TestARunThatCanNotBe(t *testing.T) {
 	f := signedIn(t)
 	job, datasource, _ := f.job("orders")

@@ -1,0 +1,338 @@
+package activities_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"filippo.io/age"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+
+	"github.com/dataguardian/dataguardian/activities"
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage"
+	"github.com/dataguardian/dataguardian/internal/storage/faulty"
+	"github.com/dataguardian/dataguardian/internal/storage/memory"
+	"github.com/dataguardian/dataguardian/workflows"
+)
+
+// site is an installation with one job: a real catalogue, the real workflow and activities, a
+// datasource that holds the bytes a test gives it, and storage locations in memory.
+type site struct {
+	t      *testing.T
+	url    string
+	d      *db.DB
+	source *source
+	stores map[string]*faulty.Store // path of a location -> its content
+	store  *faulty.Store            // of the job's first location
+	job    db.BackupJob
+
+	mu   sync.Mutex
+	dies map[string]int // boundary -> how often a worker dies there
+	seen map[string]int // boundary -> how often it was reached
+	then map[string]func()
+}
+
+func newSite(t *testing.T) *site {
+	t.Helper()
+	url := dbtest.URL(t)
+	s := &site{
+		t: t, url: url, d: dbtest.Open(t, url), source: &source{}, stores: map[string]*faulty.Store{},
+		dies: map[string]int{}, seen: map[string]int{}, then: map[string]func(){},
+	}
+	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
+	require.NoError(t, err)
+	s.job = s.newJob("nightly", datasource.ID, s.location("/disk"))
+	s.store = s.stores["/disk"]
+	return s
+}
+
+// location makes a storage location and returns its id.
+func (s *site) location(at string) string {
+	s.t.Helper()
+	created, err := s.d.CreateStorageLocation(s.t.Context(), db.StorageLocation{
+		Name: at, Type: domain.StorageLocal, Enabled: true, Config: domain.StorageConfig{Path: at},
+	})
+	require.NoError(s.t, err)
+	s.stores[at] = faulty.New(memory.New(0))
+	return created.ID
+}
+
+func (s *site) newJob(name, datasource, location string) db.BackupJob {
+	s.t.Helper()
+	job, err := s.d.CreateBackupJob(s.t.Context(), db.BackupJob{
+		Name: name, DatasourceID: datasource, StorageLocationID: location, Enabled: true, RetentionPolicy: domain.DefaultRetention(),
+	})
+	require.NoError(s.t, err)
+	return job
+}
+
+// at is the boundary hook.
+func (s *site) at(boundary string) {
+	s.mu.Lock()
+	s.seen[boundary]++
+	dies := s.dies[boundary] > 0
+	if dies {
+		s.dies[boundary]--
+	}
+	then := s.then[boundary]
+	delete(s.then, boundary)
+	s.mu.Unlock()
+	if then != nil {
+		then()
+	}
+	if dies {
+		panic("the worker dies at " + boundary)
+	}
+}
+
+// onSeen does something the first time that a boundary is reached.
+func (s *site) onSeen(boundary string, then func()) { s.then[boundary] = then }
+
+// recipients parses one.
+func recipients(t *testing.T, recipient string) []age.Recipient {
+	t.Helper()
+	parsed, err := age.ParseX25519Recipient(recipient)
+	require.NoError(t, err)
+	return []age.Recipient{parsed}
+}
+
+// kind are the options of a run of a type.
+func kind(k domain.BackupType) domain.BackupOptions {
+	return domain.BackupOptions{BackupType: k, Verify: domain.VerifyFull}
+}
+
+// queue makes an execution of a job.
+func (s *site) queue(job db.BackupJob, options domain.BackupOptions) db.Execution {
+	s.t.Helper()
+	options.Normalize()
+	require.NoError(s.t, options.Validate().OrNil())
+	e, err := s.d.CreateExecution(s.t.Context(), db.Execution{
+		JobID: &job.ID, DatasourceID: &job.DatasourceID, StorageLocationID: &job.StorageLocationID, BackupType: options.BackupType,
+		Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup, Trigger: domain.TriggerManual, Options: &options},
+	})
+	require.NoError(s.t, err)
+	return e
+}
+
+// run runs the workflow of an execution to its end, whatever that is.
+func (s *site) run(e db.Execution) db.Execution {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(2 * time.Minute)
+	env.SetWorkerOptions(worker.Options{})
+	tuning := activities.DefaultTuning()
+	tuning.Attempts = 4
+	activities.New(activities.Options{
+		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source}, Tuning: tuning, Boundary: s.at,
+		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig) (storage.Store, error) {
+			return s.stores[c.Path], nil
+		},
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+	}).Register(env)
+	env.ExecuteWorkflow(workflows.Backup, contract.ExecutionInput{ExecutionID: e.ID})
+	require.True(s.t, env.IsWorkflowCompleted())
+	ended, err := s.d.GetExecution(context.Background(), e.ID)
+	require.NoError(s.t, err)
+	return ended
+}
+
+// backup runs the site's job.
+func (s *site) backup(options domain.BackupOptions) db.Execution {
+	s.t.Helper()
+	return s.run(s.queue(s.job, options))
+}
+
+// good is a backup that completes.
+func (s *site) good(k domain.BackupType) db.Execution {
+	s.t.Helper()
+	e := s.backup(kind(k))
+	s.requireGood(e)
+	return e
+}
+
+// requireGood reads a backup back whole and compares it with what the datasource holds now, and its
+// rows with its manifest.
+func (s *site) requireGood(e db.Execution) *archive.Manifest {
+	s.t.Helper()
+	require.Equal(s.t, domain.Completed, e.Status, e.ErrorMessage)
+	m := s.requireReads(e, s.source.content())
+	chunks, err := s.d.ListChunks(context.Background(), e.ID)
+	require.NoError(s.t, err)
+	uploaded := map[archive.ChunkID]db.Chunk{}
+	for _, c := range chunks {
+		uploaded[c.ID] = c
+	}
+	require.Len(s.t, chunks, len(m.Objects), "one row for each chunk the backup refers to")
+	var added int64
+	for i, o := range m.Objects {
+		row := uploaded[o.ID]
+		require.Equal(s.t, m.Folder(i), row.Generation)
+		require.Equal(s.t, archive.OwnFolder(m.Folder(i), e.Generation, e.ID), row.Uploaded)
+		if row.Uploaded {
+			added += o.StoredBytes
+		}
+	}
+	require.Equal(s.t, added, e.CompressedSizeBytes, "what the execution added")
+	require.Equal(s.t, m.StoredBytes()-added, e.Metadata.ReusedBytes)
+	return m
+}
+
+// requireReads reads a backup back and compares it with data.
+func (s *site) requireReads(e db.Execution, data []byte) *archive.Manifest {
+	s.t.Helper()
+	location, err := s.d.GetStorageLocation(context.Background(), *e.StorageLocationID)
+	require.NoError(s.t, err)
+	store := s.stores[location.Config.Path]
+	m, err := archive.OpenManifest(context.Background(), store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
+	require.NoError(s.t, err)
+	secret, _, err := s.d.AgeIdentity(context.Background())
+	require.NoError(s.t, err)
+	identity, err := age.ParseX25519Identity(secret)
+	require.NoError(s.t, err)
+	reader, err := archive.NewReader(store, m, []age.Identity{identity}, archive.ReaderOptions{})
+	require.NoError(s.t, err)
+	stream, err := reader.OpenStream(context.Background(), "main")
+	require.NoError(s.t, err)
+	defer func() { _ = stream.Close() }()
+	got, err := io.ReadAll(stream)
+	require.NoError(s.t, err)
+	require.True(s.t, bytes.Equal(data, got), "%d bytes came back of %d", len(got), len(data))
+	return m
+}
+
+// requireNothingElse fails when a store holds a chunk that no manifest names, or one twice.
+func (s *site) requireNothingElse(backups ...db.Execution) {
+	s.t.Helper()
+	named := map[string]bool{}
+	for _, e := range backups {
+		m, err := archive.OpenManifest(context.Background(), s.store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
+		require.NoError(s.t, err)
+		named[e.Metadata.ManifestPath] = true
+		for i := range m.Objects {
+			named[m.ObjectKey(i)] = true
+		}
+	}
+	ids := map[string]string{}
+	for key := range s.contents() {
+		if key == archive.RepositoryKey {
+			continue
+		}
+		require.True(s.t, named[key], "%s is a leftover", key)
+		if path.Base(key) != "manifest.json" {
+			require.Empty(s.t, ids[path.Base(key)], "%s is stored twice", key)
+			ids[path.Base(key)] = key
+		}
+	}
+	require.GreaterOrEqual(s.t, len(named), len(ids))
+}
+
+// contents is the hash of every object of the job's store.
+func (s *site) contents() map[string][32]byte {
+	s.t.Helper()
+	all := map[string][32]byte{}
+	var keys []string
+	require.NoError(s.t, s.store.List(context.Background(), "", func(o storage.Object) error {
+		keys = append(keys, o.Key)
+		return nil
+	}))
+	for _, key := range keys {
+		body, err := s.store.Get(context.Background(), key, 0, -1)
+		require.NoError(s.t, err)
+		content, err := io.ReadAll(body)
+		require.NoError(s.t, err)
+		all[key] = sha256.Sum256(content)
+	}
+	return all
+}
+
+// logged is an execution's log as text.
+func logged(e db.Execution) string {
+	var text strings.Builder
+	for _, line := range e.Metadata.ExecutionLogs {
+		text.WriteString(line.Level + ": " + line.Message + "\n")
+	}
+	return text.String()
+}
+
+// source is a datasource whose dump is the bytes it holds.
+type source struct {
+	mu      sync.Mutex
+	data    []byte
+	refused failure.Class // a dump fails with this class when it has handed over half
+	meeting *sync.WaitGroup
+}
+
+// fill gives it size random bytes, the same for the same seed.
+func (s *source) fill(seed uint64, size int) {
+	random := rand.NewChaCha8([32]byte{byte(seed), byte(seed >> 8)})
+	data := make([]byte, size)
+	_, _ = random.Read(data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = data
+}
+
+// change overwrites some bytes in the middle.
+func (s *source) change(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.data = slices.Clone(s.data)
+	copy(s.data[len(s.data)/2:], text)
+}
+
+func (s *source) content() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.data
+}
+
+func (s *source) Type() domain.DatasourceType { return domain.Postgres }
+
+func (s *source) Probe(context.Context, engine.Source) (engine.Info, error) {
+	return engine.Info{Version: "1"}, nil
+}
+
+func (s *source) Estimate(context.Context, engine.Source) (engine.Estimate, error) {
+	return engine.Estimate{Bytes: int64(len(s.content()))}, nil
+}
+
+func (s *source) Dump(ctx context.Context, _ engine.Source, _ engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
+	if s.meeting != nil { // both dumps are under way at once
+		s.meeting.Done()
+		s.meeting.Wait()
+	}
+	data := s.content()
+	var r io.Reader = bytes.NewReader(data)
+	if s.refused != "" {
+		r = io.MultiReader(bytes.NewReader(data[:len(data)/2]), failing{failure.New(s.refused, "dump", "the tool died", "")})
+	}
+	err := sink(ctx, engine.Stream{Name: "main", Format: "bytes"}, r)
+	return engine.Report{ServerVersion: "1", ToolVersions: map[string]string{"tool": "1"}, Warnings: []string{"a table was skipped"}}, err
+}
+
+func (s *source) Inspect(_ context.Context, _ engine.Stream, r io.Reader) (int, error) {
+	_, err := io.Copy(io.Discard, r)
+	return 1, err
+}
+
+type failing struct{ err error }
+
+func (f failing) Read([]byte) (int, error) { return 0, f.err }
