@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -142,16 +141,4 @@ func (q *Queries) MakeFull(ctx context.Context, id string, attempt int32, reason
 		return translate(op, err)
 	}
 	return q.checkHolder(ctx, op, id, attempt)
-}
-
-// PinnedBy lists the queued and running backups that build on this one. While there is one, its
-// objects are in use though no row counts them yet: it must not be deleted. Ask in the transaction
-// that has locked the backup's row.
-func (q *Queries) PinnedBy(ctx context.Context, id string) ([]string, error) {
-	op := fmt.Sprintf("find what builds on execution %s", id)
-	if err := checkID(op, id); err != nil {
-		return nil, err
-	}
-	children, err := q.q.ActiveChildren(ctx, &id)
-	return children, translate(op, err)
 }

@@ -222,13 +222,11 @@ func TestAClaimAndADeletionSeeEachOther(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, full.ID, *e.ParentExecutionID)
 
-	pinned, err := c.d.PinnedBy(t.Context(), full.ID)
-	require.NoError(t, err)
-	require.Equal(t, []string{e.ID}, pinned)
+	var held *db.InUseError
+	require.ErrorAs(t, c.d.MarkDeleting(t.Context(), full.ID), &held)
+	require.Contains(t, held.Error(), e.ID)
 	finish(t, c.d, e.ID, domain.Completed)
-	pinned, err = c.d.PinnedBy(t.Context(), full.ID)
-	require.NoError(t, err)
-	require.Empty(t, pinned, "a backup that has ended counts its chunks itself")
+	require.NoError(t, c.d.MarkDeleting(t.Context(), full.ID), "a backup that has ended counts its chunks itself")
 }
 
 func TestTheChunkSecretGoesWithTheLastBackupOfItsGeneration(t *testing.T) {

@@ -4,7 +4,6 @@
 
 -- +goose Up
 ALTER TABLE backup_executions ADD COLUMN increment_number integer NOT NULL DEFAULT 0 CHECK (increment_number >= 0);
-CREATE INDEX backup_executions_generation_idx ON backup_executions (datasource_id, generation);
 
 ALTER TABLE encryption_keys
     ADD COLUMN datasource_id uuid REFERENCES datasources (id) ON DELETE CASCADE,
@@ -47,5 +46,4 @@ ALTER TABLE encryption_keys
     DROP COLUMN generation,
     ADD CHECK ((purpose = 'chunk_secret') = (execution_id IS NOT NULL));
 CREATE UNIQUE INDEX encryption_keys_execution_id_key ON encryption_keys (execution_id) WHERE purpose = 'chunk_secret';
-DROP INDEX backup_executions_generation_idx;
 ALTER TABLE backup_executions DROP COLUMN increment_number;

@@ -9,32 +9,6 @@ import (
 	"context"
 )
 
-const activeChildren = `-- name: ActiveChildren :many
-SELECT id FROM backup_executions
-WHERE parent_execution_id = $1 AND status IN ('queued', 'running') AND operation = 'backup'
-ORDER BY created_at
-`
-
-func (q *Queries) ActiveChildren(ctx context.Context, parentID *string) ([]string, error) {
-	rows, err := q.db.Query(ctx, activeChildren, parentID)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []string{}
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const completedBackupElsewhere = `-- name: CompletedBackupElsewhere :one
 SELECT EXISTS (
     SELECT FROM backup_executions

@@ -46,8 +46,3 @@ UPDATE backup_executions
 SET backup_type = 'full', parent_execution_id = NULL, generation = @generation, increment_number = 0,
     metadata = metadata || sqlc.arg('part')::jsonb
 WHERE id = @id AND status IN ('queued', 'running') AND dump_attempt = sqlc.arg('attempt');
-
--- name: ActiveChildren :many
-SELECT id FROM backup_executions
-WHERE parent_execution_id = @parent_id AND status IN ('queued', 'running') AND operation = 'backup'
-ORDER BY created_at;

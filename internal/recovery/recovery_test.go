@@ -65,7 +65,8 @@ func (f fixture) backUpAttempt(t *testing.T, s source, started time.Time, execut
 	require.NoError(t, err)
 	dir := archive.DatasourceDir(s.name, s.id)
 	w, err := archive.NewWriter(ctx, archive.WriterOptions{
-		Store: f.store, DatasourceDir: dir, Generation: domain.ID8(execution), Attempt: attempt, Secret: secret,
+		Store: f.store, DatasourceDir: dir, Generation: domain.ID8(execution), Secret: secret,
+		Folder: archive.FolderOf(domain.ID8(execution), execution, attempt),
 		Params: archive.Params{Average: 4096, Min: 1024, Max: 8192}, Compression: domain.CompressionZstd, Recipients: recipients,
 	})
 	require.NoError(t, err)
