@@ -3,8 +3,6 @@ package activities
 import (
 	"context"
 
-	"filippo.io/age"
-
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"

@@ -64,7 +64,12 @@ func (w *Writer) runPipeline(ctx context.Context, meta StreamMeta, r io.Reader) 
 	defer memory.close()
 	group, ctx := errgroup.WithContext(ctx)
 	p := &pipeline{w: w, crew: crew, ring: memory, group: group}
-	group.Go(func() error { return p.cut(ctx, r) })
+	cut := make(chan struct{})
+	group.Go(func() error {
+		defer close(cut)
+		return p.cut(ctx, r)
+	})
+	group.Go(func() error { return w.reportRegularly(ctx, cut) })
 	if err := group.Wait(); err != nil {
 		return Stream{}, err
 	}
