@@ -2,6 +2,7 @@ package archive
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sync/semaphore"
 
@@ -16,7 +17,7 @@ type crew struct {
 	members sync.WaitGroup
 	arena   *arena
 	memory  *semaphore.Weighted // segments of the arena
-	uploads *semaphore.Weighted
+	uploads *uploads
 	streams int // guarded by Writer.crewing
 }
 
@@ -72,7 +73,7 @@ func (w *Writer) newCrew() (*crew, error) {
 	}
 	c := &crew{
 		jobs: make(chan *job), arena: memory, memory: semaphore.NewWeighted(int64(len(memory.free))),
-		uploads: semaphore.NewWeighted(int64(w.opts.Uploads)),
+		uploads: newUploads(w.opts.Uploads, time.Now),
 	}
 	for _, s := range sealers {
 		c.members.Go(func() {

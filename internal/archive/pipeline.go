@@ -190,10 +190,10 @@ func (p *pipeline) store(ctx context.Context, j *job) error {
 
 // upload waits for its turn and stores an object.
 func (p *pipeline) upload(ctx context.Context, j *job) error {
-	if err := p.crew.uploads.Acquire(ctx, 1); err != nil {
+	if err := p.crew.uploads.acquire(ctx); err != nil {
 		return err
 	}
-	defer p.crew.uploads.Release(1)
+	defer func() { p.crew.uploads.release(j.chunk.StoredBytes) }()
 	content := &body{buffer: j.object}
 	defer content.close()
 	if err := p.w.opts.Store.Put(ctx, p.w.chunkKey(j.chunk), content, j.chunk.StoredBytes); err != nil {

@@ -39,7 +39,7 @@ type WriterOptions struct {
 	OnStored func(ctx context.Context, batch []StoredChunk) error
 
 	Workers int // goroutines that hash, compress and encrypt; 0 is GOMAXPROCS
-	Uploads int // objects uploaded at the same time; 0 is 4
+	Uploads int // objects uploaded at the same time to begin with; 0 is 4. See uploads
 }
 
 // Counters say how far a Writer is.
