@@ -68,8 +68,9 @@ func (a *again) prepare(ctx context.Context) (err error) {
 			rival.series.Missing = err.Error()
 		}
 	}
-	// full_every is high enough for all rounds: another full backup is not what is measured.
-	a.job, err = a.s.job(ctx, a.address, domain.BackupOptions{BackupType: domain.Incremental})
+	// Another full backup is not what is measured: one a round, the warm-up, and one to spare.
+	options := domain.BackupOptions{BackupType: domain.Incremental, FullEvery: a.s.repetitions + 2}
+	a.job, err = a.s.job(ctx, a.address, options)
 	if err != nil {
 		return err
 	}
