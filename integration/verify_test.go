@@ -6,17 +6,20 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
 	temporal "go.temporal.io/sdk/client"
+	sdk "go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
+	"github.com/dataguardian/dataguardian/worker"
 )
 
 // verify checks a backup through the API and waits for the end.
@@ -249,14 +252,7 @@ func (s *setup) scrub(t *testing.T) (contract.ScrubResult, *historypb.History) {
 		ID: id, TaskQueue: contract.TaskQueue(s.pool),
 	}, contract.ScrubInput{StorageLocationID: s.storage.ID})
 	require.NoError(t, err)
-	var h historypb.History
-	events := shared.dialled.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
-	for events.HasNext() {
-		event, err := events.Next()
-		require.NoError(t, err)
-		h.Events = append(h.Events, event)
-	}
-	return result, &h
+	return result, historyOf(t, id)
 }
 
 func TestTheScrubFindsRotInTheOldestBackupAndHealsIt(t *testing.T) {
@@ -299,4 +295,61 @@ func TestTheScrubFindsRotInTheOldestBackupAndHealsIt(t *testing.T) {
 	require.Empty(t, s.damage(t, false), "it was healed")
 	require.Len(t, s.alerts(t), 1)
 	require.True(t, verify(t, backups[1], domain.VerifyFull).Verification.OK)
+}
+
+func TestEveryStorageLocationIsScrubbedOnASchedule(t *testing.T) {
+	s := newSetup(t, withRows(100))
+	backup := s.backUp(t)
+	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+	schedules := reconcile.NewSchedules(shared.db, shared.dialled)
+	require.NoError(t, schedules.Ensure(t.Context()))
+	handle := shared.dialled.ScheduleClient().GetHandle(t.Context(), contract.ScrubWorkflowID(s.storage.ID))
+	require.NoError(t, handle.Trigger(t.Context(), temporal.ScheduleTriggerOptions{}))
+	require.Eventually(t, func() bool {
+		var finished bool
+		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
+			"select count(*) > 0 from scrub_runs where storage_location_id = $1 and finished_at is not null and backups = 1", s.storage.ID).Scan(&finished)
+		return err == nil && finished
+	}, time.Minute, 200*time.Millisecond)
+
+	require.NoError(t, shared.owner.BackupJobs.Delete(t.Context(), s.job.ID))
+	s.remove(t, backup)
+	require.NoError(t, shared.owner.StorageLocations.Delete(t.Context(), s.storage.ID))
+	require.NoError(t, schedules.Ensure(t.Context()))
+	_, err := handle.Describe(t.Context())
+	require.Error(t, err, "the schedule goes with its location")
+}
+
+func TestHistoriesOfVerificationsReplay(t *testing.T) {
+	s := newSetup(t, withNoise(12))
+	backup := s.backUp(t)
+	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+	id := contract.VerifyWorkflowID(backup.ID)
+	verify(t, backup, domain.VerifyFull)
+	runs := map[string]*historypb.History{"verify-completed": historyOf(t, id)}
+	replica := s.replicate(t, domain.DefaultPool, backup)
+	s.spoil(t)
+	require.True(t, verify(t, backup, domain.VerifyFull).Verification.OK)
+	runs["verify-healed"] = historyOf(t, id)
+	require.NoError(t, os.RemoveAll(replica.Config.Path))
+	s.spoil(t)
+	require.False(t, verify(t, backup, domain.VerifyQuick).Verification.OK)
+	runs["verify-damaged"] = historyOf(t, id)
+	_, err := shared.admin(t, "dataguardian").Exec(t.Context(), "update backup_executions set verified_at = null where id = $1", backup.ID)
+	require.NoError(t, err)
+	_, runs["scrub-damaged"] = s.scrub(t)
+	require.NoError(t, os.Rename(s.storagePath, s.storagePath+"-unmounted"))
+	_, err = shared.owner.Verify(t.Context(), backup.ID, domain.VerifyFull)
+	require.NoError(t, err)
+	_, err = shared.owner.WaitVerification(t.Context(), backup.ID)
+	require.NoError(t, err)
+	runs["verify-failed"] = historyOf(t, id)
+	for name, run := range runs {
+		replayer := sdk.NewWorkflowReplayer()
+		worker.RegisterWorkflows(replayer)
+		require.NoError(t, replayer.ReplayWorkflowHistory(nil, run), name)
+		if *record {
+			s.keep(t, name, run)
+		}
+	}
 }

@@ -16,7 +16,7 @@ import (
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 8, "recorded histories are missing")
+	require.GreaterOrEqual(t, len(files), 13, "recorded histories are missing")
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
@@ -26,6 +26,8 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			contract.CheckStorage.Register(replayer, workflows.CheckStorage)
 			contract.DeleteBackup.Register(replayer, workflows.DeleteBackup)
 			contract.Reconcile.Register(replayer, workflows.Reconcile)
+			contract.VerifyBackup.Register(replayer, workflows.VerifyBackup)
+			contract.ScrubStorage.Register(replayer, workflows.ScrubStorage)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}

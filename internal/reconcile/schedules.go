@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
-	"strings"
 	"time"
 
 	enumspb "go.temporal.io/api/enums/v1"
@@ -14,11 +13,10 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/dataguardian/dataguardian/db"
-	"github.com/dataguardian/dataguardian/internal/contract"
 )
 
 const (
-	// A storage location is compared with the catalogue once a day, each at a time of its own.
+	// Every schedule of a storage location runs once a day, each at a time of its own.
 	storageEvery  = 24 * time.Hour
 	storageJitter = 15 * time.Minute
 	// recheckAfter is how long a schedule that was found right is believed to be.
@@ -56,15 +54,19 @@ func (s *Schedules) Ensure(ctx context.Context) error {
 		if s.right[id] == version {
 			continue
 		}
-		if err := s.put(ctx, location); err != nil {
-			return fmt.Errorf("schedule the reconciliation of storage location %q: %w", location.Name, err)
+		for _, kind := range storageSchedules {
+			if err := s.put(ctx, kind, location); err != nil {
+				return fmt.Errorf("schedule the %s of storage location %q: %w", kind.operation, location.Name, err)
+			}
 		}
 		s.right[id] = version
 	}
 	for id := range s.right {
 		if _, exists := there[id]; !exists {
-			if err := s.remove(ctx, contract.ReconcileWorkflowID(id)); err != nil {
-				return err
+			for _, kind := range storageSchedules {
+				if err := s.remove(ctx, kind.id(id)); err != nil {
+					return err
+				}
 			}
 			delete(s.right, id)
 		}
@@ -97,11 +99,11 @@ func (s *Schedules) locations(ctx context.Context) (map[string]db.StorageLocatio
 }
 
 // put makes the schedule, or gives the one that is there the right content.
-func (s *Schedules) put(ctx context.Context, location db.StorageLocation) error {
+func (s *Schedules) put(ctx context.Context, kind storageSchedule, location db.StorageLocation) error {
 	ctx, stop := context.WithTimeout(ctx, answerTimeout)
 	defer stop()
-	id := contract.ReconcileWorkflowID(location.ID)
-	spec, action := storageSpec(location.ID), storageAction(location)
+	id := kind.id(location.ID)
+	spec, action := storageSpec(id, location.CreatedAt), kind.action(location)
 	schedules := s.temporal.ScheduleClient()
 	_, err := schedules.Create(ctx, client.ScheduleOptions{
 		ID: id, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
@@ -118,23 +120,13 @@ func (s *Schedules) put(ctx context.Context, location db.StorageLocation) error 
 	})
 }
 
-// storageSpec spreads the locations over the day.
-func storageSpec(id string) client.ScheduleSpec {
+// storageSpec spreads the schedules over the day. A location that was just made holds nothing to look at.
+func storageSpec(id string, created time.Time) client.ScheduleSpec {
 	hash := fnv.New32a()
 	_, _ = hash.Write([]byte(id)) // a hash takes everything
 	offset := time.Duration(hash.Sum32()%uint32(storageEvery/time.Second)) * time.Second
-	return client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: storageEvery, Offset: offset}}, Jitter: storageJitter}
-}
-
-func storageAction(location db.StorageLocation) *client.ScheduleWorkflowAction {
-	return &client.ScheduleWorkflowAction{
-		ID:            contract.ReconcileWorkflowID(location.ID),
-		Workflow:      contract.Reconcile.Name,
-		Args:          []any{contract.ReconcileInput{StorageID: location.ID, Labels: contract.Labels{Storage: location.Name}}},
-		TaskQueue:     contract.TaskQueue(location.Pool),
-		StaticSummary: "Reconcile storage location " + location.Name,
-		TypedSearchAttributes: temporal.NewSearchAttributes(
-			contract.SearchOperation.ValueSet("reconcile"), contract.SearchStorage.ValueSet(location.Name)),
+	return client.ScheduleSpec{
+		Intervals: []client.ScheduleIntervalSpec{{Every: storageEvery, Offset: offset}}, Jitter: storageJitter, StartAt: created.Add(time.Hour),
 	}
 }
 
@@ -149,7 +141,7 @@ func (s *Schedules) removeForgotten(ctx context.Context, there map[string]db.Sto
 		if err != nil {
 			return err
 		}
-		id, ours := strings.CutPrefix(entry.ID, contract.ReconcileWorkflowID(""))
+		id, ours := storageOf(entry.ID)
 		if _, exists := there[id]; !ours || exists {
 			continue
 		}
