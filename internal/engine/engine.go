@@ -90,6 +90,12 @@ type Engine interface {
 	Inspect(ctx context.Context, s Stream, r io.Reader) (tables int, err error)
 }
 
+// StreamChecker is an engine whose dumps have more than one stream, and which can tell from their
+// descriptions whether all are there. One that is missing is failure.Corrupt.
+type StreamChecker interface {
+	CheckStreams(streams []Stream) error
+}
+
 // StageRequest names what is restored into what. Token is unique to the execution (lower-case hex)
 // and makes the staging name; the same token on a retry replaces what an earlier attempt left.
 type StageRequest struct {

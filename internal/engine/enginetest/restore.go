@@ -10,7 +10,7 @@ import (
 )
 
 func (h Harness) roundTrip(t *testing.T) {
-	archive, report := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	archive, report := Dump(t, h.Engine, h.Source, h.Options)
 	require.NotEmpty(t, report.ServerVersion)
 	require.NotEmpty(t, report.ToolVersions)
 	target := h.FreshDatabase(t)
@@ -20,7 +20,7 @@ func (h Harness) roundTrip(t *testing.T) {
 }
 
 func (h Harness) failedRestore(t *testing.T) {
-	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	archive, _ := Dump(t, h.Engine, h.Source, h.Options)
 	target := h.FreshDatabase(t)
 	Restore(t, h.Engine, h.Source, archive.Request("aaaa0002", target), archive.Opener())
 	content, databases := h.Content(t, h.In(h.Source, target)), h.Databases(t)
@@ -32,8 +32,8 @@ func (h Harness) failedRestore(t *testing.T) {
 	for name, open := range map[string]engine.Opener{
 		"when a chunk is bad":      archive.FailingAt(len(archive.Bytes)/2, chunk),
 		"when the last one is bad": archive.FailingAt(len(archive.Bytes), chunk),
-		"when the dump is cut":     Archive{Bytes: archive.Bytes[:len(archive.Bytes)/2]}.Opener(),
-		"when it is no dump":       Archive{Bytes: []byte("no dump")}.Opener(),
+		"when the dump is cut":     archive.With(archive.Bytes[:len(archive.Bytes)/2]).Opener(),
+		"when it is no dump":       archive.With([]byte("no dump")).Opener(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := stager.Stage(Context(t), h.Source, req, open)
@@ -48,7 +48,7 @@ func (h Harness) failedRestore(t *testing.T) {
 }
 
 func (h Harness) replace(t *testing.T) {
-	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	archive, _ := Dump(t, h.Engine, h.Source, h.Options)
 	target := h.FreshDatabase(t)
 	Restore(t, h.Engine, h.Source, archive.Request("aaaa0004", target), archive.Opener())
 	before := h.Databases(t)
@@ -65,7 +65,7 @@ func (h Harness) replace(t *testing.T) {
 }
 
 func (h Harness) promote(t *testing.T) {
-	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	archive, _ := Dump(t, h.Engine, h.Source, h.Options)
 	target, stager := h.FreshDatabase(t), h.Engine.(engine.Stager)
 	req := archive.Request("aaaa0006", target)
 	_, err := stager.Promote(Context(t), h.Source, req)
@@ -86,7 +86,7 @@ func (h Harness) promote(t *testing.T) {
 }
 
 func (h Harness) scratch(t *testing.T) {
-	archive, _ := Dump(t, h.Engine, h.Source, engine.DumpOptions{})
+	archive, _ := Dump(t, h.Engine, h.Source, h.Options)
 	before, stager := h.Databases(t), h.Engine.(engine.Stager)
 	req := archive.Request("aaaa0007", "")
 	req.Scratch = true

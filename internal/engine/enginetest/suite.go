@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,6 +29,11 @@ type Harness struct {
 	Source    engine.Source
 	MinTables int
 	MinBytes  int
+	// Options are those of every dump; with jobs it is restored with as many.
+	Options engine.DumpOptions
+	// HalfDump is a shell script that writes half of what DumpTool would, called as that; "" is one
+	// for a tool that writes to its standard output.
+	HalfDump string
 	// DumpTool is the path of the real dump program, RestoreTool of the restore program.
 	DumpTool, RestoreTool string
 	// WrongPassword, MissingDatabase and Unreachable spoil a copy of Source.
@@ -63,13 +70,16 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// Archive is one dumped stream in memory.
+// Archive is a dump in memory. Stream and Bytes are its largest stream, which is what damage is done
+// to; Others are the others, if it has any.
 type Archive struct {
 	Stream engine.Stream
 	Bytes  []byte
+	Others []Archive
+	Jobs   int // it was dumped with, and is restored with
 }
 
-// Dump dumps src and returns its only stream.
+// Dump dumps src.
 func Dump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpOptions) (Archive, engine.Report) {
 	t.Helper()
 	archive, report, err := TryDump(t, e, src, opts)
@@ -80,40 +90,64 @@ func Dump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpOpti
 // TryDump dumps src and returns what reached the sink.
 func TryDump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpOptions) (Archive, engine.Report, error) {
 	t.Helper()
-	var archive Archive
+	var mu sync.Mutex
+	var streams []Archive
 	report, err := e.Dump(Context(t), src, opts, func(_ context.Context, s engine.Stream, r io.Reader) error {
-		var err error
-		archive.Stream = s
-		archive.Bytes, err = io.ReadAll(r)
+		bytes, err := io.ReadAll(r)
+		mu.Lock()
+		defer mu.Unlock()
+		streams = append(streams, Archive{Stream: s, Bytes: bytes})
 		return err
 	})
+	if len(streams) == 0 {
+		return Archive{Jobs: opts.Jobs}, report, err
+	}
+	slices.SortFunc(streams, func(a, b Archive) int { return len(b.Bytes) - len(a.Bytes) })
+	archive := streams[0]
+	archive.Others, archive.Jobs = streams[1:], opts.Jobs
 	return archive, report, err
 }
 
-// Opener serves the archive.
-func (a Archive) Opener() engine.Opener {
-	return func(_ context.Context, _ string, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(a.Bytes[min(int(offset), len(a.Bytes)):])), nil
-	}
+// Streams are all of its streams.
+func (a Archive) Streams() []Archive { return append([]Archive{a}, a.Others...) }
+
+// With is the archive with other bytes in its largest stream.
+func (a Archive) With(bytes []byte) Archive {
+	a.Bytes = bytes
+	return a
 }
 
-// FailingAt serves the first n bytes and then err.
+// Opener serves the archive.
+func (a Archive) Opener() engine.Opener { return a.opener(len(a.Bytes), nil) }
+
+// FailingAt serves the first n bytes of its largest stream and then err.
 func (a Archive) FailingAt(n int, err error) engine.Opener {
-	return func(_ context.Context, _ string, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[min(int(offset), n):n]), failingReader{err})), nil
+	return a.opener(n, func(context.Context) io.Reader { return failingReader{err} })
+}
+
+// StuckAt serves the first n bytes of its largest stream and then nothing until the context ends.
+func (a Archive) StuckAt(n int) engine.Opener {
+	return a.opener(n, func(ctx context.Context) io.Reader { return stuckReader{ctx} })
+}
+
+func (a Archive) opener(n int, then func(context.Context) io.Reader) engine.Opener {
+	return func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+		for _, other := range a.Others {
+			if other.Stream.Name == name {
+				return other.Opener()(ctx, name, offset)
+			}
+		}
+		r := io.Reader(bytes.NewReader(a.Bytes[min(int(offset), n):n]))
+		if then != nil {
+			r = io.MultiReader(r, then(ctx))
+		}
+		return io.NopCloser(r), nil
 	}
 }
 
 type failingReader struct{ err error }
 
 func (f failingReader) Read([]byte) (int, error) { return 0, f.err }
-
-// StuckAt serves the first n bytes and then nothing until the context ends.
-func (a Archive) StuckAt(n int) engine.Opener {
-	return func(ctx context.Context, _ string, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(io.MultiReader(bytes.NewReader(a.Bytes[min(int(offset), n):n]), stuckReader{ctx})), nil
-	}
-}
 
 type stuckReader struct{ ctx context.Context } //nolint:containedctx // the stream's own
 
@@ -124,7 +158,11 @@ func (s stuckReader) Read([]byte) (int, error) {
 
 // Request asks for a restore of the archive into target.
 func (a Archive) Request(token, target string) engine.StageRequest {
-	return engine.StageRequest{Token: token, Target: target, Streams: []engine.Stream{a.Stream}}
+	req := engine.StageRequest{Token: token, Target: target, Jobs: a.Jobs}
+	for _, s := range a.Streams() {
+		req.Streams = append(req.Streams, s.Stream)
+	}
+	return req
 }
 
 // Restore restores the archive with all steps of a Stager.

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"net"
 	"testing"
 
@@ -11,10 +12,26 @@ import (
 )
 
 func TestPostgresIsAnEngineAndAStager(t *testing.T) {
-	enginetest.Run(t, enginetest.Harness{
+	enginetest.Run(t, harness(t, newSample(t, `Sämple = 'x' "y"`)))
+}
+
+func TestPostgresIsAnEngineAndAStagerWithSeveralJobs(t *testing.T) {
+	ownTemp(t)
+	h := harness(t, newLarge(t, `Lärge = 'x' "y"`))
+	h.Options.Jobs = 3
+	// What a dump of its own left, without one of the files that its table of contents names.
+	h.HalfDump = fmt.Sprintf(`for a in "$@"; do case "$a" in --file=*) dir=${a#--file=};; esac; done
+%s "$@" --file="$dir.whole" && rm "$(ls "$dir.whole"/[0-9]*.dat | head -1)" && cp "$dir.whole"/* "$dir"`, tool("pg_dump"))
+	enginetest.Run(t, h)
+}
+
+// harness is the engine with a database of the test server.
+func harness(t *testing.T, src engine.Source) enginetest.Harness {
+	t.Helper()
+	return enginetest.Harness{
 		Engine:      newEngine(),
 		WithTools:   withTools,
-		Source:      newSample(t, `Sämple = 'x' "y"`),
+		Source:      src,
 		MinTables:   sampleTables,
 		MinBytes:    200_000,
 		DumpTool:    tool("pg_dump"),
@@ -33,7 +50,7 @@ func TestPostgresIsAnEngineAndAStager(t *testing.T) {
 		In:            in,
 		Content:       content,
 		Databases:     databases,
-	})
+	}
 }
 
 // closedPort is a port that nobody listens on.

@@ -11,7 +11,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 )
 
-// Dump runs pg_dump on the datasource's database and hands its output to sink as one stream. The
+// Dump runs pg_dump on the datasource's database and hands its output to sink: as one stream, or with
+// several jobs as one for each large table, which are stored at the same time, and some more. The
 // structure of the dump is followed while it passes: what sink reads ends with io.EOF only if
 // pg_dump exited with status 0 and wrote every block it had announced.
 func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
@@ -33,7 +34,11 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if len(opts.IncludeTables) > 0 {
 		stream.Properties[propPartial] = "true"
 	}
-	stderr, err := dumpTo(ctx, dumper, src.Config, opts, stream, sink)
+	dump := dumpTo
+	if opts.Jobs > 1 {
+		dump = e.dumpDirectory
+	}
+	stderr, err := dump(ctx, dumper, src.Config, opts, stream, sink)
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+quoted(src.Config.Database), err)
 	}
@@ -62,7 +67,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 	defer env.remove()
 	return process.Pull(ctx, process.Command{
 		Path:        dumper.path,
-		Args:        dumpArgs(opts),
+		Args:        append([]string{"--format=custom"}, dumpArgs(opts)...),
 		Env:         withLargeBuffer(env.vars),
 		IdleTimeout: opts.IdleTimeout,
 		Secrets:     []string{cfg.Password},
@@ -81,7 +86,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 // rows then give equal chunks. Each pattern is joined to its option, so that it is never one itself.
 // An included pattern that matches nothing is an error; an excluded one only leaves more in.
 func dumpArgs(opts engine.DumpOptions) []string {
-	args := []string{"--format=custom", "--compress=0", "--no-password"}
+	args := []string{"--compress=0", "--no-password"}
 	if len(opts.IncludeTables) > 0 {
 		args = append(args, "--strict-names")
 	}

@@ -1,13 +1,17 @@
 // Package postgres backs PostgreSQL databases up with pg_dump and restores them with pg_restore
 // into a new database beside the target, which then takes the target's name.
 //
-// A dump is one stream named StreamName in pg_dump's custom format, uncompressed: chunking finds
-// what did not change and zstd is better at the rest. What pg_restore does not bring back by itself
-// (encoding, locale, owner, settings and comment of the database) rides in the stream's properties.
+// A dump by one job is one stream named StreamName in pg_dump's custom format, uncompressed: chunking finds
+// what did not change and zstd is better at the rest. A dump by several jobs has pg_dump's directory
+// format: a stream toc.dat, one for each large file, and small files in streams of tar archives. What
+// pg_restore does not bring back by itself (encoding, locale, owner, settings and comment of the
+// database) rides in the properties of the only stream, or of toc.dat.
 package postgres
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -15,7 +19,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// StreamName is the name of a dump's only stream, whatever the database is called; the database's
+// StreamName is the name of the only stream of a dump by one job, whatever the database is called; the database's
 // own name is property "database".
 const StreamName = "database"
 
@@ -25,6 +29,8 @@ const Format = "pg_dump-custom"
 var (
 	_ engine.Engine = (*Engine)(nil)
 	_ engine.Stager = (*Engine)(nil)
+
+	_ engine.StreamChecker = (*Engine)(nil)
 )
 
 // Options configures the engine.
@@ -91,12 +97,43 @@ func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estima
 	return engine.Estimate{Bytes: size}, nil
 }
 
-// streamOf finds the one stream a restore reads.
-func streamOf(streams []engine.Stream) (engine.Stream, error) {
-	if len(streams) != 1 || streams[0].Name != StreamName || streams[0].Format != Format {
+// mainStream finds the stream that says what the dump is: the only one of the custom format, or
+// toc.dat of the directory format, of which everything has to be there.
+func mainStream(streams []engine.Stream) (engine.Stream, error) {
+	if len(streams) == 1 && streams[0].Name == StreamName && streams[0].Format == Format {
+		return streams[0], nil
+	}
+	i := slices.IndexFunc(streams, func(s engine.Stream) bool { return s.Name == tocName && s.Format == DirectoryFormat })
+	if i < 0 {
 		return engine.Stream{}, failure.New(failure.Unsupported, "read the backup",
-			"it does not consist of one "+Format+" stream named "+StreamName,
+			"it consists neither of one "+Format+" stream named "+StreamName+" nor of "+DirectoryFormat+" streams with "+tocName,
 			"Restore it into a datasource of the type it was made from, with the version that made it.")
 	}
-	return streams[0], nil
+	return streams[i], checkFiles(streams, streams[i])
+}
+
+// checkFiles compares the streams with the files that the table of contents names.
+func checkFiles(streams []engine.Stream, toc engine.Stream) error {
+	has := map[string]bool{}
+	for _, s := range streams {
+		has[s.Name] = true
+		if s.Format == BundleFormat {
+			for file := range strings.SplitSeq(s.Properties[propFiles], "\n") {
+				has[file] = true
+			}
+		}
+	}
+	for file := range strings.SplitSeq(toc.Properties[propFiles], "\n") {
+		if file != "" && !has[file] {
+			return failure.New(failure.Corrupt, "read the backup", "it has no stream for "+file+", which its table of contents names",
+				"The backup is damaged; restore another one.")
+		}
+	}
+	return nil
+}
+
+// CheckStreams tells whether a backup has every stream it needs; it reads none of them.
+func (e *Engine) CheckStreams(streams []engine.Stream) error {
+	_, err := mainStream(streams)
+	return err
 }

@@ -5,8 +5,10 @@ import (
 	"context"
 	"io"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
@@ -20,28 +22,72 @@ var tableData = regexp.MustCompile(`^\d+; \d+ \d+ TABLE DATA `)
 // reads no further than the table of contents, so the rest is followed block by block here: a dump
 // that ends early is failure.Corrupt.
 func (e *Engine) Inspect(ctx context.Context, s engine.Stream, r io.Reader) (int, error) {
-	if _, err := streamOf([]engine.Stream{s}); err != nil {
+	switch s.Format {
+	case Format:
+		return e.inspectCustom(ctx, s, r)
+	case BundleFormat:
+		return 0, readBundle(r, func(_ string, content io.Reader) error {
+			_, err := io.Copy(io.Discard, content)
+			return err
+		})
+	case DirectoryFormat:
+		if s.Name == tocName {
+			return e.inspectTOC(ctx, s, r)
+		}
+		_, err := io.Copy(io.Discard, struct{ io.Reader }{markedReader(s.Name, r)})
 		return 0, err
 	}
+	return 0, failure.New(failure.Unsupported, "list the dump", "nothing is known of format "+strconv.Quote(s.Format), "")
+}
+
+// inspectTOC lets pg_restore list a table of contents, and follows it to its end.
+func (e *Engine) inspectTOC(ctx context.Context, s engine.Stream, r io.Reader) (int, error) {
+	lister, err := e.tools.atLeast(ctx, "pg_restore", archiveMajor(s))
+	if err != nil {
+		return 0, err
+	}
+	dir, err := newPrivateDir()
+	if err != nil {
+		return 0, tempFailure(err)
+	}
+	defer dir.remove()
+	checked := newTOCReader(r, func([]string) {})
+	defer checked.w.stop()
+	if err := writeFile(filepath.Join(dir.path, tocName), checked); err != nil {
+		return 0, err
+	}
+	tables, err := list(ctx, lister, strings.NewReader(""), "--format=directory", dir.path)
+	if err != nil {
+		return 0, classifyTool("list the dump", err)
+	}
+	return checked.sameTables(tables)
+}
+
+// sameTables compares what pg_restore lists with what was found while reading.
+func (s *walked) sameTables(listed int) (int, error) {
+	if s.found.known && s.found.tables != listed {
+		return 0, failure.New(failure.Corrupt, "list the dump",
+			"pg_restore lists "+strconv.Itoa(listed)+" tables with data, the dump holds "+strconv.Itoa(s.found.tables), "")
+	}
+	return listed, nil
+}
+
+func (e *Engine) inspectCustom(ctx context.Context, s engine.Stream, r io.Reader) (int, error) {
 	lister, err := e.tools.atLeast(ctx, "pg_restore", archiveMajor(s))
 	if err != nil {
 		return 0, err
 	}
 	checked := &walked{r: r, w: newWalker()}
 	defer checked.w.stop()
-	tables, err := list(ctx, lister, checked)
+	tables, err := list(ctx, lister, checked, "--format=custom")
 	if err != nil {
 		return 0, classifyTool("list the dump", err)
 	}
-	if checked.found.known && checked.found.tables != tables {
-		return 0, failure.New(failure.Corrupt, "list the dump",
-			"pg_restore lists "+strconv.Itoa(tables)+" tables with data, the dump holds "+strconv.Itoa(checked.found.tables), "")
-	}
-	return tables, nil
+	return checked.sameTables(tables)
 }
 
 // list counts what pg_restore --list prints while the archive is pushed into it.
-func list(ctx context.Context, lister tool, archive io.Reader) (tables int, err error) {
+func list(ctx context.Context, lister tool, archive io.Reader, args ...string) (tables int, err error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return 0, failure.Wrap(failure.Unknown, "make a pipe", err, "Raise the limit of open files.")
@@ -54,7 +100,7 @@ func list(ctx context.Context, lister tool, archive io.Reader) (tables int, err 
 		counted <- err
 	}()
 	_, err = process.Push(ctx, process.Command{
-		Path: lister.path, Args: []string{"--list", "--format=custom"}, Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Stdout: write,
+		Path: lister.path, Args: append([]string{"--list"}, args...), Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C"}, Stdout: write,
 	}, archive)
 	write.Close()
 	countErr := <-counted

@@ -41,7 +41,7 @@ func (s *staging) restoreParallel(ctx context.Context, open engine.Opener, prepa
 	if err := feeder.makeFIFOs(); err != nil {
 		return err
 	}
-	args := append(s.restoreArgs(), "--format=directory", "--jobs="+strconv.Itoa(s.req.Jobs), dir)
+	args := append(s.restoreArgs(), "--format=directory", "--jobs="+strconv.Itoa(max(1, s.req.Jobs)), dir)
 	stderr, err := feeder.run(ctx, process.Command{
 		Path: s.restorer.path, Args: args, Env: env.vars, Secrets: []string{s.target.Config.Password},
 	})

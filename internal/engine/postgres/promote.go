@@ -136,8 +136,9 @@ func (a *admin) rename(ctx context.Context, names restoreNames, existing *databa
 	}()
 	statements := []string{"SET LOCAL lock_timeout = '20s'"}
 	comment := ""
-	if len(req.Streams) > 0 { // a caller that finishes somebody's restore may not have them
-		comment = req.Streams[0].Properties[propComment]
+	// A caller that finishes somebody's restore may not have the streams.
+	if stream, err := mainStream(req.Streams); err == nil {
+		comment = stream.Properties[propComment]
 	}
 	if existing != nil {
 		comment = existing.Comment

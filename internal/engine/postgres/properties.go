@@ -31,6 +31,7 @@ const (
 	propSchemas        = "schemas"         // names, without the system's
 	propRoles          = "roles"           // owners and grantees in the dump
 	propBlocks         = "blocks"          // where a custom-format dump holds what; see writeIndex
+	propFiles          = "files"           // one a line: what toc.dat names, or what a bundle holds
 	propPartial        = "partial"         // "true": only the tables of include_tables
 )
 

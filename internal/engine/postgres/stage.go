@@ -21,7 +21,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	stream, err := streamOf(req.Streams)
+	stream, err := mainStream(req.Streams)
 	if err != nil {
 		return engine.StageReport{}, err
 	}
@@ -155,6 +155,9 @@ func (s *staging) prepareForTables(ctx context.Context) error {
 // restore loads with as many jobs as were asked for, if the dump says where its tables are and there
 // is room for what can not be streamed; otherwise with one.
 func (s *staging) restore(ctx context.Context, open engine.Opener) error {
+	if s.stream.Format == DirectoryFormat {
+		return s.restoreParallel(ctx, open, directoryDump{streams: s.req.Streams}.prepare)
+	}
 	if s.req.Jobs > 1 {
 		blocks, known, err := readIndex(s.stream)
 		if err != nil {

@@ -14,7 +14,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err != nil {
 		return err
 	}
-	stream, err := streamOf(req.Streams)
+	stream, err := mainStream(req.Streams)
 	if err != nil {
 		return err
 	}

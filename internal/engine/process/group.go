@@ -25,6 +25,7 @@ func (p *Process) endGroup(grace time.Duration, exited <-chan struct{}) {
 		return
 	}
 	_ = unix.Kill(-group, unix.SIGTERM)
+	_ = unix.Kill(-group, unix.SIGCONT) // a paused one takes its signals only when it goes on
 	deadline := time.Now().Add(grace)
 	killed := false
 	for groupAlive(group) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"time"
 
@@ -21,6 +22,9 @@ type Process struct {
 	secret []string
 	done   chan struct{} // closed when the group is gone and err is set
 	err    error
+
+	mu     sync.Mutex
+	reaped bool // the group's id may be somebody else's
 }
 
 // Start starts the child in a process group of its own. When ctx ends, or no byte moved for
@@ -64,6 +68,21 @@ func (p *Process) Wait() error {
 	return p.err
 }
 
+// Pause stops the child's whole group from running until Resume. It can be ended all the same. A
+// child that has ended is left alone.
+func (p *Process) Pause() { p.signal(unix.SIGSTOP) }
+
+// Resume lets a paused group go on.
+func (p *Process) Resume() { p.signal(unix.SIGCONT) }
+
+func (p *Process) signal(s unix.Signal) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		_ = unix.Kill(-p.PID(), s) // no such group: it has ended
+	}
+}
+
 // Stderr is the redacted tail of the child's standard error. Call it after Wait.
 func (p *Process) Stderr() string {
 	<-p.done
@@ -85,7 +104,10 @@ func (p *Process) supervise(ctx context.Context, c Command) {
 	// while the rest of the group is being ended.
 	p.endGroup(c.Grace, exited)
 	<-exited
+	p.mu.Lock()
 	waitErr := p.cmd.Wait()
+	p.reaped = true
+	p.mu.Unlock()
 	if stopped != nil {
 		p.err = stopped
 	} else {

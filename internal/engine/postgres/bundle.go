@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+)
+
+// DirectoryFormat names what reads toc.dat and the files beside it: pg_restore --format=directory.
+// BundleFormat is a tar archive of such files.
+const (
+	DirectoryFormat = "pg_dump-directory"
+	BundleFormat    = "pg_dump-directory-tar"
+)
+
+const (
+	tocName = "toc.dat"
+	// bundleBytes is how many bytes of small files make an archive.
+	bundleBytes = 64 << 20
+)
+
+// tableFile is a file with the data of a table; dumpFile is every file beside toc.dat.
+var (
+	tableFile = regexp.MustCompile(`^[0-9]+\.dat$`)
+	dumpFile  = regexp.MustCompile(`^([0-9]+\.dat|blob_[0-9]+\.dat|blobs(_[0-9]+)?\.toc)$`)
+)
+
+// flushSmall stores the small files as one archive when they are more than enough bytes, sorted by
+// name: the same tables then make the same bytes in every backup.
+func (d *dirDump) flushSmall(enough int64) {
+	var size int64
+	for _, g := range d.small {
+		size += g.size.Load()
+	}
+	if len(d.small) == 0 || size < enough {
+		return
+	}
+	files := d.small
+	d.small = nil
+	slices.SortFunc(files, func(a, b *growing) int { return strings.Compare(a.name, b.name) })
+	d.bundle++
+	stream := engine.Stream{Name: fmt.Sprintf("small-%04d.tar", d.bundle), Format: BundleFormat}
+	names := make([]string, len(files))
+	for i, g := range files {
+		names[i] = g.name
+	}
+	stream.Properties = map[string]string{propFiles: strings.Join(names, "\n")}
+	d.inSlot(func() error {
+		read, write := io.Pipe()
+		written := make(chan struct{})
+		go func() {
+			defer close(written)
+			write.CloseWithError(writeBundle(d.ctx, write, files))
+		}()
+		err := d.sink(d.ctx, stream, read)
+		read.CloseWithError(errStreamsEnded)
+		<-written
+		for _, g := range files {
+			g.remove()
+		}
+		return err
+	})
+}
+
+func writeBundle(ctx context.Context, w io.Writer, files []*growing) error {
+	bundle := tar.NewWriter(w)
+	for _, g := range files {
+		if err := bundle.WriteHeader(&tar.Header{Name: g.name, Mode: 0o600, Size: g.size.Load(), Typeflag: tar.TypeReg}); err != nil {
+			return err
+		}
+		if _, err := io.Copy(bundle, g.reader(ctx)); err != nil {
+			return err
+		}
+	}
+	return bundle.Close()
+}
+
+// readBundle gives each file of an archive to visit.
+func readBundle(r io.Reader, visit func(name string, content io.Reader) error) error {
+	bundle := tar.NewReader(r)
+	for {
+		header, err := bundle.Next()
+		if errors.Is(err, io.EOF) {
+			_, err := io.Copy(io.Discard, r)
+			return err
+		}
+		if err == nil && (header.Typeflag != tar.TypeReg || !dumpFile.MatchString(header.Name)) {
+			err = badArchive("%.80q is no file of a dump", header.Name)
+		}
+		if err != nil {
+			return bundleError(err)
+		}
+		if err := visit(header.Name, markedReader(header.Name, bundle)); err != nil {
+			return bundleError(err)
+		}
+	}
+}
+
+func bundleError(err error) error {
+	if errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF) {
+		err = errCutShort
+	}
+	return damaged(err)
+}
+
+// markedReader passes the content of a file on; that of a table has to end with its mark.
+func markedReader(name string, r io.Reader) io.Reader {
+	if !tableFile.MatchString(name) {
+		return r
+	}
+	return &marked{r: r}
+}
+
+type marked struct {
+	r    io.Reader
+	tail []byte
+}
+
+func (m *marked) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.tail = append(m.tail, p[max(0, n-len(endMark)):n]...)
+	m.tail = m.tail[max(0, len(m.tail)-len(endMark)):]
+	if errors.Is(err, io.EOF) && string(m.tail) != endMark {
+		return n, damaged(errCutShort)
+	}
+	return n, err
+}
+
+// storeTOC stores the table of contents, and notes the files that it names.
+func (d *dirDump) storeTOC(g *growing) error {
+	defer g.remove()
+	checked := newTOCReader(g.reader(d.ctx), func(files []string) {
+		d.tocFiles = files
+		d.toc.Properties[propFiles] = strings.Join(files, "\n")
+	})
+	defer checked.w.stop()
+	return d.sink(d.ctx, d.toc, checked)
+}
+
+// newTOCReader passes toc.dat through a walker; atEnd is told the files that it names.
+func newTOCReader(r io.Reader, atEnd func(files []string)) *walked {
+	var files []string
+	walker := newWalkerOf(func(w *walker) (summary, error) {
+		a := archiveReader{walker: w, format: tarFormat}
+		known, err := a.header()
+		if err != nil || !known {
+			for err == nil && !w.atEnd() {
+				w.pending = nil
+			}
+			return summary{}, err
+		}
+		found := summary{known: true}
+		err = a.contents(func(e entry) error {
+			found.count(e)
+			if !e.hasData {
+				return nil
+			}
+			if !dumpFile.MatchString(e.file) {
+				return badArchive("%.80q is no file of a dump", e.file)
+			}
+			files = append(files, e.file)
+			return nil
+		})
+		if err == nil && !w.atEnd() {
+			err = badArchive("something follows the table of contents")
+		}
+		return found, err
+	})
+	return &walked{r: r, w: walker, atEnd: func(summary) { atEnd(files) }}
+}
+
+// extract writes the files of an archive into a directory.
+func extract(r io.Reader, dir string, has map[string]bool) error {
+	return readBundle(r, func(name string, content io.Reader) error {
+		if has[name] {
+			return badArchive("%s is there twice", name)
+		}
+		has[name] = true
+		return writeFile(filepath.Join(dir, name), content)
+	})
+}
