@@ -109,6 +109,7 @@ func (b *backup) dumpOptions() engine.DumpOptions {
 	return engine.DumpOptions{
 		IncludeTables: b.options.IncludeTables,
 		ExcludeTables: b.options.ExcludeTables,
+		Jobs:          b.options.ParallelJobs,
 		IdleTimeout:   time.Duration(b.options.IdleTimeoutMinutes) * time.Minute,
 	}
 }

@@ -60,14 +60,32 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
+	if err := checkStreams(job.engine, manifest); err != nil {
+		return contract.VerifyResult{}, err
+	}
+	total := 0
 	for _, s := range manifest.Streams {
 		tables, err := inspect(ctx, job.engine, reader, s, counter)
 		if err != nil {
-			return contract.VerifyResult{}, err
+			return contract.VerifyResult{}, failure.Wrap(failure.ClassOf(err), fmt.Sprintf("read stream %q", s.Name), err, failure.HintOf(err))
 		}
-		a.log(ctx, job.id(), "info", "stream %s reads back whole and lists %d tables", s.Name, tables)
+		total += tables
 	}
+	a.log(ctx, job.id(), "info", "every byte of %d streams reads back whole; they list %d tables", len(manifest.Streams), total)
 	return contract.VerifyResult{Objects: int64(len(manifest.Objects)), Bytes: manifest.StoredBytes()}, nil
+}
+
+// checkStreams lets the engine say whether a stream is missing.
+func checkStreams(e engine.Engine, manifest *archive.Manifest) error {
+	checker, ok := e.(engine.StreamChecker)
+	if !ok {
+		return nil
+	}
+	streams := make([]engine.Stream, len(manifest.Streams))
+	for i, s := range manifest.Streams {
+		streams[i] = engineStream(s)
+	}
+	return checker.CheckStreams(streams)
 }
 
 func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s archive.Stream, counter *byteCounter) (int, error) {

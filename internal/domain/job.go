@@ -27,13 +27,16 @@ type BackupOptions struct {
 	CompressionLevel   int         `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
 	Encryption         *bool       `json:"encryption,omitempty" doc:"On by default"`
 	Verify             VerifyMode  `json:"verify,omitempty" doc:"Check after the backup; default quick" enum:"quick,full,none"`
-	ParallelJobs       int         `json:"parallel_jobs,omitempty" doc:"Default 1" minimum:"0" maximum:"16"`
+	ParallelJobs       int         `json:"parallel_jobs,omitempty" doc:"Tables dumped at the same time, and restored unless the restore says otherwise; default 1" minimum:"0" maximum:"16"`
 	IncludeTables      []string    `json:"include_tables,omitempty" doc:"pg_dump --table patterns; empty is every table" maxItems:"1000"`
 	ExcludeTables      []string    `json:"exclude_tables,omitempty" doc:"pg_dump --exclude-table patterns" maxItems:"1000"`
 	StorageStrategy    string      `json:"storage_strategy,omitempty" doc:"Default fallback" enum:"fallback,replicate"`
 	TimeoutMinutes     int         `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
 	IdleTimeoutMinutes int         `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
 }
+
+// MaxParallelJobs is the most jobs a dump or a restore may have.
+const MaxParallelJobs = 16
 
 // Normalize fills in the defaults.
 func (o *BackupOptions) Normalize() {
@@ -65,9 +68,7 @@ func (o BackupOptions) Validate() Invalid {
 	if o.StorageStrategy != "fallback" {
 		v.Add("storage_strategy", "is %q; this version writes to one storage location only (fallback)", o.StorageStrategy)
 	}
-	if o.ParallelJobs != 1 {
-		v.Add("parallel_jobs", "is %d; this version dumps with one job only", o.ParallelJobs)
-	}
+	checkRange(&v, "parallel_jobs", o.ParallelJobs, 1, MaxParallelJobs)
 	if !oneOf(o.Verify, VerifyQuick, VerifyFull, VerifyNone) {
 		v.Add("verify", "is %q; use quick, full or none", o.Verify)
 	}

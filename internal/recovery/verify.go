@@ -37,6 +37,9 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	if err != nil {
 		return c, err
 	}
+	if err := r.checkStreams(b); err != nil {
+		return c, err
+	}
 	for _, s := range b.Manifest.Streams {
 		note, err := r.readStream(ctx, b, reader, s)
 		if err != nil {
@@ -46,6 +49,19 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	}
 	c.Objects, c.Bytes = int64(len(b.Manifest.Objects)), b.Manifest.StoredBytes()
 	return c, nil
+}
+
+// checkStreams lets the engine say whether a stream is missing.
+func (r *Recovery) checkStreams(b Backup) error {
+	checker, ok := r.Engines[b.Manifest.DatasourceType].(engine.StreamChecker)
+	if !ok {
+		return nil
+	}
+	streams := make([]engine.Stream, len(b.Manifest.Streams))
+	for i, s := range b.Manifest.Streams {
+		streams[i] = engineStream(s)
+	}
+	return checker.CheckStreams(streams)
 }
 
 func (r *Recovery) readStream(ctx context.Context, b Backup, reader *archive.Reader, s archive.Stream) (note string, err error) {

@@ -63,7 +63,7 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 		return p.Stderr(), childErr
 	case consumeErr != nil:
 		return p.Stderr(), consumeErr
-	case childErr != nil:
+	case !out.ended: // also a child that had written it all and gone
 		return p.Stderr(), failure.New(failure.Unknown, p.program(), "its output was not read to the end", "")
 	}
 	return p.Stderr(), nil
