@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -51,11 +52,22 @@ func (a *Activities) deletePlan(ctx context.Context, executionID string) (contra
 	if e.Metadata.Operation != domain.OperationBackup || e.Metadata.ManifestPath == "" || e.StorageLocationID == nil {
 		return plan, nil
 	}
-	location, err := a.DB.GetStorageLocation(ctx, *e.StorageLocationID)
+	at := []string{*e.StorageLocationID}
+	replicas, err := a.DB.ListReplicas(ctx, e.ID)
 	if err != nil {
 		return plan, err
 	}
-	plan.Places = append(plan.Places, contract.Place{StorageID: location.ID, Name: location.Name, Pool: location.Pool})
+	for _, r := range replicas {
+		at = append(at, r.StorageLocationID)
+	}
+	slices.Sort(at[1:])
+	for _, id := range slices.Compact(at) {
+		location, err := a.DB.GetStorageLocation(ctx, id)
+		if err != nil {
+			return plan, err
+		}
+		plan.Places = append(plan.Places, contract.Place{StorageID: location.ID, Name: location.Name, Pool: location.Pool})
+	}
 	return plan, nil
 }
 
@@ -174,7 +186,7 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState]) error 
 
 // removeOwnFolders removes all that a backup which is no more stored into folders of its own.
 func (a *Activities) removeOwnFolders(ctx context.Context, job *backup) error {
-	return deleteObjects(ctx, job.store, job.chunkPrefix(), everyObject)
+	return deleteObjects(ctx, job.store, job.chunkPrefix(), job.stored)
 }
 
 func everyObject(string) bool { return true }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"regexp"
 	"strings"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -91,7 +90,7 @@ func (s *sweeper) enter(ctx context.Context, place archive.Place) error {
 	backups, err := s.a.DB.BackupsOfGeneration(ctx, generation)
 	owned, abandoned := 0, 0
 	for _, b := range backups {
-		if !ownFolder(place.Folder, b.Generation, b.ID) {
+		if !archive.OwnFolder(place.Folder, b.Generation, b.ID) {
 			continue
 		}
 		owned++
@@ -157,15 +156,3 @@ func (s *sweeper) spareDatasource(manifestKey string) {
 		return place.Datasource() == unreadable.Datasource()
 	})
 }
-
-// ownFolder reports whether a folder of chunks is one that an attempt of this execution stores into.
-func ownFolder(folder, generation, executionID string) bool {
-	base := generation
-	if own := domain.ID8(executionID); own != generation {
-		base += "-" + own
-	}
-	rest, found := strings.CutPrefix(folder, base)
-	return found && (rest == "" || attemptSuffix.MatchString(rest))
-}
-
-var attemptSuffix = regexp.MustCompile(`^-[1-9][0-9]{0,6}$`)

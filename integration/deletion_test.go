@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +36,94 @@ func TestADeletedBackupIsGoneWithItsDataAndTheOthersStay(t *testing.T) {
 	s.requireReadable(t, second)
 	require.ErrorContains(t, shared.owner.StorageLocations.Delete(t.Context(), s.storage.ID), "backup job")
 	s.remove(t, second)
+	require.Empty(t, s.objects(t))
+}
+
+// A full, an increment of it, an increment of that, and a differential: whatever is deleted first, the
+// others stay whole, and at the end nothing is left.
+func TestBackupsThatShareChunksAreDeletedInAnyOrder(t *testing.T) {
+	for _, order := range [][]int{{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 3, 2}, {2, 0, 1, 3}, {0, 3, 1, 2}, {1, 2, 0, 3}} {
+		t.Run(fmt.Sprint(order), func(t *testing.T) {
+			s := newSetup(t, withNoise(8), incremental())
+			backups := []client.Execution{s.backUp(t)}
+			for i, kind := range []domain.BackupType{domain.Incremental, domain.Incremental, domain.Differential} {
+				s.exec(t, s.database, fmt.Sprintf("update noise set body = sha256(body) || body where n = %d", 10+i*20))
+				backups = append(backups, s.backUpAs(t, kind))
+			}
+			require.Equal(t, backups[0].ID, *backups[3].ParentExecutionID)
+			for done, i := range order {
+				s.remove(t, backups[i])
+				s.requireExact(t)
+				s.requireManifestsWhole(t)
+				if done == 1 {
+					s.requireReadable(t, backups[order[2]])
+				}
+			}
+			require.Empty(t, s.objects(t))
+			s.requireClean(t)
+			var secrets string
+			require.NoError(t, shared.admin(t, "dataguardian").QueryRow(t.Context(),
+				"select count(*)::text from encryption_keys where datasource_id = $1", s.datasource.ID).Scan(&secrets))
+			require.Equal(t, "0", secrets, "the chunk secret goes with the last backup of its generation")
+		})
+	}
+}
+
+func TestBackupsThatShareChunksAreDeletedAtTheSameTime(t *testing.T) {
+	s := newSetup(t, withNoise(8), incremental())
+	full := s.backUp(t)
+	backups := []client.Execution{full, s.backUpAs(t, domain.Incremental), s.backUpAs(t, domain.Incremental)}
+	for _, e := range backups {
+		_, err := shared.owner.DeleteExecution(t.Context(), e.ID)
+		require.NoError(t, err)
+	}
+	for _, e := range backups {
+		s.awaitDeletion(t, e)
+	}
+	require.Empty(t, s.objects(t), "none left the shared objects to another")
+}
+
+func TestABackupIsNotDeletedWhileAnotherOneBuildsOnIt(t *testing.T) {
+	s := newSetup(t, withNoise(30), incremental())
+	full := s.backUp(t)
+	running := s.start(t)
+	dump := freezeDump(t, s.database, nil)
+	_, err := shared.owner.DeleteExecution(t.Context(), full.ID)
+	require.Equal(t, http.StatusConflict, client.Status(err))
+	require.ErrorContains(t, err, running.ID)
+	s.age(t, 48*time.Hour)
+	require.Zero(t, s.reconcile(t, false).Orphans)
+	require.NoError(t, syscall.Kill(dump, syscall.SIGCONT))
+	increment := wait(t, running)
+	require.Equal(t, domain.Completed, increment.Status, increment.ErrorMessage)
+	require.Equal(t, full.ID, *increment.ParentExecutionID)
+	s.remove(t, full)
+	s.requireExact(t)
+	s.requireReadable(t, increment)
+}
+
+func TestADeletionRemovesTheCopiesOnOtherLocationsToo(t *testing.T) {
+	s := newSetup(t, withNoise(5), incremental())
+	full := s.backUp(t)
+	increment := s.backUpAs(t, domain.Incremental)
+	copied := filepath.Join(t.TempDir(), "copy")
+	require.NoError(t, os.CopyFS(copied, os.DirFS(s.storagePath)))
+	location, err := shared.owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
+		Name: s.storageName + " copy", Type: domain.StorageLocal, Config: domain.StorageConfig{Path: copied},
+	})
+	require.NoError(t, err)
+	for _, e := range []client.Execution{full, increment} {
+		require.NoError(t, shared.db.PutReplica(t.Context(), db.Replica{ExecutionID: e.ID, StorageLocationID: location.ID, ManifestPath: e.Metadata.ManifestPath}))
+	}
+	s.remove(t, full)
+	s.requireExact(t)
+	primary := s.storagePath
+	s.storagePath = copied
+	s.requireExact(t)
+	s.requireManifestsWhole(t)
+	s.remove(t, increment)
+	require.Empty(t, s.objects(t))
+	s.storagePath = primary
 	require.Empty(t, s.objects(t))
 }
 
@@ -184,6 +274,29 @@ func TestAKillAtAnyBoundaryOfADeletionIsReconciled(t *testing.T) {
 	}
 }
 
+// A sweep that dies half way is begun again, and has removed nothing that is needed.
+func TestAKillAtAnyBoundaryOfAReconciliationIsReconciled(t *testing.T) {
+	for _, boundary := range []string{"reconcile.manifests_removed", "reconcile.objects_removed"} {
+		t.Run(boundary, func(t *testing.T) {
+			s, pool, kept, failed := s2(t)
+			s.sql(t, "update backup_executions set status = 'failed' where id = $1", failed.ID)
+			dying := shared.spawnWorker(t, pool, boundary)
+			answered := make(chan error, 1)
+			go func() {
+				_, err := shared.owner.ReconcileStorage(t.Context(), s.storage.ID, false)
+				answered <- err
+			}()
+			dying.died(t)
+			s.requireManifestsWhole(t)
+			shared.spawnWorker(t, pool)
+			require.NoError(t, <-answered, "the next worker carries it to its end")
+			s.requireExact(t)
+			require.Zero(t, s.chunkRows(t, failed))
+			s.requireReadable(t, kept)
+		})
+	}
+}
+
 // The same, and Temporal gives the step to the next worker.
 func TestAKilledDeletionGoesOnOnAnotherWorker(t *testing.T) {
 	s, pool, kept, doomed := s2(t)
@@ -197,15 +310,17 @@ func TestAKilledDeletionGoesOnOnAnotherWorker(t *testing.T) {
 	s.requireReadable(t, kept)
 }
 
-// s2 is a setup with two backups, in a pool that has no worker any more.
+// s2 is a setup with a full and an increment of it, in a pool that has no worker any more.
 func s2(t *testing.T) (s *setup, pool string, kept, doomed client.Execution) {
 	t.Helper()
 	pool = "deleting-" + strings.ReplaceAll(strings.ToLower(filepath.Base(t.Name())), ".", "-")
 	pool = strings.ReplaceAll(pool, "_", "-")
-	s = newSetup(t, withRows(1_000), withPool(pool))
+	s = newSetup(t, withNoise(8), withPool(pool), incremental())
 	worker := shared.spawnWorker(t, pool)
 	doomed, kept = s.backUp(t), s.backUp(t)
 	require.Equal(t, domain.Completed, kept.Status, kept.ErrorMessage)
+	require.Equal(t, doomed.ID, *kept.ParentExecutionID)
+	require.Positive(t, kept.Metadata.ReusedChunks)
 	worker.kill()
 	return s, pool, kept, doomed
 }

@@ -48,7 +48,8 @@ SELECT c.chunk_id, c.generation AS folder, c.stored_bytes, EXISTS (
     SELECT FROM backup_chunks o
     JOIN backup_executions e ON e.id = o.execution_id
     WHERE o.generation = c.generation AND o.chunk_id = c.chunk_id AND o.execution_id <> c.execution_id
-      AND e.storage_location_id = sqlc.arg('storage_location_id')::uuid
+      AND (e.storage_location_id = sqlc.arg('storage_location_id')::uuid
+           OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = sqlc.arg('storage_location_id')::uuid))
       AND e.status IN ('queued', 'running', 'completed') AND e.deleting_at IS NULL
 ) AS referenced
 FROM backup_chunks c
