@@ -225,6 +225,44 @@ func TestADumpGoesOnWhereverItsWorkerDied(t *testing.T) {
 	}
 }
 
+// A worker records what it stored every few seconds. What it stored after that is found too.
+func TestWhatALostAttemptStoredAndDidNotRecordIsNotSentAgain(t *testing.T) {
+	for name, options := range map[string]domain.BackupOptions{
+		"encrypted": {}, "plain gzip": {Encryption: new(bool), Compression: domain.CompressionGzip},
+		"plain lz4": {Encryption: new(bool), Compression: domain.CompressionLZ4},
+		"as it is":  {Encryption: new(bool), Compression: domain.CompressionNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.source.fill(1, 48*mib) // half of it does not fit in memory, so some of it is stored when the tool dies
+			s.source.refused, s.source.once = failure.Unreachable, true
+			damaged, there := "", map[string]bool{}
+			s.onSeen("dump.claimed", func() { // of the first attempt
+				s.onSeen("dump.claimed", func() { // of the second
+					for key := range s.contents() {
+						if strings.Contains(key, "/chunks/") {
+							damaged, there[key] = key, true
+						}
+					}
+					content := s.read(damaged)
+					content[len(content)/2] ^= 1
+					require.NoError(t, s.store.Put(context.Background(), damaged, bytes.NewReader(content), int64(len(content))))
+				})
+			})
+			options.Verify = domain.VerifyFull
+			e := s.backup(options)
+			m := s.requireGood(e)
+			s.requireNothingElse(e)
+			require.Greater(t, len(there), 3)
+			for i := range m.Objects {
+				delete(there, m.ObjectKey(i))
+			}
+			require.Equal(t, map[string]bool{damaged: true}, there, "all is used but what is not what its name says")
+			require.Contains(t, logged(e), "that a lost attempt had stored and not yet recorded")
+		})
+	}
+}
+
 func TestAFullThatWasBegunAsAnIncrementStaysOne(t *testing.T) {
 	s := newSite(t)
 	s.source.fill(1, 4*mib)

@@ -19,6 +19,10 @@ const chunkBatch = 10_000
 // one be overtaken now, they are in use.
 func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *archive.Manifest, attempt int32) error {
 	if attempt > 1 {
+		// A later attempt may know what this one does not name.
+		if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
+			return err
+		}
 		if err := removeUnnamed(ctx, job, manifest, attempt); err != nil {
 			return err
 		}

@@ -277,6 +277,7 @@ type source struct {
 	mu      sync.Mutex
 	data    []byte
 	refused failure.Class // a dump fails with this class when it has handed over half
+	once    bool          // only the next one does
 	meeting *sync.WaitGroup
 }
 
@@ -323,6 +324,9 @@ func (s *source) Dump(ctx context.Context, _ engine.Source, _ engine.DumpOptions
 	var r io.Reader = bytes.NewReader(data)
 	if s.refused != "" {
 		r = io.MultiReader(bytes.NewReader(data[:len(data)/2]), failing{failure.New(s.refused, "dump", "the tool died", "")})
+		if s.once {
+			s.refused = ""
+		}
 	}
 	err := sink(ctx, engine.Stream{Name: "main", Format: "bytes"}, r)
 	return engine.Report{ServerVersion: "1", ToolVersions: map[string]string{"tool": "1"}, Warnings: []string{"a table was skipped"}}, err

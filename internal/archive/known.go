@@ -86,7 +86,7 @@ func (k *KnownChunks) AddManifest(m *Manifest, datasourceDir string) error {
 // object with the recorded size, stored the way that a backup with this compression and encryption
 // stores: a record may be older than the storage is true to it.
 func (k *KnownChunks) Confirm(ctx context.Context, store storage.Store, datasourceDir string, compression domain.Compression, encrypted bool) error {
-	slices.SortStableFunc(k.chunks, func(a, b knownChunk) int { return bytes.Compare(a.id[:], b.id[:]) })
+	k.sort()
 	want := encoding{compression: compression, encrypted: encrypted}
 	for i, folder := range k.folders {
 		prefix := ChunkDir(datasourceDir, folder) + "/"
@@ -104,6 +104,11 @@ func (k *KnownChunks) Confirm(ctx context.Context, store storage.Store, datasour
 	k.chunks = slices.CompactFunc(k.chunks, func(a, b knownChunk) bool { return a.id == b.id })
 	k.chunks = slices.Clip(k.chunks)
 	return nil
+}
+
+// sort keeps the order of those with the same id.
+func (k *KnownChunks) sort() {
+	slices.SortStableFunc(k.chunks, func(a, b knownChunk) int { return bytes.Compare(a.id[:], b.id[:]) })
 }
 
 // found notes that a folder has an object of a chunk.
