@@ -80,6 +80,7 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.StartScrub.Register(w, a.StartScrub)
 	contract.NextScrub.Register(w, a.NextScrub)
 	contract.FinishScrub.Register(w, a.FinishScrub)
+	contract.ImportBackups.Register(w, a.ImportBackups)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {

@@ -109,6 +109,7 @@ func newServer(o Options) (*server, error) {
 	s.registerSessions()
 	s.registerDatasources()
 	s.registerStorageLocations()
+	s.registerStorageImport()
 	s.registerBackupJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()

@@ -24,6 +24,7 @@ import (
 	"github.com/dataguardian/dataguardian/api"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/standalone/postgres"
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
 	"github.com/dataguardian/dataguardian/internal/temporalclient"
@@ -46,6 +47,7 @@ type platform struct {
 	dialled   temporal.Client
 	server    *httptest.Server
 	owner     *client.Client
+	pool      string // that its worker serves
 	closers   []func()
 }
 
@@ -80,7 +82,7 @@ func runTests(m *testing.M) int {
 }
 
 func startPlatform(ctx context.Context) (_ *platform, err error) {
-	p := &platform{}
+	p := &platform{pool: domain.DefaultPool}
 	defer func() {
 		if err != nil {
 			p.close()
@@ -145,7 +147,7 @@ func (p *platform) startProduct(ctx context.Context) (err error) {
 	}
 	p.server = httptest.NewServer(handler)
 	p.onClose(p.server.Close)
-	stop, err := p.startWorker(worker.Options{Pools: []string{"default"}})
+	stop, err := p.startWorker(worker.Options{Pools: []string{p.pool}})
 	p.onClose(stop)
 	return err
 }

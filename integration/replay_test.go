@@ -13,6 +13,7 @@ import (
 	sdk "go.temporal.io/sdk/worker"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/worker"
@@ -44,8 +45,12 @@ func TestHistoriesOfRealRunsReplay(t *testing.T) {
 	s.requireGone(t, interrupted)
 	runs["reconcile-completed"] = historyOf(t, contract.ReconcileWorkflowID(s.storage.ID))
 
+	_, err := shared.owner.ImportStorage(t.Context(), s.storage.ID, false)
+	require.NoError(t, err)
+	runs["import-completed"] = history(t, client.Execution{Metadata: domain.ExecutionMetadata{WorkflowID: contract.ImportWorkflowID(s.storage.ID)}})
+
 	cancelled := s.start(t)
-	_, err := shared.owner.Cancel(t.Context(), cancelled.ID)
+	_, err = shared.owner.Cancel(t.Context(), cancelled.ID)
 	require.NoError(t, err)
 	runs["backup-cancelled"] = history(t, wait(t, cancelled))
 

@@ -111,6 +111,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Reconcile.Register(r, workflows.Reconcile)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
+	contract.ImportStorage.Register(r, workflows.ImportStorage)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -28,6 +28,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			contract.Reconcile.Register(replayer, workflows.Reconcile)
 			contract.VerifyBackup.Register(replayer, workflows.VerifyBackup)
 			contract.ScrubStorage.Register(replayer, workflows.ScrubStorage)
+			contract.ImportStorage.Register(replayer, workflows.ImportStorage)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}

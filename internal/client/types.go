@@ -196,3 +196,21 @@ const ConfirmVerify = "VERIFY RESTORE"
 
 // ConfirmRestore is the phrase that confirms a restore into a datasource.
 func ConfirmRestore(targetName string) string { return "RESTORE " + targetName }
+
+// ImportCounts is what an import of a storage location found.
+type ImportCounts struct {
+	Found    int64    `json:"found"`
+	Imported int64    `json:"imported"`
+	Known    int64    `json:"known"`
+	Replicas int64    `json:"replicas"`
+	Damaged  int64    `json:"damaged"`
+	Skipped  int64    `json:"skipped"`
+	Messages []string `json:"messages"`
+}
+
+// ImportState is how far an import is: running, completed or failed.
+type ImportState struct {
+	Status  string        `json:"status"`
+	Result  *ImportCounts `json:"result"`
+	Message string        `json:"message"`
+}

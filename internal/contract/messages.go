@@ -104,6 +104,29 @@ type CheckResult struct {
 	AvailableBytes int64 `json:"available_bytes,omitempty"`
 }
 
+// ImportInput asks for the backups of a storage location that are not in the catalogue.
+type ImportInput struct {
+	StorageLocationID string `json:"storage_location_id"`
+	DryRun            bool   `json:"dry_run"`
+	Labels            Labels `json:"labels"`
+}
+
+// MaxImportMessages bounds ImportResult.Messages.
+const MaxImportMessages = 200
+
+// ImportResult counts the manifests that were found, each in one of the other counts.
+type ImportResult struct {
+	DryRun   bool  `json:"dry_run"`
+	Found    int64 `json:"found"`
+	Imported int64 `json:"imported"` // with dry_run: would be
+	Known    int64 `json:"known"`
+	Replicas int64 `json:"replicas"` // copies of backups that are on another location
+	Damaged  int64 `json:"damaged"`
+	Skipped  int64 `json:"skipped"` // no identity opens them, or another attempt has taken their place
+	// Messages say why for what is damaged or skipped, the first MaxImportMessages of them.
+	Messages []string `json:"messages"`
+}
+
 // Nothing is the result of an activity that only acts.
 type Nothing struct{}
 
@@ -115,6 +138,7 @@ var (
 	CheckStorage    = Workflow[CheckInput, CheckResult]{"CheckStorage"}
 	DeleteBackup    = Workflow[ExecutionInput, DeleteResult]{"DeleteBackup"}
 	Reconcile       = Workflow[ReconcileInput, ReconcileResult]{"Reconcile"}
+	ImportStorage   = Workflow[ImportInput, ImportResult]{"ImportStorage"}
 )
 
 // The activities.
@@ -136,4 +160,5 @@ var (
 	RemoveExecution = Activity[ExecutionRef, Nothing]{"RemoveExecution"}
 	PlanReconcile   = Activity[ReconcileInput, ReconcilePlan]{"PlanReconcile"}
 	SweepStorage    = Activity[ReconcileInput, ReconcileResult]{"SweepStorage"}
+	ImportBackups   = Activity[ImportInput, ImportResult]{"ImportBackups"}
 )

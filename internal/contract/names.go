@@ -26,6 +26,9 @@ func DeleteWorkflowID(executionID string) string { return "delete-" + executionI
 // schedule's id too.
 func ReconcileWorkflowID(storageID string) string { return "reconcile-storage-" + storageID }
 
+// ImportWorkflowID is the workflow id of the import of a storage location: one at a time.
+func ImportWorkflowID(storageLocationID string) string { return "import-" + storageLocationID }
+
 // The search attributes of every workflow, all of type Keyword. The values are the operation's
 // word, and names or ids of our own rows; the Temporal UI filters by them.
 var (

@@ -114,6 +114,7 @@ const (
 	TriggerSync     Trigger = "sync"
 	TriggerDrill    Trigger = "drill"
 	TriggerRetry    Trigger = "retry"
+	TriggerImport   Trigger = "import" // found on a storage location
 )
 
 // Compression is the algorithm of a chunk object.
