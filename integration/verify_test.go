@@ -353,3 +353,72 @@ func TestHistoriesOfVerificationsReplay(t *testing.T) {
 		}
 	}
 }
+
+func TestDamageOfASharedChunkNamesTheFullAndItsIncrement(t *testing.T) {
+	s := newSetup(t, withNoise(12), incremental())
+	full := s.backUp(t)
+	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
+	shared0 := s.chunks(t)[1]
+	s.exec(t, s.database, "create table more as select n from generate_series(1, 1000) n")
+	increment := s.backUpAs(t, domain.Incremental)
+	edit(t, shared0, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+
+	require.False(t, verify(t, full, domain.VerifyFull).Verification.OK)
+	damaged := s.damage(t, false)[s.key(t, shared0)]
+	require.Len(t, damaged.NeededBy, 2)
+	require.Equal(t, full.ID, damaged.NeededBy[0].ExecutionID)
+	require.Equal(t, increment.ID, damaged.NeededBy[1].ExecutionID)
+	row, err := shared.owner.GetExecution(t.Context(), increment.ID)
+	require.NoError(t, err)
+	require.False(t, row.Metadata.Verification.OK, "the increment needs it too")
+	next := s.backUp(t)
+	require.Equal(t, domain.Full, next.BackupType, "nothing builds on damage")
+
+	s.replicate(t, domain.DefaultPool, full, increment)
+	again := verify(t, increment, domain.VerifyFull)
+	require.False(t, again.Verification.OK, "the copy was made of what was damaged")
+	edit(t, shared0, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	require.True(t, verify(t, increment, domain.VerifyFull).Verification.OK)
+	row, err = shared.owner.GetExecution(t.Context(), full.ID)
+	require.NoError(t, err)
+	require.True(t, row.Metadata.Verification.OK, "what was put back by hand is whole for both")
+}
+
+func TestAScrubReadsWhatBackupsShareOnce(t *testing.T) {
+	s := newSetup(t, withNoise(12), incremental())
+	full := s.backUp(t)
+	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
+	s.backUpAs(t, domain.Incremental)
+	_, err := shared.admin(t, "dataguardian").Exec(t.Context(), "update backup_executions set verified_at = null where storage_location_id = $1", s.storage.ID)
+	require.NoError(t, err)
+	result, _ := s.scrub(t)
+	require.Equal(t, int64(2), result.Backups)
+	var stored int64
+	for _, path := range s.chunks(t) {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		stored += info.Size()
+	}
+	require.Equal(t, stored, result.Bytes, "each object once")
+	require.Equal(t, int64(len(s.chunks(t))), result.Objects)
+}
+
+func TestAKilledHealingGoesOnOnAnotherWorker(t *testing.T) {
+	const pool = "healing"
+	s := newSetup(t, withNoise(12), withPool(pool))
+	first := shared.spawnWorker(t, pool, "heal.object_written")
+	backup := s.backUp(t)
+	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+	s.replicate(t, pool, backup)
+	s.spoil(t)
+	_, err := shared.owner.Verify(t.Context(), backup.ID, domain.VerifyFull)
+	require.NoError(t, err)
+	first.died(t)
+	shared.spawnWorker(t, pool)
+	state, err := shared.owner.WaitVerification(t.Context(), backup.ID)
+	require.NoError(t, err)
+	require.Equal(t, "ended", state.State, state.Error)
+	require.True(t, state.Verification.OK, state.Verification.Message)
+	require.Empty(t, s.damage(t, false))
+	require.Len(t, s.alerts(t), 1)
+}
