@@ -58,6 +58,10 @@ SET metadata = jsonb_set(e.metadata, '{verification}', (e.metadata -> 'verificat
     || jsonb_build_object('ok', true, 'message', 'the damage that was found has been healed'))
 WHERE e.storage_location_id = sqlc.arg('storage_location_id')::uuid AND e.operation = 'backup' AND e.status = 'completed'
   AND e.metadata #>> '{verification,ok}' = 'false'
+  AND e.id IN (
+      SELECT c.execution_id FROM damaged_objects h
+      JOIN backup_chunks c ON c.generation = h.folder AND c.chunk_id = h.chunk_id
+      WHERE h.storage_location_id = sqlc.arg('storage_location_id')::uuid AND h.healed_at IS NOT NULL)
   AND COALESCE((e.metadata #>> '{verification,damaged_objects}')::bigint, 0) BETWEEN 1 AND sqlc.arg('most_listed')::bigint
   AND NOT EXISTS (
       SELECT FROM damaged_objects d
