@@ -15,8 +15,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// FuzzManifest: no document makes the parser panic, and one that it takes is one that a Writer could
-// have written: written again it is taken again, and means the same.
+// FuzzManifest: no document makes the parser panic, nor the unsealing of what it took, and one that it
+// takes is one that a Writer could have written: written again it is taken again, and means the same.
 func FuzzManifest(f *testing.F) {
 	golden, err := os.ReadFile(filepath.Join("testdata", "manifest.golden.json"))
 	require.NoError(f, err)
@@ -24,6 +24,10 @@ func FuzzManifest(f *testing.F) {
 	f.Add(golden[:len(golden)/2])
 	f.Add([]byte(`{"format":"dataguardian-manifest","version":1,"streams":[{"chunks":[4294967295]}],"objects":[[0,"../x",-1,1e99,""]],"mac":""}`))
 	f.Add([]byte(`{"format":"dataguardian-manifest","version":99}`))
+	id, err := age.ParseX25519Identity(testIdentity)
+	require.NoError(f, err)
+	sealed, _ := backupWith(f, options(newMemory(), id.Recipient()), map[string]string{"encoding": "UTF8"}, dumpText(1, 3000))
+	f.Add([]byte(documentOf(f, sealed.Manifest, func(*Manifest) {})))
 	f.Fuzz(func(t *testing.T, document []byte) {
 		m, _, err := parseManifest(bytes.NewReader(document))
 		if err != nil {
@@ -34,6 +38,7 @@ func FuzzManifest(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+		_ = m.Unseal([]age.Identity{id}) // a wrong MAC or secret is an error, whatever it is
 		text := documentOf(t, m, func(*Manifest) {})
 		again, _, err := parseManifest(strings.NewReader(text))
 		require.NoError(t, err)
