@@ -98,7 +98,7 @@ func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s arc
 }
 
 func engineStream(s archive.Stream) engine.Stream {
-	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties}
+	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties, Bytes: s.Bytes}
 }
 
 func (a *Activities) openManifest(ctx context.Context, job *backup) (*archive.Manifest, error) {

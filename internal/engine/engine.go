@@ -48,6 +48,7 @@ type Stream struct {
 	Name       string            `json:"name"`
 	Format     string            `json:"format"`
 	Properties map[string]string `json:"properties,omitempty"`
+	Bytes      int64             `json:"bytes,omitempty"` // of a stored stream; 0 is unknown
 }
 
 // Report is what a finished dump says about itself.

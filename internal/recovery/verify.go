@@ -88,5 +88,5 @@ func (r *Recovery) readStream(ctx context.Context, b Backup, reader *archive.Rea
 }
 
 func engineStream(s archive.Stream) engine.Stream {
-	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties}
+	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties, Bytes: s.Bytes}
 }

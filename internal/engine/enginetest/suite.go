@@ -96,6 +96,7 @@ func TryDump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpO
 		bytes, err := io.ReadAll(r)
 		mu.Lock()
 		defer mu.Unlock()
+		s.Bytes = int64(len(bytes))
 		streams = append(streams, Archive{Stream: s, Bytes: bytes})
 		return err
 	})

@@ -31,6 +31,8 @@ type archiveReader struct {
 	version int
 	intSize int
 	offSize int
+	// rename gives entries other dump ids in the walker's copy.
+	rename map[int]int
 }
 
 // walkArchive follows src_bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and
@@ -143,6 +145,7 @@ func (a *archiveReader) contents(visit func(entry) error) error {
 // entry reads one entry of the table of contents.
 func (a *archiveReader) entry() (e entry, err error) {
 	if e.id, err = a.number(); err == nil {
+		a.renameNumber(e.id)
 		_, err = a.number() // whether it had a dumper
 	}
 	if err = a.strings(3, err); err != nil { // table oid, oid, tag
@@ -163,13 +166,14 @@ func (a *archiveReader) entry() (e entry, err error) {
 		return e, err
 	}
 	for { // dependencies
-		_, more, err := a.text()
+		id, more, err := a.text()
 		if err != nil {
 			return e, err
 		}
 		if !more {
 			break
 		}
+		a.renameText(id)
 	}
 	if a.format == tarFormat {
 		e.file, _, err = a.text()

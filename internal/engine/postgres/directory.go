@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"path/filepath"
 	"regexp"
@@ -17,7 +19,14 @@ type directoryDump struct{ streams []engine.Stream }
 
 // prepare writes the table of contents and the small files, and returns the feeds of the others.
 func (d directoryDump) prepare(ctx context.Context, open engine.Opener, dir string) (feeds []feed, err error) {
-	var named []string
+	sizes := map[int]int64{}
+	for _, s := range d.streams {
+		if tableFile.MatchString(s.Name) {
+			sizes[fileID(s.Name)] = s.Bytes
+		}
+	}
+	rename := largestFirst(sizes)
+	var toc converted
 	has := map[string]bool{}
 	for _, s := range d.streams {
 		err := error(nil)
@@ -26,9 +35,8 @@ func (d directoryDump) prepare(ctx context.Context, open engine.Opener, dir stri
 			err = d.read(ctx, open, s.Name, func(r io.Reader) error { return extract(r, dir, has) })
 		case s.Name == tocName:
 			err = d.read(ctx, open, s.Name, func(r io.Reader) error {
-				checked := newTOCReader(r, func(files []string) { named = files })
-				defer checked.w.stop()
-				return writeFile(filepath.Join(dir, tocName), checked)
+				toc, err = writeDirectoryTOC(r, filepath.Join(dir, tocName), rename)
+				return err
 			})
 		case s.Format != DirectoryFormat || !dumpFile.MatchString(s.Name):
 			err = failure.New(failure.Unsupported, "read the backup", "nothing is known of stream "+strconv.Quote(s.Name), "")
@@ -45,12 +53,12 @@ func (d directoryDump) prepare(ctx context.Context, open engine.Opener, dir stri
 		}
 		has[f.file] = true
 	}
-	for _, file := range named {
-		if !has[file] {
-			return nil, damaged(badArchive("%s is not there", file))
+	for _, e := range toc.withData {
+		if !has[e.file] {
+			return nil, damaged(badArchive("%s is not there", e.file))
 		}
 	}
-	slices.SortFunc(feeds, func(a, b feed) int { return a.id - b.id })
+	slices.SortFunc(feeds, func(a, b feed) int { return order(rename, a.id) - order(rename, b.id) })
 	return feeds, nil
 }
 
@@ -65,12 +73,42 @@ func (directoryDump) read(ctx context.Context, open engine.Opener, name string, 
 
 var digits = regexp.MustCompile(`[0-9]+`)
 
-func (directoryDump) feed(open engine.Opener, name string) feed {
+// fileID is the number in the name of a file: the dump id of a table.
+func fileID(name string) int {
 	id, err := strconv.Atoi(digits.FindString(name))
 	if err != nil {
-		id = 0 // it is only where it is looked for first
+		return 0
 	}
-	return feed{id: id, file: name, open: func(ctx context.Context) (io.ReadCloser, error) {
+	return id
+}
+
+// order is where a file is looked for; large objects have no place among the tables.
+func order(rename map[int]int, id int) int {
+	if renamed, ok := rename[id]; ok {
+		return renamed
+	}
+	return id
+}
+
+// writeDirectoryTOC writes the stored toc.dat with other dump ids.
+func writeDirectoryTOC(r io.Reader, path string, rename map[int]int) (converted, error) {
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(r); err != nil {
+		return converted{}, err
+	}
+	whole, out := bytes.NewReader(text.Bytes()), &bytes.Buffer{}
+	toc, err := convertTOC(whole, out, tarFormat, rename)
+	switch {
+	case errors.Is(err, errUnknownVersion): // as it is
+		out = &text
+	case err != nil:
+		return toc, err
+	}
+	return toc, writeFile(path, out)
+}
+
+func (directoryDump) feed(open engine.Opener, name string) feed {
+	return feed{id: fileID(name), file: name, open: func(ctx context.Context) (io.ReadCloser, error) {
 		r, err := open(ctx, name, 0)
 		if err != nil {
 			return nil, failure.Wrap(failure.ClassOf(err), "open the backup", err, "")

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -198,5 +199,30 @@ func TestTheMarkIsTheLastLineAndComesOff(t *testing.T) {
 		require.True(t, hasMark(marked, "bbbb"))
 		require.False(t, hasMark(marked, "aaaa"))
 		require.Equal(t, comment, withoutMark(marked))
+	}
+}
+
+func TestTheLargestTableGetsTheLowestDumpID(t *testing.T) {
+	require.Equal(t, map[int]int{5: 9, 7: 5, 9: 7}, largestFirst(map[int]int64{5: 10, 7: 30, 9: 20}))
+	require.Empty(t, largestFirst(nil))
+
+	source := sampleArchive(versionTableAM)
+	var plain, renamed bytes.Buffer
+	toc, err := convertTOC(bytes.NewReader(source), &plain, customFormat, nil)
+	require.NoError(t, err)
+	require.Len(t, toc.withData, 3)
+	require.Equal(t, "1.dat", toc.withData[0].file)
+	_, err = convertTOC(bytes.NewReader(source), &renamed, customFormat, map[int]int{1: 2, 2: 1})
+	require.NoError(t, err)
+	require.NotEqual(t, plain.Bytes(), renamed.Bytes())
+	var back bytes.Buffer
+	toc, err = convertTOC(bytes.NewReader(renamed.Bytes()), &back, tarFormat, map[int]int{1: 2, 2: 1})
+	require.NoError(t, err)
+	require.Equal(t, plain.Bytes(), back.Bytes())
+	require.Equal(t, 2, toc.withData[0].id)
+	require.Equal(t, "1.dat", toc.withData[0].file, "the file keeps its name")
+	for cut := range plain.Len() {
+		_, err := convertTOC(bytes.NewReader(plain.Bytes()[:cut]), io.Discard, tarFormat, nil)
+		require.Equal(t, failure.Corrupt, failure.ClassOf(err), "cut at byte %d", cut)
 	}
 }

@@ -69,18 +69,25 @@ var errNoRoom = errors.New("its large objects do not fit into the scratch space"
 // prepare writes the table of contents and the small tables, and returns the feeds of the others.
 func (c *customDump) prepare(ctx context.Context, open engine.Opener, dir string) ([]feed, error) {
 	c.open, c.dir = open, dir
-	if err := c.writeTOC(ctx); err != nil {
+	spooled, err := c.choose()
+	if err != nil {
+		return nil, err
+	}
+	sizes := map[int]int64{}
+	for _, block := range c.blocks {
+		if !spooled[block.id] {
+			sizes[block.id] = block.size
+		}
+	}
+	rename := largestFirst(sizes)
+	if err := c.writeTOC(ctx, rename); err != nil {
 		return nil, err
 	}
 	if err := c.matchIndex(); err != nil {
 		return nil, err
 	}
-	spooled, err := c.choose()
-	if err != nil {
-		return nil, err
-	}
 	feeds, err := c.divide(ctx, spooled)
-	slices.SortFunc(feeds, func(a, b feed) int { return a.id - b.id }) // as pg_restore takes them
+	slices.SortFunc(feeds, func(a, b feed) int { return rename[a.id] - rename[b.id] }) // as pg_restore takes them
 	return feeds, err
 }
 
@@ -122,7 +129,7 @@ func (c *customDump) openAt(ctx context.Context, offset int64) (io.ReadCloser, e
 	return archive, failure.Wrap(failure.ClassOf(err), "open the backup", err, "")
 }
 
-func (c *customDump) writeTOC(ctx context.Context) error {
+func (c *customDump) writeTOC(ctx context.Context, rename map[int]int) error {
 	archive, err := c.openAt(ctx, 0)
 	if err != nil {
 		return err
@@ -133,7 +140,7 @@ func (c *customDump) writeTOC(ctx context.Context) error {
 		return tempFailure(err)
 	}
 	defer file.Close()
-	if c.toc, err = convertTOC(archive, file); err != nil {
+	if c.toc, err = convertTOC(archive, file, customFormat, rename); err != nil {
 		return err
 	}
 	return tempFailure(file.Close())

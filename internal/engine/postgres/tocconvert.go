@@ -2,10 +2,14 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -20,13 +24,13 @@ type converted struct {
 	numbers  int     // bytes of a number in the archive, without its sign
 }
 
-// convertTOC reads the table of contents of a custom-format archive from r and writes it to w as the
+// convertTOC reads the table of contents of an archive of either format from r and writes it to w as the
 // toc.dat of the directory format. Nothing else differs between the two but where each entry's data
-// is. A version whose structure is not known is errUnknownVersion.
-func convertTOC(r io.Reader, w io.Writer) (toc converted, err error) {
+// is. Entries get the dump ids of rename, here and where others depend on them. A version whose structure is not known is errUnknownVersion.
+func convertTOC(r io.Reader, w io.Writer, format byte, rename map[int]int) (toc converted, err error) {
 	walker := newWalkerOf(func(walker *walker) (summary, error) {
 		walker.copied = &bytes.Buffer{}
-		a := archiveReader{walker: walker, format: customFormat}
+		a := archiveReader{walker: walker, format: format, rename: rename}
 		known, err := a.header()
 		if err != nil {
 			return summary{}, err
@@ -37,12 +41,19 @@ func convertTOC(r io.Reader, w io.Writer) (toc converted, err error) {
 		walker.copied.Bytes()[tocHeadFormat] = tarFormat
 		toc.numbers = a.intSize
 		err = a.contents(func(e entry) error {
-			walker.copied.Truncate(walker.copied.Len() - 1 - a.offSize)
+			if format == customFormat {
+				walker.copied.Truncate(walker.copied.Len() - 1 - a.offSize)
+				if e.hasData {
+					e.file = a.fileOf(e)
+				}
+				a.appendText(e.file)
+			}
 			if e.hasData {
-				e.file = a.fileOf(e)
+				if !dumpFile.MatchString(e.file) {
+					return badArchive("%.80q is no file of a dump", e.file)
+				}
 				toc.withData = append(toc.withData, e)
 			}
-			a.appendText(e.file)
 			_, err := walker.copied.WriteTo(w)
 			return err
 		})
@@ -89,10 +100,45 @@ func (a *archiveReader) fileOf(e entry) string {
 	}
 }
 
-// appendText adds a string in the archive's encoding to the copy.
-func (a *archiveReader) appendText(text string) {
-	number := binary.LittleEndian.AppendUint64(make([]byte, 0, 8), uint64(len(text)))
+// renameNumber replaces the number that was just copied.
+func (a *archiveReader) renameNumber(id int) {
+	if renamed, ok := a.rename[id]; ok {
+		a.copied.Truncate(a.copied.Len() - 1 - a.intSize)
+		a.appendNumber(renamed)
+	}
+}
+
+// renameText replaces the dump id that was just copied as a text.
+func (a *archiveReader) renameText(id string) {
+	if number, err := strconv.Atoi(id); err == nil {
+		if renamed, ok := a.rename[number]; ok {
+			a.copied.Truncate(a.copied.Len() - 1 - a.intSize - len(id))
+			a.appendText(strconv.Itoa(renamed))
+		}
+	}
+}
+
+// largestFirst gives the dump ids of tables to each other, so that a larger table has a lower one:
+// pg_restore takes them in that order, because a pipe has no size that it could look at.
+func largestFirst(sizes map[int]int64) map[int]int {
+	ids := slices.Sorted(maps.Keys(sizes))
+	bySize := slices.Clone(ids)
+	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(sizes[b], sizes[a]) })
+	rename := make(map[int]int, len(ids))
+	for i, id := range bySize {
+		rename[id] = ids[i]
+	}
+	return rename
+}
+
+func (a *archiveReader) appendNumber(n int) {
+	number := binary.LittleEndian.AppendUint64(make([]byte, 0, 8), uint64(n)) //nolint:gosec // not negative
 	a.copied.WriteByte(0)
 	a.copied.Write(number[:a.intSize])
+}
+
+// appendText adds a string in the archive's encoding to the copy.
+func (a *archiveReader) appendText(text string) {
+	a.appendNumber(len(text))
 	a.copied.WriteString(text)
 }
