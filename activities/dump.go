@@ -49,19 +49,19 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.manifest_path_recorded")
-	estimate, err := job.engine.Estimate(ctx, job.source())
-	if err != nil {
-		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
-	}
-	writer, err := a.chunkWriter(ctx, job, base, attempt, estimate)
-	if err != nil {
-		return contract.DumpResult{}, err
-	}
-	progress.follow(writer, estimate)
+	preparing := a.prepareWriter(ctx, job, base, attempt, &progress)
 	report, err := job.engine.Dump(ctx, job.source(), job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
-		err := writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
+		writer, err := preparing.wait(ctx)
+		if err != nil {
+			return err
+		}
+		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	})
+	writer, prepareErr := preparing.wait(ctx)
+	if err == nil {
+		err = prepareErr
+	}
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
@@ -69,6 +69,40 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
 	return a.commit(ctx, job, writer, report, attempt)
+}
+
+// preparation is an archive writer in the making: the storage location and the catalogue are asked
+// what it needs while the dump tool connects and reads the database's catalog, which takes as long.
+type preparation struct {
+	done   chan struct{}
+	writer *archive.Writer
+	err    error
+}
+
+func (a *Activities) prepareWriter(ctx context.Context, job *backup, base *base, attempt int32, progress *dumpProgress) *preparation {
+	p := &preparation{done: make(chan struct{})}
+	go func() {
+		defer close(p.done)
+		estimate, err := job.engine.Estimate(ctx, job.source())
+		if err != nil {
+			p.err = failure.WithSubject(err, aboutDatasource(job.datasource.Name))
+			return
+		}
+		if p.writer, p.err = a.chunkWriter(ctx, job, base, attempt, estimate); p.err == nil {
+			progress.follow(p.writer, estimate)
+		}
+	}()
+	return p
+}
+
+// wait returns the writer when it is there. Errors: that of ctx, or why there is none.
+func (p *preparation) wait(ctx context.Context) (*archive.Writer, error) {
+	select {
+	case <-p.done:
+		return p.writer, p.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 // commit writes the manifest, and records it, which makes the backup exist. An attempt that another

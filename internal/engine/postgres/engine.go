@@ -12,6 +12,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -57,7 +58,7 @@ func New(opts Options) *Engine {
 	if opts.ScratchBytes <= 0 {
 		opts.ScratchBytes = defaultScratch
 	}
-	return &Engine{tools: toolbox{dirs: opts.BinDirs}, scratch: opts.ScratchBytes}
+	return &Engine{tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, scratch: opts.ScratchBytes}
 }
 
 // Type is domain.Postgres.

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -22,7 +23,16 @@ var systemDirs = []string{"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin"}
 const versionTimeout = 10 * time.Second
 
 // toolbox finds client tools.
-type toolbox struct{ dirs []string }
+type toolbox struct {
+	dirs []string
+	seen *sync.Map // *inspected by path
+}
+
+// inspected is a tool as it was when it told its version.
+type inspected struct {
+	file os.FileInfo
+	tool tool
+}
 
 // tool is one installed client program.
 type tool struct {
@@ -38,7 +48,7 @@ func (b toolbox) atLeast(ctx context.Context, name string, major int) (tool, err
 	var best tool
 	var seen []string
 	for _, path := range b.candidates(name) {
-		found, err := inspectTool(ctx, path)
+		found, err := b.inspect(ctx, path)
 		if err != nil {
 			if ctx.Err() != nil {
 				return tool{}, ctx.Err()
@@ -99,6 +109,25 @@ func (b toolbox) candidates(name string) []string {
 		}
 	}
 	return paths
+}
+
+// inspect asks a program for its version, unless it did and the file is still the same one.
+func (b toolbox) inspect(ctx context.Context, path string) (tool, error) {
+	file, err := os.Stat(path)
+	if err != nil {
+		return tool{}, err
+	}
+	if known, ok := b.seen.Load(path); ok {
+		before := known.(*inspected)
+		if os.SameFile(before.file, file) && before.file.ModTime().Equal(file.ModTime()) && before.file.Size() == file.Size() {
+			return before.tool, nil
+		}
+	}
+	found, err := inspectTool(ctx, path)
+	if err == nil {
+		b.seen.Store(path, &inspected{file: file, tool: found})
+	}
+	return found, err
 }
 
 var versionPattern = regexp.MustCompile(`\(PostgreSQL\) ((\d+)[^\s]*)`)
