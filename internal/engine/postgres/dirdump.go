@@ -49,7 +49,11 @@ type dirDump struct {
 }
 
 // dumpDirectory dumps with several jobs.
-func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, stream engine.Stream, sink engine.Sink) (string, error) {
+func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
+	stream, err := describe(ctx)
+	if err != nil {
+		return "", err
+	}
 	env, err := newToolEnv(cfg, cfg.Database)
 	if err != nil {
 		return "", err

@@ -20,8 +20,8 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if err != nil {
 		return engine.Report{}, err
 	}
-	server, stream, err := describe(ctx, conn)
-	closeConn(conn)
+	defer closeConn(conn)
+	server, err := serverVersion(ctx, conn)
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -29,16 +29,24 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if err != nil {
 		return engine.Report{}, err
 	}
-	stream.Properties[propServerVersion] = server.text
-	stream.Properties[propToolVersion] = dumper.version
-	if len(opts.IncludeTables) > 0 {
-		stream.Properties[propPartial] = "true"
+	describe := func(ctx context.Context) (engine.Stream, error) {
+		defer closeConn(conn) // the dump may take hours
+		stream, err := describe(ctx, conn)
+		if err != nil {
+			return stream, err
+		}
+		stream.Properties[propServerVersion] = server.text
+		stream.Properties[propToolVersion] = dumper.version
+		if len(opts.IncludeTables) > 0 {
+			stream.Properties[propPartial] = "true"
+		}
+		return stream, nil
 	}
 	dump := dumpTo
 	if opts.Jobs > 1 {
 		dump = e.dumpDirectory
 	}
-	stderr, err := dump(ctx, dumper, src.Config, opts, stream, sink)
+	stderr, err := dump(ctx, dumper, src.Config, opts, describe, sink)
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+quoted(src.Config.Database), err)
 	}
@@ -50,16 +58,16 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 }
 
 // describe asks for everything that the dump itself will not hold.
-func describe(ctx context.Context, conn *pgx.Conn) (version, engine.Stream, error) {
-	server, err := serverVersion(ctx, conn)
-	if err != nil {
-		return version{}, engine.Stream{}, err
-	}
+func describe(ctx context.Context, conn *pgx.Conn) (engine.Stream, error) {
 	props, err := readProperties(ctx, conn)
-	return server, engine.Stream{Name: StreamName, Format: Format, Properties: props}, err
+	return engine.Stream{Name: StreamName, Format: Format, Properties: props}, err
 }
 
-func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, stream engine.Stream, sink engine.Sink) (string, error) {
+// describer describes the database. It is called while pg_dump reads the database's catalog, which
+// takes as long.
+type describer func(context.Context) (engine.Stream, error)
+
+func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
 	env, err := newToolEnv(cfg, cfg.Database)
 	if err != nil {
 		return "", err
@@ -72,6 +80,10 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 		IdleTimeout: opts.IdleTimeout,
 		Secrets:     []string{cfg.Password},
 	}, func(ctx context.Context, r io.Reader) error {
+		stream, err := describe(ctx)
+		if err != nil {
+			return err
+		}
 		checked := &walked{r: r, w: newWalker(), atEnd: func(found summary) {
 			if index := writeIndex(found.blocks); found.known && index != "" {
 				stream.Properties[propBlocks] = index
