@@ -26,7 +26,7 @@ directory, or the document that the recovery kit printed for it:
   dataguardian recover restore --storage local:/mnt/backups --identity kit.txt latest --to postgres://admin@db/orders
 
 A backup is named by its execution id, the last eight digits of it, or 'latest' (with --datasource where the storage
-location holds several). Nothing is ever written to the storage location.
+location holds several). Backups are only read: the disk may be mounted read-only.
 
 Exit codes: 0 all is well, 1 it failed, 2 wrong usage, 3 a backup is damaged.`
 

@@ -13,6 +13,12 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
+func TestLeftoversOnADiskThatMayOnlyBeReadAreLeft(t *testing.T) {
+	for errno, stays := range map[syscall.Errno]bool{syscall.EROFS: true, syscall.EACCES: true, syscall.EPERM: true, syscall.EIO: false} {
+		require.Equal(t, stays, unwritable(&fs.PathError{Op: "removeat", Path: ".tmp/x", Err: errno}), errno)
+	}
+}
+
 func TestErrorsOfTheFileSystemSayWhatToDo(t *testing.T) {
 	for errno, class := range map[syscall.Errno]failure.Class{
 		syscall.ENOSPC: failure.StorageFull, syscall.EDQUOT: failure.StorageFull, syscall.EROFS: failure.ConfigInvalid,

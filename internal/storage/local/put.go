@@ -168,7 +168,8 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	return s.Put(ctx, to, source, size)
 }
 
-// removeStale removes what uploads that never finished left.
+// removeStale removes what uploads that never finished left. Where this process may not write it
+// stays: a disk that is mounted read-only, or belongs to another user, can still be read from.
 func (s *Store) removeStale() error {
 	dir, err := s.root.Open(storage.Reserved)
 	if missing(err) {
@@ -188,11 +189,16 @@ func (s *Store) removeStale() error {
 		if err != nil || !info.Mode().IsRegular() || time.Since(info.ModTime()) < staleAfter {
 			continue
 		}
-		if err := s.root.Remove(name); err != nil && !missing(err) {
+		if err := s.root.Remove(name); err != nil && !missing(err) && !unwritable(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// unwritable reports whether err says that this process may only read.
+func unwritable(err error) bool {
+	return errors.Is(err, syscall.EROFS) || errors.Is(err, fs.ErrPermission)
 }
 
 // missing reports whether err says that a path, or a directory on the way to it, is not there.
