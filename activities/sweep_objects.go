@@ -30,7 +30,10 @@ func (s *sweeper) manifest(ctx context.Context, o storage.Object, place archive.
 	// Of an attempt that was overtaken and came back once more, after the settling of its execution.
 	stale := known && owner.Status == domain.Completed && owner.DeletingAt == nil && owner.ManifestPath != o.Key && s.old(o)
 	switch {
-	case !known:
+	case !known || owner.Lost && owner.Abandoned():
+		// A manifest is there once a backup is complete. Of a backup that was closed without an answer
+		// from its workflow it may be all that is right: a catalogue that was restored from an older
+		// copy of itself knows the backup as running.
 		s.result.UnknownBackups++
 		s.manifests = append(s.manifests, o.Key)
 	case owner.Abandoned():

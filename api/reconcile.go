@@ -34,7 +34,7 @@ type ReconcileReport struct {
 	DeletionsFailed     int64    `json:"deletions_failed" doc:"Of those, how many could not be finished now"`
 	Orphans             Removed  `json:"orphans" doc:"Objects older than a day that nothing refers to"`
 	Leftovers           Removed  `json:"leftovers" doc:"What failed and cancelled backups left"`
-	UnknownBackups      int64    `json:"unknown_backups" doc:"Manifests that the catalogue does not know; they are kept with all they name"`
+	UnknownBackups      int64    `json:"unknown_backups" doc:"Manifests that the catalogue does not know, or knows as a run whose workflow was lost; they are kept with all they name"`
 	UnreadableManifests []string `json:"unreadable_manifests" nullable:"false" doc:"Nothing of their datasources was removed; the first ten"`
 	More                bool     `json:"more" doc:"There are more orphans than one run removes; run it again"`
 }

@@ -17,6 +17,9 @@ type StoredBackup struct {
 	DeletingAt   *time.Time
 	CreatedAt    time.Time
 	ManifestPath string // "" before its dump began
+	// Lost: it was closed because Temporal did not know its workflow. That may be so because the
+	// catalogue is older than the storage, and then the backup may be complete.
+	Lost bool
 }
 
 // Abandoned reports whether what the backup left on the storage is of no use.

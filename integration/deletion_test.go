@@ -183,8 +183,8 @@ func TestOnlyOldObjectsThatNothingNamesAreOrphans(t *testing.T) {
 	s.sql(t, "update backup_executions set status = 'failed' where id = $1", failed.ID)
 	leftovers := s.filesOf(t, failed)
 	source := filepath.Dir(s.chunks(t)[0])
-	orphan := s.plant(t, strings.Replace(source, filepath.Base(source), "ab", 1), 25*time.Hour)
-	fresh := s.plant(t, strings.Replace(source, filepath.Base(source), "cd", 1), 23*time.Hour)
+	orphan := s.plant(t, filepath.Join(filepath.Dir(source), "ab"), 25*time.Hour)
+	fresh := s.plant(t, filepath.Join(filepath.Dir(source), "cd"), 23*time.Hour)
 	foreign := s.plant(t, filepath.Join(s.storagePath, "somebody-00000000", "chunks", "aabbccdd", "ef"), 99*time.Hour)
 	notes := filepath.Join(filepath.Dir(source), "notes.txt")
 	require.NoError(t, os.WriteFile(notes, []byte("mine"), 0o600))
@@ -217,6 +217,21 @@ func TestOnlyOldObjectsThatNothingNamesAreOrphans(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = archive.CheckBytes(t.Context(), s.store(t), manifest, nil)
 	require.NoError(t, err, "a backup that the catalogue does not know is whole")
+}
+
+// A catalogue that was restored from an older copy of itself knows a backup as running that has long
+// been complete, and closes it because nobody runs it.
+func TestACompleteBackupWhoseWorkflowIsUnknownIsKept(t *testing.T) {
+	s := newSetup(t, withRows(2_000))
+	lost := s.backUp(t)
+	s.age(t, 48*time.Hour)
+	s.sql(t, `update backup_executions set status = 'failed', metadata = metadata - 'manifest_sha256' || '{"failure_class": "WorkflowLost"}' where id = $1`, lost.ID)
+	s.sql(t, "delete from backup_chunks where execution_id = $1", lost.ID)
+	before := s.objects(t)
+	report := s.reconcile(t, false)
+	require.Equal(t, before, s.objects(t))
+	require.Equal(t, int64(1), report.UnknownBackups)
+	require.Zero(t, report.Leftovers.Objects)
 }
 
 func TestAManifestThatCanNotBeReadProtectsItsDatasource(t *testing.T) {

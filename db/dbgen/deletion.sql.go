@@ -13,7 +13,8 @@ import (
 )
 
 const backupsCreatedIn = `-- name: BackupsCreatedIn :many
-SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
+SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path,
+       (COALESCE(metadata ->> 'failure_class', '') = 'WorkflowLost')::boolean AS lost
 FROM backup_executions
 WHERE operation = 'backup' AND created_at >= $1::timestamptz AND created_at < $1::timestamptz + interval '1 second'
 ORDER BY created_at, id
@@ -26,6 +27,7 @@ type BackupsCreatedInRow struct {
 	DeletingAt   *time.Time
 	CreatedAt    time.Time
 	ManifestPath string
+	Lost         bool
 }
 
 // The backups that were created in one second: a manifest's path holds it.
@@ -45,6 +47,7 @@ func (q *Queries) BackupsCreatedIn(ctx context.Context, second time.Time) ([]Bac
 			&i.DeletingAt,
 			&i.CreatedAt,
 			&i.ManifestPath,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}
@@ -57,7 +60,8 @@ func (q *Queries) BackupsCreatedIn(ctx context.Context, second time.Time) ([]Bac
 }
 
 const backupsOfGeneration = `-- name: BackupsOfGeneration :many
-SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
+SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path,
+       (COALESCE(metadata ->> 'failure_class', '') = 'WorkflowLost')::boolean AS lost
 FROM backup_executions WHERE generation = $1 AND operation = 'backup'
 ORDER BY created_at, id
 `
@@ -69,6 +73,7 @@ type BackupsOfGenerationRow struct {
 	DeletingAt   *time.Time
 	CreatedAt    time.Time
 	ManifestPath string
+	Lost         bool
 }
 
 func (q *Queries) BackupsOfGeneration(ctx context.Context, generation string) ([]BackupsOfGenerationRow, error) {
@@ -87,6 +92,7 @@ func (q *Queries) BackupsOfGeneration(ctx context.Context, generation string) ([
 			&i.DeletingAt,
 			&i.CreatedAt,
 			&i.ManifestPath,
+			&i.Lost,
 		); err != nil {
 			return nil, err
 		}

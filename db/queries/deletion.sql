@@ -69,13 +69,15 @@ WHERE c.generation = @folder AND c.chunk_id = ANY(sqlc.arg('chunk_ids')::bytea[]
   AND e.status IN ('queued', 'running', 'completed') AND e.deleting_at IS NULL;
 
 -- name: BackupsOfGeneration :many
-SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
+SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path,
+       (COALESCE(metadata ->> 'failure_class', '') = 'WorkflowLost')::boolean AS lost
 FROM backup_executions WHERE generation = @generation AND operation = 'backup'
 ORDER BY created_at, id;
 
 -- The backups that were created in one second: a manifest's path holds it.
 -- name: BackupsCreatedIn :many
-SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path
+SELECT id, status, generation, deleting_at, created_at, COALESCE(metadata ->> 'manifest_path', '')::text AS manifest_path,
+       (COALESCE(metadata ->> 'failure_class', '') = 'WorkflowLost')::boolean AS lost
 FROM backup_executions
 WHERE operation = 'backup' AND created_at >= sqlc.arg('second')::timestamptz AND created_at < sqlc.arg('second')::timestamptz + interval '1 second'
 ORDER BY created_at, id;

@@ -25,6 +25,7 @@ const (
 	Unreachable   Class = "Unreachable"   // no connection; trying again may help
 	Timeout       Class = "Timeout"       // no answer in time; trying again may help
 	Cancelled     Class = "Cancelled"     // somebody asked to stop
+	WorkflowLost  Class = "WorkflowLost"  // Temporal does not know the workflow any more
 	Unknown       Class = "Unknown"       // not classified; treated as passing
 )
 

@@ -132,7 +132,7 @@ func gone(was domain.ExecutionStatus) *db.Finish {
 	if was == domain.Queued {
 		message = "the platform stopped before the workflow was started"
 	}
-	return &db.Finish{Status: domain.Failed, ErrorMessage: message, FailureClass: string(failure.NotFound), Hint: hintAgain}
+	return &db.Finish{Status: domain.Failed, ErrorMessage: message, FailureClass: string(failure.WorkflowLost), Hint: hintAgain}
 }
 
 // ended is the end of an execution whose workflow closed in this state without recording it; nil
