@@ -17,6 +17,7 @@ func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput)
 	if err != nil {
 		return contract.Plan{}, toTemporal(ctx, err)
 	}
+	a.at("begin.recorded")
 	if a.TemporalURL != nil {
 		if err := a.DB.SetTemporalURL(ctx, e.ID, a.TemporalURL(in.WorkflowID, in.RunID)); err != nil {
 			return contract.Plan{}, toTemporal(ctx, err)
@@ -57,6 +58,9 @@ func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInpu
 	err := a.DB.FinishExecution(ctx, in.ExecutionID, db.Finish{
 		Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint,
 	})
+	if err == nil {
+		a.at("finish.recorded")
+	}
 	return contract.Nothing{}, toTemporal(ctx, err)
 }
 

@@ -138,7 +138,11 @@ func (a *Activities) waiting(ctx context.Context, r *restore, phase domain.Phase
 func (a *Activities) CheckTarget(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
 	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
-			return r.stager.CheckTarget(ctx, r.source(), r.request())
+			if err := r.stager.CheckTarget(ctx, r.source(), r.request()); err != nil {
+				return err
+			}
+			a.at("restore.target_checked")
+			return nil
 		})
 	})
 }
@@ -152,6 +156,9 @@ func (a *Activities) CheckArchive(ctx context.Context, in contract.ExecutionRef)
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
 		result.Objects, result.Bytes, err = archive.CheckBytes(ctx, r.backup.store, r.manifest, counter.seen)
+		if err == nil {
+			a.at("restore.archive_checked")
+		}
 		return failure.WithSubject(err, aboutStorage(r.backup.storage.Name))
 	})
 	return result, err
@@ -182,8 +189,13 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			return failure.New(failure.Corrupt, "verify the restored database", "it has no tables",
 				"Look at what the backup job includes: a backup of nothing proves nothing.")
 		}
+		a.at("restore.staged")
 		result = contract.StageResult{Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
-		return a.recordStaged(ctx, r, staged)
+		if err := a.recordStaged(ctx, r, staged); err != nil {
+			return err
+		}
+		a.at("restore.report_recorded")
+		return nil
 	})
 	return result, err
 }
@@ -215,6 +227,7 @@ func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRe
 			a.log(ctx, r.execution.ID, "warning", "%s", w)
 		}
 		if err == nil {
+			a.at("restore.promoted")
 			a.log(ctx, r.execution.ID, "info", "database %s holds the restored data", r.options.TargetDatabase)
 		}
 		return err
@@ -229,7 +242,11 @@ func (a *Activities) DiscardRestore(ctx context.Context, in contract.ExecutionRe
 		return contract.Nothing{}, toTemporal(ctx, err)
 	}
 	err = a.waiting(ctx, r, domain.PhaseCleaning, func() error {
-		return r.stager.Discard(ctx, r.source(), r.request())
+		err := r.stager.Discard(ctx, r.source(), r.request())
+		if err == nil {
+			a.at("restore.discarded")
+		}
+		return err
 	})
 	err = failure.WithSubject(err, aboutDatasource(r.target.Name))
 	return contract.Nothing{}, toTemporal(ctx, err, r.target.Config.Password)

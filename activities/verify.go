@@ -48,6 +48,7 @@ func (a *Activities) verify(ctx context.Context, in contract.VerifyInput) (contr
 		return result, failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
 	a.recordVerification(ctx, in, result, nil)
+	a.at("verify.recorded")
 	return result, nil
 }
 

@@ -61,6 +61,12 @@ func withOptions(o domain.BackupOptions) option { return func(s *setup) { s.opti
 func newSetup(t *testing.T, options ...option) *setup {
 	t.Helper()
 	t.Parallel()
+	return makeSetup(t, options...)
+}
+
+// makeSetup is newSetup for a test that orders itself what runs beside it.
+func makeSetup(t *testing.T, options ...option) *setup {
+	t.Helper()
 	address, err := url.Parse(shared.postgres.DatabaseURL("postgres"))
 	require.NoError(t, err)
 	port, err := strconv.Atoi(address.Port())

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -25,6 +26,7 @@ const (
 	workerTemporal  = "DG_TEST_WORKER_TEMPORAL"
 	workerKey       = "DG_TEST_WORKER_KEY_FILE"
 	workerDiesAt    = "DG_TEST_WORKER_DIES_AT" // boundary at which it kills itself
+	workerObeys     = "DG_TEST_WORKER_OBEYS"   // it is told on standard input where to die, see obey
 	workerReady     = "worker is ready"
 )
 
@@ -55,8 +57,13 @@ func serveWorker(ctx context.Context) error {
 	defer dialled.Close()
 	patient := tuning()
 	patient.Attempts = 8 // a stopped process still holds open polls, each of which swallows one attempt
+	var end fuse
+	end.set(os.Getenv(workerDiesAt), 1)
+	if os.Getenv(workerObeys) != "" {
+		obey(&end, &patient)
+	}
 	w, err := worker.New(worker.Options{
-		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: patient, Logger: quiet(), Boundary: dieAt(os.Getenv(workerDiesAt)),
+		DB: database, Temporal: dialled, Pools: []string{os.Getenv(workerEnv)}, Tuning: patient, Logger: quiet(), Boundary: end.at,
 	})
 	if err != nil {
 		return err
@@ -65,13 +72,28 @@ func serveWorker(ctx context.Context) error {
 	return w.Run(ctx)
 }
 
-// dieAt makes a hook that ends the process at a boundary as a power cut would.
-func dieAt(boundary string) func(string) {
-	return func(reached string) {
-		if reached == boundary {
-			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
-			select {} // the signal is on its way
-		}
+// fuse ends the process at a boundary as a power cut would.
+type fuse struct {
+	mu       sync.Mutex
+	boundary string
+	left     int // how often the boundary is still to be reached
+}
+
+func (f *fuse) set(boundary string, nth int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.boundary, f.left = boundary, nth
+}
+
+func (f *fuse) at(reached string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if reached != f.boundary {
+		return
+	}
+	if f.left--; f.left == 0 {
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		select {} // the signal is on its way
 	}
 }
 
@@ -82,10 +104,7 @@ type workerProcess struct{ cmd *exec.Cmd }
 // boundary that is given, if any.
 func (p *platform) spawnWorker(t *testing.T, pool string, diesAt ...string) *workerProcess {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // this very test binary
-	cmd.Env = append(os.Environ(),
-		workerEnv+"="+pool, workerCatalogue+"="+p.catalogue, workerTemporal+"="+p.temporal.Address(), workerKey+"="+p.keyFile, workerDiesAt+"="+strings.Join(diesAt, ""))
-	cmd.Stderr = os.Stderr
+	cmd := p.workerCommand(pool, workerDiesAt+"="+strings.Join(diesAt, ""))
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -95,6 +114,15 @@ func (p *platform) spawnWorker(t *testing.T, pool string, diesAt ...string) *wor
 	require.NoError(t, err)
 	require.Equal(t, workerReady, strings.TrimSpace(line))
 	return w
+}
+
+// workerCommand is this very test binary as a worker that serves pool.
+func (p *platform) workerCommand(pool string, environment ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], "-test.run=^$") //nolint:gosec // see above
+	cmd.Env = append(append(os.Environ(), environment...),
+		workerEnv+"="+pool, workerCatalogue+"="+p.catalogue, workerTemporal+"="+p.temporal.Address(), workerKey+"="+p.keyFile)
+	cmd.Stderr = os.Stderr
+	return cmd
 }
 
 // died waits until the worker has killed itself at its boundary.

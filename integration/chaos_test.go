@@ -1,0 +1,191 @@
+package integration
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+var (
+	chaosRuns = flag.Int("chaos.runs", 0, "runs in which workers are killed; 0 is one for each boundary")
+	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the runs")
+	chaosOnly = flag.Int("chaos.only", -1, "the only run to make again")
+)
+
+// chaosAtOnce is how many runs go on at the same time: most of a run is waiting for Temporal to find
+// out that a worker is gone.
+const chaosAtOnce = 6
+
+// Where each kind of step can be killed.
+var (
+	anyExecution = []string{"begin.recorded", "finish.recorded"}
+	dumpPoints   = []string{
+		"dump.claimed", "dump.parent_claimed", "dump.manifest_path_recorded", "dump.batch_recorded",
+		"dump.manifest_written", "dump.result_recorded", "dump.rows_recorded", "verify.recorded",
+	}
+	// afterADeath come only where a backup was killed or given up before.
+	afterADeath    = []string{"dump.made_full", "dump.leftovers_removed"}
+	discardPoints  = []string{"discard.manifest_removed", "discard.objects_removed", "discard.rows_removed"}
+	restorePoints  = []string{"restore.target_checked", "restore.archive_checked", "restore.staged", "restore.report_recorded", "restore.promoted", "restore.discarded"}
+	deletePoints   = []string{"delete.marked", "delete.manifest_removed", "delete.batch_removed", "delete.objects_removed", "delete.rows_removed"}
+	reconcilePoint = []string{"reconcile.manifests_removed", "reconcile.batch_removed", "reconcile.objects_removed"}
+	// elsewhere are boundaries at which other tests kill a worker: verify_test.go and import_test.go.
+	elsewhere = regexp.MustCompile(`^(verify\.checked|verify\.announced|heal\..*|import\..*)$`)
+)
+
+func boundaries() []string {
+	return slices.Concat(anyExecution, deletePoints[:1], dumpPoints, afterADeath, discardPoints, restorePoints, deletePoints[1:], reconcilePoint)
+}
+
+// tally counts at what workers have died.
+type tally struct {
+	mu     sync.Mutex
+	deaths map[string]int
+}
+
+func (c *tally) died(at string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deaths[at]++
+}
+
+// Workers are killed at every boundary between two stages of backups, restores, deletions and
+// reconciliations, and at any other moment. Other workers go on. After a reconciliation every backup
+// that is listed as completed restores bit for bit, and the storage holds exactly what they need.
+// Each run draws its steps and deaths from its number and the seed.
+func TestBackupsSurviveWorkersThatAreKilledAnywhere(t *testing.T) {
+	t.Parallel()
+	inCode := boundariesOfTheCode(t)
+	for _, boundary := range inCode {
+		require.True(t, slices.Contains(boundaries(), boundary) != elsewhere.MatchString(boundary), "no run is killed at %s", boundary)
+	}
+	require.Subset(t, inCode, boundaries())
+	runs := *chaosRuns
+	if runs == 0 {
+		runs = len(boundaries())
+	}
+	t.Logf("seed %d, %d runs; -chaos.seed=%[1]d -chaos.only=N makes run N again", *chaosSeed, runs)
+	counted := &tally{deaths: map[string]int{}}
+	var wait sync.WaitGroup
+	numbers := make(chan int)
+	for range chaosAtOnce {
+		wait.Go(func() {
+			for n := range numbers {
+				t.Run(fmt.Sprintf("run%03d", n), func(t *testing.T) { chaosRun(t, n, counted) })
+			}
+		})
+	}
+	for n := range runs {
+		if *chaosOnly < 0 || *chaosOnly == n {
+			numbers <- n
+		}
+	}
+	close(numbers)
+	wait.Wait()
+	for _, boundary := range slices.Sorted(maps.Keys(counted.deaths)) {
+		t.Logf("%3d died at %s", counted.deaths[boundary], boundary)
+	}
+	if runs >= len(boundaries()) && *chaosOnly < 0 {
+		for _, boundary := range boundaries() {
+			require.Positive(t, counted.deaths[boundary], "no worker died at %s", boundary)
+		}
+	}
+}
+
+// boundariesOfTheCode are the names that the activities announce.
+func boundariesOfTheCode(t *testing.T) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob("../activities/*.go")
+	require.NoError(t, err)
+	call := regexp.MustCompile(`\.at\("([a-z_.]+)"\)`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, found := range call.FindAllStringSubmatch(string(text), -1) {
+			if !strings.HasSuffix(file, "_test.go") && file != "../activities/boundary.go" {
+				names = append(names, found[1])
+			}
+		}
+	}
+	require.NotEmpty(t, names)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// chaos is one run: its own database, storage location, job and pool.
+type chaos struct {
+	*setup
+	t        *testing.T
+	rng      *rand.Rand
+	keeper   *keeper
+	target   string            // boundary at which this run kills in any case
+	expected map[string]string // content of each backup, by execution id
+	restores []client.Execution
+	changes  int
+}
+
+func chaosRun(t *testing.T, n int, counted *tally) {
+	pool := fmt.Sprintf("chaos-%d", n)
+	all := boundaries()
+	c := &chaos{
+		t: t, rng: rand.New(rand.NewPCG(*chaosSeed, uint64(n))), target: all[n%len(all)], expected: map[string]string{}, //nolint:gosec // reproducible
+		keeper: &keeper{t: t, pool: pool, tally: counted},
+	}
+	options := domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull, FullEvery: 1 + c.rng.IntN(4)}
+	if c.target == "dump.parent_claimed" {
+		options.FullEvery = 8
+	}
+	if c.rng.IntN(4) == 0 {
+		options.ParallelJobs = 2
+	}
+	c.setup = makeSetup(t, withNoise(6), withRows(200), withPool(pool), withOptions(options))
+	c.keeper.start(nil)
+	t.Cleanup(c.keeper.stop)
+	t.Logf("target %s, %d jobs, a full after %d increments", c.target, options.ParallelJobs, options.FullEvery)
+	c.backUpUnder(domain.Incremental, c.aimed("dump.made_full")...)
+	aimed := c.rng.IntN(3)
+	for step := range 3 {
+		if step == aimed {
+			c.aimedStep()
+		} else {
+			c.randomStep()
+		}
+	}
+	c.check()
+}
+
+// aimed is the death at the run's target, if it is this one.
+func (c *chaos) aimed(at string) []death {
+	if c.target != at {
+		return nil
+	}
+	return []death{{boundary: at, nth: 1}}
+}
+
+// pick chooses one.
+func pick[T any](rng *rand.Rand, of ...T) T { return of[rng.IntN(len(of))] }
+
+// someDeaths are none, one or two of those that are possible, or at any moment.
+func (c *chaos) someDeaths(at ...string) (deaths []death) {
+	for range c.rng.IntN(3) {
+		d := death{boundary: pick(c.rng, append(at, "", "")...), nth: 1 + c.rng.IntN(4)/3}
+		if d.boundary == "" {
+			d.after = jitter(c.rng)
+		}
+		deaths = append(deaths, d)
+	}
+	return deaths
+}
