@@ -41,6 +41,12 @@ demo: deps build ## Back a sample database up, restore it, compare every row (DE
 test: deps lint generated ## Run every check and every test
 	tools/gotest -race -timeout 20m ./...
 
+# Make one run again: make chaos RUNS=100 SEED=1 ONLY=17
+.PHONY: chaos
+chaos: deps ## Kill workers at every stage boundary, again and again (RUNS=100 SEED=1)
+	tools/gotest -race -timeout 60m ./integration -run '^TestBackupsSurviveWorkersThatAreKilledAnywhere$$' \
+		-chaos.runs=$(or $(RUNS),100) -chaos.seed=$(or $(SEED),1) -chaos.only=$(or $(ONLY),-1)
+
 .PHONY: lint
 lint: ## Check format, vet, lint and the determinism of workflows
 	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | xargs gofmt -l | sort -u); \

@@ -168,12 +168,20 @@ func awaitRun[T any](ctx context.Context, s *server, run client.WorkflowRun, poo
 	}
 }
 
+// deadlineSkew is by how much Temporal's server may be ahead in seeing a deadline pass.
+const deadlineSkew = 500 * time.Millisecond
+
 func getWithin(ctx context.Context, run client.WorkflowRun, wait time.Duration, result any) error {
 	waiting, stop := context.WithTimeout(ctx, wait)
 	defer stop()
 	err := run.Get(waiting, result)
-	if err != nil && waiting.Err() != nil && ctx.Err() == nil {
-		// The SDK wraps the end of the wait in errors of its own, depending on where it met it.
+	var failed *temporal.WorkflowExecutionError
+	if err == nil || ctx.Err() != nil || errors.As(err, &failed) {
+		return err
+	}
+	// The SDK wraps the end of the wait in errors of its own, depending on where it met it. And Temporal's
+	// server knows the deadline too: it may end the call a moment before the deadline passes here.
+	if deadline, _ := waiting.Deadline(); time.Until(deadline) < deadlineSkew {
 		return context.DeadlineExceeded
 	}
 	return err

@@ -42,7 +42,8 @@ var (
 	restorePoints  = []string{"restore.target_checked", "restore.archive_checked", "restore.staged", "restore.report_recorded", "restore.promoted", "restore.discarded"}
 	deletePoints   = []string{"delete.marked", "delete.manifest_removed", "delete.batch_removed", "delete.objects_removed", "delete.rows_removed"}
 	reconcilePoint = []string{"reconcile.manifests_removed", "reconcile.batch_removed", "reconcile.objects_removed"}
-	// elsewhere are boundaries at which other tests kill a worker: verify_test.go and import_test.go.
+	// elsewhere are boundaries of verifications of old backups and of imports, which change no backup;
+	// and of healing, at which verify_test.go kills a worker.
 	elsewhere = regexp.MustCompile(`^(verify\.checked|verify\.announced|heal\..*|import\..*)$`)
 )
 
