@@ -4,7 +4,7 @@
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
-ENV GOTOOLCHAIN=local CGO_ENABLED=0
+ENV GOTOOLCHAIN=local CGO_ENABLED=1
 COPY go.mod go.sum ./
 RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .

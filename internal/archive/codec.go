@@ -62,7 +62,7 @@ func (c *whole) compress(w io.Writer, plaintext []byte) error {
 }
 
 // wholeChunk is the longest chunk whose frame is made in memory, on the Go heap.
-const wholeChunk = 4 * mib
+const wholeChunk = 8 * mib
 
 // newCompressor returns an encoder for chunks of at most longest bytes. Level 0 is the fastest;
 // above it levels are those of the command-line tool of the algorithm. All work in the calling
@@ -92,6 +92,9 @@ func newCompressor(algorithm domain.Compression, level, longest int) (compressor
 }
 
 func newZstd(level, longest int) (compressor, error) {
+	if c := newNativeZstd(level, longest); c != nil {
+		return c, nil
+	}
 	speed, window := zstd.SpeedFastest, fastWindow
 	if level > 0 {
 		speed, window = zstd.EncoderLevelFromZstd(level), maxWindow
