@@ -47,6 +47,13 @@ chaos: deps ## Kill workers at every stage boundary, again and again (RUNS=100 S
 	tools/gotest -race -timeout 60m ./integration -run '^TestBackupsSurviveWorkersThatAreKilledAnywhere$$' \
 		-chaos.runs=$(or $(RUNS),100) -chaos.seed=$(or $(SEED),1) -chaos.only=$(or $(ONLY),-1)
 
+# Minimizing what is new takes the whole time otherwise: sealing is random, so coverage is never quite the same.
+.PHONY: fuzz
+fuzz: ## Give the readers of manifests and chunks what nobody wrote (FUZZTIME=60s)
+	for target in FuzzManifest FuzzChunk; do \
+		$(GO) test ./internal/archive -run '^$$' -fuzz="^$$target$$" -fuzztime=$(or $(FUZZTIME),60s) -fuzzminimizetime=1x; \
+	done
+
 .PHONY: lint
 lint: ## Check format, vet, lint and the determinism of workflows
 	@unformatted=$$($(GO) list -f '{{.Dir}}' ./... | xargs gofmt -l | sort -u); \
