@@ -1,8 +1,11 @@
 package temporalserver
 
 import (
+	"errors"
 	"fmt"
 	"net"
+	"syscall"
+	"time"
 )
 
 // localhost is the only address the embedded server and its web UI listen on: neither asks who is
@@ -32,14 +35,20 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
-// portOrFree gives port if it can be listened on, and a free one for 0.
+// portOrFree gives port if it can be listened on, and a free one for 0. A port that is taken is
+// tried again for a second: whoever looked at it before us closed it, but a process that was forked
+// meanwhile (Postgres starts beside us) keeps it open until it executes its program.
 func portOrFree(port int) (int, error) {
 	if port == 0 {
 		return freePort()
 	}
-	listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", localhost, port))
-	if err != nil {
-		return 0, err
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(20 * time.Millisecond) {
+		listener, err := net.Listen("tcp", fmt.Sprintf("%s:%d", localhost, port))
+		if err == nil {
+			return port, listener.Close()
+		}
+		if !errors.Is(err, syscall.EADDRINUSE) || time.Now().After(deadline) {
+			return 0, err
+		}
 	}
-	return port, listener.Close()
 }

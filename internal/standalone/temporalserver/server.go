@@ -63,7 +63,7 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 
 	port, err := portOrFree(opts.FrontendPort)
 	if err != nil {
-		return nil, failure.Wrap(failure.ConfigInvalid, op, err, "Choose another port for the Temporal frontend.")
+		return nil, failure.Wrap(failure.ConfigInvalid, op, err, "Choose another port for the Temporal frontend (--temporal-port), or start again.")
 	}
 	conf, err := serverConfig(opts, port)
 	if err != nil {
