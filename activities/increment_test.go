@@ -39,7 +39,7 @@ func TestAChainOfBackupsEachCompleteByItself(t *testing.T) {
 	require.Less(t, second.CompressedSizeBytes, int64(3*mib))
 	require.Positive(t, second.CompressedSizeBytes)
 	require.Greater(t, second.Metadata.ReusedBytes, int64(16*mib))
-	require.Contains(t, logged(second), "building on backup "+first.ID)
+	require.Contains(t, logged(second), "building on the full backup "+first.ID)
 
 	unchanged := s.good(domain.Incremental)
 	require.Equal(t, second.ID, *unchanged.ParentExecutionID)

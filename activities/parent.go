@@ -69,7 +69,7 @@ func (a *Activities) chooseBase(ctx context.Context, job *backup, attempt int32)
 		return &base{recipients: b.recipients}, a.makeFull(ctx, job, attempt, reason, true)
 	}
 	job.parentDir = directoryOf(parent.Metadata.ManifestPath)
-	a.log(ctx, job.id(), "info", "building on backup %s, a %s one of %s", parent.ID, parent.BackupType, parent.CreatedAt.Format("2006-01-02 15:04:05 MST"))
+	a.log(ctx, job.id(), "info", "building on the %s backup %s of %s", parent.BackupType, parent.ID, parent.CreatedAt.Format("2006-01-02 15:04:05 MST"))
 	return b, nil
 }
 

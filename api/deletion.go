@@ -125,7 +125,11 @@ func undeletable(err error, row db.Execution) error {
 	if !errors.As(err, &held) {
 		return missing(err, "execution", row.ID)
 	}
-	p := problem.New(http.StatusConflict, fmt.Sprintf("The %s can not be deleted now: %s.", row.Metadata.Operation, strings.Join(held.Holders, ", ")))
+	detail := fmt.Sprintf("The %s can not be deleted now: %s.", row.Metadata.Operation, strings.Join(held.Holders, ", "))
+	if row.Pinned {
+		detail += fmt.Sprintf(" To unpin it, POST {\"pinned\": false} to /api/executions/%s/pin.", row.ID)
+	}
+	p := problem.New(http.StatusConflict, detail)
 	p.Holders = held.Holders
 	return p
 }

@@ -25,7 +25,7 @@ func TestADeletionStartsItsWorkflowOnceNothingHoldsTheBackup(t *testing.T) {
 	require.Equal(t, true, f.call("POST", path+"/pin", object{"pinned": true}).ok(200).get("pinned"))
 	refused := f.call("DELETE", path, nil).problem(http.StatusConflict)
 	require.Equal(t, []string{"it is pinned"}, refused.Holders)
-	require.Contains(t, refused.Detail, "it is pinned")
+	require.Contains(t, refused.Detail, "it is pinned. To unpin it, POST")
 	require.Empty(t, f.audits("execution.delete"), "a refused deletion leaves no entry")
 	f.call("POST", path+"/pin", object{"pinned": false}).ok(200)
 	require.Len(t, f.audits("execution.pin"), 2)

@@ -62,7 +62,7 @@ func unprocessable(invalid domain.Invalid) *problem.Problem {
 	for i, f := range invalid {
 		fields[i] = problem.Field{Location: f.Field, Message: f.Message}
 	}
-	return problem.New(http.StatusUnprocessableEntity, "The request is not valid: "+invalid.Error()+".", fields...)
+	return problem.New(http.StatusUnprocessableEntity, "The request is not valid: "+strings.TrimSuffix(invalid.Error(), ".")+".", fields...)
 }
 
 // invalidField is a validation error about one field.

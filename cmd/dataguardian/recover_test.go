@@ -236,4 +236,5 @@ func (l lost) testDamage(t *testing.T) {
 	require.NoError(t, admin.QueryRow(t.Context(), "select count(*) from pg_database where datname like '%\\_dg\\_%' or datname like '%\\_old\\_%'").Scan(&left))
 	require.Zero(t, left, "databases of a restore are left behind")
 	require.Zero(t, l.recover(t, "list").code)
+	require.Contains(t, l.recover(t, "list", "--datasource", "nothing").stdout, `no backup of a datasource "nothing"`)
 }

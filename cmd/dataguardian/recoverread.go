@@ -41,14 +41,18 @@ func recoverListCommand(flags *recoverFlags) *cobra.Command {
 				encoder.SetIndent("", "  ")
 				return encoder.Encode(entries)
 			}
-			return printEntries(cmd.OutOrStdout(), entries)
+			return printEntries(cmd.OutOrStdout(), entries, flags.datasource)
 		},
 	}
 	command.Flags().StringVarP(&output, "output", "o", "table", "table or json")
 	return command
 }
 
-func printEntries(out io.Writer, entries []recovery.Entry) error {
+func printEntries(out io.Writer, entries []recovery.Entry, datasource string) error {
+	if len(entries) == 0 && datasource != "" {
+		_, err := fmt.Fprintf(out, "There is no backup of a datasource %q on this storage location. Without --datasource all are listed.\n", datasource)
+		return err
+	}
 	if len(entries) == 0 {
 		_, err := fmt.Fprintln(out, "There is no backup on this storage location.")
 		return err

@@ -23,7 +23,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 		Args: exactly(1, "one backup: an execution id, its last eight digits, or latest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
-				return badUsage(cmd, "--to is missing")
+				return badUsage(cmd, "--to is missing; give postgres://USER@HOST/DATABASE or dir:FOLDER")
 			}
 			r, settings, done, err := flags.open(cmd.Context(), cmd)
 			if err != nil {

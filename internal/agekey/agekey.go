@@ -39,7 +39,7 @@ func ParseRecipient(text string) (Recipient, error) {
 	if err != nil {
 		return Recipient{}, failure.New(failure.ConfigInvalid, "read the age recipient",
 			"it is neither an age recipient nor an ssh-ed25519 or ssh-rsa public key",
-			"Give the public key that age-keygen prints (age1…), or the one line of an .pub file of ssh-keygen.")
+			"Give the public key that age-keygen prints (age1…), or the one line of a .pub file of ssh-keygen.")
 	}
 	return Recipient{Recipient: parsed, text: parsed.String()}, nil
 }

@@ -90,7 +90,8 @@ func encrypt(plaintext []byte, recipients []age.Recipient) ([]byte, error) {
 	return sealed.Bytes(), nil
 }
 
-const identityHint = "Give the age identity (AGE-SECRET-KEY-1…) of one of the recipients that the manifest lists."
+const identityHint = "Give the age identity (AGE-SECRET-KEY-1…) of one of the recipients that the manifest lists: " +
+	"`dataguardian recover` takes it with --identity, a platform with `dataguardian recovery-kit --import-identity`."
 
 // Secret is the generation's secret, which a backup that builds on this one needs. It checks the
 // manifest's MAC. Errors as Unseal.

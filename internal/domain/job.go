@@ -22,7 +22,7 @@ func DefaultRetention() RetentionPolicy { return RetentionPolicy{MaxBackups: 3, 
 // from the zero value where the default is not zero.
 type BackupOptions struct {
 	BackupType         BackupType  `json:"backup_type,omitempty" doc:"Default full" enum:"full,incremental,differential"`
-	FullEvery          int         `json:"full_every,omitempty" doc:"Incremental and differential: a full after so many; default 7" minimum:"0" maximum:"1000"`
+	FullEvery          int         `json:"full_every,omitempty" doc:"Incremental and differential: a full after so many; 0 or left out: 7" minimum:"0" maximum:"1000"`
 	Compression        Compression `json:"compression,omitempty" doc:"Default zstd" enum:"zstd,gzip,lz4,none"`
 	CompressionLevel   int         `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
 	Encryption         *bool       `json:"encryption,omitempty" doc:"On by default"`

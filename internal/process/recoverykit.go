@@ -86,8 +86,8 @@ func describeIdentities(ctx context.Context, database *db.DB) (string, error) {
 			fmt.Fprintf(&lines, "#\n# imported, keep its own file too: %s %s\n", oneLine(identity.Name), identity.Public)
 			continue
 		}
-		fmt.Fprintf(&lines, "#\n# imported %s %s\n# public key: %s\n%s\n",
-			identity.CreatedAt.Format(time.DateOnly), oneLine(identity.Name), identity.Public, strings.TrimSpace(identity.Secret))
+		fmt.Fprintf(&lines, "#\n# %s\n# public key: %s\n%s\n",
+			strings.TrimSpace("imported "+identity.CreatedAt.Format(time.DateOnly)+" "+oneLine(identity.Name)), identity.Public, strings.TrimSpace(identity.Secret))
 	}
 	return lines.String(), nil
 }
