@@ -135,12 +135,16 @@ func (e *erasure) run(ctx context.Context, p *pulse[eraseState]) error {
 		return err
 	}
 	e.a.at("delete.manifest_removed")
-	if err := e.removeChunks(ctx, p); err != nil {
+	spared, err := e.spare(ctx)
+	if err != nil {
+		return err
+	}
+	if err := e.removeChunks(ctx, p, spared); err != nil {
 		return err
 	}
 	if e.job.execution.Status != domain.Completed {
 		// The rows of a backup that failed need not name all that it stored.
-		if err := e.a.removeOwnFolders(ctx, e.job); err != nil {
+		if err := e.removeOwnFolders(ctx, spared); err != nil {
 			return err
 		}
 	}
@@ -159,7 +163,7 @@ func (e *erasure) removeManifest(ctx context.Context) error {
 
 // removeChunks looks the chunks up in batches, in the order of their ids. A chunk that is not
 // referenced now can not come to be: whoever may reuse it holds a backup whose rows refer to it.
-func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState]) error {
+func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState], spared spared) error {
 	for state := p.state; ; {
 		page, err := e.a.DB.PageRemovable(ctx, e.job.id(), e.job.storage.ID, state.After, removeBatch)
 		if err != nil || len(page) == 0 {
@@ -167,7 +171,7 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState]) error 
 		}
 		var keys []string
 		for _, c := range page {
-			if c.Referenced {
+			if c.Referenced || spared.has(c.ID, c.Folder) {
 				state.Result.Kept++
 				continue
 			}
@@ -185,8 +189,8 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState]) error 
 }
 
 // removeOwnFolders removes all that a backup which is no more stored into folders of its own.
-func (a *Activities) removeOwnFolders(ctx context.Context, job *backup) error {
-	return deleteObjects(ctx, job.store, job.chunkPrefix(), job.stored)
+func (e *erasure) removeOwnFolders(ctx context.Context, spared spared) error {
+	return deleteObjects(ctx, e.job.store, e.job.chunkPrefix(), func(key string) bool { return e.job.stored(key) && !spared.hasKey(key) })
 }
 
 func everyObject(string) bool { return true }

@@ -138,6 +138,16 @@ func (s *site) run(e db.Execution) db.Execution {
 	env := suite.NewTestWorkflowEnvironment()
 	env.SetTestTimeout(2 * time.Minute)
 	env.SetWorkerOptions(worker.Options{})
+	s.register(env)
+	env.ExecuteWorkflow(workflows.Backup, contract.ExecutionInput{ExecutionID: e.ID})
+	require.True(s.t, env.IsWorkflowCompleted())
+	ended, err := s.d.GetExecution(context.Background(), e.ID)
+	require.NoError(s.t, err)
+	return ended
+}
+
+// register gives the activities to an environment.
+func (s *site) register(env *testsuite.TestWorkflowEnvironment) {
 	tuning := activities.DefaultTuning()
 	tuning.Attempts = 4
 	activities.New(activities.Options{
@@ -147,11 +157,6 @@ func (s *site) run(e db.Execution) db.Execution {
 		},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}).Register(env)
-	env.ExecuteWorkflow(workflows.Backup, contract.ExecutionInput{ExecutionID: e.ID})
-	require.True(s.t, env.IsWorkflowCompleted())
-	ended, err := s.d.GetExecution(context.Background(), e.ID)
-	require.NoError(s.t, err)
-	return ended
 }
 
 // backup runs the site's job.

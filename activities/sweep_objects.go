@@ -6,7 +6,6 @@ import (
 	"maps"
 	"strings"
 
-	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -23,7 +22,7 @@ type sweptFolder struct {
 // manifest decides whether a manifest stays.
 func (s *sweeper) manifest(ctx context.Context, o storage.Object, place archive.Place) error {
 	s.result.Manifests++
-	owner, known, err := s.ownerOf(ctx, place)
+	owner, known, err := s.a.ownerOf(ctx, place)
 	if err != nil {
 		return err
 	}
@@ -46,17 +45,6 @@ func (s *sweeper) manifest(ctx context.Context, o storage.Object, place archive.
 		s.manifests = append(s.manifests, o.Key)
 	}
 	return nil
-}
-
-// ownerOf finds the execution whose manifest this is.
-func (s *sweeper) ownerOf(ctx context.Context, place archive.Place) (db.StoredBackup, bool, error) {
-	backups, err := s.a.DB.BackupsCreatedIn(ctx, place.Created)
-	for _, b := range backups {
-		if domain.ID8(b.ID) == place.Execution {
-			return b, true, err
-		}
-	}
-	return db.StoredBackup{}, false, err
 }
 
 func (s *sweeper) old(o storage.Object) bool { return s.started.Sub(o.ModTime) > orphanAge }
