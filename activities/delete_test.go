@@ -12,6 +12,7 @@ import (
 	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/storage/faulty"
 	"github.com/dataguardian/dataguardian/workflows"
 )
 
@@ -56,4 +57,36 @@ func TestADeletionSparesABackupThatTheCatalogueLacks(t *testing.T) {
 	s.remove(full)
 	s.requireReads(increment, s.source.content())
 	s.requireNothingElse(increment)
+}
+
+// The scrub finds a damaged object through the full, whose deletion begins before that is recorded.
+func TestWhatABackupThatIsDeletedMeanwhileSharesIsLookedAtAgain(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(3, 8*mib)
+	full := s.good(domain.Full)
+	s.source.change("a row was changed")
+	increment := s.good(domain.Incremental)
+	shared := s.requireGood(increment).ObjectKey(0)
+	read, before := make(chan struct{}), s.store.Calls(faulty.Get)
+	s.store.Inject(faulty.Fault{Op: faulty.Get, Key: shared, Block: read, Damage: true, Flip: 1000})
+	go func() {
+		defer close(read)
+		for s.store.Calls(faulty.Get) == before {
+			time.Sleep(time.Millisecond)
+		}
+		_ = s.d.MarkDeleting(context.Background(), full.ID)
+	}()
+	run := contract.ScrubStep{RunID: full.ID, StorageLocationID: *full.StorageLocationID, Generation: full.Generation}
+	require.NoError(t, s.d.StartScrub(t.Context(), run.RunID, run.StorageLocationID))
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	s.register(env)
+	value, err := env.ExecuteActivity(contract.CheckGeneration.Name, run)
+	require.NoError(t, err)
+	var found contract.CopyCheck
+	require.NoError(t, value.Get(&found))
+	require.Equal(t, int64(1), found.Damaged)
+	increment, err = s.d.GetExecution(t.Context(), increment.ID)
+	require.NoError(t, err)
+	require.False(t, increment.Metadata.Verification.OK)
 }

@@ -66,7 +66,9 @@ func (a *Activities) checkGeneration(ctx context.Context, in contract.ScrubStep)
 		c := &copyCheck{a: a, copy: one, location: location, store: store, mode: domain.VerifyChunks, shared: shared, follow: progress.follow}
 		if err := c.run(ctx); err != nil {
 			if _, gone := a.DB.GetCopy(ctx, one.ExecutionID, one.StorageLocationID); failure.ClassOf(gone) == failure.NotFound {
-				continue // deleted while it was read
+				// Deleted while it was read: what was found in objects that others share is not recorded.
+				shared = shared.forgotten()
+				continue
 			}
 			return total, failure.WithSubject(err, aboutStorage(location.Name))
 		}
@@ -110,12 +112,23 @@ func (s *sharedObjects) saw(m *archive.Manifest, found archive.Findings) {
 	if s == nil {
 		return
 	}
+	if found.Count > int64(len(found.Damaged)) {
+		return // which others are damaged too is not listed: whoever shares them has to look
+	}
 	for i := range m.Objects {
 		s.seen[objectName{m.Objects[i].ID, m.Folder(i)}] = struct{}{}
 	}
 	for _, d := range found.Damaged {
 		s.damaged = append(s.damaged, d.Key)
 	}
+}
+
+// forgotten begins anew: everything is read again.
+func (s *sharedObjects) forgotten() *sharedObjects {
+	if s == nil {
+		return nil
+	}
+	return newSharedObjects()
 }
 
 func (s *sharedObjects) damagedKeys() []string {

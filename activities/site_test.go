@@ -147,7 +147,7 @@ func (s *site) run(e db.Execution) db.Execution {
 }
 
 // register gives the activities to an environment.
-func (s *site) register(env *testsuite.TestWorkflowEnvironment) {
+func (s *site) register(env worker.ActivityRegistry) {
 	tuning := activities.DefaultTuning()
 	tuning.Attempts = 4
 	activities.New(activities.Options{
