@@ -110,6 +110,9 @@ func (d *dirDump) run(outer context.Context, c process.Command) (stderr string, 
 	d.removeAll()
 	switch {
 	case errors.Is(followErr, errStreamsEnded) && outer.Err() != nil:
+		if childErr == nil { // it ended well at that very moment, and what it left was not stored
+			childErr = context.Cause(outer)
+		}
 		return p.Stderr(), childErr
 	case errors.Is(followErr, errStreamsEnded) && streamErr != nil:
 		return p.Stderr(), streamErr
