@@ -58,9 +58,9 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	})
-	writer, prepareErr := preparing.wait(ctx)
+	<-preparing.done // it uses what ends with this call
 	if err == nil {
-		err = prepareErr
+		err = preparing.err
 	}
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
@@ -68,7 +68,7 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 	for _, warning := range report.Warnings {
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
-	return a.commit(ctx, job, writer, report, attempt)
+	return a.commit(ctx, job, preparing.writer, report, attempt)
 }
 
 // preparation is an archive writer in the making: the storage location and the catalogue are asked

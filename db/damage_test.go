@@ -266,3 +266,23 @@ func newScrubID(t *testing.T) string {
 	require.NoError(t, err)
 	return id.String()
 }
+
+func TestABackupThatWasMadeWhileDamageWasFoundInItsParentIsNotGood(t *testing.T) {
+	d := dbtest.Open(t, dbtest.URL(t))
+	j := newJob(t, d, "nightly")
+	chunks := numbered(0, 4)
+	full := newCopy(t, d, j, "", chunks)
+	increment, err := d.CreateExecution(t.Context(), db.Execution{
+		JobID: &j.ID, DatasourceID: &j.DatasourceID, StorageLocationID: &j.StorageLocationID, Generation: full.Generation, BackupType: domain.Incremental,
+		Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup, Trigger: domain.TriggerManual},
+	})
+	require.NoError(t, err)
+	require.NoError(t, d.AddChunks(t.Context(), increment.ID, chunks[:2]))
+	require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(false, 1), Damaged: damaged(full, chunks[1])}))
+	finish(t, d, increment.ID, domain.Completed)
+	e, err := d.GetExecution(t.Context(), increment.ID)
+	require.NoError(t, err)
+	require.NotNil(t, e.Metadata.Verification)
+	require.False(t, e.Metadata.Verification.OK)
+	require.Equal(t, int64(1), e.Metadata.Verification.Damaged)
+}

@@ -46,11 +46,19 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 	if err != nil {
 		return false, failure.Wrap(failure.Unknown, op, err, "")
 	}
-	n, err := q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
-		ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
+	var n int64
+	err = q.inTx(ctx, func(q *Queries) error {
+		var err error
+		n, err = q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
+			ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
+		})
+		if err == nil && n > 0 && f.Status == domain.Completed {
+			err = q.q.MarkIfDamaged(ctx, id)
+		}
+		return translate(op, err)
 	})
 	if err != nil || n > 0 {
-		return n > 0, translate(op, err)
+		return n > 0 && err == nil, err
 	}
 	_, err = q.q.ExecutionStatus(ctx, id)
 	return false, translate(op, err)

@@ -177,6 +177,27 @@ func (q *Queries) MarkHealedBackups(ctx context.Context, arg MarkHealedBackupsPa
 	return items, nil
 }
 
+const markIfDamaged = `-- name: MarkIfDamaged :exec
+UPDATE backup_executions e
+SET metadata = jsonb_set(e.metadata, '{verification}', COALESCE(e.metadata -> 'verification', jsonb_build_object('mode', 'none', 'objects', 0, 'bytes', 0))
+    || jsonb_build_object('ok', false, 'damaged_objects', n.damaged, 'verified_at', to_jsonb(now()),
+        'message', n.damaged || ' of its objects are damaged, found by the check of another backup while this one was made'))
+FROM (
+    SELECT count(*) AS damaged
+    FROM backup_chunks c
+    JOIN damaged_objects d ON d.folder = c.generation AND d.chunk_id = c.chunk_id AND d.healed_at IS NULL
+    JOIN backup_executions own ON own.id = c.execution_id AND own.storage_location_id = d.storage_location_id
+    WHERE c.execution_id = $1::uuid
+) n
+WHERE e.id = $1::uuid AND e.operation = 'backup' AND e.status = 'completed' AND n.damaged > 0
+`
+
+// A backup that has just been completed and builds on an object in which damage was found meanwhile.
+func (q *Queries) MarkIfDamaged(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, markIfDamaged, id)
+	return err
+}
+
 const needingBackups = `-- name: NeedingBackups :many
 SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
 FROM damaged_objects d

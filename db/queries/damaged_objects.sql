@@ -50,6 +50,21 @@ WHERE e.id = n.execution_id AND e.storage_location_id = sqlc.arg('storage_locati
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
   AND COALESCE((e.metadata #>> '{verification,ok}')::boolean, true);
 
+-- A backup that has just been completed and builds on an object in which damage was found meanwhile.
+-- name: MarkIfDamaged :exec
+UPDATE backup_executions e
+SET metadata = jsonb_set(e.metadata, '{verification}', COALESCE(e.metadata -> 'verification', jsonb_build_object('mode', 'none', 'objects', 0, 'bytes', 0))
+    || jsonb_build_object('ok', false, 'damaged_objects', n.damaged, 'verified_at', to_jsonb(now()),
+        'message', n.damaged || ' of its objects are damaged, found by the check of another backup while this one was made'))
+FROM (
+    SELECT count(*) AS damaged
+    FROM backup_chunks c
+    JOIN damaged_objects d ON d.folder = c.generation AND d.chunk_id = c.chunk_id AND d.healed_at IS NULL
+    JOIN backup_executions own ON own.id = c.execution_id AND own.storage_location_id = d.storage_location_id
+    WHERE c.execution_id = sqlc.arg('id')::uuid
+) n
+WHERE e.id = sqlc.arg('id')::uuid AND e.operation = 'backup' AND e.status = 'completed' AND n.damaged > 0;
+
 -- Every backup that was marked for damage of which nothing is left. A check lists so many damaged
 -- objects at most; where it counted more, only another check can say.
 -- name: MarkHealedBackups :many
