@@ -76,7 +76,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 	return process.Pull(ctx, process.Command{
 		Path:        dumper.path,
 		Args:        append([]string{"--format=custom"}, dumpArgs(opts)...),
-		Env:         withLargeBuffer(env.vars),
+		Env:         env.vars,
 		IdleTimeout: opts.IdleTimeout,
 		Secrets:     []string{cfg.Password},
 	}, func(ctx context.Context, r io.Reader) error {
