@@ -23,12 +23,16 @@ const progressEvery = 1000
 // size is Corrupt, naming it. progress may be nil.
 func CheckObjects(ctx context.Context, store storage.Store, m *Manifest, progress Progress) (objects, bytes int64, err error) {
 	for directory := range m.directories {
-		c := listing{m: m, objects: objects, bytes: bytes, progress: progress, expected: m.sortedObjects(directory)}
-		err := store.List(ctx, m.directories[directory]+"/", c.listed)
-		if err == nil {
-			err = c.end()
-		}
-		objects, bytes = c.objects, c.bytes
+		err := m.compareListing(ctx, store, directory, m.sortedObjects(directory), func(index int, wrong error) error {
+			if wrong != nil {
+				return corruptObject(m.ObjectKey(index), wrong)
+			}
+			objects, bytes = objects+1, bytes+m.Objects[index].StoredBytes
+			if progress != nil && objects%progressEvery == 0 {
+				progress(objects, bytes)
+			}
+			return nil
+		})
 		if err != nil {
 			return objects, bytes, wrap("check objects", err)
 		}
@@ -52,87 +56,97 @@ func (m *Manifest) sortedObjects(directory int) []int {
 	return indices
 }
 
-// listing walks a store's listing and the expected objects side by side.
-type listing struct {
-	m              *Manifest
-	expected       []int
-	objects, bytes int64
-	progress       Progress
-}
-
-func (c *listing) listed(found storage.Object) error {
-	if len(c.expected) == 0 {
+// compareListing walks a store's listing of a directory and the expected objects in it, which are in
+// the same order, side by side. It tells seen of each expected one what is wrong with it, nil for
+// nothing, and ends with the first error that seen returns. Other objects are of other backups.
+func (m *Manifest) compareListing(ctx context.Context, store storage.Store, directory int, expected []int, seen func(index int, wrong error) error) error {
+	err := store.List(ctx, m.directories[directory]+"/", func(found storage.Object) error {
+		for len(expected) > 0 {
+			index := expected[0]
+			order := strings.Compare(m.ObjectKey(index), found.Key)
+			if order > 0 {
+				return nil
+			}
+			wrong := errMissing
+			if order == 0 {
+				wrong = sizeDiffers(found.Size, m.Objects[index].StoredBytes)
+			}
+			expected = expected[1:]
+			if err := seen(index, wrong); err != nil || order == 0 {
+				return err
+			}
+		}
 		return nil
+	})
+	for _, index := range expected {
+		if err != nil {
+			break
+		}
+		err = seen(index, errMissing)
 	}
-	want := c.m.ObjectKey(c.expected[0])
-	switch order := strings.Compare(found.Key, want); {
-	case order < 0: // a chunk of another backup of the generation
-		return nil
-	case order > 0:
-		return missingFromListing(want)
-	}
-	size := c.m.Objects[c.expected[0]].StoredBytes
-	if err := sizeDiffers(found.Size, size); err != nil {
-		return corruptObject(want, err)
-	}
-	c.expected = c.expected[1:]
-	c.objects, c.bytes = c.objects+1, c.bytes+size
-	if c.progress != nil && c.objects%progressEvery == 0 {
-		c.progress(c.objects, c.bytes)
-	}
-	return nil
-}
-
-func (c *listing) end() error {
-	if len(c.expected) > 0 {
-		return missingFromListing(c.m.ObjectKey(c.expected[0]))
-	}
-	return nil
-}
-
-func missingFromListing(key string) error {
-	return corruptObject(key, errMissing)
+	return err
 }
 
 // CheckBytes reads every object and compares its length and SHA-256, several at a time and with a
 // small buffer each. It needs no identity. The first bad object is Corrupt, naming it. progress may
 // be nil; it is never called from two goroutines at once.
 func CheckBytes(ctx context.Context, store storage.Store, m *Manifest, progress Progress) (objects, bytes int64, err error) {
-	group, groupCtx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	err = m.eachObject(ctx, checkParallel, nil, func(ctx context.Context, _ int) (examiner, func()) {
+		spare := make([]byte, 128*kib)
+		return func(index int) error {
+			if err := checkObject(ctx, store, m, index, spare); err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			objects, bytes = objects+1, bytes+m.Objects[index].StoredBytes
+			if progress != nil {
+				progress(objects, bytes)
+			}
+			return nil
+		}, func() {}
+	})
+	return objects, bytes, wrap("check bytes", err)
+}
+
+// examiner looks at one object.
+type examiner func(index int) error
+
+// eachObject gives every object, but those that skip names, to one of several examiners, one a
+// goroutine. The first error of one ends all. skip may be nil.
+func (m *Manifest) eachObject(ctx context.Context, workers int, skip func(index int) bool,
+	start func(ctx context.Context, worker int) (examine examiner, stop func()),
+) error {
+	group, ctx := errgroup.WithContext(ctx)
 	indices := make(chan int)
 	group.Go(func() error {
 		defer close(indices)
 		for i := range m.Objects {
+			if skip != nil && skip(i) {
+				continue
+			}
 			select {
 			case indices <- i:
-			case <-groupCtx.Done():
-				return groupCtx.Err()
+			case <-ctx.Done():
+				return ctx.Err()
 			}
 		}
 		return nil
 	})
-	var mu sync.Mutex
-	for range checkParallel {
+	for worker := range workers {
 		group.Go(func() error {
-			spare := make([]byte, 128*kib)
+			examine, stop := start(ctx, worker)
+			defer stop()
 			for i := range indices {
-				if err := checkObject(groupCtx, store, m, i, spare); err != nil {
+				if err := examine(i); err != nil {
 					return err
 				}
-				mu.Lock()
-				objects, bytes = objects+1, bytes+m.Objects[i].StoredBytes
-				if progress != nil {
-					progress(objects, bytes)
-				}
-				mu.Unlock()
 			}
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return objects, bytes, wrap("check bytes", err)
-	}
-	return objects, bytes, nil
+	return group.Wait()
 }
 
 func checkObject(ctx context.Context, store storage.Store, m *Manifest, index int, spare []byte) error {

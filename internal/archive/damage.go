@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -45,23 +43,12 @@ type DamageOptions struct {
 func FindMissing(ctx context.Context, store storage.Store, m *Manifest, opts DamageOptions) (Findings, error) {
 	c := newCollector(m, opts)
 	for directory := range m.directories {
-		expected := c.wanted(m.sortedObjects(directory))
-		err := store.List(ctx, m.directories[directory]+"/", func(found storage.Object) error {
-			for len(expected) > 0 && m.ObjectKey(expected[0]) < found.Key {
-				c.seen(expected[0], errMissing)
-				expected = expected[1:]
-			}
-			if len(expected) > 0 && m.ObjectKey(expected[0]) == found.Key {
-				c.seen(expected[0], sizeDiffers(found.Size, m.Objects[expected[0]].StoredBytes))
-				expected = expected[1:]
-			}
+		err := m.compareListing(ctx, store, directory, c.wanted(m.sortedObjects(directory)), func(index int, wrong error) error {
+			c.seen(index, wrong)
 			return nil
 		})
 		if err != nil {
 			return c.findings(), wrap("check objects", err)
-		}
-		for _, index := range expected {
-			c.seen(index, errMissing)
 		}
 	}
 	return c.findings(), nil
@@ -104,9 +91,6 @@ func (r *Reader) FindDamage(ctx context.Context, opts DamageOptions) (Findings, 
 	return c.findings(), wrap("check chunks", err)
 }
 
-// examiner looks at one object; an error of class Corrupt is what it found.
-type examiner func(index int) error
-
 // collector gathers what examiners find.
 type collector struct {
 	m    *Manifest
@@ -125,39 +109,19 @@ func (c *collector) wanted(indices []int) []int {
 	return slices.DeleteFunc(indices, c.opts.Skip)
 }
 
-// each gives every object to one of several examiners, one a goroutine.
+// each lets examiners look at every object. An error of class Corrupt is what one found.
 func (c *collector) each(ctx context.Context, workers int, start func(ctx context.Context, worker int) (examine examiner, stop func())) error {
-	group, ctx := errgroup.WithContext(ctx)
-	indices := make(chan int)
-	group.Go(func() error {
-		defer close(indices)
-		for i := range c.m.Objects {
-			if c.opts.Skip != nil && c.opts.Skip(i) {
-				continue
+	return c.m.eachObject(ctx, workers, c.opts.Skip, func(ctx context.Context, worker int) (examiner, func()) {
+		examine, stop := start(ctx, worker)
+		return func(index int) error {
+			err := examine(index)
+			if err != nil && failure.ClassOf(err) != failure.Corrupt {
+				return err
 			}
-			select {
-			case indices <- i:
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}
-		return nil
-	})
-	for worker := range workers {
-		group.Go(func() error {
-			examine, stop := start(ctx, worker)
-			defer stop()
-			for i := range indices {
-				err := examine(i)
-				if err != nil && failure.ClassOf(err) != failure.Corrupt {
-					return err
-				}
-				c.seen(i, err)
-			}
+			c.seen(index, err)
 			return nil
-		})
-	}
-	return group.Wait()
+		}, stop
+	})
 }
 
 // seen counts an object, and notes what is wrong with it unless err is nil.

@@ -19,17 +19,23 @@ const maxProperties = 16 * mib
 // sealProperties encrypts a stream's properties. They come from the datasource and may hold secrets
 // of its owner, settings of a database for example. Nil: there are none, or no recipients.
 func sealProperties(properties map[string]string, recipients []age.Recipient) ([]byte, error) {
+	text, err := encodeProperties(properties, recipients)
+	if err != nil || text == nil {
+		return nil, err
+	}
+	return encrypt(text, recipients)
+}
+
+// encodeProperties is what sealProperties encrypts, or why that can not be.
+func encodeProperties(properties map[string]string, recipients []age.Recipient) ([]byte, error) {
 	if len(properties) == 0 || len(recipients) == 0 {
 		return nil, nil
 	}
 	text, err := json.Marshal(properties)
-	if err != nil {
-		return nil, err
+	if err == nil && len(text) > maxProperties {
+		err = fmt.Errorf("its properties take %d bytes, the most is %d", len(text), maxProperties)
 	}
-	if len(text) > maxProperties {
-		return nil, fmt.Errorf("its properties take %d bytes, the most is %d", len(text), maxProperties)
-	}
-	return encrypt(text, recipients)
+	return text, err
 }
 
 // Unseal checks the manifest's MAC and fills in the properties of its streams, which an encrypted

@@ -140,14 +140,14 @@ func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) 
 	}
 	defer w.stopped()
 	// Before the data, which may take hours: what can not be sealed can not be committed.
-	if _, err := sealProperties(meta.Properties, w.opts.Recipients); err != nil {
+	if _, err := encodeProperties(meta.Properties, w.opts.Recipients); err != nil {
 		return w.fail(failure.Wrap(failure.ConfigInvalid, "write stream", err, ""))
 	}
 	stream, err := w.runPipeline(ctx, meta, r)
 	if err != nil {
 		return w.fail(err)
 	}
-	// Again, because what writes the stream may have added to them what only its data told.
+	// Only now, because what writes the stream may have added to them what only its data told.
 	if stream.sealed, err = sealProperties(meta.Properties, w.opts.Recipients); err != nil {
 		return w.fail(failure.Wrap(failure.ConfigInvalid, "write stream", err, ""))
 	}
