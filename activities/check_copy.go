@@ -61,7 +61,7 @@ func (a *Activities) checkCopy(ctx context.Context, in contract.CopyRef) (contra
 }
 
 // openLocation opens a storage location and makes sure that it holds its repository: what is not
-// mounted is not damaged.
+// mounted is not damaged, and not removed.
 func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLocation, storage.Store, error) {
 	location, err := a.DB.GetStorageLocation(ctx, id)
 	if err != nil {

@@ -110,19 +110,11 @@ func (a *Activities) openErasure(ctx context.Context, in contract.EraseInput) (*
 	if job.execution.DeletingAt == nil {
 		return nil, failure.New(failure.ConfigInvalid, "erase backup "+in.ExecutionID, "it is not marked as being deleted", "")
 	}
-	if job.storage, err = a.DB.GetStorageLocation(ctx, in.StorageID); err != nil {
-		return nil, err
-	}
 	if job.execution.Metadata.Options != nil {
 		job.options = *job.execution.Metadata.Options
 	}
 	job.options.Normalize()
-	if job.store, err = a.openStorage(ctx, job.storage); err != nil {
-		return nil, err
-	}
-	// On a disk that is not mounted nothing is there, which must not pass for removed.
-	if err := checkRepository(ctx, job.storage, job.store); err != nil {
-		job.close()
+	if job.storage, job.store, err = a.openLocation(ctx, in.StorageID); err != nil {
 		return nil, err
 	}
 	e := &erasure{a: a, job: job}
@@ -192,8 +184,6 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState], spared
 func (e *erasure) removeOwnFolders(ctx context.Context, spared spared) error {
 	return deleteObjects(ctx, e.job.store, e.job.chunkPrefix(), func(key string) bool { return e.job.stored(key) && !spared.hasKey(key) })
 }
-
-func everyObject(string) bool { return true }
 
 // removeKeys deletes objects, several at once.
 func (a *Activities) removeKeys(ctx context.Context, store storage.Store, keys []string) error {

@@ -31,9 +31,8 @@ func (a *Activities) HealStorage(ctx context.Context, in contract.StorageRef) (c
 	defer func() { _ = store.Close() }()
 	h := &healer{a: a, location: location, store: store, sources: map[string]*source{}}
 	defer h.close()
-	// There is no execution whose progress this would be: the heartbeat is what counts.
-	stopReport := a.report(ctx, location.ID, func() domain.Progress { return domain.Progress{Phase: domain.PhaseVerifying} })
-	defer stopReport()
+	pulse := startPulse(ctx, a.Tuning.ProgressEvery, struct{}{})
+	defer pulse.stop()
 	err = h.all(ctx)
 	return h.result, toTemporal(ctx, failure.WithSubject(err, aboutStorage(location.Name)))
 }

@@ -60,11 +60,7 @@ const (
 func (a *Activities) ImportBackups(ctx context.Context, in contract.ImportInput) (contract.ImportResult, error) {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
-	location, err := a.DB.GetStorageLocation(ctx, in.StorageLocationID)
-	if err != nil {
-		return contract.ImportResult{}, toTemporal(ctx, err)
-	}
-	store, err := a.openStorage(ctx, location)
+	location, store, err := a.openLocation(ctx, in.StorageLocationID)
 	if err != nil {
 		return contract.ImportResult{}, toTemporal(ctx, err)
 	}
@@ -83,9 +79,6 @@ func (a *Activities) ImportBackups(ctx context.Context, in contract.ImportInput)
 }
 
 func (i *storageImport) run(ctx context.Context) (err error) {
-	if err := checkRepository(ctx, i.location, i.store); err != nil {
-		return err
-	}
 	names, err := archive.ListManifests(ctx, i.store)
 	if err != nil {
 		return err

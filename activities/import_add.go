@@ -11,9 +11,6 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// importRows is how many chunk rows are sent to the catalogue at a time.
-const importRows = 20_000
-
 // unfitError is a backup that can not be in this catalogue as it is.
 type unfitError struct{ reason string }
 
@@ -29,7 +26,7 @@ func (i *storageImport) add(ctx context.Context, name archive.ManifestName, m *a
 		if linked, err = q.ImportExecution(ctx, i.execution(name, m, sha256), m.Parent); err != nil {
 			return err
 		}
-		if err := addChunkRows(ctx, q, m); err != nil {
+		if err := addChunkRows(ctx, q, m, func(bool) bool { return true }); err != nil {
 			return err
 		}
 		// A deletion that ran beside this removed the manifest first, then the row: what is gone now
@@ -70,19 +67,4 @@ func (i *storageImport) execution(name archive.ManifestName, m *archive.Manifest
 			ExecutionLogs: []domain.LogLine{{Time: time.Now().UTC(), Level: "info", Message: "imported from storage location " + i.location.Name}},
 		},
 	}
-}
-
-func addChunkRows(ctx context.Context, q *db.Queries, m *archive.Manifest) error {
-	rows := make([]db.Chunk, 0, min(importRows, len(m.Objects)))
-	for n, o := range m.Objects {
-		rows = append(rows, chunkRow(m.Folder(n), o.StoredChunk, archive.OwnFolder(m.Folder(n), m.Generation, m.ExecutionID)))
-		if len(rows) < importRows && n < len(m.Objects)-1 {
-			continue
-		}
-		if err := q.AddChunks(ctx, m.ExecutionID, rows); err != nil {
-			return err
-		}
-		rows = rows[:0]
-	}
-	return nil
 }

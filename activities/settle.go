@@ -38,22 +38,28 @@ func (a *Activities) settleChunks(ctx context.Context, job *backup, manifest *ar
 				return err
 			}
 		}
-		rows := make([]db.Chunk, 0, min(chunkBatch, len(manifest.Objects)))
-		for i, o := range manifest.Objects {
-			folder := manifest.Folder(i)
-			own := job.ownFolder(folder)
-			if !own || attempt > 1 {
-				rows = append(rows, chunkRow(folder, o.StoredChunk, own))
-			}
-			if len(rows) == chunkBatch || i == len(manifest.Objects)-1 {
-				if err := q.AddChunks(ctx, job.id(), rows); err != nil {
-					return err
-				}
-				rows = rows[:0]
-			}
-		}
-		return nil
+		return addChunkRows(ctx, q, manifest, func(own bool) bool { return !own || attempt > 1 })
 	})
+}
+
+// addChunkRows records the chunks that a manifest names as those of its execution: the wanted ones of
+// its own and of those that it reuses.
+func addChunkRows(ctx context.Context, q *db.Queries, m *archive.Manifest, wanted func(own bool) bool) error {
+	rows := make([]db.Chunk, 0, min(chunkBatch, len(m.Objects)))
+	for i, o := range m.Objects {
+		folder := m.Folder(i)
+		own := archive.OwnFolder(folder, m.Generation, m.ExecutionID)
+		if wanted(own) {
+			rows = append(rows, chunkRow(folder, o.StoredChunk, own))
+		}
+		if len(rows) == chunkBatch || i == len(m.Objects)-1 {
+			if err := q.AddChunks(ctx, m.ExecutionID, rows); err != nil {
+				return err
+			}
+			rows = rows[:0]
+		}
+	}
+	return nil
 }
 
 // removeUnnamed deletes the manifests of earlier attempts, and the objects in this execution's own

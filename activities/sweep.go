@@ -63,16 +63,10 @@ func (a *Activities) sweep(ctx context.Context, in contract.ReconcileInput) (con
 	for _, id := range ids {
 		s.datasources[domain.ID8(id)] = true
 	}
-	if s.location, err = a.DB.GetStorageLocation(ctx, in.StorageID); err != nil {
-		return s.result, err
-	}
-	if s.store, err = a.openStorage(ctx, s.location); err != nil {
+	if s.location, s.store, err = a.openLocation(ctx, in.StorageID); err != nil {
 		return s.result, err
 	}
 	defer func() { _ = s.store.Close() }()
-	if err := checkRepository(ctx, s.location, s.store); err != nil {
-		return s.result, err
-	}
 	err = s.run(ctx)
 	return s.result, failure.WithSubject(err, aboutStorage(s.location.Name))
 }

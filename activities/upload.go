@@ -69,8 +69,7 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 // removeStored removes all that this execution stored, and nothing of the backups that its
 // generation holds besides.
 func (a *Activities) removeStored(ctx context.Context, job *backup) error {
-	everything := func(string) bool { return true }
-	err := deleteObjects(ctx, job.store, job.manifestPrefix(), everything)
+	err := deleteObjects(ctx, job.store, job.manifestPrefix(), everyObject)
 	if err == nil {
 		a.at("discard.manifest_removed")
 		err = deleteObjects(ctx, job.store, job.chunkPrefix(), job.stored)
@@ -81,6 +80,8 @@ func (a *Activities) removeStored(ctx context.Context, job *backup) error {
 	a.at("discard.objects_removed")
 	return a.DB.DeleteAllChunks(ctx, job.id())
 }
+
+func everyObject(string) bool { return true }
 
 func deleteObjects(ctx context.Context, store storage.Store, prefix string, unwanted func(key string) bool) error {
 	var keys []string

@@ -61,7 +61,7 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
-	if err := checkStreams(job.engine, manifest); err != nil {
+	if err := engine.CheckStreams(job.engine, engineStreams(manifest)); err != nil {
 		return contract.VerifyResult{}, err
 	}
 	total := 0
@@ -76,17 +76,12 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	return contract.VerifyResult{Objects: int64(len(manifest.Objects)), Bytes: manifest.StoredBytes()}, nil
 }
 
-// checkStreams lets the engine say whether a stream is missing.
-func checkStreams(e engine.Engine, manifest *archive.Manifest) error {
-	checker, ok := e.(engine.StreamChecker)
-	if !ok {
-		return nil
-	}
-	streams := make([]engine.Stream, len(manifest.Streams))
-	for i, s := range manifest.Streams {
+func engineStreams(m *archive.Manifest) []engine.Stream {
+	streams := make([]engine.Stream, len(m.Streams))
+	for i, s := range m.Streams {
 		streams[i] = engineStream(s)
 	}
-	return checker.CheckStreams(streams)
+	return streams
 }
 
 func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s archive.Stream, counter *byteCounter) (int, error) {

@@ -97,6 +97,16 @@ type StreamChecker interface {
 	CheckStreams(streams []Stream) error
 }
 
+// CheckStreams asks e whether all streams of a dump are there; an engine that can not tell has no
+// objection.
+func CheckStreams(e Engine, streams []Stream) error {
+	checker, ok := e.(StreamChecker)
+	if !ok {
+		return nil
+	}
+	return checker.CheckStreams(streams)
+}
+
 // StageRequest names what is restored into what. Token is unique to the execution (lower-case hex)
 // and makes the staging name; the same token on a retry replaces what an earlier attempt left.
 type StageRequest struct {

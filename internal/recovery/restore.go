@@ -41,9 +41,8 @@ func (r *Recovery) Restore(ctx context.Context, b Backup, target Target, dropExi
 	if err != nil {
 		return err
 	}
-	request := engine.StageRequest{Token: token, Target: target.Database, DropExisting: dropExisting, Jobs: engine.DefaultRestoreJobs()}
-	for _, s := range b.Manifest.Streams {
-		request.Streams = append(request.Streams, engineStream(s))
+	request := engine.StageRequest{
+		Token: token, Target: target.Database, DropExisting: dropExisting, Jobs: engine.DefaultRestoreJobs(), Streams: engineStreams(b.Manifest),
 	}
 	return failure.WithSubject(r.restoreToServer(ctx, b, stager, target.Server, request), target.Server.Name)
 }

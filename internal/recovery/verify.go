@@ -37,7 +37,7 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	if err != nil {
 		return c, err
 	}
-	if err := r.checkStreams(b); err != nil {
+	if err := engine.CheckStreams(r.Engines[b.Manifest.DatasourceType], engineStreams(b.Manifest)); err != nil {
 		return c, err
 	}
 	for _, s := range b.Manifest.Streams {
@@ -49,19 +49,6 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	}
 	c.Objects, c.Bytes = int64(len(b.Manifest.Objects)), b.Manifest.StoredBytes()
 	return c, nil
-}
-
-// checkStreams lets the engine say whether a stream is missing.
-func (r *Recovery) checkStreams(b Backup) error {
-	checker, ok := r.Engines[b.Manifest.DatasourceType].(engine.StreamChecker)
-	if !ok {
-		return nil
-	}
-	streams := make([]engine.Stream, len(b.Manifest.Streams))
-	for i, s := range b.Manifest.Streams {
-		streams[i] = engineStream(s)
-	}
-	return checker.CheckStreams(streams)
 }
 
 func (r *Recovery) readStream(ctx context.Context, b Backup, reader *archive.Reader, s archive.Stream) (note string, err error) {
@@ -89,4 +76,12 @@ func (r *Recovery) readStream(ctx context.Context, b Backup, reader *archive.Rea
 
 func engineStream(s archive.Stream) engine.Stream {
 	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties, Bytes: s.Bytes}
+}
+
+func engineStreams(m *archive.Manifest) []engine.Stream {
+	streams := make([]engine.Stream, len(m.Streams))
+	for i, s := range m.Streams {
+		streams[i] = engineStream(s)
+	}
+	return streams
 }
