@@ -16,7 +16,7 @@ import (
 // StorageLocationDocument is what a client writes of a storage location.
 type StorageLocationDocument struct {
 	Name      string                     `json:"name" doc:"Unique" maxLength:"200"`
-	Type      domain.StorageLocationType `json:"type" enum:"local,s3,ssh,minio,backblaze" doc:"This version stores on local; it can not be changed later"`
+	Type      domain.StorageLocationType `json:"type" enum:"local,s3,ssh,minio,backblaze" doc:"It can not be changed later"`
 	Enabled   *bool                      `json:"enabled,omitempty" doc:"Default true; a disabled location takes no backups and gives none back"`
 	IsDefault bool                       `json:"is_default,omitempty" doc:"At most one is; making this the default takes it from the other"`
 	Tags      []string                   `json:"tags,omitempty" maxItems:"50" doc:"Kept trimmed, in lower case, each once"`
@@ -167,11 +167,10 @@ func (d StorageLocationDocument) fill(row *db.StorageLocation) domain.Invalid {
 	switch {
 	case d.Type != row.Type:
 		v.Add("type", "can not be changed from %s to %s; create another storage location", row.Type, d.Type)
-	case !domain.SupportedStorage(d.Type):
-		v.Add("type", "is %s, which this version does not store on yet; it supports local", d.Type)
 	default:
-		d.Config.Normalize()
-		v = append(v, d.Config.Validate().Under("config")...)
+		d.Config.Normalize(d.Type)
+		v = append(v, unmaskStorage(&d.Config, row.Config).Under("config")...)
+		v = append(v, d.Config.Validate(d.Type).Under("config")...)
 	}
 	row.Name, row.Pool, row.IsDefault = strings.TrimSpace(d.Name), d.Pool, d.IsDefault
 	row.Enabled = d.Enabled == nil || *d.Enabled
@@ -182,14 +181,14 @@ func (d StorageLocationDocument) fill(row *db.StorageLocation) domain.Invalid {
 func documentOfStorage(row db.StorageLocation) StorageLocationDocument {
 	return StorageLocationDocument{
 		Name: row.Name, Type: row.Type, Enabled: &row.Enabled, IsDefault: row.IsDefault,
-		Tags: row.Tags, Pool: row.Pool, Config: row.Config,
+		Tags: row.Tags, Pool: row.Pool, Config: maskedStorage(row.Config),
 	}
 }
 
 func viewStorage(row db.StorageLocation) StorageLocation {
 	return StorageLocation{
 		ID: row.ID, Name: row.Name, Type: row.Type, Enabled: row.Enabled, IsDefault: row.IsDefault,
-		Tags: domain.NormalizeTags(row.Tags), Pool: row.Pool, Config: row.Config,
+		Tags: domain.NormalizeTags(row.Tags), Pool: row.Pool, Config: maskedStorage(row.Config),
 		Status: row.Status, AvailableSpaceGB: row.AvailableSpaceGB,
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}

@@ -17,6 +17,10 @@ func connectionPassword(id string) place {
 	return place{table: "datasources", rowID: id, field: "connection_config.password"}
 }
 
+func storageSecret(id, field string) place {
+	return place{table: "storage_locations", rowID: id, field: "config." + field}
+}
+
 func keySecret(id string) place {
 	return place{table: "encryption_keys", rowID: id, field: "secret"}
 }
@@ -36,6 +40,28 @@ func (q *Queries) openConnection(id string, c domain.ConnectionConfig) (domain.C
 	var err error
 	c.Password, err = q.sealer.open(connectionPassword(id), c.Password)
 	return c, err
+}
+
+func (q *Queries) sealStorage(id string, c domain.StorageConfig) (domain.StorageConfig, error) {
+	for name, field := range c.Secrets() {
+		sealed, err := q.sealer.seal(storageSecret(id, name), *field)
+		if err != nil {
+			return c, err
+		}
+		*field = sealed
+	}
+	return c, nil
+}
+
+func (q *Queries) openStorage(id string, c domain.StorageConfig) (domain.StorageConfig, error) {
+	for name, field := range c.Secrets() {
+		opened, err := q.sealer.open(storageSecret(id, name), *field)
+		if err != nil {
+			return c, err
+		}
+		*field = opened
+	}
+	return c, nil
 }
 
 // checkMasterKey compares the key with the one that the secrets are sealed under, and stores the

@@ -21,6 +21,12 @@ type sealedColumn struct {
 // sealedColumns lists every one; a test finds sealed values elsewhere.
 var sealedColumns = []sealedColumn{
 	{table: "datasources", column: "connection_config", key: "password"},
+	{table: "storage_locations", column: "config", key: "password"},
+	{table: "storage_locations", column: "config", key: "private_key"},
+	{table: "storage_locations", column: "config", key: "passphrase"},
+	{table: "storage_locations", column: "config", key: "secret_access_key"},
+	{table: "storage_locations", column: "config", key: "secret_key"},
+	{table: "storage_locations", column: "config", key: "application_key"},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
 }

@@ -8,7 +8,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// StorageLocation is a place where backups are kept.
+// StorageLocation is a place where backups are kept. Config holds its secrets in plain text: it is
+// sealed on the way in and opened on the way out.
 type StorageLocation struct {
 	ID               string
 	Name             string
@@ -34,18 +35,25 @@ func (q *Queries) CreateStorageLocation(ctx context.Context, s StorageLocation) 
 	if err != nil {
 		return StorageLocation{}, err
 	}
+	config, err := q.sealStorage(id, s.Config)
+	if err != nil {
+		return StorageLocation{}, err
+	}
 	var row dbgen.StorageLocation
-	err = q.inTx(ctx, func(q *Queries) error {
+	err = q.inSealingTx(ctx, func(q *Queries) error {
 		if err := q.takeDefault(ctx, id, s.IsDefault); err != nil {
 			return err
 		}
 		row, err = q.q.CreateStorageLocation(ctx, dbgen.CreateStorageLocationParams{
 			ID: id, Name: s.Name, Type: s.Type, Enabled: s.Enabled, IsDefault: s.IsDefault, Tags: orEmpty(s.Tags),
-			Pool: poolOr(s.Pool), Config: s.Config,
+			Pool: poolOr(s.Pool), Config: config,
 		})
 		return translate(op, err)
 	})
-	return StorageLocation(row), err
+	if err != nil {
+		return StorageLocation{}, err
+	}
+	return q.storageLocation(row)
 }
 
 // GetStorageLocation reads one. Errors: ErrNotFound.
@@ -55,7 +63,10 @@ func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLoc
 		return StorageLocation{}, err
 	}
 	row, err := q.q.GetStorageLocation(ctx, id)
-	return StorageLocation(row), translate(op, err)
+	if err != nil {
+		return StorageLocation{}, translate(op, err)
+	}
+	return q.storageLocation(row)
 }
 
 // ListStorageLocations reads one page and the cursor of the next, "" on the last one.
@@ -69,11 +80,8 @@ func (q *Queries) ListStorageLocations(ctx context.Context, page Page) ([]Storag
 		return nil, "", translate("list storage locations", err)
 	}
 	rows, next := pageOf(rows, page, func(r dbgen.StorageLocation) (time.Time, string) { return r.CreatedAt, r.ID })
-	out := make([]StorageLocation, len(rows))
-	for i, row := range rows {
-		out[i] = StorageLocation(row)
-	}
-	return out, next, nil
+	out, err := convert(rows, q.storageLocation)
+	return out, next, err
 }
 
 // UpdateStorageLocation replaces everything but status, space and times. s.Version is the version
@@ -84,18 +92,32 @@ func (q *Queries) UpdateStorageLocation(ctx context.Context, s StorageLocation) 
 	if err := checkID(op, s.ID); err != nil {
 		return StorageLocation{}, err
 	}
+	config, err := q.sealStorage(s.ID, s.Config)
+	if err != nil {
+		return StorageLocation{}, err
+	}
 	var row dbgen.StorageLocation
-	err := q.inTx(ctx, func(q *Queries) (err error) {
+	err = q.inSealingTx(ctx, func(q *Queries) (err error) {
 		if err := q.takeDefault(ctx, s.ID, s.IsDefault); err != nil {
 			return err
 		}
 		row, err = q.q.UpdateStorageLocation(ctx, dbgen.UpdateStorageLocationParams{
 			ID: s.ID, Name: s.Name, Type: s.Type, Enabled: s.Enabled, IsDefault: s.IsDefault, Tags: orEmpty(s.Tags),
-			Pool: poolOr(s.Pool), Config: s.Config, ExpectedVersion: s.Version,
+			Pool: poolOr(s.Pool), Config: config, ExpectedVersion: s.Version,
 		})
 		return mismatchOr(translate(op, err), func() error { _, err := q.q.GetStorageLocation(ctx, s.ID); return err })
 	})
-	return StorageLocation(row), err
+	if err != nil {
+		return StorageLocation{}, err
+	}
+	return q.storageLocation(row)
+}
+
+func (q *Queries) storageLocation(row dbgen.StorageLocation) (StorageLocation, error) {
+	s := StorageLocation(row)
+	var err error
+	s.Config, err = q.openStorage(s.ID, s.Config)
+	return s, err
 }
 
 // DeleteStorageLocation deletes it with its health history. Errors: ErrNotFound; InUseError while

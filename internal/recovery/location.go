@@ -74,11 +74,9 @@ func jsonProblem(err error) string {
 // Open opens the location to read from it: unlike a backup's, its directory is never made. The
 // caller closes the store.
 func (l Location) Open(ctx context.Context) (storage.Store, error) {
-	l.Config.Normalize()
-	if domain.SupportedStorage(l.Type) {
-		if err := l.Config.Validate().OrNil(); err != nil {
-			return nil, failure.Wrap(failure.ConfigInvalid, readLocation, err, locationHint)
-		}
+	l.Config.Normalize(l.Type)
+	if err := l.Config.Validate(l.Type).OrNil(); err != nil {
+		return nil, failure.Wrap(failure.ConfigInvalid, readLocation, err, locationHint)
 	}
 	if l.Type == domain.StorageLocal {
 		if _, err := os.Stat(l.Config.Path); errors.Is(err, fs.ErrNotExist) {
