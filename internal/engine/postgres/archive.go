@@ -3,6 +3,7 @@ package postgres
 import (
 	"encoding/binary"
 	"slices"
+	"strconv"
 )
 
 // Versions of the archive format, major<<8 | minor, in which its structure changed. Archives
@@ -31,8 +32,7 @@ type archiveReader struct {
 	version int
 	intSize int
 	offSize int
-	// rename gives entries other dump ids in the walker's copy.
-	rename map[int]int
+	section int // of the last entry that names one
 }
 
 // walkArchive follows src_bin/pg_dump/pg_backup_archiver.c (ReadHead, ReadToc) and
@@ -111,17 +111,30 @@ func (a *archiveReader) header() (bool, error) {
 	return true, a.strings(3, err) // database, server's version, pg_dump's version
 }
 
-// entry is one element of the table of contents.
+// entry is one element of the table of contents. Texts that are longer than they may be are "".
 type entry struct {
-	id      int
-	kind    string
-	hasData bool
-	file    string // with the data, in toc.dat
+	id         int
+	namespace  string
+	tag        string // the table's name
+	kind       string
+	section    int    // an entry that names none belongs to that of the one before
+	definition string // short ones: the settings of the session
+	copyInto   string // the COPY statement of a table's data
+	dependsOn  int    // the first dependency, 0 none; that of a table's data is the table
+	hasData    bool
+	file       string // with the data, in toc.dat
 }
 
 const (
+	tableKind     = "TABLE"
 	tableDataKind = "TABLE DATA"
 	largeKind     = "BLOBS"
+)
+
+// The sections of a dump, as pg_backup_archiver.h numbers them.
+const (
+	sectionNone    = 1
+	sectionPreData = 2
 )
 
 // contents reads the table of contents and gives each entry to visit.
@@ -145,18 +158,23 @@ func (a *archiveReader) contents(visit func(entry) error) error {
 // entry reads one entry of the table of contents.
 func (a *archiveReader) entry() (e entry, err error) {
 	if e.id, err = a.number(); err == nil {
-		a.renameNumber(e.id)
 		_, err = a.number() // whether it had a dumper
 	}
-	if err = a.strings(3, err); err != nil { // table oid, oid, tag
-		return e, err
+	err = a.strings(2, err) // table oid, oid
+	a.textInto(&e.tag, &err)
+	a.textInto(&e.kind, &err)
+	if err == nil {
+		e.section, err = a.number()
 	}
-	if e.kind, _, err = a.text(); err != nil {
-		return e, err
+	if e.section == sectionNone {
+		e.section = a.section
 	}
-	_, err = a.number() // section
-	// definition, drop statement, copy statement, namespace, tablespace
-	if err = a.strings(5, err); err == nil && a.version >= versionTableAM {
+	a.section = e.section
+	a.textInto(&e.definition, &err)
+	err = a.strings(1, err) // drop statement
+	a.longTextInto(&e.copyInto, &err)
+	a.textInto(&e.namespace, &err)
+	if err = a.strings(1, err); err == nil && a.version >= versionTableAM { // tablespace
 		err = a.strings(1, nil)
 	}
 	if err == nil && a.version >= versionRelKind {
@@ -165,15 +183,8 @@ func (a *archiveReader) entry() (e entry, err error) {
 	if err = a.strings(2, err); err != nil { // owner, with oids
 		return e, err
 	}
-	for { // dependencies
-		id, more, err := a.text()
-		if err != nil {
-			return e, err
-		}
-		if !more {
-			break
-		}
-		a.renameText(id)
+	if err := a.dependencies(&e); err != nil {
+		return e, err
 	}
 	if a.format == tarFormat {
 		e.file, _, err = a.text()
@@ -186,6 +197,18 @@ func (a *archiveReader) entry() (e entry, err error) {
 	}
 	e.hasData = offset[0] != offsetNoData
 	return e, nil
+}
+
+func (a *archiveReader) dependencies(e *entry) error {
+	for first := true; ; first = false {
+		id, more, err := a.text()
+		if err != nil || !more {
+			return err
+		}
+		if first {
+			e.dependsOn, _ = strconv.Atoi(id) // one that is no number is nobody's
+		}
+	}
 }
 
 // dataBlock is where an archive holds the data of an entry: id and content with their framing.
@@ -275,8 +298,17 @@ func (a *archiveReader) number() (int, error) {
 	return value, nil
 }
 
-// text reads a string; false is a null one. Long ones are passed over: only kinds are looked at.
-func (a *archiveReader) text() (string, bool, error) {
+const (
+	// A name has 63 bytes unless the server was built otherwise.
+	longestName = 256
+	// A statement that names 1,600 columns has room in it.
+	longestCopy = 1 << 20
+)
+
+// text reads a string; false is a null one. One that is longer than a name is passed over.
+func (a *archiveReader) text() (string, bool, error) { return a.textUpTo(longestName) }
+
+func (a *archiveReader) textUpTo(limit int) (string, bool, error) {
 	size, err := a.number()
 	if err != nil || size < 0 {
 		return "", false, err
@@ -284,11 +316,24 @@ func (a *archiveReader) text() (string, bool, error) {
 	if size > longestString {
 		return "", false, badArchive("a string of %d bytes", size)
 	}
-	if size > 64 {
+	if size > limit {
 		return "", true, a.skip(size)
 	}
 	value, err := a.take(size)
 	return string(slices.Clip(value)), true, err
+}
+
+// textInto reads a string unless something failed already.
+func (a *archiveReader) textInto(text *string, err *error) {
+	if *err == nil {
+		*text, _, *err = a.text()
+	}
+}
+
+func (a *archiveReader) longTextInto(text *string, err *error) {
+	if *err == nil {
+		*text, _, *err = a.textUpTo(longestCopy)
+	}
 }
 
 // strings passes over n strings, unless something failed already.

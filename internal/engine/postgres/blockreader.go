@@ -101,6 +101,36 @@ func (b *blockReader) object() (oid int, err error) {
 	return oid, nil
 }
 
+// objects hands on every large object of the block; put reads it to its end.
+func (b *blockReader) objects(put func(oid uint32, content io.Reader) error) error {
+	for {
+		oid, err := b.object()
+		if err != nil {
+			return err
+		}
+		if oid == 0 {
+			break
+		}
+		if err := put(uint32(oid), objectReader{b}); err != nil { //nolint:gosec // an oid has 32 bits
+			return err
+		}
+	}
+	if err := b.end(); !errors.Is(err, io.EOF) {
+		return err
+	}
+	return nil
+}
+
+// objectReader reads one large object: its end is not the block's.
+type objectReader struct{ block *blockReader }
+
+func (o objectReader) Read(p []byte) (int, error) {
+	last := o.block.last
+	o.block.last = false
+	defer func() { o.block.last = last }()
+	return o.block.Read(p)
+}
+
 func (b *blockReader) number() (int, error) {
 	raw, err := b.archive.Peek(1 + b.numbers)
 	if err != nil {

@@ -177,13 +177,24 @@ func newTOCReader(r io.Reader, atEnd func(files []string)) *walked {
 	return &walked{r: r, w: walker, atEnd: func(summary) { atEnd(files) }}
 }
 
-// extract writes the files of an archive into a directory.
-func extract(r io.Reader, dir string, has map[string]bool) error {
+// extract writes the files of an archive into a directory, and tells add of each.
+func extract(r io.Reader, dir string, add func(name string, size int64) error) error {
 	return readBundle(r, func(name string, content io.Reader) error {
-		if has[name] {
-			return badArchive("%s is there twice", name)
+		counted := &countedReader{r: content}
+		if err := writeFile(filepath.Join(dir, name), counted); err != nil {
+			return err
 		}
-		has[name] = true
-		return writeFile(filepath.Join(dir, name), content)
+		return add(name, counted.n)
 	})
+}
+
+type countedReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countedReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
 }

@@ -1,13 +1,13 @@
 package postgres
 
 import (
+	"bufio"
 	"bytes"
 	"context"
-	"errors"
+	"fmt"
 	"io"
+	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
@@ -15,55 +15,57 @@ import (
 )
 
 // directoryDump is a dump in the directory format.
-type directoryDump struct{ streams []engine.Stream }
-
-// prepare writes the table of contents and the small files, and returns the feeds of the others.
-func (d directoryDump) prepare(ctx context.Context, open engine.Opener, dir string) (feeds []feed, err error) {
-	sizes := map[int]int64{}
-	for _, s := range d.streams {
-		if tableFile.MatchString(s.Name) {
-			sizes[fileID(s.Name)] = s.Bytes
-		}
-	}
-	rename := largestFirst(sizes)
-	var toc converted
-	has := map[string]bool{}
-	for _, s := range d.streams {
-		err := error(nil)
-		switch {
-		case s.Format == BundleFormat:
-			err = d.read(ctx, open, s.Name, func(r io.Reader) error { return extract(r, dir, has) })
-		case s.Name == tocName:
-			err = d.read(ctx, open, s.Name, func(r io.Reader) error {
-				toc, err = writeDirectoryTOC(r, filepath.Join(dir, tocName), rename)
-				return err
-			})
-		case s.Format != DirectoryFormat || !dumpFile.MatchString(s.Name):
-			err = failure.New(failure.Unsupported, "read the backup", "nothing is known of stream "+strconv.Quote(s.Name), "")
-		default:
-			feeds = append(feeds, d.feed(open, s.Name))
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	for _, f := range feeds {
-		if has[f.file] {
-			return nil, damaged(badArchive("%s is there twice", f.file))
-		}
-		has[f.file] = true
-	}
-	for _, e := range toc.withData {
-		if !has[e.file] {
-			return nil, damaged(badArchive("%s is not there", e.file))
-		}
-	}
-	slices.SortFunc(feeds, func(a, b feed) int { return order(rename, a.id) - order(rename, b.id) })
-	return feeds, nil
+type directoryDump struct {
+	streams []engine.Stream
+	open    engine.Opener
 }
 
-func (directoryDump) read(ctx context.Context, open engine.Opener, name string, use func(io.Reader) error) error {
-	r, err := open(ctx, name, 0)
+// prepare writes the table of contents and the small files, and returns the batches of the data.
+func (d directoryDump) prepare(ctx context.Context, dir string) (toc contents, batches []batch, err error) {
+	files := &dumpFiles{dir: dir, d: d, sizes: map[string]int64{}, streamed: map[string]bool{}}
+	for _, s := range d.streams {
+		switch {
+		case s.Format == BundleFormat:
+			err = d.read(ctx, s.Name, func(r io.Reader) error { return files.extract(r) })
+		case s.Name == tocName:
+			err = d.read(ctx, s.Name, func(r io.Reader) error {
+				toc, err = writeDirectoryTOC(r, filepath.Join(dir, tocName))
+				return err
+			})
+		default:
+			err = files.addStream(s)
+		}
+		if err != nil {
+			return toc, nil, err
+		}
+	}
+	for _, e := range toc.withData {
+		if _, ok := files.sizes[e.file]; !ok {
+			return toc, nil, damaged(badArchive("%s is not there", e.file))
+		}
+	}
+	return toc, files.divide(toc.withData), nil
+}
+
+// spool writes the whole dump to disk: all that can be done with one whose structure is not known.
+func (d directoryDump) spool(ctx context.Context, dir string) error {
+	files := &dumpFiles{dir: dir, d: d, sizes: map[string]int64{}, streamed: map[string]bool{}}
+	for _, s := range d.streams {
+		err := d.read(ctx, s.Name, func(r io.Reader) error {
+			if s.Format == BundleFormat {
+				return files.extract(r)
+			}
+			return writeFile(filepath.Join(dir, filepath.Base(s.Name)), r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d directoryDump) read(ctx context.Context, name string, use func(io.Reader) error) error {
+	r, err := d.open(ctx, name, 0)
 	if err != nil {
 		return failure.Wrap(failure.ClassOf(err), "open the backup", err, "")
 	}
@@ -71,51 +73,112 @@ func (directoryDump) read(ctx context.Context, open engine.Opener, name string, 
 	return use(r)
 }
 
-var digits = regexp.MustCompile(`[0-9]+`)
+// dumpFiles are the files of a dump, each a stream of the backup or in the directory.
+type dumpFiles struct {
+	dir      string
+	d        directoryDump
+	sizes    map[string]int64 // bytes
+	streamed map[string]bool
+}
 
-// fileID is the number in the name of a file: the dump id of a table.
-func fileID(name string) int {
-	id, err := strconv.Atoi(digits.FindString(name))
+func (f *dumpFiles) addStream(s engine.Stream) error {
+	if s.Format != DirectoryFormat || !dumpFile.MatchString(s.Name) {
+		return failure.New(failure.Unsupported, "read the backup", "nothing is known of stream "+strconv.Quote(s.Name), "")
+	}
+	f.streamed[s.Name] = true
+	return f.add(s.Name, s.Bytes)
+}
+
+func (f *dumpFiles) add(name string, size int64) error {
+	if _, twice := f.sizes[name]; twice {
+		return damaged(badArchive("%s is there twice", name))
+	}
+	f.sizes[name] = size
+	return nil
+}
+
+// extract takes an archive of small files.
+func (f *dumpFiles) extract(r io.Reader) error { return extract(r, f.dir, f.add) }
+
+// read opens one of the files.
+func (f *dumpFiles) read(ctx context.Context, name string, use func(io.Reader) error) error {
+	if _, ok := f.sizes[name]; !ok {
+		return damaged(badArchive("%s is not there", name))
+	}
+	if f.streamed[name] {
+		return f.d.read(ctx, name, func(r io.Reader) error { return use(markedReader(name, r)) })
+	}
+	file, err := os.Open(filepath.Join(f.dir, name)) //nolint:gosec // its name was checked (dumpFile)
 	if err != nil {
-		return 0
+		return tempFailure(err)
 	}
-	return id
+	defer file.Close()
+	return use(markedReader(name, file))
 }
 
-// order is where a file is looked for; large objects have no place among the tables.
-func order(rename map[int]int, id int) int {
-	if renamed, ok := rename[id]; ok {
-		return renamed
+// divide makes batches: a stream is one of its own, small files go together.
+func (f *dumpFiles) divide(withData []entry) (batches []batch) {
+	var some []entry
+	size := int64(0)
+	flush := func() {
+		if these := some; len(these) > 0 {
+			batches = append(batches, batch{size: size, feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, these, to) }})
+		}
+		some, size = nil, 0
 	}
-	return id
+	for _, e := range withData {
+		if f.streamed[e.file] || e.kind == largeKind {
+			batches = append(batches, batch{size: f.sizes[e.file], feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, []entry{e}, to) }})
+			continue
+		}
+		if some, size = append(some, e), size+f.sizes[e.file]; size > batchBytes {
+			flush()
+		}
+	}
+	flush()
+	return batches
 }
 
-// writeDirectoryTOC writes the stored toc.dat with other dump ids.
-func writeDirectoryTOC(r io.Reader, path string, rename map[int]int) (converted, error) {
+func (f *dumpFiles) feed(ctx context.Context, entries []entry, to receiver) error {
+	for _, e := range entries {
+		err := f.read(ctx, e.file, func(r io.Reader) error {
+			if e.kind != largeKind {
+				return to.table(ctx, e, r)
+			}
+			return to.largeObjects(ctx, func(put func(uint32, io.Reader) error) error { return f.objects(ctx, r, put) })
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// objects reads a list of large objects, a line "oid file" each, and hands on their content.
+func (f *dumpFiles) objects(ctx context.Context, list io.Reader, put func(oid uint32, content io.Reader) error) error {
+	lines := bufio.NewScanner(list)
+	for lines.Scan() {
+		var oid uint32
+		var name string
+		if _, err := fmt.Sscanf(lines.Text(), "%d %s", &oid, &name); err != nil || !dumpFile.MatchString(name) {
+			return damaged(badArchive("%.80q is no large object", lines.Text()))
+		}
+		if err := f.read(ctx, name, func(r io.Reader) error { return put(oid, r) }); err != nil {
+			return err
+		}
+	}
+	return lines.Err()
+}
+
+// writeDirectoryTOC writes the stored toc.dat and says what is in it.
+func writeDirectoryTOC(r io.Reader, path string) (contents, error) {
 	var text bytes.Buffer
 	if _, err := text.ReadFrom(r); err != nil {
-		return converted{}, err
+		return contents{}, err
 	}
-	whole, out := bytes.NewReader(text.Bytes()), &bytes.Buffer{}
-	toc, err := convertTOC(whole, out, tarFormat, rename)
-	switch {
-	case errors.Is(err, errUnknownVersion): // as it is
-		out = &text
-	case err != nil:
+	toc, err := convertTOC(bytes.NewReader(text.Bytes()), io.Discard, tarFormat)
+	if err != nil {
 		return toc, err
 	}
-	return toc, writeFile(path, out)
-}
-
-func (directoryDump) feed(open engine.Opener, name string) feed {
-	return feed{id: fileID(name), file: name, open: func(ctx context.Context) (io.ReadCloser, error) {
-		r, err := open(ctx, name, 0)
-		if err != nil {
-			return nil, failure.Wrap(failure.ClassOf(err), "open the backup", err, "")
-		}
-		return struct {
-			io.Reader
-			io.Closer
-		}{markedReader(name, r), r}, nil
-	}}
+	return toc, writeFile(path, &text)
 }

@@ -39,8 +39,8 @@ type Options struct {
 	// BinDirs are the only directories in which client tools are looked for. Empty is the usual
 	// places: /usr/lib/postgresql/<major>/bin and PATH.
 	BinDirs []string
-	// ScratchBytes is how much disk one dump or restore by several jobs may take for what it can not
-	// stream, below TMPDIR. 0 is 1 GiB.
+	// ScratchBytes is how much disk one dump by several jobs may take for what is not stored yet,
+	// below TMPDIR. 0 is 1 GiB.
 	ScratchBytes int64
 }
 

@@ -202,27 +202,48 @@ func TestTheMarkIsTheLastLineAndComesOff(t *testing.T) {
 	}
 }
 
-func TestTheLargestTableGetsTheLowestDumpID(t *testing.T) {
-	require.Equal(t, map[int]int{5: 9, 7: 5, 9: 7}, largestFirst(map[int]int64{5: 10, 7: 30, 9: 20}))
-	require.Empty(t, largestFirst(nil))
-
+func TestATableOfContentsIsTheSameInBothFormats(t *testing.T) {
 	source := sampleArchive(versionTableAM)
-	var plain, renamed bytes.Buffer
-	toc, err := convertTOC(bytes.NewReader(source), &plain, customFormat, nil)
+	var directory, again bytes.Buffer
+	toc, err := convertTOC(bytes.NewReader(source), &directory, customFormat)
 	require.NoError(t, err)
 	require.Len(t, toc.withData, 3)
 	require.Equal(t, "1.dat", toc.withData[0].file)
-	_, err = convertTOC(bytes.NewReader(source), &renamed, customFormat, map[int]int{1: 2, 2: 1})
+	require.Equal(t, map[int]bool{4: true}, toc.tables)
+	same, err := convertTOC(bytes.NewReader(directory.Bytes()), &again, tarFormat)
 	require.NoError(t, err)
-	require.NotEqual(t, plain.Bytes(), renamed.Bytes())
-	var back bytes.Buffer
-	toc, err = convertTOC(bytes.NewReader(renamed.Bytes()), &back, tarFormat, map[int]int{1: 2, 2: 1})
-	require.NoError(t, err)
-	require.Equal(t, plain.Bytes(), back.Bytes())
-	require.Equal(t, 2, toc.withData[0].id)
-	require.Equal(t, "1.dat", toc.withData[0].file, "the file keeps its name")
-	for cut := range plain.Len() {
-		_, err := convertTOC(bytes.NewReader(plain.Bytes()[:cut]), io.Discard, tarFormat, nil)
+	require.Equal(t, directory.Bytes(), again.Bytes())
+	require.Equal(t, toc, same)
+	for cut := range directory.Len() {
+		_, err := convertTOC(bytes.NewReader(directory.Bytes()[:cut]), io.Discard, tarFormat)
 		require.Equal(t, failure.Corrupt, failure.ClassOf(err), "cut at byte %d", cut)
+	}
+}
+
+func TestOnlyATableThatTheRestoreMadeIsLoadedFrozen(t *testing.T) {
+	for name, c := range map[string]struct {
+		namespace, table, statement string
+		made                        bool
+		want                        string
+	}{
+		"plain names":                      {"public", "orders", "COPY public.orders (id, v) FROM stdin;\n", true, "COPY public.orders (id, v) FROM stdin WITH (FREEZE)"},
+		"names in quotes":                  {"My Schema", `a"b`, `COPY "My Schema"."a""b" (id) FROM stdin;` + "\n", true, `COPY "My Schema"."a""b" (id) FROM stdin WITH (FREEZE)`},
+		"one name in quotes":               {"public", "user", `COPY public."user" (id) FROM stdin;` + "\n", true, `COPY public."user" (id) FROM stdin WITH (FREEZE)`},
+		"a table without columns":          {"public", "none", "COPY public.none  FROM stdin;\n", true, "COPY public.none  FROM stdin WITH (FREEZE)"},
+		"a table that an extension made":   {"public", "orders", "COPY public.orders (id) FROM stdin;\n", false, ""},
+		"rows that go through their root":  {"public", "part_1", "COPY public.part (id) FROM stdin;\n", true, ""},
+		"a table whose name is only begun": {"public", "part", "COPY public.part_1 (id) FROM stdin;\n", true, ""},
+		"a statement of another kind":      {"public", "orders", "COPY public.orders (id) FROM stdin WITH OIDS;\n", true, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, frozen := entry{namespace: c.namespace, tag: c.table, copyInto: c.statement}.copyStatement(c.made)
+			if c.want == "" {
+				require.False(t, frozen)
+				require.Equal(t, c.statement, got, "it stays as pg_dump wrote it")
+				return
+			}
+			require.True(t, frozen)
+			require.Equal(t, c.want, got)
+		})
 	}
 }

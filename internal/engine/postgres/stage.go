@@ -29,7 +29,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	s := &staging{target: target, req: req, names: names, stream: stream, restorer: restorer, scratch: e.scratch}
+	s := &staging{target: target, req: req, names: names, stream: stream, restorer: restorer}
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
 	}
@@ -43,7 +43,6 @@ type staging struct {
 	names    restoreNames
 	stream   engine.Stream
 	restorer tool
-	scratch  int64 // bytes a parallel load may write to disk
 
 	// oid is the staging database this run made. A lost attempt may wake up while a later one
 	// loads under the same name: it must neither drop that one's database nor call it loaded.
@@ -99,8 +98,10 @@ func (s *staging) create(ctx context.Context) error {
 	}
 	known, cancel := detached(ctx) // what was made has to be known to be removed
 	defer cancel()
-	s.oid, err = server.oid(known, s.names.staging)
-	return err
+	if s.oid, err = server.oid(known, s.names.staging); err != nil {
+		return err
+	}
+	return server.tuneForLoading(ctx, s.names.staging, s.req.Jobs)
 }
 
 func (s *staging) decideOwners(ctx context.Context, server *admin) error {
@@ -152,30 +153,29 @@ func (s *staging) prepareForTables(ctx context.Context) error {
 	return nil
 }
 
-// restore loads with as many jobs as were asked for, if the dump says where its tables are and there
-// is room for what can not be streamed; otherwise with one.
+// restore loads table by table, if the dump's structure is known and it says where its tables are;
+// otherwise everything goes through pg_restore.
 func (s *staging) restore(ctx context.Context, open engine.Opener) error {
 	if s.stream.Format == DirectoryFormat {
-		return s.restoreParallel(ctx, open, directoryDump{streams: s.req.Streams}.prepare)
+		directory := directoryDump{streams: s.req.Streams, open: open}
+		err := s.restoreByTable(ctx, directory.prepare)
+		if errors.Is(err, errUnknownVersion) {
+			err = s.restoreFiles(ctx, directory.spool)
+		}
+		return err
+	}
+	blocks, known, err := readIndex(s.stream)
+	if err != nil {
+		return err
+	}
+	if known {
+		custom := &customDump{stream: s.stream.Name, blocks: blocks, open: open}
+		if err := s.restoreByTable(ctx, custom.prepare); !errors.Is(err, errUnknownVersion) {
+			return err
+		}
 	}
 	if s.req.Jobs > 1 {
-		blocks, known, err := readIndex(s.stream)
-		if err != nil {
-			return err
-		}
-		err = errUnknownVersion
-		if known {
-			custom := &customDump{stream: s.stream.Name, scratch: s.scratch, blocks: blocks}
-			err = s.restoreParallel(ctx, open, custom.prepare)
-		}
-		if !errors.Is(err, errUnknownVersion) && !errors.Is(err, errNoRoom) {
-			return err
-		}
-		reason := "the backup does not say where it holds which table"
-		if errors.Is(err, errNoRoom) {
-			reason = fmt.Sprintf("its large objects take more than the %d MiB of scratch space", s.scratch>>20)
-		}
-		s.warnings = append(s.warnings, fmt.Sprintf("it was loaded by 1 job instead of %d: %s", s.req.Jobs, reason))
+		s.warnings = append(s.warnings, fmt.Sprintf("it was loaded by 1 job instead of %d: the backup does not say where it holds which table", s.req.Jobs))
 	}
 	return s.restoreStream(ctx, open)
 }
@@ -233,6 +233,9 @@ func (s *staging) finish(ctx context.Context) error {
 		if existing, err = server.find(ctx, s.names.target); err != nil {
 			return err
 		}
+	}
+	if _, err := server.Exec(ctx, "ALTER DATABASE "+quoted(s.names.staging)+" RESET ALL"); err != nil {
+		return classify("end the settings for loading", err)
 	}
 	if existing == nil {
 		settings, err := listOf[setting](s.stream, propSettings)

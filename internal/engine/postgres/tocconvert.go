@@ -2,14 +2,10 @@ package postgres
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strconv"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -18,19 +14,40 @@ import (
 // of version, and the sizes of numbers and offsets.
 const tocHeadFormat = len(magic) + 5
 
-// converted is what is left to know of a table of contents.
-type converted struct {
-	withData []entry // each with the name of its file
-	numbers  int     // bytes of a number in the archive, without its sign
+// contents is what is left to know of a table of contents.
+type contents struct {
+	withData []entry      // each with the name of its file
+	later    []int        // dump ids of what comes after the definitions of the tables, without any data
+	tables   map[int]bool // dump ids of the tables that the dump defines
+	session  []string     // statements that the session has to begin with
+	numbers  int          // bytes of a number in the archive, without its sign
+}
+
+// add takes an entry in.
+func (c *contents) add(e entry) {
+	switch e.kind {
+	case "ENCODING", "STDSTRINGS", "SEARCHPATH":
+		c.session = append(c.session, e.definition)
+		return
+	case tableKind:
+		c.tables[e.id] = true
+	}
+	if e.section > sectionPreData && e.kind != tableDataKind && e.kind != largeKind {
+		c.later = append(c.later, e.id)
+	}
+	if e.hasData {
+		c.withData = append(c.withData, e)
+	}
 }
 
 // convertTOC reads the table of contents of an archive of either format from r and writes it to w as the
 // toc.dat of the directory format. Nothing else differs between the two but where each entry's data
-// is. Entries get the dump ids of rename, here and where others depend on them. A version whose structure is not known is errUnknownVersion.
-func convertTOC(r io.Reader, w io.Writer, format byte, rename map[int]int) (toc converted, err error) {
+// is. A version whose structure is not known is errUnknownVersion.
+func convertTOC(r io.Reader, w io.Writer, format byte) (toc contents, err error) {
+	toc.tables = map[int]bool{}
 	walker := newWalkerOf(func(walker *walker) (summary, error) {
 		walker.copied = &bytes.Buffer{}
-		a := archiveReader{walker: walker, format: format, rename: rename}
+		a := archiveReader{walker: walker, format: format, section: sectionPreData}
 		known, err := a.header()
 		if err != nil {
 			return summary{}, err
@@ -48,12 +65,10 @@ func convertTOC(r io.Reader, w io.Writer, format byte, rename map[int]int) (toc 
 				}
 				a.appendText(e.file)
 			}
-			if e.hasData {
-				if !dumpFile.MatchString(e.file) {
-					return badArchive("%.80q is no file of a dump", e.file)
-				}
-				toc.withData = append(toc.withData, e)
+			if e.hasData && !dumpFile.MatchString(e.file) {
+				return badArchive("%.80q is no file of a dump", e.file)
 			}
+			toc.add(e)
 			_, err := walker.copied.WriteTo(w)
 			return err
 		})
@@ -98,37 +113,6 @@ func (a *archiveReader) fileOf(e entry) string {
 	default:
 		return fmt.Sprintf("blobs_%d.toc", e.id)
 	}
-}
-
-// renameNumber replaces the number that was just copied.
-func (a *archiveReader) renameNumber(id int) {
-	if renamed, ok := a.rename[id]; ok {
-		a.copied.Truncate(a.copied.Len() - 1 - a.intSize)
-		a.appendNumber(renamed)
-	}
-}
-
-// renameText replaces the dump id that was just copied as a text.
-func (a *archiveReader) renameText(id string) {
-	if number, err := strconv.Atoi(id); err == nil {
-		if renamed, ok := a.rename[number]; ok {
-			a.copied.Truncate(a.copied.Len() - 1 - a.intSize - len(id))
-			a.appendText(strconv.Itoa(renamed))
-		}
-	}
-}
-
-// largestFirst gives the dump ids of tables to each other, so that a larger table has a lower one:
-// pg_restore takes them in that order, because a pipe has no size that it could look at.
-func largestFirst(sizes map[int]int64) map[int]int {
-	ids := slices.Sorted(maps.Keys(sizes))
-	bySize := slices.Clone(ids)
-	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(sizes[b], sizes[a]) })
-	rename := make(map[int]int, len(ids))
-	for i, id := range bySize {
-		rename[id] = ids[i]
-	}
-	return rename
 }
 
 func (a *archiveReader) appendNumber(n int) {

@@ -60,12 +60,17 @@ func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) 
 }
 
 func (e *toolEnv) addFile(variable, name, content string) error {
-	path := filepath.Join(e.dir.path, name)
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		return tempFailure(err)
+	path, err := e.write(name, content)
+	if err == nil {
+		e.vars = append(e.vars, variable+"="+path)
 	}
-	e.vars = append(e.vars, variable+"="+path)
-	return nil
+	return err
+}
+
+// write makes a file in the private directory.
+func (e *toolEnv) write(name, content string) (path string, err error) {
+	path = filepath.Join(e.dir.path, name)
+	return path, tempFailure(os.WriteFile(path, []byte(content), 0o600))
 }
 
 func (e *toolEnv) remove() { e.dir.remove() }
@@ -82,6 +87,9 @@ func connInfo(database string) string {
 }
 
 func tempFailure(err error) error {
+	if err == nil {
+		return nil
+	}
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return failure.Wrap(failure.StorageFull, "write to the worker's temporary directory", err,
 			"Make room in it, or set TMPDIR to a larger one.")
