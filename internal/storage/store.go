@@ -59,6 +59,8 @@ type Store interface {
 	// Put stores size bytes of body under key, replacing what was there. It is atomic: a reader
 	// sees the old object or the whole new one, and after an error or a cancelled context there
 	// is neither the new object nor a leftover. A body that ends early or is longer is an error.
+	// It is read from where it stands, never closed, and not touched once Put returned, whatever
+	// Put returned: the caller uses its memory again.
 	// The object survives a crash of the machine only after Sync returned.
 	Put(ctx context.Context, key string, body io.Reader, size int64) error
 

@@ -27,6 +27,20 @@ func TestRetryKeepsTheContract(t *testing.T) {
 			return retry.New(memory.New(maxBytes), quick)
 		},
 		Is: func(s storage.Store) bool { _, ok := s.(*retry.Store); return ok },
+		OpenBroken: func(*testing.T) storagetest.Broken {
+			inner := faulty.New(memory.New(0))
+			return storagetest.Broken{Store: retry.New(inner, quick), Cut: inner.Cut, Restore: inner.Clear}
+		},
+		OpenReadOnly: func(t *testing.T, objects map[string]string) storage.Store {
+			inner := faulty.New(memory.New(0))
+			for key, content := range objects {
+				require.NoError(t, inner.Put(t.Context(), key, strings.NewReader(content), int64(len(content))))
+			}
+			inner.InjectAll(failure.New(failure.AuthFailed, "write", "access denied", "Give the user the right to write."),
+				faulty.Put, faulty.Copy, faulty.Delete)
+			return retry.New(inner, quick)
+		},
+		Without: map[storagetest.Check]string{storagetest.Full: "memory has no device; its limit is the quota"},
 	})
 }
 
