@@ -16,6 +16,10 @@ var ErrNotFound = errors.New("object not found")
 // ErrFull is what errors.Is finds when there is no space left or a quota is reached.
 var ErrFull = errors.New("storage is full")
 
+// ErrBody is what errors.Is finds when the body of a Put ended early: the caller's fault, which
+// trying again does not mend.
+var ErrBody = errors.New("the body ended")
+
 // Object describes one stored object.
 type Object struct {
 	Key     string

@@ -1,9 +1,12 @@
 package open_test
 
 import (
+	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -60,6 +63,44 @@ func TestALocalLocationKeepsTheContract(t *testing.T) {
 			return ok
 		},
 	})
+}
+
+func TestTheUsesOfALocationShareItsParallelUploads(t *testing.T) {
+	ctx, config := context.Background(), domain.StorageConfig{Path: t.TempDir(), ParallelUploads: 1}
+	var opener open.Opener
+	var stores []storage.Store
+	for _, location := range []string{"one", "one", "two"} {
+		store, err := opener.Open(ctx, domain.StorageLocal, config, storage.Use{LocationID: location})
+		require.NoError(t, err)
+		stores = append(stores, store)
+	}
+	body, feed := io.Pipe()
+	first := make(chan error, 1)
+	go func() { first <- stores[0].Put(ctx, "first", body, 1) }()
+	_, err := feed.Write(nil) // returns when the put reads, which it does inside its turn
+	require.NoError(t, err)
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, stores[1].Put(soon, "second", strings.NewReader("x"), 1), context.DeadlineExceeded)
+	require.NoError(t, stores[2].Put(ctx, "third", strings.NewReader("x"), 1), "another location's turn")
+	_, err = feed.Write([]byte("x"))
+	require.NoError(t, err)
+	require.NoError(t, feed.Close())
+	require.NoError(t, <-first)
+	require.NoError(t, stores[1].Put(ctx, "second", strings.NewReader("x"), 1))
+	for _, store := range stores {
+		require.NoError(t, store.Close())
+	}
+}
+
+func TestAUseMayLimitTheBandwidth(t *testing.T) {
+	store, err := new(open.Opener).Open(context.Background(), domain.StorageLocal, domain.StorageConfig{Path: t.TempDir()},
+		storage.Use{BandwidthMbps: 8, LocationID: "one"})
+	require.NoError(t, err)
+	defer store.Close()
+	started := time.Now()
+	require.NoError(t, store.Put(context.Background(), "k", bytes.NewReader(make([]byte, 3e5)), 3e5))
+	require.Greater(t, time.Since(started), 200*time.Millisecond)
 }
 
 func TestATypeWithoutABackendIsUnsupported(t *testing.T) {
