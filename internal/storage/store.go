@@ -35,10 +35,13 @@ type Usage struct {
 	Capacity  int64
 }
 
-// A location with less free than either of these is full: what is left will not hold a backup.
+// A location with less free than minFree or minFreePercent of its capacity is full: what is left will
+// not hold a backup. Of a small one, a quota of 500 MB for example, minFree would be more than it ever
+// has; there smallFreePercent counts instead.
 const (
-	minFree        = 1 << 30 // bytes
-	minFreePercent = 5       // of the capacity
+	minFree          = 1 << 30 // bytes
+	minFreePercent   = 5
+	smallFreePercent = 10
 )
 
 // Full reports whether too little is free to go on. What is unknown is not too little.
@@ -46,10 +49,11 @@ func (u Usage) Full() bool {
 	switch {
 	case u.Available < 0:
 		return false
-	case u.Available < minFree:
-		return true
+	case u.Capacity <= 0:
+		return u.Available < minFree
 	default:
-		return u.Capacity > 0 && u.Available < u.Capacity/100*minFreePercent
+		percent := float64(u.Capacity) / 100
+		return float64(u.Available) < max(minFreePercent*percent, min(minFree, smallFreePercent*percent))
 	}
 }
 
