@@ -101,6 +101,9 @@ func roundTrip(ctx context.Context, store storage.Store, key string) error {
 	}
 	// Whatever goes wrong from here on, the probe does not stay behind.
 	defer func() { _ = store.Delete(context.WithoutCancel(ctx), key) }()
+	if err := store.Sync(ctx); err != nil { // a disk may notice only here that it is full
+		return err
+	}
 	r, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
 		return err

@@ -88,13 +88,16 @@ type Store interface {
 	// Delete removes an object. Deleting what is not there is no error.
 	Delete(ctx context.Context, key string) error
 
-	// Copy makes to hold what from holds, atomically as Put does.
+	// Copy makes to hold what from holds, atomically as Put does. Copying an object onto itself
+	// changes nothing, but makes it count as put by this store, whoever put it.
 	Copy(ctx context.Context, from, to string) error
 
 	// Usage reports what is used and what is free.
 	Usage(ctx context.Context) (Usage, error)
 
-	// Sync returns when every Put that returned before it was called survives a crash.
+	// Sync returns when every Put, Copy and Delete of this store that returned before it was called
+	// survives a crash of the machine. After an error what was put may be lost, however often Sync is
+	// called again.
 	Sync(ctx context.Context) error
 
 	// Close frees connections. Nothing may be called after it.
