@@ -23,7 +23,7 @@ const (
 
 // Bandwidth lets the bodies of Put and Get through at no more than so many bytes a second each way,
 // all calls together. Copy stays inside the location and is not limited. What a backend reads a
-// second time, because it hashes before it sends or tries again, is counted once.
+// second time in one Put, because it hashes before it sends, is counted once.
 type Bandwidth struct {
 	storage.Store
 	up, down *rate.Limiter

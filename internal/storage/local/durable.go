@@ -27,8 +27,8 @@ type fresh struct {
 	files []freshFile
 	dirs  map[string]struct{} // in which a name appeared or went
 
+	failed  error         // the first flush that failed: what the kernel dropped no later one brings back
 	syncing chan struct{} // holds a token while nobody syncs
-	failed  error         // of the first Sync that failed: what the kernel dropped no later one brings back
 }
 
 type freshFile struct {
@@ -81,6 +81,22 @@ func (f *fresh) giveBack(files []freshFile, dirs map[string]struct{}) {
 	}
 }
 
+// fail remembers that a flush failed, also if the Sync it was for was cancelled at the same time.
+func (f *fresh) fail(err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if err != nil && f.failed == nil {
+		f.failed = err
+	}
+	return err
+}
+
+func (f *fresh) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}
+
 func (f *fresh) close() {
 	files, _ := f.take()
 	for _, file := range files {
@@ -102,25 +118,28 @@ func (s *Store) Sync(ctx context.Context) error {
 		return ctx.Err()
 	}
 	defer func() { s.fresh.syncing <- struct{}{} }()
-	if s.fresh.failed != nil {
-		return s.fresh.failed
+	if err := s.fresh.failure(); err != nil {
+		return err
 	}
 	files, dirs := s.fresh.take()
 	err := s.syncFiles(ctx, files)
 	if err == nil {
 		err = s.syncDirs(ctx, dirs)
 	}
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
+	if err != nil {
 		s.fresh.giveBack(files, dirs)
-		return ctx.Err()
-	default:
-		s.fresh.failed = classify("sync storage", s.root.Name(), err)
-		s.fresh.giveBack(files, nil) // to be closed
-		return s.fresh.failed
 	}
+	if failed := s.fresh.failure(); failed != nil {
+		return failed
+	}
+	return err // that of ctx, if there is one
+}
+
+const syncOp = "sync storage"
+
+func flush(file *os.File) error {
+	err := uninterrupted(func() error { return unix.Fdatasync(int(file.Fd())) })
+	return errors.Join(os.NewSyscallError("fdatasync", err), file.Close())
 }
 
 // syncFiles flushes and closes files; a file that it did not come to is left as it is.
@@ -134,10 +153,7 @@ func (s *Store) syncFiles(ctx context.Context, files []freshFile) error {
 			}
 			file := files[i].file
 			files[i].file = nil
-			if err := uninterrupted(func() error { return unix.Fdatasync(int(file.Fd())) }); err != nil {
-				return errors.Join(&fs.PathError{Op: "fdatasync", Path: files[i].key, Err: err}, file.Close())
-			}
-			return file.Close()
+			return s.fresh.fail(classify(syncOp, files[i].key, flush(file)))
 		})
 	}
 	return group.Wait()
@@ -160,7 +176,7 @@ func (s *Store) syncDirs(ctx context.Context, dirs map[string]struct{}) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			return s.syncDir(dir)
+			return s.fresh.fail(classify(syncOp, dir, s.syncDir(dir)))
 		})
 	}
 	return group.Wait()
