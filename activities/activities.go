@@ -18,8 +18,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// OpenStore opens the store of a storage location.
-type OpenStore func(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error)
+// OpenStore opens the store of a storage location for one use of it.
+type OpenStore func(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use) (storage.Store, error)
 
 // Tuning is how patient and how parallel the activities are.
 type Tuning struct {

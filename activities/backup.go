@@ -44,18 +44,20 @@ func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backu
 	if b.storage, err = a.DB.GetStorageLocation(ctx, *e.StorageLocationID); err != nil {
 		return nil, err
 	}
-	if b.store, err = a.openStorage(ctx, b.storage); err != nil {
-		return nil, err
-	}
 	if e.Metadata.Options != nil {
 		b.options = *e.Metadata.Options
 	}
 	b.options.Normalize()
+	if b.store, err = a.openStorage(ctx, b.storage, storage.Use{BandwidthMbps: b.options.BandwidthLimitMbps}); err != nil {
+		return nil, err
+	}
 	return b, nil
 }
 
-func (a *Activities) openStorage(ctx context.Context, location db.StorageLocation) (storage.Store, error) {
-	store, err := a.Open(ctx, location.Type, location.Config)
+// openStorage opens a location for a use, which shares the location's limits with all others.
+func (a *Activities) openStorage(ctx context.Context, location db.StorageLocation, use storage.Use) (storage.Store, error) {
+	use.LocationID = location.ID
+	store, err := a.Open(ctx, location.Type, location.Config, use)
 	return store, failure.WithSubject(err, aboutStorage(location.Name))
 }
 
@@ -110,8 +112,22 @@ func (b *backup) dumpOptions() engine.DumpOptions {
 		IncludeTables: b.options.IncludeTables,
 		ExcludeTables: b.options.ExcludeTables,
 		Jobs:          b.options.ParallelJobs,
-		IdleTimeout:   time.Duration(b.options.IdleTimeoutMinutes) * time.Minute,
+		IdleTimeout:   b.idleTimeout(),
 	}
+}
+
+// heldBack is the most that waits to be stored while the dump tool can not go on, in bytes: what a
+// worker's memory holds.
+const heldBack = 256 << 20
+
+// idleTimeout is how long the dump may move no byte. A limited bandwidth holds it up as well, for as
+// long as it takes to send what was read before.
+func (b *backup) idleTimeout() time.Duration {
+	timeout := time.Duration(b.options.IdleTimeoutMinutes) * time.Minute
+	if mbps := b.options.BandwidthLimitMbps; mbps > 0 {
+		timeout += time.Duration(heldBack * 8 / (mbps * 1e6) * float64(time.Second))
+	}
+	return timeout
 }
 
 func (b *backup) header(r engine.Report) archive.Header {

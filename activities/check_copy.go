@@ -67,7 +67,7 @@ func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLoc
 	if err != nil {
 		return location, nil, err
 	}
-	store, err := a.openStorage(ctx, location)
+	store, err := a.openStorage(ctx, location, storage.Use{})
 	if err != nil {
 		return location, nil, err
 	}

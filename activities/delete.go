@@ -150,6 +150,12 @@ func (e *erasure) removeManifest(ctx context.Context) error {
 	if err := deleteObjects(ctx, e.job.store, e.job.manifestPrefix(), everyObject); err != nil {
 		return err
 	}
+	// A try that was lost may have deleted it and not come to Sync: deleted again, it is ours to sync.
+	if manifest := e.job.execution.Metadata.ManifestPath; manifest != "" {
+		if err := e.job.store.Delete(ctx, manifest); err != nil {
+			return err
+		}
+	}
 	return e.job.store.Sync(ctx)
 }
 

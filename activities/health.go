@@ -19,6 +19,10 @@ import (
 // probeLimit bounds one test of a connection; the status of a longer one is timeout.
 const probeLimit = 15 * time.Second
 
+// probePatience is how long a test waits for a storage location that can not be reached: to say so is
+// what it is for.
+const probePatience = 2 * time.Second
+
 // ProbeDatasource connects to a datasource and records what came of it.
 func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput) (contract.CheckResult, error) {
 	d, err := a.DB.GetDatasource(ctx, in.ID)
@@ -70,7 +74,7 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 
 func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation) (storage.Usage, error) {
 	unknown := storage.Usage{Used: -1, Available: -1, Capacity: -1}
-	store, err := a.openStorage(ctx, location)
+	store, err := a.openStorage(ctx, location, storage.Use{Patience: probePatience})
 	if err != nil {
 		return unknown, err
 	}
@@ -97,6 +101,9 @@ func roundTrip(ctx context.Context, store storage.Store, key string) error {
 	}
 	// Whatever goes wrong from here on, the probe does not stay behind.
 	defer func() { _ = store.Delete(context.WithoutCancel(ctx), key) }()
+	if err := store.Sync(ctx); err != nil { // a disk may notice only here that it is full
+		return err
+	}
 	r, err := store.Get(ctx, key, 0, -1)
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
+	"github.com/dataguardian/dataguardian/internal/storage/limit"
 	"github.com/dataguardian/dataguardian/internal/storage/memory"
 	"github.com/dataguardian/dataguardian/workflows"
 )
@@ -48,6 +49,7 @@ type site struct {
 	dies map[string]int // boundary -> how often a worker dies there
 	seen map[string]int // boundary -> how often it was reached
 	then map[string]func()
+	uses []storage.Use // what locations were opened for
 }
 
 func newSite(t *testing.T) *site {
@@ -103,6 +105,12 @@ func (s *site) at(boundary string) {
 	}
 }
 
+func (s *site) used(use storage.Use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.uses = append(s.uses, use)
+}
+
 // onSeen does something the first time that a boundary is reached.
 func (s *site) onSeen(boundary string, then func()) { s.then[boundary] = then }
 
@@ -152,7 +160,11 @@ func (s *site) register(env worker.ActivityRegistry) {
 	tuning.Attempts = 4
 	activities.New(activities.Options{
 		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source}, Tuning: tuning, Boundary: s.at,
-		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig) (storage.Store, error) {
+		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, use storage.Use) (storage.Store, error) {
+			s.used(use)
+			if use.BandwidthMbps > 0 {
+				return limit.NewBandwidth(s.stores[c.Path], use.BandwidthMbps), nil
+			}
 			return s.stores[c.Path], nil
 		},
 		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),

@@ -39,10 +39,15 @@ func (Patch[T]) Schema(registry huma.Registry) *huma.Schema {
 	return optional(registry, registry.Schema(reflect.TypeFor[T](), true, ""))
 }
 
-// ApplyTo lays the patch over document.
+// ApplyTo lays the patch over document. What document points to is left alone: it belongs to the
+// stored row, with which the outcome is compared.
 func (p Patch[T]) ApplyTo(document *T) error {
 	if p.raw == nil {
 		return nil
+	}
+	patched, err := detached(*document)
+	if err != nil {
+		return err
 	}
 	decoder := json.NewDecoder(bytes.NewReader(p.raw))
 	decoder.UseNumber()
@@ -54,10 +59,24 @@ func (p Patch[T]) ApplyTo(document *T) error {
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	if err := json.Unmarshal(given, document); err != nil {
+	if err := json.Unmarshal(given, &patched); err != nil {
 		return problem.New(http.StatusUnprocessableEntity, "The request does not fit the document: "+err.Error()+".")
 	}
+	*document = patched
 	return nil
+}
+
+// detached is a copy of a document that shares nothing with it. Decoding into the document itself
+// would write through its pointers and into its lists.
+func detached[T any](document T) (copied T, err error) {
+	text, err := json.Marshal(document)
+	if err == nil {
+		err = json.Unmarshal(text, &copied)
+	}
+	if err != nil {
+		return copied, fmt.Errorf("copy document: %w", err)
+	}
+	return copied, nil
 }
 
 // withoutNulls drops the null members of objects.

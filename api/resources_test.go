@@ -76,7 +76,8 @@ func TestBadStorageLocationsAndJobs(t *testing.T) {
 		location string
 		says     string
 	}{
-		"storage of a type this version lacks": {"storage-locations", with(storageBody("s"), "s3", "type"), "type", "this version does not store on yet"},
+		"storage of a type without its fields": {"storage-locations", with(storageBody("s"), "s3", "type"), "config.bucket", "required"},
+		"storage with another type's field":    {"storage-locations", with(storageBody("s"), "backups", "config", "bucket"), "config.bucket", "local"},
 		"storage with a relative path":         {"storage-locations", with(storageBody("s"), "backups", "config", "path"), "config.path", "absolute"},
 		"storage on the root directory":        {"storage-locations", with(storageBody("s"), "/srv/..", "config", "path"), "config.path", "root"},
 		"a job with a schedule":                {"backup-jobs", with(job, "@daily", "schedule_cron"), "schedule_cron", "by hand only"},
@@ -87,6 +88,7 @@ func TestBadStorageLocationsAndJobs(t *testing.T) {
 		"a job of an unknown backup type":      {"backup-jobs", with(job, object{"backup_type": "sometimes"}, "backup_options"), "backup_options.backup_type", ""},
 		"a job that is never full again":       {"backup-jobs", with(job, object{"backup_type": "incremental", "full_every": 1001}, "backup_options"), "backup_options.full_every", ""},
 		"a job with a level too high":          {"backup-jobs", with(job, object{"compression": "gzip", "compression_level": 12}, "backup_options"), "backup_options.compression_level", ""},
+		"a job with a trickle of bandwidth":    {"backup-jobs", with(job, object{"bandwidth_limit_mbps": 0.01}, "backup_options"), "backup_options.bandwidth_limit_mbps", "0 for no limit"},
 		"a job with a negative retention":      {"backup-jobs", with(job, object{"max_backups": -1, "auto_delete": true}, "retention_policy"), "retention_policy.max_backups", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -129,7 +129,7 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		if row, err = q.UpdateStorageLocation(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewStorage(before), viewStorage(row))
+		changes, err := changed(viewStorage(before), viewStorage(row), replacedSecrets(before.Config, row.Config)...)
 		if err != nil {
 			return err
 		}

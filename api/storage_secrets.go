@@ -65,3 +65,15 @@ func exposingStorage(c, stored domain.StorageConfig) []string {
 	}
 	return changes
 }
+
+// replacedSecrets names the secrets that were replaced by others, which the masks do not show.
+func replacedSecrets(before, after domain.StorageConfig) []string {
+	var names []string
+	was, is := before.Secrets(), after.Secrets()
+	for _, name := range slices.Sorted(maps.Keys(is)) {
+		if *was[name] != "" && *is[name] != "" && *was[name] != *is[name] {
+			names = append(names, "config."+name)
+		}
+	}
+	return names
+}

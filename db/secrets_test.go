@@ -14,6 +14,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/db/dbtest"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -61,6 +62,59 @@ func TestSecretsAreSealedInTheDatabase(t *testing.T) {
 	list, _, err := d.ListDatasources(t.Context(), db.Page{})
 	require.NoError(t, err)
 	require.Equal(t, password, list[0].Config.Password)
+}
+
+// secretStorage makes a storage location every secret of which is set.
+func secretStorage(t *testing.T, d *db.DB) (location db.StorageLocation, secrets map[string]string) {
+	t.Helper()
+	config, secrets := domain.StorageConfig{Host: "nas.example"}, map[string]string{}
+	for name, field := range config.Secrets() {
+		*field = "secret-of-" + name
+		secrets[name] = *field
+	}
+	require.Len(t, secrets, 6)
+	location, err := d.CreateStorageLocation(t.Context(), db.StorageLocation{Name: "secretive", Type: domain.StorageSSH, Enabled: true, Config: config})
+	require.NoError(t, err)
+	return location, secrets
+}
+
+func requireSecrets(t *testing.T, want map[string]string, config domain.StorageConfig) {
+	t.Helper()
+	for name, field := range config.Secrets() {
+		require.Equal(t, want[name], *field, name)
+	}
+}
+
+func TestSecretsOfStorageLocationsAreSealedInTheDatabase(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	created, secrets := secretStorage(t, d)
+	requireSecrets(t, secrets, created.Config)
+	sealed := func() map[string]string {
+		var config map[string]string
+		require.NoError(t, json.Unmarshal([]byte(strings.Join(rows(t, url, "SELECT config::text FROM storage_locations"), "")), &config))
+		require.Equal(t, "nas.example", config["host"], "what is no secret is readable")
+		for name := range secrets {
+			require.True(t, strings.HasPrefix(config[name], "dgs1:"+dbtest.Key().ID()+":"), "%s is stored as %q", name, config[name])
+		}
+		require.NotContains(t, everything(t, url), "secret-of-")
+		return config
+	}
+	first := sealed()
+	updated, err := d.UpdateStorageLocation(t.Context(), created)
+	require.NoError(t, err)
+	requireSecrets(t, secrets, updated.Config)
+	for name := range secrets {
+		require.NotEqual(t, first[name], sealed()[name], "%s is sealed afresh by every write", name)
+	}
+	list, _, err := d.ListStorageLocations(t.Context(), db.Page{})
+	require.NoError(t, err)
+	requireSecrets(t, secrets, list[0].Config)
+
+	// A sealed value opens only in its own field.
+	dbtest.Execute(t, url, `UPDATE storage_locations SET config = jsonb_set(config, '{password}', config -> 'secret_key')`)
+	_, err = d.GetStorageLocation(t.Context(), created.ID)
+	require.Equal(t, failure.Corrupt, failure.ClassOf(err), "%v", err)
 }
 
 func TestAnEmptyPasswordIsNotSealed(t *testing.T) {
@@ -122,6 +176,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	old := dbtest.Open(t, url)
 	datasource := newDatasource(t, old, "orders")
 	execution := newRunning(t, old, "job")
+	location, storageSecrets := secretStorage(t, old)
 	secret, err := old.ChunkSecret(t.Context(), *execution.DatasourceID, execution.Generation)
 	require.NoError(t, err)
 	identity, _, err := old.AgeIdentity(t.Context())
@@ -138,7 +193,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 
 	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
 	require.NoError(t, err)
-	require.Equal(t, 5, n, "two passwords, the age identity, an imported one, a chunk secret")
+	require.Equal(t, 11, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location")
 	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
 
 	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
@@ -147,6 +202,9 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	read, err := d.GetDatasource(t.Context(), datasource.ID)
 	require.NoError(t, err)
 	require.Equal(t, password, read.Config.Password)
+	readLocation, err := d.GetStorageLocation(t.Context(), location.ID)
+	require.NoError(t, err)
+	requireSecrets(t, storageSecrets, readLocation.Config)
 	secretAfter, err := d.ChunkSecret(t.Context(), *execution.DatasourceID, execution.Generation)
 	require.NoError(t, err)
 	require.Equal(t, secret, secretAfter)

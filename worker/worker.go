@@ -76,7 +76,7 @@ func New(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
 		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
-		Open:        open.Open,
+		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,
 		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),
 		Logger:      o.Logger,

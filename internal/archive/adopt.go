@@ -60,9 +60,13 @@ func (k *KnownChunks) Adopt(ctx context.Context, o AdoptOptions) ([]StoredChunk,
 		if err != nil {
 			return nil, wrap("read a chunk of a lost attempt", err)
 		}
-		if whole {
-			adopted = append(adopted, c)
+		if !whole {
+			continue
 		}
+		if err := o.Store.Copy(ctx, keys[c.ID], keys[c.ID]); err != nil { // ours now, for Sync to make durable
+			return nil, wrap("adopt a chunk of a lost attempt", err)
+		}
+		adopted = append(adopted, c)
 	}
 	return adopted, k.Add(adopted...)
 }

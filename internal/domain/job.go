@@ -31,12 +31,19 @@ type BackupOptions struct {
 	IncludeTables      []string    `json:"include_tables,omitempty" doc:"pg_dump --table patterns; empty is every table" maxItems:"1000"`
 	ExcludeTables      []string    `json:"exclude_tables,omitempty" doc:"pg_dump --exclude-table patterns" maxItems:"1000"`
 	StorageStrategy    string      `json:"storage_strategy,omitempty" doc:"Default fallback" enum:"fallback,replicate"`
+	BandwidthLimitMbps float64     `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`
 	TimeoutMinutes     int         `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
 	IdleTimeoutMinutes int         `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
 }
 
 // MaxParallelJobs is the most jobs a dump or a restore may have.
 const MaxParallelJobs = 16
+
+// The bandwidth limits that make sense, in megabits a second: below the least, one chunk takes minutes.
+const (
+	MinBandwidthMbps = 0.1
+	MaxBandwidthMbps = 100_000
+)
 
 // Normalize fills in the defaults.
 func (o *BackupOptions) Normalize() {
@@ -76,6 +83,9 @@ func (o BackupOptions) Validate() Invalid {
 		v.Add("compression", "is %q; use zstd, gzip, lz4 or none", o.Compression)
 	} else if o.CompressionLevel < 0 || o.CompressionLevel > highest {
 		v.Add("compression_level", "is %d; %s takes 0 to %d", o.CompressionLevel, o.Compression, highest)
+	}
+	if l := o.BandwidthLimitMbps; l != 0 && !(l >= MinBandwidthMbps && l <= MaxBandwidthMbps) { // NaN is neither
+		v.Add("bandwidth_limit_mbps", "is %g; give 0 for no limit, or %g to %d megabits a second", l, MinBandwidthMbps, MaxBandwidthMbps)
 	}
 	checkRange(&v, "timeout_minutes", o.TimeoutMinutes, 1, 43200)
 	checkRange(&v, "idle_timeout_minutes", o.IdleTimeoutMinutes, 1, 1440)

@@ -25,7 +25,7 @@ func FullError(op, key, detail string) error {
 func BodyError(op, key string, got, size int64) error {
 	if got < size {
 		return failure.Wrap(failure.Unknown, op,
-			fmt.Errorf("%s: the body ended after %d of %d bytes: %w", shorten(key), got, size, io.ErrUnexpectedEOF), "")
+			fmt.Errorf("%s: %w after %d of %d bytes: %w", shorten(key), ErrBody, got, size, io.ErrUnexpectedEOF), "")
 	}
 	return failure.New(failure.ConfigInvalid, op,
 		fmt.Sprintf("%s: the body is longer than the %d bytes announced", shorten(key), size), "")

@@ -16,6 +16,10 @@ var ErrNotFound = errors.New("object not found")
 // ErrFull is what errors.Is finds when there is no space left or a quota is reached.
 var ErrFull = errors.New("storage is full")
 
+// ErrBody is what errors.Is finds when the body of a Put ended early: the caller's fault, which
+// trying again does not mend.
+var ErrBody = errors.New("the body ended")
+
 // Object describes one stored object.
 type Object struct {
 	Key     string
@@ -31,10 +35,13 @@ type Usage struct {
 	Capacity  int64
 }
 
-// A location with less free than either of these is full: what is left will not hold a backup.
+// A location with less free than minFree or minFreePercent of its capacity is full: what is left will
+// not hold a backup. Of a small one, a quota of 500 MB for example, minFree would be more than it ever
+// has; there smallFreePercent counts instead.
 const (
-	minFree        = 1 << 30 // bytes
-	minFreePercent = 5       // of the capacity
+	minFree          = 1 << 30 // bytes
+	minFreePercent   = 5
+	smallFreePercent = 10
 )
 
 // Full reports whether too little is free to go on. What is unknown is not too little.
@@ -42,10 +49,11 @@ func (u Usage) Full() bool {
 	switch {
 	case u.Available < 0:
 		return false
-	case u.Available < minFree:
-		return true
+	case u.Capacity <= 0:
+		return u.Available < minFree
 	default:
-		return u.Capacity > 0 && u.Available < u.Capacity/100*minFreePercent
+		percent := float64(u.Capacity) / 100
+		return float64(u.Available) < max(minFreePercent*percent, min(minFree, smallFreePercent*percent))
 	}
 }
 
@@ -59,6 +67,8 @@ type Store interface {
 	// Put stores size bytes of body under key, replacing what was there. It is atomic: a reader
 	// sees the old object or the whole new one, and after an error or a cancelled context there
 	// is neither the new object nor a leftover. A body that ends early or is longer is an error.
+	// It is read from where it stands, never closed, and not touched once Put returned, whatever
+	// Put returned: the caller uses its memory again.
 	// The object survives a crash of the machine only after Sync returned.
 	Put(ctx context.Context, key string, body io.Reader, size int64) error
 
@@ -78,13 +88,16 @@ type Store interface {
 	// Delete removes an object. Deleting what is not there is no error.
 	Delete(ctx context.Context, key string) error
 
-	// Copy makes to hold what from holds, atomically as Put does.
+	// Copy makes to hold what from holds, atomically as Put does. Copying an object onto itself
+	// changes nothing, but makes it count as put by this store, whoever put it.
 	Copy(ctx context.Context, from, to string) error
 
 	// Usage reports what is used and what is free.
 	Usage(ctx context.Context) (Usage, error)
 
-	// Sync returns when every Put that returned before it was called survives a crash.
+	// Sync returns when every Put, Copy and Delete of this store that returned before it was called
+	// survives a crash of the machine. After an error what was put may be lost, however often Sync is
+	// called again.
 	Sync(ctx context.Context) error
 
 	// Close frees connections. Nothing may be called after it.

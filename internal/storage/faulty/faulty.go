@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -72,6 +73,19 @@ func (s *Store) Inject(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, &scripted{Fault: f})
+}
+
+// InjectAll makes every call of the given methods fail with err, until Clear.
+func (s *Store) InjectAll(err error, ops ...Op) {
+	for _, op := range ops {
+		s.Inject(Fault{Op: op, Err: err})
+	}
+}
+
+// Cut makes every call fail as if the server could not be reached, until Clear.
+func (s *Store) Cut() {
+	s.InjectAll(failure.New(failure.Unreachable, "connect", "connection refused", "Check that the server runs."),
+		Put, Get, Stat, List, Delete, Copy, Usage, Sync)
 }
 
 // Clear removes all faults.

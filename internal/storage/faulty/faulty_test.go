@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
 	"github.com/dataguardian/dataguardian/internal/storage/memory"
@@ -20,6 +21,20 @@ func TestFaultyWithoutFaultsKeepsTheContract(t *testing.T) {
 		Open:          func(*testing.T) storage.Store { return faulty.New(memory.New(0)) },
 		OpenWithQuota: func(_ *testing.T, maxBytes int64) storage.Store { return faulty.New(memory.New(maxBytes)) },
 		Is:            func(s storage.Store) bool { _, ok := s.(*faulty.Store); return ok },
+		OpenReadOnly: func(t *testing.T, objects map[string]string) storage.Store {
+			s := faulty.New(memory.New(0))
+			for key, content := range objects {
+				require.NoError(t, s.Put(t.Context(), key, strings.NewReader(content), int64(len(content))))
+			}
+			s.InjectAll(failure.New(failure.AuthFailed, "write", "access denied", "Give the user the right to write."),
+				faulty.Put, faulty.Copy, faulty.Delete)
+			return s
+		},
+		OpenBroken: func(*testing.T) storagetest.Broken {
+			s := faulty.New(memory.New(0))
+			return storagetest.Broken{Store: s, Cut: s.Cut, Restore: s.Clear}
+		},
+		Without: map[storagetest.Check]string{storagetest.Full: "memory has no device; its limit is the quota"},
 	})
 }
 

@@ -33,8 +33,9 @@ const staleAfter = 24 * time.Hour
 // Store is a storage.Store on a local directory.
 type Store struct {
 	root  *os.Root
-	dir   *os.File // the root directory, for statfs and syncfs
+	dir   *os.File // the root directory, for statfs
 	quota quota
+	fresh fresh
 	temp  atomic.Uint64 // makes temporary names unique within the process
 
 	closeOnce sync.Once
@@ -70,6 +71,8 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, errors.Join(classify(op, opts.Root, err), root.Close())
 	}
 	s := &Store{root: root, dir: dir}
+	s.fresh.dirs, s.fresh.syncing = map[string]struct{}{}, make(chan struct{}, 1)
+	s.fresh.syncing <- struct{}{}
 	s.quota.max = opts.MaxBytes
 	if err := s.removeStale(); err != nil {
 		return nil, errors.Join(classify(op, opts.Root, err), s.Close())
@@ -90,27 +93,12 @@ func makeRoot(path string) error {
 	case err != nil:
 		return err
 	}
-	// The new name is an entry of the parent, which the syncfs of a mount below it would not cover.
+	// The new name is an entry of the parent, which Sync does not look at.
 	parent, err := os.Open(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	return errors.Join(parent.Sync(), parent.Close())
-}
-
-// Sync makes every earlier Put durable with one syncfs(2) of the file system that holds the root.
-// It writes back data, inodes and directories alike, so the renames of Put and the directories it
-// made are covered and no fsync of a file or a directory is needed: thousands of chunks share one
-// barrier. Since Linux 5.8 it also reports a write that failed since the directory was opened.
-// (A file system mounted somewhere below the root would not be covered; nothing here makes one.)
-func (s *Store) Sync(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := unix.Syncfs(int(s.dir.Fd())); err != nil {
-		return classify("sync storage", s.root.Name(), os.NewSyscallError("syncfs", err))
-	}
-	return nil
 }
 
 // Usage counts the objects' bytes (a walk of the tree, kept for a few minutes) and asks the file
@@ -135,6 +123,9 @@ func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 
 // Close closes the directory.
 func (s *Store) Close() error {
-	s.closeOnce.Do(func() { s.closeErr = errors.Join(s.dir.Close(), s.root.Close()) })
+	s.closeOnce.Do(func() {
+		s.fresh.close()
+		s.closeErr = errors.Join(s.dir.Close(), s.root.Close())
+	})
 	return s.closeErr
 }

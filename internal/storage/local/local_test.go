@@ -25,12 +25,30 @@ func open(t *testing.T, opts local.Options) *local.Store {
 
 func TestLocalKeepsTheContract(t *testing.T) {
 	storagetest.Run(t, storagetest.Config{
+		OpenSmall: func(t *testing.T, maxBytes int64) storage.Store {
+			return open(t, local.Options{Root: storagetest.SmallDir(t, maxBytes)})
+		},
+		OpenReadOnly: openReadOnly,
+		Without: map[storagetest.Check]string{
+			storagetest.BrokenConnection: "a directory has no connection",
+		},
 		Open: func(t *testing.T) storage.Store { return open(t, local.Options{Root: t.TempDir()}) },
 		OpenWithQuota: func(t *testing.T, maxBytes int64) storage.Store {
 			return open(t, local.Options{Root: t.TempDir(), MaxBytes: maxBytes})
 		},
 		Is: func(s storage.Store) bool { _, ok := s.(*local.Store); return ok },
 	})
+}
+
+func openReadOnly(t *testing.T, objects map[string]string) storage.Store {
+	root := t.TempDir()
+	writable := open(t, local.Options{Root: root})
+	for key, content := range objects {
+		require.NoError(t, writable.Put(t.Context(), key, strings.NewReader(content), int64(len(content))))
+	}
+	require.NoError(t, writable.Close())
+	storagetest.ReadOnlyDir(t, root)
+	return open(t, local.Options{Root: root})
 }
 
 func TestTheRootIsMadeOnlyInAnExistingParent(t *testing.T) {
@@ -132,7 +150,7 @@ func TestTheQuotaIsTheSizeOfTheLocation(t *testing.T) {
 	usage, err := limited.Usage(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, storage.Usage{Used: 5, Available: 4995, Capacity: 5000}, usage)
-	require.True(t, usage.Full())
+	require.False(t, usage.Full(), "a small quota is not full from the beginning")
 
 	whole := open(t, local.Options{Root: t.TempDir()})
 	defer whole.Close()

@@ -38,7 +38,7 @@ func (s *Store) Put(ctx context.Context, key string, body io.Reader, size int64)
 
 // put returns how many bytes the object held before.
 func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64) (replaced int64, err error) {
-	temp, err := s.writeTemp(ctx, key, body, size)
+	file, temp, err := s.writeTemp(ctx, key, body, size)
 	if err != nil {
 		return 0, err
 	}
@@ -46,26 +46,27 @@ func (s *Store) put(ctx context.Context, key string, body io.Reader, size int64)
 		replaced = old.Size()
 	}
 	if err := s.rename(temp, key); err != nil {
-		_ = s.root.Remove(temp) // the rename's error is the one that tells
+		_, _ = file.Close(), s.root.Remove(temp) // the rename's error is the one that tells
 		return 0, err
+	}
+	if s.fresh.add(key, file) {
+		_ = s.Sync(ctx) // the next one returns what went wrong
 	}
 	return replaced, nil
 }
 
-// writeTemp returns the name of a complete temporary file; after an error there is none.
-func (s *Store) writeTemp(ctx context.Context, key string, body io.Reader, size int64) (string, error) {
+// writeTemp returns a complete temporary file, still open, and its name; after an error there is none.
+func (s *Store) writeTemp(ctx context.Context, key string, body io.Reader, size int64) (*os.File, string, error) {
 	file, name, err := s.createTemp()
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	err = copyBody(ctx, file, key, body, size)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
+	if err := copyBody(ctx, file, key, body, size); err != nil {
+		_, _ = file.Close(), s.root.Remove(name) // the first error is the one that tells
+		return nil, "", err
 	}
-	if err != nil {
-		_ = s.root.Remove(name) // the first error is the one that tells
-	}
-	return name, err
+	startWriting(file)
+	return file, name, nil
 }
 
 func copyBody(ctx context.Context, file *os.File, key string, body io.Reader, size int64) error {
@@ -130,6 +131,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	}
 	info, err := s.root.Lstat(key)
 	if missing(err) || err == nil && info.IsDir() {
+		s.fresh.touch(path.Dir(key)) // who deleted it may not have come to Sync
 		return nil
 	}
 	if err == nil {
@@ -141,6 +143,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	if err == nil && info.Mode().IsRegular() {
 		s.release(info.Size())
 	}
+	s.fresh.touch(path.Dir(key))
 	s.removeEmpty(key)
 	return nil //nolint:nilerr // somebody else was faster: what was asked for is true
 }
@@ -163,6 +166,12 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	source, size, err := s.openObject(ctx, op, from)
 	if err != nil {
 		return err
+	}
+	if from == to { // it stays what it is, and is this store's to make durable
+		if s.fresh.add(to, source) {
+			_ = s.Sync(ctx) // the next one returns what went wrong
+		}
+		return nil
 	}
 	defer source.Close()
 	return s.Put(ctx, to, source, size)

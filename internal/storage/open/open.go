@@ -9,18 +9,42 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
+	"github.com/dataguardian/dataguardian/internal/storage/limit"
 	"github.com/dataguardian/dataguardian/internal/storage/local"
 	"github.com/dataguardian/dataguardian/internal/storage/retry"
 )
 
-// Open returns the store of a location: the backend of its type, repeated where trying again may
-// help. The caller closes it. A type without a backend is failure.Unsupported.
-func Open(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
+// Opener opens stores that share the limits of their locations. A process has one; the zero value is
+// ready.
+type Opener struct{ writes limit.Writes }
+
+// Open returns the store of a location for one use of it. The caller closes it. A type without a
+// backend is failure.Unsupported.
+func (o *Opener) Open(
+	ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use,
+) (storage.Store, error) {
 	backend, err := openBackend(ctx, kind, config)
 	if err != nil {
 		return nil, err
 	}
-	return retry.New(backend, retry.Options{}), nil
+	return o.decorate(backend, config, use), nil
+}
+
+// decorate stacks the decorators. Retry is outermost: every try is limited, and who waits for the
+// location to come back has given up its turn to write.
+func (o *Opener) decorate(store storage.Store, config domain.StorageConfig, use storage.Use) storage.Store {
+	if use.LocationID != "" {
+		store = o.writes.Store(store, use.LocationID, config.Uploads())
+	}
+	if use.BandwidthMbps > 0 {
+		store = limit.NewBandwidth(store, use.BandwidthMbps)
+	}
+	return retry.New(store, retry.Options{Outage: use.Patience})
+}
+
+// Open opens a location for somebody who is alone with it, as a recovery is.
+func Open(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
+	return new(Opener).Open(ctx, kind, config, storage.Use{})
 }
 
 func openBackend(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {

@@ -7,22 +7,48 @@ import (
 	"io"
 	"time"
 
-	"github.com/cenkalti/backoff/v4"
-
-	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// Options say how long to insist. The zero value gives three more tries within a minute: longer
-// outages are left to the caller, which knows how much work it would repeat.
+// DefaultOutage is how long a location may be away unless Options say otherwise: a server that starts
+// again, a router that dials in again. It ends before a worker that is silent meanwhile counts as
+// lost, which is after 45 seconds.
+const DefaultOutage = 40 * time.Second
+
+// Options say how long to insist. The zero value has the defaults.
 type Options struct {
-	Retries    uint64        // tries after the first one; 0 is 3
-	FirstDelay time.Duration // doubled and jittered from try to try; 0 is 500 ms
-	MaxElapsed time.Duration // 0 is one minute
+	// Retries is how often a call is tried again whose error does not say that the location is away;
+	// 0 is 3.
+	Retries int
+	// Outage is how long after its first failure a call is still tried again while the location can
+	// not be reached or does not answer; 0 is DefaultOutage.
+	Outage time.Duration
+	// FirstDelay is the wait before the second try, grown by half and jittered from try to try; 0 is
+	// 500 ms.
+	FirstDelay time.Duration
+	// LongestDelay is where it stops to grow, so that a location that is back is noticed; 0 is 5 s.
+	LongestDelay time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Retries == 0 {
+		o.Retries = 3
+	}
+	if o.Outage == 0 {
+		o.Outage = DefaultOutage
+	}
+	if o.FirstDelay == 0 {
+		o.FirstDelay = 500 * time.Millisecond
+	}
+	if o.LongestDelay == 0 {
+		o.LongestDelay = 5 * time.Second
+	}
+	return o
 }
 
 // Store repeats failed calls of the store inside it. Errors of a permanent class (see package
-// failure) and the end of the context are returned at once.
+// failure), errors of the caller's own body or callback, and the end of the context are returned at
+// once; what is returned in the end is the error of the last try.
 type Store struct {
 	storage.Store
 	opts Options
@@ -32,44 +58,11 @@ var _ storage.Store = (*Store)(nil)
 
 // New decorates inner.
 func New(inner storage.Store, opts Options) *Store {
-	if opts.Retries == 0 {
-		opts.Retries = 3
-	}
-	if opts.FirstDelay == 0 {
-		opts.FirstDelay = 500 * time.Millisecond
-	}
-	if opts.MaxElapsed == 0 {
-		opts.MaxElapsed = time.Minute
-	}
-	return &Store{Store: inner, opts: opts}
+	return &Store{Store: inner, opts: opts.withDefaults()}
 }
 
 // Unwrap gives the store inside.
 func (s *Store) Unwrap() storage.Store { return s.Store }
-
-func (s *Store) do(ctx context.Context, try func() error) error {
-	exponential := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(s.opts.FirstDelay), backoff.WithMaxElapsedTime(s.opts.MaxElapsed))
-	limited := backoff.WithContext(backoff.WithMaxRetries(exponential, s.opts.Retries), ctx)
-	var last error
-	err := backoff.Retry(func() error {
-		last = try()
-		var stop *final
-		if errors.As(last, &stop) {
-			last = stop.error
-			return backoff.Permanent(last)
-		}
-		class := failure.ClassOf(last)
-		if last != nil && (failure.IsPermanent(class) || class == failure.Cancelled || ctx.Err() != nil) {
-			return backoff.Permanent(last)
-		}
-		return last
-	}, limited)
-	if err != nil && last != nil {
-		return last // not the context's bare error: the last try says what is wrong
-	}
-	return err
-}
 
 // Put is repeated only if the body can be rewound to where it stood.
 func (s *Store) Put(ctx context.Context, key string, body io.Reader, size int64) error {
@@ -85,7 +78,11 @@ func (s *Store) Put(ctx context.Context, key string, body io.Reader, size int64)
 		if _, err := seeker.Seek(start, io.SeekStart); err != nil {
 			return &final{err}
 		}
-		return s.Store.Put(ctx, key, body, size)
+		err := s.Store.Put(ctx, key, body, size)
+		if errors.Is(err, storage.ErrBody) {
+			return &final{err}
+		}
+		return err
 	})
 }
 
@@ -121,9 +118,6 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object)
 		return err
 	})
 }
-
-// final marks an error that must not be retried, whatever its class. do takes it off again.
-type final struct{ error }
 
 // Delete is repeated.
 func (s *Store) Delete(ctx context.Context, key string) error {
