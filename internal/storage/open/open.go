@@ -11,6 +11,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/local"
 	"github.com/dataguardian/dataguardian/internal/storage/retry"
+	"github.com/dataguardian/dataguardian/internal/storage/ssh"
 )
 
 // Open returns the store of a location: the backend of its type, repeated where trying again may
@@ -27,6 +28,8 @@ func openBackend(ctx context.Context, kind domain.StorageLocationType, config do
 	switch kind {
 	case domain.StorageLocal:
 		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes()})
+	case domain.StorageSSH:
+		return ssh.Open(ctx, ssh.OptionsOf(config))
 	default:
 		return nil, failure.New(failure.Unsupported, "open storage",
 			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of type local.")
