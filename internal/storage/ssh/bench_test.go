@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,9 +23,10 @@ func BenchmarkTransfer(b *testing.B) {
 	server := sshserver.Start(b, sshserver.Options{})
 	content := make([]byte, 16<<20)
 	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	root := filepath.Join(b.TempDir(), "root")
 	for _, connections := range []int{1, 2, 4, 8} {
 		for _, size := range []int{4 << 20, 16 << 20} {
-			opts := optionsOf(server, b.TempDir())
+			opts := optionsOf(server, root)
 			opts.MaxConnections = connections
 			store, err := ssh.Open(context.Background(), opts)
 			require.NoError(b, err)
@@ -61,6 +64,7 @@ func BenchmarkTransfer(b *testing.B) {
 				})
 			})
 			require.NoError(b, store.Close())
+			require.NoError(b, os.RemoveAll(root))
 		}
 	}
 }

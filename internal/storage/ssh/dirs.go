@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pkg/sftp"
+
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh/link"
 )
@@ -116,19 +118,30 @@ func (s *Store) makeParents(c *link.Conn, key string) error {
 		if s.dirs.trusted(dir) {
 			continue
 		}
-		err := s.checkDir(c, dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			if err = c.Mkdir(s.path(dir)); err == nil {
-				s.dirs.add(dir)
-			} else if s.checkDir(c, dir) == nil {
-				err = nil // somebody else was faster
-			}
-		}
-		if err != nil {
+		if err := s.makeDir(c, dir); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// makeDir makes sure of a directory in an existing one. Others may make it and remove it again between
+// two looks, and the server does not say that a directory exists already: only what stays is an error.
+func (s *Store) makeDir(c *link.Conn, dir string) (err error) {
+	const attempts = 20
+	for range attempts {
+		if found := s.checkDir(c, dir); !errors.Is(found, fs.ErrNotExist) {
+			return found
+		}
+		var status *sftp.StatusError
+		if err = c.Mkdir(s.path(dir)); err == nil || !errors.As(err, &status) {
+			break
+		}
+	}
+	if err == nil {
+		s.dirs.add(dir)
+	}
+	return err
 }
 
 // missing reports whether err says that a path, or a directory on the way to it, is not there.
