@@ -12,6 +12,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage/limit"
 	"github.com/dataguardian/dataguardian/internal/storage/local"
 	"github.com/dataguardian/dataguardian/internal/storage/retry"
+	"github.com/dataguardian/dataguardian/internal/storage/ssh"
 )
 
 // Opener opens stores that share the limits of their locations. A process has one; the zero value is
@@ -51,6 +52,8 @@ func openBackend(ctx context.Context, kind domain.StorageLocationType, config do
 	switch kind {
 	case domain.StorageLocal:
 		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes()})
+	case domain.StorageSSH:
+		return ssh.Open(ctx, ssh.OptionsOf(config))
 	default:
 		return nil, failure.New(failure.Unsupported, "open storage",
 			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of type local.")
