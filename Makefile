@@ -16,6 +16,10 @@ export GOTOOLCHAIN := local
 # the server's binaries, which Debian keeps off PATH.
 PACKAGES := postgresql postgresql-client age zstd jq gcc libc6-dev git ca-certificates curl
 
+# What only the tests need: servers to store on. The tests start an sshd of their own; on a machine with
+# systemd, Debian's package starts one for the machine besides.
+TEST_PACKAGES := openssh-server
+
 .PHONY: help
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +27,10 @@ help: ## List the commands
 .PHONY: deps
 deps: ## Install the Debian packages that are missing
 	@tools/deps $(PACKAGES)
+
+.PHONY: test-deps
+test-deps: ## Install the Debian packages that the tests need besides
+	@tools/deps $(PACKAGES) $(TEST_PACKAGES)
 
 .PHONY: build
 # Without -trimpath: with it the compiler would do everything a second time for vet, lint and tests.
@@ -38,12 +46,12 @@ demo: deps build ## Back a sample database up, restore it, compare every row (DE
 	DEMO_EXIT="$(DEMO_EXIT)" DEMO_SIZE_MB="$(DEMO_SIZE_MB)" exec $(BINARY) demo
 
 .PHONY: test
-test: deps lint generated ## Run every check and every test
+test: test-deps lint generated ## Run every check and every test
 	tools/gotest -race -timeout 20m ./...
 
 # Make one run again: make chaos RUNS=100 SEED=1 ONLY=17
 .PHONY: chaos
-chaos: deps ## Kill workers at every stage boundary, again and again (RUNS=100 SEED=1)
+chaos: test-deps ## Kill workers at every stage boundary, again and again (RUNS=100 SEED=1)
 	tools/gotest -race -timeout 60m ./integration -run '^TestBackupsSurviveWorkersThatAreKilledAnywhere$$' \
 		-chaos.runs=$(or $(RUNS),100) -chaos.seed=$(or $(SEED),1) -chaos.only=$(or $(ONLY),-1)
 

@@ -248,10 +248,11 @@ func (w *Writer) report(ctx context.Context) error {
 	return w.opts.OnStored(ctx, batch)
 }
 
-// A batch is reported when so many bytes were stored, or after so long.
+// A batch is reported when so many bytes were stored, or after so long: what is still to be made durable
+// when the dump ends is what its client waits for.
 const (
 	reportBytes    = 64 * mib
-	reportInterval = 5 * time.Second
+	reportInterval = 500 * time.Millisecond
 )
 
 // reportIfDue reports when there is enough to report since the last time.
