@@ -26,7 +26,7 @@ func (e *execution) ref() contract.ExecutionRef {
 func (e *execution) begin(ctx workflow.Context) error {
 	e.tell(ctx, domain.PhasePreparing, "Preparing")
 	info := workflow.GetInfo(ctx)
-	plan, err := contract.BeginExecution.Execute(e.record(ctx, "Mark the execution as running"), contract.BeginInput{
+	plan, err := recordNow(ctx, e, contract.BeginExecution, "Mark the execution as running", contract.BeginInput{
 		ExecutionID: e.in.ExecutionID,
 		WorkflowID:  info.WorkflowExecution.ID,
 		RunID:       info.WorkflowExecution.RunID,
@@ -40,7 +40,7 @@ func (e *execution) complete(ctx workflow.Context) error {
 	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
 	e.tell(ctx, domain.PhaseDone, "Completed")
-	_, err := contract.FinishExecution.Execute(e.record(uncancelled, "Record the result"), contract.FinishInput{
+	_, err := recordNow(uncancelled, e, contract.FinishExecution, "Record the result", contract.FinishInput{
 		ExecutionID: e.in.ExecutionID, Status: domain.Completed,
 	})
 	return err

@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -130,13 +134,13 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object)
 // not the order of the names: the key "a.b" comes before "a/b", because a dot is less than a slash,
 // so a directory takes part in the sorting with the slash that follows it.
 func (s *Store) walk(ctx context.Context, dir, prefix string, fn func(storage.Object) error) error {
-	names, err := s.readDir(ctx, dir)
+	entries, err := s.readDir(ctx, dir)
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		key := strings.TrimPrefix(dir+"/"+name, "./")
-		if isDir := strings.HasSuffix(name, "/"); isDir {
+	for _, entry := range entries {
+		key := strings.TrimPrefix(dir+"/"+entry.name, "./")
+		if isDir := strings.HasSuffix(entry.name, "/"); isDir {
 			if strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key) {
 				if err := s.walk(ctx, path.Clean(key), prefix, fn); err != nil {
 					return err
@@ -147,23 +151,23 @@ func (s *Store) walk(ctx context.Context, dir, prefix string, fn func(storage.Ob
 		if !strings.HasPrefix(key, prefix) {
 			continue
 		}
-		info, err := s.root.Lstat(key)
-		if missing(err) {
-			continue // deleted since the directory was read
-		}
-		if err != nil {
-			return err
-		}
-		if err := fn(storage.Object{Key: key, Size: info.Size(), ModTime: info.ModTime()}); err != nil {
+		if err := fn(storage.Object{Key: key, Size: entry.size, ModTime: entry.changed}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// readDir returns the sorted names of the regular files and, with a slash, of the directories. A
-// directory that is gone is empty. Symbolic links and devices are not objects.
-func (s *Store) readDir(ctx context.Context, dir string) ([]string, error) {
+// dirEntry is a regular file, or a directory, whose name ends in a slash.
+type dirEntry struct {
+	name    string
+	size    int64
+	changed time.Time
+}
+
+// readDir returns the regular files and the directories, sorted by name. A directory that is gone is
+// empty, and so is the place of a file that goes meanwhile. Symbolic links and devices are not objects.
+func (s *Store) readDir(ctx context.Context, dir string) ([]dirEntry, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -175,23 +179,32 @@ func (s *Store) readDir(ctx context.Context, dir string) ([]string, error) {
 		return nil, err
 	}
 	defer file.Close()
-	entries, err := file.ReadDir(-1)
+	found, err := file.ReadDir(-1)
 	if missing(err) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	names := make([]string, 0, len(entries))
-	for _, entry := range entries {
+	entries := make([]dirEntry, 0, len(found))
+	for _, e := range found {
 		switch {
-		case dir == "." && entry.Name() == storage.Reserved:
-		case entry.IsDir():
-			names = append(names, entry.Name()+"/")
-		case entry.Type().IsRegular():
-			names = append(names, entry.Name())
+		case dir == "." && e.Name() == storage.Reserved:
+		case e.IsDir():
+			entries = append(entries, dirEntry{name: e.Name() + "/"})
+		case e.Type().IsRegular():
+			// Beside the open directory: to walk there from the root again costs several calls a file.
+			var stat unix.Stat_t
+			err := uninterrupted(func() error { return unix.Fstatat(int(file.Fd()), e.Name(), &stat, unix.AT_SYMLINK_NOFOLLOW) })
+			if errors.Is(err, unix.ENOENT) || (err == nil && stat.Mode&unix.S_IFMT != unix.S_IFREG) {
+				continue // it went, or was replaced, since the directory was read
+			}
+			if err != nil {
+				return nil, &fs.PathError{Op: "lstat", Path: path.Join(dir, e.Name()), Err: err}
+			}
+			entries = append(entries, dirEntry{e.Name(), stat.Size, time.Unix(stat.Mtim.Unix())})
 		}
 	}
-	slices.Sort(names)
-	return names, nil
+	slices.SortFunc(entries, func(a, b dirEntry) int { return strings.Compare(a.name, b.name) })
+	return entries, nil
 }
