@@ -29,6 +29,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			contract.VerifyBackup.Register(replayer, workflows.VerifyBackup)
 			contract.ScrubStorage.Register(replayer, workflows.ScrubStorage)
 			contract.ImportStorage.Register(replayer, workflows.ImportStorage)
+			contract.Replicate.Register(replayer, workflows.Replicate)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}
