@@ -89,11 +89,12 @@ func TestReplicatedBackupsAreOnBothLocationsAndReadFromEither(t *testing.T) {
 	s.source.fill(1, 20*mib)
 	full := s.backup(options(domain.Incremental))
 	first := s.source.content()
+	s.requireGood(full)
 	s.source.change("a row was changed")
 	increment := s.backup(options(domain.Incremental))
 	require.Equal(t, domain.Incremental, increment.BackupType, logged(increment))
+	s.requireGood(increment)
 	for _, e := range []db.Execution{full, increment} {
-		s.requireGood(e)
 		require.Equal(t, []string{"/disk completed", "/second completed"}, results(e), logged(e))
 		require.Equal(t, e.CompressedSizeBytes, e.Metadata.StorageResults[1].Bytes, "what was there is not sent again")
 	}
