@@ -1,11 +1,17 @@
 package activities_test
 
 import (
+	"bytes"
+	"context"
+	"io"
+	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -165,6 +171,93 @@ func (s *site) contentsWithout(other map[string][32]byte) map[string][32]byte {
 	contents := s.contents()
 	contents["dataguardian.json"] = other["dataguardian.json"]
 	return contents
+}
+
+// A check names a thousand damaged objects and no more.
+func TestALocationThatLostMoreThanACheckListsIsFilledAtOnce(t *testing.T) {
+	for name, lost := range map[string]func(key string) bool{
+		"everything":                  func(string) bool { return true },
+		"everything but the manifest": func(key string) bool { return !strings.HasSuffix(key, "manifest.json") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, second, _ := twoPlaces(t, domain.StrategyReplicate)
+			e, count := s.manyObjects(2*db.MaxDamageListed+500, second)
+			s.disks["/disk"].lose(t, lost)
+			result, err := s.verify(e, s.job.StorageLocationID, domain.VerifyQuick)
+			require.NoError(t, err)
+			require.True(t, result.OK, "%+v", result)
+			require.GreaterOrEqual(t, result.Healed, count)
+			require.Contains(t, logged(s.again(e)), "missing objects back from")
+			_, _, err = archive.CheckBytes(t.Context(), s.store, s.manifestOf(e), nil)
+			require.NoError(t, err)
+		})
+	}
+}
+
+// manyObjects makes a completed backup of so many small objects, as with chunks of a few bytes, with a copy.
+func (s *site) manyObjects(n int, second string) (db.Execution, int64) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	e := s.queue(s.job, domain.BackupOptions{})
+	dir := archive.DatasourceDir("orders", s.job.DatasourceID)
+	key := archive.ManifestKey(dir, e.CreatedAt, e.ID, 1)
+	data := make([]byte, n*3072)
+	_, _ = rand.NewChaCha8([32]byte{9}).Read(data)
+	var committed archive.CommitResult
+	for _, path := range []string{"/disk", "/second"} {
+		if path == "/second" { // the same objects: encryption makes other bytes of the same data
+			require.NoError(s.t, s.store.List(ctx, dir, func(o storage.Object) error { return s.copyObject(o, path) }))
+			require.NoError(s.t, s.copyObject(storage.Object{Key: archive.RepositoryKey}, path))
+			continue
+		}
+		w, err := archive.NewWriter(ctx, archive.WriterOptions{
+			Store: s.stores[path], DatasourceDir: dir, Generation: e.Generation, Secret: [32]byte{1},
+			Params: archive.Params{Average: 2048, Min: 1024, Max: 4096}, Compression: domain.CompressionZstd,
+		})
+		require.NoError(s.t, err)
+		require.NoError(s.t, w.WriteStream(ctx, archive.StreamMeta{Name: "main", Format: "bytes"}, bytes.NewReader(data)))
+		committed, err = w.Commit(ctx, archive.Header{ExecutionID: e.ID, DatasourceID: s.job.DatasourceID, DatasourceType: domain.Postgres, BackupType: domain.Full}, key)
+		require.NoError(s.t, err)
+	}
+	require.Greater(s.t, len(committed.Manifest.Objects), n)
+	repository, err := archive.ReadRepository(ctx, s.store)
+	require.NoError(s.t, err)
+	for path, id := range map[string]string{"/disk": s.job.StorageLocationID, "/second": second} {
+		_, err := s.d.BindRepository(ctx, id, repository.ID)
+		require.NoError(s.t, err)
+		require.NoError(s.t, s.d.SetVolume(ctx, id, repository.ID, path))
+	}
+	require.NoError(s.t, s.d.ClaimDump(ctx, e.ID, 1))
+	require.NoError(s.t, s.d.SetDumpResult(ctx, e.ID, 1, db.DumpResult{ManifestPath: key, ManifestSHA256: committed.ManifestSHA256}))
+	rows := make([]db.Chunk, len(committed.Manifest.Objects))
+	for i, o := range committed.Manifest.Objects {
+		rows[i] = db.Chunk{
+			ID: o.ID, Generation: committed.Manifest.Folder(i), PlainBytes: o.PlainBytes, StoredBytes: o.StoredBytes, Checksum: o.Checksum, Uploaded: true,
+		}
+	}
+	require.NoError(s.t, s.d.AddChunks(ctx, e.ID, rows))
+	require.NoError(s.t, s.d.FinishExecution(ctx, e.ID, db.Finish{Status: domain.Completed}))
+	require.NoError(s.t, s.d.PutReplica(ctx, db.Replica{ExecutionID: e.ID, StorageLocationID: second, ManifestPath: key}))
+	return s.again(e), int64(len(rows))
+}
+
+func (s *site) copyObject(o storage.Object, to string) error {
+	body, err := s.store.Get(context.Background(), o.Key, 0, -1)
+	if err != nil {
+		return err
+	}
+	content, err := io.ReadAll(body)
+	if err != nil {
+		return err
+	}
+	return s.stores[to].Put(context.Background(), o.Key, bytes.NewReader(content), int64(len(content)))
+}
+
+func (s *site) manifestOf(e db.Execution) *archive.Manifest {
+	s.t.Helper()
+	m, err := archive.OpenManifest(s.t.Context(), s.store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
+	require.NoError(s.t, err)
+	return m
 }
 
 func TestALocationThatIsNotMountedIsNotFilled(t *testing.T) {

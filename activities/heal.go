@@ -174,8 +174,7 @@ func (h *healer) source(ctx context.Context, id string) (*source, error) {
 
 func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
 	if d.ChunkID == nil {
-		// Without its manifest nothing of the backup was looked at, and all of it may be missing.
-		if err := h.copyMissing(ctx, c, from); err != nil {
+		if err := h.copyIfMuch(ctx, c, from); err != nil {
 			return err
 		}
 		return archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256)
@@ -189,53 +188,6 @@ func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *
 		return failure.New(failure.NotFound, "look for the object in the manifest", "it is not there", "")
 	}
 	return archive.HealObject(ctx, from.store, h.store, opened.manifest, index)
-}
-
-// copyMissing copies what a backup lacks on the location from a copy of it. What is there with its size is
-// left: reading it is the next check's work.
-func (h *healer) copyMissing(ctx context.Context, c db.Copy, from *source) error {
-	opened, err := h.manifest(ctx, c, from)
-	if err != nil {
-		return err
-	}
-	done, err := archive.CopyObjects(ctx, from.store, h.store, opened.manifest, archive.CopyOptions{
-		Parallel: h.a.Tuning.Uploads,
-		Trusted:  func(context.Context, []int) ([]int, error) { return nil, nil },
-		Progress: func(int, archive.Copied) { h.a.at("heal.batch_copied") },
-	})
-	h.result.Healed += done.Copied
-	return err
-}
-
-// refill is copyMissing from the first copy that can be read. What keeps it from that is noted.
-func (h *healer) refill(ctx context.Context, executionID string) error {
-	copies, err := h.a.DB.ListCopies(ctx, executionID)
-	if err != nil {
-		return err
-	}
-	for _, c := range copies {
-		if c.StorageLocationID == h.location.ID {
-			continue
-		}
-		from, err := h.source(ctx, c.StorageLocationID)
-		if err != nil {
-			return err
-		}
-		if from.why == "" {
-			err = h.copyMissing(ctx, c, from)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case from.why != "":
-			h.note(from.why)
-		case err != nil:
-			h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
-		default:
-			return nil
-		}
-	}
-	return nil
 }
 
 // manifest reads the manifest of a backup from its copy, which has the recorded SHA-256 or is not

@@ -64,10 +64,10 @@ func (a *Activities) checkRepository(ctx context.Context, location db.StorageLoc
 }
 
 // noteVolume remembers where the repository was seen. It is there, so whatever was remembered before is
-// out of date: data that was moved to a larger disk.
+// out of date: data that was moved to a larger disk. A store that can not tell changes nothing.
 func (a *Activities) noteVolume(ctx context.Context, location db.StorageLocation, store storage.Store) error {
 	volume, err := storage.VolumeOf(ctx, store)
-	if err != nil || volume == location.Volume {
+	if err != nil || volume == "" || volume == location.Volume {
 		return failure.WithSubject(err, aboutStorage(location.Name))
 	}
 	return a.DB.SetVolume(ctx, location.ID, location.RepositoryID, volume)

@@ -317,8 +317,19 @@ func (d *disk) Put(ctx context.Context, key string, body io.Reader, size int64) 
 // wipe empties it.
 func (d *disk) wipe(t *testing.T) {
 	t.Helper()
+	d.lose(t, func(string) bool { return true })
+}
+
+// lose removes some objects.
+func (d *disk) lose(t *testing.T, lost func(key string) bool) {
+	t.Helper()
 	var keys []string
-	require.NoError(t, d.List(context.Background(), "", func(o storage.Object) error { keys = append(keys, o.Key); return nil }))
+	require.NoError(t, d.List(context.Background(), "", func(o storage.Object) error {
+		if lost(o.Key) {
+			keys = append(keys, o.Key)
+		}
+		return nil
+	}))
 	require.NotEmpty(t, keys)
 	for _, key := range keys {
 		require.NoError(t, d.Delete(context.Background(), key))

@@ -12,9 +12,9 @@ import (
 
 var _ storage.Volumer = (*Store)(nil)
 
-// Volume is the file system that holds the root (its id where it has one, else its device), with the
-// root's path and inode: a bare mount point has another inode than what is mounted there, also when
-// both are on one file system.
+// Volume is the id of the file system that holds the root, with the root's path and inode: a bare mount
+// point has another inode than what is mounted there, also when both are on one file system. A file
+// system without an id (NFS) has no name that no other one gets.
 func (s *Store) Volume(ctx context.Context) (string, error) {
 	if err := ctx.Err(); err != nil {
 		return "", err
@@ -27,9 +27,9 @@ func (s *Store) Volume(ctx context.Context) (string, error) {
 	if err := unix.Fstat(int(s.dir.Fd()), &root); err != nil {
 		return "", classify("name the volume", s.root.Name(), os.NewSyscallError("fstat", err))
 	}
-	id := fmt.Sprintf("%08x%08x", uint32(system.Fsid.Val[0]), uint32(system.Fsid.Val[1])) //nolint:gosec // bits
 	if system.Fsid.Val == [2]int32{} {
-		id = fmt.Sprintf("dev%x", root.Dev)
+		return "", nil
 	}
+	id := fmt.Sprintf("%08x%08x", uint32(system.Fsid.Val[0]), uint32(system.Fsid.Val[1])) //nolint:gosec // bits
 	return fmt.Sprintf("local:%s:%d:%s", id, root.Ino, s.root.Name()), nil
 }
