@@ -225,7 +225,7 @@ func TestReplicatedBackupsAreDeletedInAnyOrderAndTheRestStaysWhole(t *testing.T)
 func TestAFailedCopyGoesWithItsBackup(t *testing.T) {
 	s, _, options := twoPlaces(t, domain.StrategyReplicate)
 	s.source.fill(7, 12*mib)
-	s.stores["/second"].Inject(faulty.Fault{Op: faulty.Put, Key: "/chunks/", From: 4, Err: storage.FullError("put object", "x", "no space")})
+	s.stores["/second"].Inject(faulty.Fault{Op: faulty.Put, Key: "manifest.json", Err: storage.FullError("put object", "x", "no space")})
 	e := s.backup(options(domain.Full))
 	require.Greater(t, len(s.contentsOf(s.stores["/second"])), 1)
 	s.stores["/second"].Clear()
