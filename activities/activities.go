@@ -81,6 +81,11 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.NextScrub.Register(w, a.NextScrub)
 	contract.FinishScrub.Register(w, a.FinishScrub)
 	contract.ImportBackups.Register(w, a.ImportBackups)
+	contract.MoveBackup.Register(w, a.MoveBackup)
+	contract.ChooseSource.Register(w, a.ChooseSource)
+	contract.RecordTarget.Register(w, a.RecordTarget)
+	contract.BeginReplica.Register(w, a.BeginReplica)
+	contract.CopyBackup.Register(w, a.CopyBackup)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {
@@ -96,6 +101,12 @@ func sourceOf(d db.Datasource) engine.Source {
 	return engine.Source{Name: d.Name, Type: d.Type, Config: d.Config}
 }
 
-func aboutDatasource(name string) string { return "datasource " + quoted(name) }
-func aboutStorage(name string) string    { return "storage location " + quoted(name) }
-func quoted(name string) string          { return `"` + name + `"` }
+func aboutDatasource(name string) failure.Subject {
+	return failure.Subject{Side: failure.Datasource, Name: "datasource " + quoted(name)}
+}
+
+func aboutStorage(name string) failure.Subject {
+	return failure.Subject{Side: failure.Storage, Name: "storage location " + quoted(name)}
+}
+
+func quoted(name string) string { return `"` + name + `"` }

@@ -26,9 +26,21 @@ type backup struct {
 
 // loadBackup reads the execution and opens its storage location. close must be called.
 func (a *Activities) loadBackup(ctx context.Context, executionID string) (*backup, error) {
+	return a.loadCopy(ctx, executionID, nil)
+}
+
+// loadCopy is loadBackup for a copy of a backup, which is on another storage location; nil is its own.
+func (a *Activities) loadCopy(ctx context.Context, executionID string, storageID *string) (*backup, error) {
 	e, err := a.DB.GetExecution(ctx, executionID)
 	if err != nil {
 		return nil, err
+	}
+	if storageID != nil && e.StorageLocationID != nil && *storageID != *e.StorageLocationID {
+		found, err := a.DB.GetCopy(ctx, executionID, *storageID)
+		if err != nil {
+			return nil, err
+		}
+		e.StorageLocationID, e.Metadata.ManifestPath = storageID, found.ManifestPath
 	}
 	if e.DatasourceID == nil || e.StorageLocationID == nil {
 		return nil, failure.New(failure.NotFound, "read execution "+executionID,

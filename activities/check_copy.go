@@ -61,7 +61,7 @@ func (a *Activities) checkCopy(ctx context.Context, in contract.CopyRef) (contra
 }
 
 // openLocation opens a storage location and makes sure that it holds its repository: what is not
-// mounted is not damaged, and not removed.
+// mounted is not damaged, and not removed. What was wiped is open, and empty.
 func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLocation, storage.Store, error) {
 	location, err := a.DB.GetStorageLocation(ctx, id)
 	if err != nil {
@@ -71,7 +71,7 @@ func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLoc
 	if err != nil {
 		return location, nil, err
 	}
-	if err := checkRepository(ctx, location, store); err != nil {
+	if _, err := a.checkRepository(ctx, location, store); err != nil {
 		_ = store.Close()
 		return location, nil, err
 	}
@@ -84,7 +84,7 @@ func (c *copyCheck) run(ctx context.Context) error {
 	}
 	if c.found.Count > 0 {
 		// A disk that vanished meanwhile looks like one that lost everything.
-		if err := checkRepository(ctx, c.location, c.store); err != nil {
+		if _, err := c.a.checkRepository(ctx, c.location, c.store); err != nil {
 			return err
 		}
 	}

@@ -18,20 +18,19 @@ import (
 // Dump streams the datasource into the storage location: the engine's dump is cut into chunks,
 // compressed, encrypted and uploaded as it comes, and the manifest is written last. A try after a
 // lost one uploads only what is not there yet.
-func (a *Activities) Dump(ctx context.Context, in contract.ExecutionRef) (contract.DumpResult, error) {
+func (a *Activities) Dump(ctx context.Context, in contract.DumpInput) (contract.DumpResult, error) {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
 	job, err := a.loadBackup(ctx, in.ExecutionID)
 	if err != nil {
-		return contract.DumpResult{}, toTemporal(ctx, err)
+		return contract.DumpResult{}, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
 	}
 	defer job.close()
-	result, err := a.dump(ctx, job)
-	return result, toTemporal(ctx, err, job.datasource.Config.Password)
+	result, err := a.dump(ctx, job, in.AttemptsBefore+activity.GetInfo(ctx).Attempt)
+	return result, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), job.datasource.Config.Password)
 }
 
-func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult, error) {
-	attempt := activity.GetInfo(ctx).Attempt
+func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (contract.DumpResult, error) {
 	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
@@ -55,7 +54,7 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 		if err != nil {
 			return err
 		}
-		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, r)
+		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, dumpReader{r})
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	})
 	<-preparing.done // it uses what ends with this call
@@ -69,6 +68,18 @@ func (a *Activities) dump(ctx context.Context, job *backup) (contract.DumpResult
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
 	return a.commit(ctx, job, preparing.writer, report, attempt)
+}
+
+// dumpReader tells that its errors are the datasource's: where they come out of the pipeline they could
+// be the storage's, and another storage location would be tried.
+type dumpReader struct{ io.Reader }
+
+func (d dumpReader) Read(p []byte) (int, error) {
+	n, err := d.Reader.Read(p)
+	if err != nil && err != io.EOF { //nolint:errorlint // io.Reader's contract
+		err = failure.WithSide(err, failure.Datasource)
+	}
+	return n, err
 }
 
 // preparation is an archive writer in the making: the storage location and the catalogue are asked

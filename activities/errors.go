@@ -16,8 +16,8 @@ import (
 var errWorkerStopping = errors.New("the worker is shutting down; another one takes over")
 
 // toTemporal is the one place that turns an error into a Temporal error: the class becomes the
-// type, permanent classes are not retried, the hint rides in the details. secrets are masked in
-// the text, whoever wrote it.
+// type, permanent classes are not retried, the hint and the side ride in the details. secrets are
+// masked in the text, whoever wrote it.
 func toTemporal(ctx context.Context, err error, secrets ...string) error {
 	if err == nil {
 		return nil
@@ -32,11 +32,26 @@ func toTemporal(ctx context.Context, err error, secrets ...string) error {
 	}
 	class := failure.ClassOf(err)
 	overtaken := errors.Is(err, db.ErrExecutionFinished) || errors.Is(err, db.ErrSuperseded)
+	var last lastTry
 	return temporal.NewApplicationErrorWithOptions(failure.Redact(err.Error(), secrets...), string(class),
 		temporal.ApplicationErrorOptions{
-			NonRetryable: failure.IsPermanent(class) || overtaken,
-			Details:      []any{failure.HintOf(err)},
+			NonRetryable: failure.IsPermanent(class) || overtaken || errors.As(err, &last),
+			Details:      []any{failure.HintOf(err), failure.SideOf(err)},
 		})
+}
+
+// lastTry is an error after which the same is not tried again.
+type lastTry struct{ error }
+
+func (l lastTry) Unwrap() error { return l.error }
+
+// giveUpOnStorage ends the tries of an activity when its storage location has failed so often, 0 for
+// never: there is another one to try. Other failures are tried as often as ever.
+func giveUpOnStorage(ctx context.Context, err error, after int32) error {
+	if after > 0 && failure.SideOf(err) == failure.Storage && activity.GetInfo(ctx).Attempt >= after {
+		return lastTry{err}
+	}
+	return err
 }
 
 // untilWorkerStops ends the returned context, with errWorkerStopping as its cause, when the worker

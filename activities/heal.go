@@ -29,11 +29,14 @@ func (a *Activities) HealStorage(ctx context.Context, in contract.StorageRef) (c
 		return contract.HealResult{}, toTemporal(ctx, err)
 	}
 	defer func() { _ = store.Close() }()
-	h := &healer{a: a, location: location, store: store, sources: map[string]*source{}}
+	h := &healer{a: a, location: location, store: store, sources: map[string]*source{}, rows: map[string]int{}}
 	defer h.close()
 	pulse := startPulse(ctx, a.Tuning.ProgressEvery, struct{}{})
 	defer pulse.stop()
-	err = h.all(ctx)
+	// Where everything was wiped, the repository is the first that comes back.
+	if err = a.bindRepository(ctx, location, store); err == nil {
+		err = h.all(ctx)
+	}
 	return h.result, toTemporal(ctx, failure.WithSubject(err, aboutStorage(location.Name)))
 }
 
@@ -44,6 +47,7 @@ type healer struct {
 	store    storage.Store
 	sources  map[string]*source
 	opened   openedManifest // the last one: damaged objects that lie together are of the same backup
+	rows     map[string]int // damaged objects that are recorded, by execution
 	told     int64          // healed objects of whose damage people were told
 	result   contract.HealResult
 }
@@ -77,7 +81,7 @@ func (h *healer) all(ctx context.Context) error {
 			return err
 		}
 		if len(page) == 0 {
-			return h.tell(ctx)
+			break
 		}
 		keys := make([]string, len(page))
 		for i, d := range page {
@@ -94,10 +98,23 @@ func (h *healer) all(ctx context.Context) error {
 		}
 		after = keys[len(keys)-1]
 	}
+	// A check records so many damaged objects at most: of a backup that has them there may be more.
+	for executionID, rows := range h.rows {
+		if rows < db.MaxDamageListed {
+			continue
+		}
+		if err := h.refill(ctx, executionID); err != nil {
+			return err
+		}
+	}
+	return h.tell(ctx)
 }
 
 // one mends an object from the first copy that has it. What keeps it from being mended is noted.
 func (h *healer) one(ctx context.Context, d db.DamagedObject, needed []db.NeedingBackup) error {
+	for _, backup := range needed {
+		h.rows[backup.ExecutionID]++
+	}
 	for _, backup := range needed[:min(len(needed), mostTries)] {
 		copies, err := h.a.DB.ListCopies(ctx, backup.ExecutionID)
 		if err != nil {
@@ -157,6 +174,9 @@ func (h *healer) source(ctx context.Context, id string) (*source, error) {
 
 func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
 	if d.ChunkID == nil {
+		if err := h.copyIfMuch(ctx, c, from); err != nil {
+			return err
+		}
 		return archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256)
 	}
 	opened, err := h.manifest(ctx, c, from)

@@ -79,8 +79,13 @@ func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation
 		return unknown, err
 	}
 	defer func() { _ = store.Close() }()
-	if err := checkRepository(ctx, location, store); err != nil {
+	wiped, err := a.checkRepository(ctx, location, store)
+	if err != nil {
 		return unknown, err
+	}
+	if wiped {
+		return unknown, failure.WithSubject(failure.New(failure.Corrupt, openRepository, "everything that was stored there is gone: the location was wiped",
+			"Verify its backups: what has a copy on another location is copied back. New backups go there all the same."), aboutStorage(location.Name))
 	}
 	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
 		return unknown, err

@@ -233,7 +233,9 @@ func (i *storageImport) compare(ctx context.Context, known db.Execution, name ar
 	if err != nil {
 		return 0, "", err
 	}
-	if slices.ContainsFunc(replicas, func(r db.Replica) bool { return r.StorageLocationID == i.location.ID && r.ManifestPath == name.Key }) {
+	if slices.ContainsFunc(replicas, func(r db.Replica) bool {
+		return r.StorageLocationID == i.location.ID && r.ManifestPath == name.Key && r.CopiedAt != nil
+	}) {
 		return knownBackup, "", nil
 	}
 	if i.result.DryRun {

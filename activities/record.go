@@ -24,7 +24,8 @@ func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput)
 		}
 	}
 	a.log(ctx, e.ID, "info", "%s started", e.Metadata.Operation)
-	return a.planOf(e), nil
+	plan := a.planOf(e)
+	return plan, toTemporal(ctx, a.addPlaces(ctx, e, &plan))
 }
 
 func (a *Activities) planOf(e db.Execution) contract.Plan {

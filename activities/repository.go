@@ -11,11 +11,16 @@ import (
 )
 
 // bindRepository makes sure that a store is the one that holds the location's backups, making the
-// repository the first time. A disk that is not mounted, or a path that was changed, must not
-// silently become a second one.
+// repository the first time, and again where it was wiped. A disk that is not mounted, or a path that was
+// changed, must not silently become a second one.
 func (a *Activities) bindRepository(ctx context.Context, location db.StorageLocation, store storage.Store) error {
 	if location.RepositoryID != "" {
-		return checkRepository(ctx, location, store)
+		wiped, err := a.checkRepository(ctx, location, store)
+		if err == nil && wiped {
+			a.Logger.Warn("storage location was wiped; its repository is made anew", "storage", location.Name)
+			_, err = archive.RestoreRepository(ctx, store, location.RepositoryID)
+		}
+		return failure.WithSubject(err, aboutStorage(location.Name))
 	}
 	repository, err := archive.EnsureRepository(ctx, store)
 	if err != nil {
@@ -25,27 +30,53 @@ func (a *Activities) bindRepository(ctx context.Context, location db.StorageLoca
 	if err != nil {
 		return err
 	}
-	return sameRepository(location, repository)
+	if err := sameRepository(location, repository); err != nil {
+		return err
+	}
+	return a.noteVolume(ctx, location, store)
 }
 
-// checkRepository refuses a store that does not hold the repository which the location is known for.
-func checkRepository(ctx context.Context, location db.StorageLocation, store storage.Store) error {
+// checkRepository refuses a store that does not hold the repository which the location is known for. One
+// that was wiped passes: the very volume on which the repository was is there, and the repository is not.
+// What is missing then is lost, not out of sight.
+func (a *Activities) checkRepository(ctx context.Context, location db.StorageLocation, store storage.Store) (wiped bool, err error) {
 	if location.RepositoryID == "" {
-		return nil
+		return false, nil
 	}
 	repository, err := archive.ReadRepository(ctx, store)
 	if errors.Is(err, storage.ErrNotFound) {
-		err = failure.New(failure.ConfigInvalid, openRepository, "the repository with this location's backups is not there", otherRepositoryHint)
+		var volume string
+		volume, err = storage.VolumeOf(ctx, store)
+		if err == nil && volume != "" && volume == location.Volume {
+			return true, nil
+		}
+		if err == nil {
+			err = failure.New(failure.ConfigInvalid, openRepository, "the repository with this location's backups is not there", otherRepositoryHint)
+		}
 	}
-	if err != nil {
+	if err == nil {
+		err = sameRepository(location, repository)
+	}
+	if err == nil {
+		err = a.noteVolume(ctx, location, store)
+	}
+	return false, failure.WithSubject(err, aboutStorage(location.Name))
+}
+
+// noteVolume remembers where the repository was seen. It is there, so whatever was remembered before is
+// out of date: data that was moved to a larger disk. A store that can not tell changes nothing.
+func (a *Activities) noteVolume(ctx context.Context, location db.StorageLocation, store storage.Store) error {
+	volume, err := storage.VolumeOf(ctx, store)
+	if err != nil || volume == "" || volume == location.Volume {
 		return failure.WithSubject(err, aboutStorage(location.Name))
 	}
-	return sameRepository(location, repository)
+	return a.DB.SetVolume(ctx, location.ID, location.RepositoryID, volume)
 }
 
 const (
 	openRepository      = "open repository"
-	otherRepositoryHint = "Mount the disk that holds the backups, or set the path back; to start anew elsewhere, create another storage location."
+	otherRepositoryHint = "Mount the disk that holds the backups, or set the path back; to start anew elsewhere, create another storage location. " +
+		"If the directory was deleted and made anew, put dataguardian.json back from a copy of the location, or create another location."
 )
 
 func sameRepository(location db.StorageLocation, repository archive.Repository) error {

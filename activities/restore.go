@@ -52,7 +52,7 @@ func (a *Activities) loadTarget(ctx context.Context, executionID string) (*resto
 
 // openBackup reads the manifest of the backup that is restored. close must be called.
 func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
-	if r.backup, err = a.loadBackup(ctx, r.options.SourceExecutionID); err != nil {
+	if r.backup, err = a.loadCopy(ctx, r.options.SourceExecutionID, r.execution.StorageLocationID); err != nil {
 		return err
 	}
 	if r.manifest, err = a.openManifest(ctx, r.backup); err != nil {
@@ -108,23 +108,24 @@ func (r *restore) jobs() int {
 }
 
 // withRestore runs one step of a restore; its error names the target and holds none of its secrets.
-func (a *Activities) withRestore(ctx context.Context, executionID string, step func(context.Context, *restore) error) error {
+func (a *Activities) withRestore(ctx context.Context, in contract.RestoreStep, step func(context.Context, *restore) error) error {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
-	r, err := a.loadTarget(ctx, executionID)
+	r, err := a.loadTarget(ctx, in.ExecutionID)
 	if err != nil {
 		return toTemporal(ctx, err)
 	}
 	if r.execution.Status.Finished() {
 		// Somebody closed it meanwhile. What is recorded as ended must not change its target any more.
-		return toTemporal(ctx, fmt.Errorf("restore %s: %w", executionID, db.ErrExecutionFinished))
+		return toTemporal(ctx, fmt.Errorf("restore %s: %w", in.ExecutionID, db.ErrExecutionFinished))
 	}
 	if err := a.openBackup(ctx, r); err != nil {
-		return toTemporal(ctx, failure.WithSubject(err, aboutDatasource(r.target.Name)))
+		err = failure.WithSubject(err, aboutDatasource(r.target.Name))
+		return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
 	}
 	defer r.close()
 	err = failure.WithSubject(step(ctx, r), aboutDatasource(r.target.Name))
-	return toTemporal(ctx, err, r.target.Config.Password, r.backup.datasource.Config.Password)
+	return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), r.target.Config.Password, r.backup.datasource.Config.Password)
 }
 
 // waiting sends heartbeats while a step waits on the target.
@@ -135,8 +136,8 @@ func (a *Activities) waiting(ctx context.Context, r *restore, phase domain.Phase
 }
 
 // CheckTarget refuses a target that can not be restored into.
-func (a *Activities) CheckTarget(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
+func (a *Activities) CheckTarget(ctx context.Context, in contract.RestoreStep) (contract.Nothing, error) {
+	return contract.Nothing{}, a.withRestore(ctx, in, func(ctx context.Context, r *restore) error {
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
 			if err := r.stager.CheckTarget(ctx, r.source(), r.request()); err != nil {
 				return err
@@ -149,9 +150,9 @@ func (a *Activities) CheckTarget(ctx context.Context, in contract.ExecutionRef) 
 
 // CheckArchive reads every stored byte of the backup and compares it with the manifest's
 // checksums, before the restore writes anything.
-func (a *Activities) CheckArchive(ctx context.Context, in contract.ExecutionRef) (contract.VerifyResult, error) {
+func (a *Activities) CheckArchive(ctx context.Context, in contract.RestoreStep) (contract.VerifyResult, error) {
 	var result contract.VerifyResult
-	err := a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) (err error) {
+	err := a.withRestore(ctx, in, func(ctx context.Context, r *restore) (err error) {
 		counter := newByteCounter(domain.PhaseChecking, r.manifest)
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
@@ -167,7 +168,7 @@ func (a *Activities) CheckArchive(ctx context.Context, in contract.ExecutionRef)
 // StageRestore loads the backup beside the target.
 func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef) (contract.StageResult, error) {
 	var result contract.StageResult
-	err := a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
+	err := a.withRestore(ctx, contract.RestoreStep{ExecutionID: in.ExecutionID}, func(ctx context.Context, r *restore) error {
 		identities, err := a.identities(ctx)
 		if err != nil {
 			return err
@@ -217,7 +218,7 @@ func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine
 
 // PromoteRestore gives what was loaded the target's name.
 func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return contract.Nothing{}, a.withRestore(ctx, in.ExecutionID, func(ctx context.Context, r *restore) error {
+	return contract.Nothing{}, a.withRestore(ctx, contract.RestoreStep{ExecutionID: in.ExecutionID}, func(ctx context.Context, r *restore) error {
 		var warnings []string
 		err := a.waiting(ctx, r, domain.PhaseSwapping, func() (err error) {
 			warnings, err = r.stager.Promote(ctx, r.source(), r.request())

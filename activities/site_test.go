@@ -42,6 +42,7 @@ type site struct {
 	d      *db.DB
 	source *source
 	stores map[string]*faulty.Store // path of a location -> its content
+	disks  map[string]*disk         // what is inside of these
 	store  *faulty.Store            // of the job's first location
 	job    db.BackupJob
 
@@ -56,7 +57,7 @@ func newSite(t *testing.T) *site {
 	t.Helper()
 	url := dbtest.URL(t)
 	s := &site{
-		t: t, url: url, d: dbtest.Open(t, url), source: &source{}, stores: map[string]*faulty.Store{},
+		t: t, url: url, d: dbtest.Open(t, url), source: &source{}, stores: map[string]*faulty.Store{}, disks: map[string]*disk{},
 		dies: map[string]int{}, seen: map[string]int{}, then: map[string]func(){},
 	}
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
@@ -73,7 +74,8 @@ func (s *site) location(at string) string {
 		Name: at, Type: domain.StorageLocal, Enabled: true, Config: domain.StorageConfig{Path: at},
 	})
 	require.NoError(s.t, err)
-	s.stores[at] = faulty.New(memory.New(0))
+	s.disks[at] = &disk{Store: memory.New(0), volume: at, puts: map[string]int{}}
+	s.stores[at] = faulty.New(s.disks[at])
 	return created.ID
 }
 
@@ -147,6 +149,7 @@ func (s *site) run(e db.Execution) db.Execution {
 	env.SetTestTimeout(2 * time.Minute)
 	env.SetWorkerOptions(worker.Options{})
 	s.register(env)
+	contract.Replicate.Register(env, workflows.Replicate)
 	env.ExecuteWorkflow(workflows.Backup, contract.ExecutionInput{ExecutionID: e.ID})
 	require.True(s.t, env.IsWorkflowCompleted())
 	ended, err := s.d.GetExecution(context.Background(), e.ID)
@@ -215,7 +218,13 @@ func (s *site) requireGood(e db.Execution) *archive.Manifest {
 // requireReads reads a backup back and compares it with data.
 func (s *site) requireReads(e db.Execution, data []byte) *archive.Manifest {
 	s.t.Helper()
-	location, err := s.d.GetStorageLocation(context.Background(), *e.StorageLocationID)
+	return s.requireReadsFrom(*e.StorageLocationID, e, data)
+}
+
+// requireReadsFrom is requireReads from a storage location that holds the backup.
+func (s *site) requireReadsFrom(locationID string, e db.Execution, data []byte) *archive.Manifest {
+	s.t.Helper()
+	location, err := s.d.GetStorageLocation(context.Background(), locationID)
 	require.NoError(s.t, err)
 	store := s.stores[location.Config.Path]
 	m, err := archive.OpenManifest(context.Background(), store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
@@ -235,12 +244,18 @@ func (s *site) requireReads(e db.Execution, data []byte) *archive.Manifest {
 	return m
 }
 
-// requireNothingElse fails when a store holds a chunk that no manifest names, or one twice.
+// requireNothingElse fails when the job's store holds a chunk that no manifest names, or one twice.
 func (s *site) requireNothingElse(backups ...db.Execution) {
+	s.t.Helper()
+	s.requireNothingElseIn(s.store, backups...)
+}
+
+// requireNothingElseIn is requireNothingElse for any store.
+func (s *site) requireNothingElseIn(store *faulty.Store, backups ...db.Execution) {
 	s.t.Helper()
 	named := map[string]bool{}
 	for _, e := range backups {
-		m, err := archive.OpenManifest(context.Background(), s.store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
+		m, err := archive.OpenManifest(context.Background(), store, e.Metadata.ManifestPath, e.Metadata.ManifestSHA256)
 		require.NoError(s.t, err)
 		named[e.Metadata.ManifestPath] = true
 		for i := range m.Objects {
@@ -248,7 +263,7 @@ func (s *site) requireNothingElse(backups ...db.Execution) {
 		}
 	}
 	ids := map[string]string{}
-	for key := range s.contents() {
+	for key := range s.contentsOf(store) {
 		if key == archive.RepositoryKey {
 			continue
 		}
@@ -262,16 +277,18 @@ func (s *site) requireNothingElse(backups ...db.Execution) {
 }
 
 // contents is the hash of every object of the job's store.
-func (s *site) contents() map[string][32]byte {
+func (s *site) contents() map[string][32]byte { return s.contentsOf(s.store) }
+
+func (s *site) contentsOf(store *faulty.Store) map[string][32]byte {
 	s.t.Helper()
 	all := map[string][32]byte{}
 	var keys []string
-	require.NoError(s.t, s.store.List(context.Background(), "", func(o storage.Object) error {
+	require.NoError(s.t, store.List(context.Background(), "", func(o storage.Object) error {
 		keys = append(keys, o.Key)
 		return nil
 	}))
 	for _, key := range keys {
-		body, err := s.store.Get(context.Background(), key, 0, -1)
+		body, err := store.Get(context.Background(), key, 0, -1)
 		require.NoError(s.t, err)
 		content, err := io.ReadAll(body)
 		require.NoError(s.t, err)
@@ -287,6 +304,48 @@ func logged(e db.Execution) string {
 		text.WriteString(line.Level + ": " + line.Message + "\n")
 	}
 	return text.String()
+}
+
+// disk is a store in memory that knows its volume and counts what is put into it.
+type disk struct {
+	storage.Store
+	volume string
+	mu     sync.Mutex
+	puts   map[string]int
+}
+
+func (d *disk) Volume(context.Context) (string, error) { return d.volume, nil }
+
+func (d *disk) Put(ctx context.Context, key string, body io.Reader, size int64) error {
+	err := d.Store.Put(ctx, key, body, size)
+	if err == nil {
+		d.mu.Lock()
+		d.puts[key]++
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// wipe empties it.
+func (d *disk) wipe(t *testing.T) {
+	t.Helper()
+	d.lose(t, func(string) bool { return true })
+}
+
+// lose removes some objects.
+func (d *disk) lose(t *testing.T, lost func(key string) bool) {
+	t.Helper()
+	var keys []string
+	require.NoError(t, d.List(context.Background(), "", func(o storage.Object) error {
+		if lost(o.Key) {
+			keys = append(keys, o.Key)
+		}
+		return nil
+	}))
+	require.NotEmpty(t, keys)
+	for _, key := range keys {
+		require.NoError(t, d.Delete(context.Background(), key))
+	}
 }
 
 // source is a datasource whose dump is the bytes it holds.

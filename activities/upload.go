@@ -40,11 +40,16 @@ func chunkRow(folder string, c archive.StoredChunk, uploaded bool) db.Chunk {
 
 // DiscardBackup removes what a failed or cancelled backup stored: its manifest first, so that the
 // backup stops to exist before its chunks do, then the chunks, then their rows.
-func (a *Activities) DiscardBackup(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
-	return contract.Nothing{}, toTemporal(ctx, a.discard(ctx, in.ExecutionID))
+func (a *Activities) DiscardBackup(ctx context.Context, in contract.DiscardInput) (contract.Nothing, error) {
+	fence := in.Before
+	if fence == 0 {
+		fence = math.MaxInt32
+	}
+	return contract.Nothing{}, toTemporal(ctx, a.discard(ctx, in.ExecutionID, fence))
 }
 
-func (a *Activities) discard(ctx context.Context, executionID string) error {
+// discard removes what attempts before the fence stored.
+func (a *Activities) discard(ctx context.Context, executionID string, fence int32) error {
 	job, err := a.loadBackup(ctx, executionID)
 	if err != nil {
 		return err
@@ -56,7 +61,7 @@ func (a *Activities) discard(ctx context.Context, executionID string) error {
 	stop := a.report(ctx, executionID, func() domain.Progress { return domain.Progress{Phase: domain.PhaseCleaning} })
 	defer stop()
 	// An attempt that was cut off and still writes finds itself overtaken at its next batch.
-	if err := a.DB.ClaimDump(ctx, executionID, math.MaxInt32); err != nil && !errors.Is(err, db.ErrExecutionFinished) {
+	if err := a.DB.ClaimDump(ctx, executionID, fence); err != nil && !errors.Is(err, db.ErrExecutionFinished) {
 		return err
 	}
 	if err := a.removeStored(ctx, job); err != nil {

@@ -22,7 +22,7 @@ func (a *Activities) Verify(ctx context.Context, in contract.VerifyInput) (contr
 	if failure.ClassOf(err) == failure.Corrupt {
 		a.recordVerification(ctx, in, result, err)
 	}
-	return result, toTemporal(ctx, err)
+	return result, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
 }
 
 func (a *Activities) verify(ctx context.Context, in contract.VerifyInput) (contract.VerifyResult, error) {

@@ -114,6 +114,7 @@ func newServer(o Options) (*server, error) {
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
+	s.registerReplication()
 	s.registerReconcile()
 	s.registerBackups()
 	s.registerRestore()

@@ -159,8 +159,8 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 	})
 }
 
-// checkEnds refuses a job whose datasource or storage location does not exist, or whose ends no
-// worker reaches both.
+// checkEnds refuses a job whose datasource or storage locations do not exist, or whose ends no one
+// worker reaches. Run it in a transaction.
 func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	datasource, err := q.GetDatasource(ctx, job.DatasourceID)
 	if err != nil {
@@ -172,6 +172,25 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	}
 	if datasource.Pool != storage.Pool {
 		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
+	}
+	for i, target := range job.BackupOptions.StorageTargets {
+		field := "backup_options." + domain.TargetField(i)
+		if target.StorageLocationID == job.StorageLocationID {
+			return invalidField(field, "is the job's own location, which always comes first")
+		}
+		// No foreign key keeps it.
+		if err := q.HoldStorageLocation(ctx, target.StorageLocationID); err != nil {
+			return missingField(err, field, "storage location", target.StorageLocationID)
+		}
+		location, err := q.GetStorageLocation(ctx, target.StorageLocationID)
+		switch {
+		case err != nil:
+			return err
+		case !location.Enabled:
+			return invalidField(field, "is storage location %q, which is disabled; enable it first", location.Name)
+		case location.Pool != datasource.Pool:
+			return invalidField(field, "%s", poolsDiffer(datasource, location))
+		}
 	}
 	return nil
 }

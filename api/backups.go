@@ -20,6 +20,8 @@ type StoredAt struct {
 	Status            domain.StorageLocationStatus `json:"status"`
 	Pool              string                       `json:"pool"`
 	ManifestPath      string                       `json:"manifest_path"`
+	Primary           bool                         `json:"primary" doc:"It was made there; the others are copies"`
+	DamagedObjects    int64                        `json:"damaged_objects" doc:"Objects there that a check found damaged, and that are not healed"`
 }
 
 // Backup is a completed backup that can be restored.
@@ -160,17 +162,34 @@ func (p *places) backup(ctx context.Context, row db.Execution) (Backup, error) {
 	if row.StorageLocationID == nil {
 		return out, nil
 	}
-	storage, known := p.known[*row.StorageLocationID]
-	if !known {
-		var err error
-		if storage, err = p.q.GetStorageLocation(ctx, *row.StorageLocationID); err != nil {
+	copies, err := p.q.ListCopies(ctx, row.ID)
+	if err != nil {
+		return out, err
+	}
+	damaged, err := p.q.DamagedCopies(ctx, row.ID, row.Metadata.ManifestPath)
+	if err != nil {
+		return out, err
+	}
+	for _, c := range copies {
+		storage, err := p.location(ctx, c.StorageLocationID)
+		if err != nil {
 			return out, err
 		}
-		p.known[storage.ID] = storage
+		out.StoredAt = append(out.StoredAt, StoredAt{
+			StorageLocationID: storage.ID, Name: storage.Name, Type: storage.Type, Status: storage.Status, Pool: storage.Pool,
+			ManifestPath: c.ManifestPath, Primary: c.IsPrimary, DamagedObjects: damaged[storage.ID],
+		})
 	}
-	out.StoredAt = append(out.StoredAt, StoredAt{
-		StorageLocationID: storage.ID, Name: storage.Name, Type: storage.Type, Status: storage.Status, Pool: storage.Pool,
-		ManifestPath: row.Metadata.ManifestPath,
-	})
 	return out, nil
+}
+
+func (p *places) location(ctx context.Context, id string) (db.StorageLocation, error) {
+	if storage, known := p.known[id]; known {
+		return storage, nil
+	}
+	storage, err := p.q.GetStorageLocation(ctx, id)
+	if err == nil {
+		p.known[id] = storage
+	}
+	return storage, err
 }

@@ -33,7 +33,7 @@ func (s *server) registerDeletion() {
 		OperationID: "delete-execution", Method: http.MethodDelete, Path: path, Tags: tags,
 		Summary: "Delete an execution with its data",
 		Description: "Answers when the workflow that deletes is started: the manifest goes first, then what no other backup needs, then the rows; until then `deleting_at` is set. " +
-			"409 names what holds it: that it is queued, running or pinned, a running restore that reads it, a running backup that builds on it.",
+			"409 names what holds it: that it is queued, running or pinned, a running restore that reads it, a running backup that builds on it, a copy of it that is being made.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, s.deleteExecution)
@@ -68,9 +68,15 @@ func (s *server) pinExecution(ctx context.Context, in *pinInput) (*body[Executio
 // deleteExecution asks for the deletion and does not mark the row itself: without Temporal nothing
 // changes. The workflow looks for holders again when it marks.
 func (s *server) deleteExecution(ctx context.Context, in *ByID) (*accepted, error) {
-	var row db.Execution
+	row, err := s.execution(ctx, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.settleCopies(ctx, row); err != nil {
+		return nil, err
+	}
 	var d deletion
-	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
+	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		if row, err = q.GetExecution(ctx, in.ID); err != nil {
 			return missing(err, "execution", in.ID)
 		}

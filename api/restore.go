@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -18,7 +19,7 @@ import (
 
 // RestoreRequest is what a restore is asked to do.
 type RestoreRequest struct {
-	StorageLocationID  string   `json:"storage_location_id,omitempty" format:"uuid" doc:"Where to read the backup; default where it is"`
+	StorageLocationID  string   `json:"storage_location_id,omitempty" format:"uuid" doc:"Which copy to read, and no other; left out: the first good one, its own location before the others"`
 	TargetDatasourceID string   `json:"target_datasource_id" format:"uuid" doc:"The server that is restored into"`
 	TargetDatabase     string   `json:"target_database,omitempty" maxLength:"63" doc:"Default: the database of the target datasource"`
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
@@ -117,6 +118,9 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	if plan.target, err = s.db.GetDatasource(ctx, in.Body.TargetDatasourceID); err != nil {
 		return plan, missingField(err, "target_datasource_id", "datasource", in.Body.TargetDatasourceID)
 	}
+	if err := s.chooseCopy(ctx, in.Body, &plan); err != nil {
+		return plan, err
+	}
 	if err := in.Body.check(backedUp, plan.storage, plan.target).OrNil(); err != nil {
 		return plan, err
 	}
@@ -132,7 +136,33 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
 		ParallelJobs: in.Body.ParallelJobs,
 	}
+	if in.Body.StorageLocationID != "" {
+		plan.options.StorageLocationID = plan.storage.ID
+	}
 	return plan, nil
+}
+
+// chooseCopy replaces the backup's own location by the one whose copy is read first: the one that was asked
+// for, or the best. The worker goes on to the others when it can not be read.
+func (s *server) chooseCopy(ctx context.Context, request RestoreRequest, plan *restorePlan) error {
+	id := strings.ToLower(request.StorageLocationID)
+	if id == "" {
+		copies, err := s.db.ReadableCopies(ctx, plan.source.ID, plan.target.Pool)
+		if err != nil || len(copies) == 0 {
+			return err
+		}
+		id = copies[0].StorageLocationID
+	} else if _, err := s.db.GetCopy(ctx, plan.source.ID, id); err != nil {
+		if errors.Is(err, db.ErrNotFound) {
+			return nil // check refuses it
+		}
+		return err
+	}
+	location, err := s.db.GetStorageLocation(ctx, id)
+	if err == nil {
+		plan.storage = location
+	}
+	return err
 }
 
 // restorableBackup reads an execution and refuses what is no backup that can be restored.
@@ -158,7 +188,7 @@ func (s *server) restorableBackup(ctx context.Context, id string) (db.Execution,
 func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, target db.Datasource) domain.Invalid {
 	var v domain.Invalid
 	if r.StorageLocationID != "" && !strings.EqualFold(r.StorageLocationID, storage.ID) {
-		v.Add("storage_location_id", "is not where the backup is; it is on %s (%s)", storage.Name, storage.ID)
+		v.Add("storage_location_id", "holds no copy of this backup; it is on %s (%s)", storage.Name, storage.ID)
 	}
 	if target.Type != source.Type {
 		v.Add("target_datasource_id", "is a %s datasource; a %s backup is restored into %s", target.Type, source.Type, source.Type)

@@ -64,6 +64,10 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 	if err := options.Validate().Under("backup_options").OrNil(); err != nil {
 		return nil, err
 	}
+	job.BackupOptions = options
+	if err := s.db.InTx(ctx, func(q *db.Queries) error { return checkEnds(ctx, q, job) }); err != nil {
+		return nil, err
+	}
 	execution, err := s.newExecution(ctx, contract.BackupWorkflowID)
 	if err != nil {
 		return nil, err

@@ -203,7 +203,7 @@ func TestRestore(t *testing.T) {
 		"verification with the wrong phrase":  {with(good, true, "verification_mode"), "confirmation_phrase", "VERIFY RESTORE"},
 		"into another pool":                   {with(with(good, far, "target_datasource_id"), "RESTORE far", "confirmation_phrase"), "target_datasource_id", "pool site-b"},
 		"into nothing":                        {with(good, backup, "target_datasource_id"), "target_datasource_id", "there is no datasource"},
-		"from a storage where it is not":      {with(good, backup, "storage_location_id"), "storage_location_id", "is not where the backup is"},
+		"from a storage where it is not":      {with(good, backup, "storage_location_id"), "storage_location_id", "holds no copy of this backup"},
 		"of single tables":                    {with(good, []string{"a"}, "include_tables"), "include_tables", "whole databases"},
 		"keeping a database without checking": {with(good, true, "keep_verification_database"), "keep_verification_database", "verification_mode"},
 	} {

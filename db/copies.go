@@ -1,7 +1,9 @@
 package db
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -60,4 +62,56 @@ func (q *Queries) ListGenerationCopies(ctx context.Context, storageLocationID, g
 		return nil, translate(op, err)
 	}
 	return convert(rows, func(row dbgen.ListGenerationCopiesRow) (Copy, error) { return Copy(row), nil })
+}
+
+// DamagedCopies counts, for each storage location where there are any, the objects of a backup that are
+// known to be damaged.
+func (q *Queries) DamagedCopies(ctx context.Context, executionID, manifestPath string) (map[string]int64, error) {
+	op := "look for damage of execution " + executionID
+	if err := checkID(op, executionID); err != nil {
+		return nil, err
+	}
+	rows, err := q.q.DamagedCopies(ctx, dbgen.DamagedCopiesParams{ExecutionID: executionID, ManifestPath: manifestPath})
+	if err != nil {
+		return nil, translate(op, err)
+	}
+	damaged := make(map[string]int64, len(rows))
+	for _, row := range rows {
+		damaged[row.StorageLocationID] = row.Damaged
+	}
+	return damaged, nil
+}
+
+// ReadableCopies lists the copies of a backup on enabled locations of a pool: those without known damage
+// first, and of equals the backup's own.
+func (q *Queries) ReadableCopies(ctx context.Context, executionID, pool string) ([]Copy, error) {
+	copies, err := q.ListCopies(ctx, executionID)
+	if err != nil || len(copies) == 0 {
+		return nil, err
+	}
+	e, err := q.GetExecution(ctx, executionID)
+	if err != nil {
+		return nil, err
+	}
+	damaged, err := q.DamagedCopies(ctx, executionID, copies[0].ManifestPath)
+	if err != nil {
+		return nil, err
+	}
+	if v := e.Metadata.Verification; v != nil && !v.OK && e.StorageLocationID != nil {
+		damaged[*e.StorageLocationID]++
+	}
+	var readable []Copy
+	for _, c := range copies {
+		location, err := q.GetStorageLocation(ctx, c.StorageLocationID)
+		if err != nil {
+			return nil, err
+		}
+		if location.Enabled && location.Pool == pool {
+			readable = append(readable, c)
+		}
+	}
+	slices.SortStableFunc(readable, func(a, b Copy) int {
+		return cmp.Compare(min(damaged[a.StorageLocationID], 1), min(damaged[b.StorageLocationID], 1))
+	})
+	return readable, nil
 }

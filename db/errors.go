@@ -79,11 +79,16 @@ var uniqueConstraints = map[string]error{
 	"storage_locations_one_default":            &DuplicateError{Field: "is_default"},
 }
 
-// translate classifies a driver error and puts op, what was tried, in front.
+// translate classifies a driver error and puts op, what was tried, in front. It is the catalogue's,
+// whatever was being worked on.
 func translate(op string, err error) error {
 	if err == nil {
 		return nil
 	}
+	return failure.WithSide(classify(op, err), failure.Catalogue)
+}
+
+func classify(op string, err error) error {
 	if errors.Is(err, pgx.ErrNoRows) || errors.Is(err, ErrNotFound) {
 		return &failure.Error{Class: failure.NotFound, Op: op, Cause: ErrNotFound}
 	}

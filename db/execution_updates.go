@@ -174,9 +174,9 @@ func (q *Queries) checkHolder(ctx context.Context, op, id string, attempt int32)
 	case err != nil:
 		return translate(op, err)
 	case row.Status.Finished():
-		return fmt.Errorf("%s: %w: it is %s", op, ErrExecutionFinished, row.Status)
+		return failure.WithSide(fmt.Errorf("%s: %w: it is %s", op, ErrExecutionFinished, row.Status), failure.Catalogue)
 	case row.DumpAttempt != attempt:
-		return fmt.Errorf("%s: %w: attempt %d holds it", op, ErrSuperseded, row.DumpAttempt)
+		return failure.WithSide(fmt.Errorf("%s: %w: attempt %d holds it", op, ErrSuperseded, row.DumpAttempt), failure.Catalogue)
 	default:
 		return nil
 	}

@@ -25,6 +25,7 @@ type StorageLocation struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	RepositoryID     string // in the repository document at its root, "" before the first backup
+	Volume           string // on which the repository was last seen, see storage.Volumer; "" unknown
 }
 
 // CreateStorageLocation stores a new location; an empty ID is made up. One that is the default
@@ -157,4 +158,24 @@ func (q *Queries) BindRepository(ctx context.Context, id, repositoryID string) (
 	}
 	bound, err = q.q.BindRepository(ctx, dbgen.BindRepositoryParams{ID: id, RepositoryID: repositoryID})
 	return bound, translate(op, err)
+}
+
+// SetVolume remembers on which volume the repository of a location was seen.
+func (q *Queries) SetVolume(ctx context.Context, id, repositoryID, volume string) error {
+	op := "record the volume of storage location " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	return translate(op, q.q.SetVolume(ctx, dbgen.SetVolumeParams{ID: id, RepositoryID: repositoryID, Volume: volume}))
+}
+
+// HoldStorageLocation keeps a location from being deleted until the transaction ends. Whoever names it in
+// a document calls this first. Errors: ErrNotFound.
+func (q *Queries) HoldStorageLocation(ctx context.Context, id string) error {
+	op := "hold storage location " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	_, err := q.q.HoldStorageLocation(ctx, id)
+	return translate(op, err)
 }

@@ -43,8 +43,9 @@ var (
 	deletePoints   = []string{"delete.marked", "delete.manifest_removed", "delete.batch_removed", "delete.objects_removed", "delete.rows_removed"}
 	reconcilePoint = []string{"reconcile.manifests_removed", "reconcile.batch_removed", "reconcile.objects_removed"}
 	// elsewhere are boundaries of verifications of old backups and of imports, which change no backup;
-	// and of healing, at which verify_test.go kills a worker.
-	elsewhere = regexp.MustCompile(`^(verify\.checked|verify\.announced|heal\..*|import\..*)$`)
+	// and of healing, at which verify_test.go kills a worker. activities/replicate_test.go ends the copying to
+	// further storage locations at each of its boundaries, replication_test.go kills a worker at one.
+	elsewhere = regexp.MustCompile(`^(verify\.checked|verify\.announced|heal\..*|import\..*|replicate\..*|target\.recorded|move\.recorded)$`)
 )
 
 func boundaries() []string {

@@ -60,6 +60,11 @@ func TestHistoriesOfRealRunsReplay(t *testing.T) {
 	require.Equal(t, domain.Failed, failed.Status)
 	runs["backup-failed"] = history(t, failed)
 
+	s.replay(t, runs)
+}
+
+func (s *setup) replay(t *testing.T, runs map[string]*historypb.History) {
+	t.Helper()
 	for name, run := range runs {
 		replayer := sdk.NewWorkflowReplayer()
 		worker.RegisterWorkflows(replayer)
@@ -68,6 +73,29 @@ func TestHistoriesOfRealRunsReplay(t *testing.T) {
 			s.keep(t, name, run)
 		}
 	}
+}
+
+func TestHistoriesOfRunsWithSeveralStorageLocationsReplay(t *testing.T) {
+	s := newSetup(t, withRows(200))
+	second := s.second(t, domain.StrategyReplicate, filepath.Join(filepath.Dir(s.storagePath), "second"))
+	backup := s.backUp(t)
+	require.Equal(t, map[string]string{s.storage.ID: "completed", second.ID: "completed"}, s.results(backup))
+	runs := map[string]*historypb.History{
+		"backup-replicated":   history(t, backup),
+		"replicate-completed": historyOf(t, contract.ReplicateWorkflowID(backup.ID, second.ID)),
+	}
+	wipe(t, s.storagePath)
+	restored := s.restore(t, backup, restoreTo(s.database+"_copy"))
+	require.Equal(t, second.ID, *restored.StorageLocationID, restored.ErrorMessage)
+	runs["restore-other-copy"] = history(t, restored)
+
+	require.NoError(t, os.RemoveAll(s.storagePath))
+	require.NoError(t, os.WriteFile(s.storagePath, nil, 0o600), "a file where the directory was")
+	moved := s.backUp(t)
+	require.Equal(t, second.ID, *moved.StorageLocationID, moved.ErrorMessage)
+	runs["backup-fallback"] = history(t, moved)
+	runs["replicate-failed"] = historyOf(t, contract.ReplicateWorkflowID(moved.ID, s.storage.ID))
+	s.replay(t, runs)
 }
 
 var identities = regexp.MustCompile(`"identity": *"[^"]*"`)

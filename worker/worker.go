@@ -112,6 +112,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)
+	contract.Replicate.Register(r, workflows.Replicate)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -11,24 +11,32 @@ import (
 )
 
 // Backup makes one backup of a datasource: dump into the storage location, check what was stored,
-// record. When it fails or is cancelled, what it stored is removed again and the reason recorded.
+// record. When it fails or is cancelled, what it stored is removed again and the reason recorded. With
+// several storage locations, one that fails is replaced by the next, or each gets a copy.
 func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
 	b := backup{execution: execution{in: in}}
 	if err := b.steps(ctx); err != nil {
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
 	}
-	// The backup is good. Should its end not be recorded, that undoes nothing.
+	// The backup is good. Should its end not be recorded, or a copy of it fail, that undoes nothing.
+	b.replicate(ctx)
 	return b.result(), b.complete(ctx)
 }
 
 type backup struct {
 	execution
-	dumped contract.DumpResult
+	dumped   contract.DumpResult
+	failed   []failedPlace // storage locations that did not take it
+	last     bool          // no other one is left
+	attempts int32         // numbers that attempts on them may have
 }
 
 func (b *backup) steps(ctx workflow.Context) error {
 	if err := b.begin(ctx); err != nil {
 		return err
+	}
+	if len(b.plan.Targets) > 1 {
+		return b.place(ctx)
 	}
 	if err := b.dump(ctx); err != nil {
 		return err
@@ -39,7 +47,9 @@ func (b *backup) steps(ctx workflow.Context) error {
 func (b *backup) dump(ctx workflow.Context) error {
 	b.tell(ctx, domain.PhaseDumping, "Dumping %s to %s", b.in.Labels.Datasource, b.in.Labels.Storage)
 	var err error
-	b.dumped, err = contract.Dump.Execute(b.long(ctx, "Dump "+b.in.Labels.Datasource), b.ref())
+	b.dumped, err = contract.Dump.Execute(b.long(ctx, "Dump "+b.in.Labels.Datasource), contract.DumpInput{
+		ExecutionID: b.in.ExecutionID, AttemptsBefore: b.attempts, StorageAttempts: b.patience(),
+	})
 	return err
 }
 
@@ -49,7 +59,7 @@ func (b *backup) verify(ctx workflow.Context) error {
 	}
 	b.tell(ctx, domain.PhaseVerifying, "Verifying the backup (%s)", b.plan.Verify)
 	_, err := contract.Verify.Execute(b.long(ctx, "Verify the backup, "+string(b.plan.Verify)), contract.VerifyInput{
-		ExecutionID: b.in.ExecutionID, BackupID: b.in.ExecutionID, Mode: b.plan.Verify,
+		ExecutionID: b.in.ExecutionID, BackupID: b.in.ExecutionID, Mode: b.plan.Verify, StorageAttempts: b.patience(),
 	})
 	return err
 }
@@ -57,7 +67,7 @@ func (b *backup) verify(ctx workflow.Context) error {
 // discard removes what an abandoned backup stored. No manifest is left first, so that the backup
 // stops to exist before its chunks do.
 func (b *backup) discard(ctx workflow.Context) error {
-	_, err := contract.DiscardBackup.Execute(b.cleanup(ctx, "Remove what the backup stored"), b.ref())
+	_, err := contract.DiscardBackup.Execute(b.cleanup(ctx, "Remove what the backup stored"), contract.DiscardInput{ExecutionID: b.in.ExecutionID})
 	return err
 }
 

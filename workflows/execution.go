@@ -3,6 +3,7 @@ package workflows
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -14,8 +15,9 @@ import (
 
 // execution is what Backup and Restore share: a row that is begun, told about and finished.
 type execution struct {
-	in   contract.ExecutionInput
-	plan contract.Plan
+	in    contract.ExecutionInput
+	plan  contract.Plan
+	spent time.Duration // of the time that the plan gives, on what has to be done again
 }
 
 func (e *execution) ref() contract.ExecutionRef {

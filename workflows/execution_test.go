@@ -22,6 +22,11 @@ type world struct {
 	fail     map[string]error // step name -> what it returns
 	called   []string
 	finished []contract.FinishInput
+	reports  []contract.TargetReport
+	dumps    []contract.DumpInput
+	sources  []contract.SourceInput
+	at       string                      // the storage location where the backup is
+	failAt   map[string]map[string]error // location -> step name -> what it returns there
 }
 
 func newWorld(t *testing.T) *world {
@@ -30,12 +35,13 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		env:  suite.NewTestWorkflowEnvironment(),
 		plan: contract.Plan{Verify: domain.VerifyFull, TimeoutMinutes: 60, Attempts: 3},
-		fail: map[string]error{},
+		fail: map[string]error{}, failAt: map[string]map[string]error{},
 	}
 	contract.BeginExecution.Register(w.env, func(context.Context, contract.BeginInput) (contract.Plan, error) {
 		return w.plan, w.step("begin")
 	})
-	contract.Dump.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.DumpResult, error) {
+	contract.Dump.Register(w.env, func(_ context.Context, in contract.DumpInput) (contract.DumpResult, error) {
+		w.dumps = append(w.dumps, in)
 		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2}, w.step("dump")
 	})
 	contract.Verify.Register(w.env, func(_ context.Context, in contract.VerifyInput) (contract.VerifyResult, error) {
@@ -45,25 +51,33 @@ func newWorld(t *testing.T) *world {
 		w.finished = append(w.finished, in)
 		return contract.Nothing{}, w.step("finish")
 	})
-	contract.CheckArchive.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.VerifyResult, error) {
+	contract.CheckArchive.Register(w.env, func(context.Context, contract.RestoreStep) (contract.VerifyResult, error) {
 		return contract.VerifyResult{}, w.step("check archive")
 	})
 	contract.StageRestore.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.StageResult, error) {
 		return contract.StageResult{Tables: 3, Bytes: 100}, w.step("stage")
 	})
 	for name, handle := range map[string]contract.Activity[contract.ExecutionRef, contract.Nothing]{
-		"discard backup": contract.DiscardBackup, "check target": contract.CheckTarget,
 		"promote": contract.PromoteRestore, "discard restore": contract.DiscardRestore,
 	} {
 		handle.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.Nothing, error) {
 			return contract.Nothing{}, w.step(name)
 		})
 	}
+	contract.DiscardBackup.Register(w.env, func(context.Context, contract.DiscardInput) (contract.Nothing, error) {
+		return contract.Nothing{}, w.step("discard backup")
+	})
+	contract.CheckTarget.Register(w.env, func(context.Context, contract.RestoreStep) (contract.Nothing, error) {
+		return contract.Nothing{}, w.step("check target")
+	})
 	return w
 }
 
 func (w *world) step(name string) error {
 	w.called = append(w.called, name)
+	if err := w.failAt[w.at][name]; err != nil {
+		return err
+	}
 	return w.fail[name]
 }
 

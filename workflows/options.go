@@ -18,6 +18,7 @@ const (
 	// reported as left over.
 	cleanupPatience = 10 * time.Minute
 	shortPatience   = 15 * time.Minute
+	briefPatience   = 2 * time.Minute
 )
 
 func (e *execution) record(ctx workflow.Context, summary string) workflow.Context {
@@ -50,10 +51,21 @@ func (e *execution) cleanup(ctx workflow.Context, summary string) workflow.Conte
 	})
 }
 
+// briefly is for a clean-up that others wait for, at a place that has just failed.
+func (e *execution) briefly(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:                summary,
+		StartToCloseTimeout:    briefPatience,
+		ScheduleToCloseTimeout: briefPatience,
+		HeartbeatTimeout:       e.heartbeat(),
+		RetryPolicy:            e.retry(2),
+	})
+}
+
 // long is for the steps that move the data. A step that is cancelled is waited for: its child
 // processes have ended when it returns.
 func (e *execution) long(ctx workflow.Context, summary string) workflow.Context {
-	limit := time.Duration(e.plan.TimeoutMinutes) * time.Minute
+	limit := e.limit()
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		Summary:                summary,
 		StartToCloseTimeout:    limit,
@@ -62,6 +74,11 @@ func (e *execution) long(ctx workflow.Context, summary string) workflow.Context 
 		WaitForCancellation:    true,
 		RetryPolicy:            e.retry(e.plan.Attempts),
 	})
+}
+
+// limit is how long a step that moves the data may take.
+func (e *execution) limit() time.Duration {
+	return time.Duration(e.plan.TimeoutMinutes)*time.Minute - e.spent
 }
 
 func (e *execution) heartbeat() time.Duration {

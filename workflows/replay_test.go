@@ -16,7 +16,7 @@ import (
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 13, "recorded histories are missing")
+	require.GreaterOrEqual(t, len(files), 19, "recorded histories are missing")
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
@@ -29,6 +29,7 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			contract.VerifyBackup.Register(replayer, workflows.VerifyBackup)
 			contract.ScrubStorage.Register(replayer, workflows.ScrubStorage)
 			contract.ImportStorage.Register(replayer, workflows.ImportStorage)
+			contract.Replicate.Register(replayer, workflows.Replicate)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}

@@ -38,11 +38,46 @@ func (r *restore) steps(ctx workflow.Context) error {
 
 // check refuses a target or an archive that would fail half way, before anything is written.
 func (r *restore) check(ctx workflow.Context) error {
+	if len(r.plan.Sources) == 0 { // the plan of an older version
+		return r.checkCopy(ctx, 0)
+	}
+	var failed []failedPlace
+	for i, source := range r.plan.Sources {
+		r.in.Labels.Storage = source.Name
+		if err := r.choose(ctx, source, failed); err != nil {
+			return err
+		}
+		patience := int32(storageAttempts)
+		if i == len(r.plan.Sources)-1 {
+			patience = 0
+		}
+		err := r.checkCopy(ctx, patience)
+		if err == nil || !storageFailed(err) || len(r.plan.Sources) == 1 {
+			return err
+		}
+		failed = append(failed, failedPlace{source, outcome(err)})
+	}
+	return everyPlaceFailed("no copy of the backup can be restored", failed)
+}
+
+// choose makes a copy the one that is read.
+func (r *restore) choose(ctx workflow.Context, source contract.Place, failed []failedPlace) error {
+	in := contract.SourceInput{ExecutionID: r.in.ExecutionID, StorageLocationID: source.StorageID}
+	if len(failed) > 0 {
+		in.Why = failed[len(failed)-1].text()
+	}
+	_, err := contract.ChooseSource.Execute(r.record(ctx, "Read the copy on "+source.Name), in)
+	return err
+}
+
+// checkCopy reads all of the chosen copy. storageAttempts bounds the tries when its storage fails.
+func (r *restore) checkCopy(ctx workflow.Context, storageAttempts int32) error {
 	r.tell(ctx, domain.PhaseChecking, "Checking the backup on %s end to end", r.in.Labels.Storage)
-	if _, err := contract.CheckTarget.Execute(r.short(ctx, "Check the target "+r.in.Labels.Datasource), r.ref()); err != nil {
+	step := contract.RestoreStep{ExecutionID: r.in.ExecutionID, StorageAttempts: storageAttempts}
+	if _, err := contract.CheckTarget.Execute(r.short(ctx, "Check the target "+r.in.Labels.Datasource), step); err != nil {
 		return err
 	}
-	_, err := contract.CheckArchive.Execute(r.long(ctx, "Check every stored byte on "+r.in.Labels.Storage), r.ref())
+	_, err := contract.CheckArchive.Execute(r.long(ctx, "Check every stored byte on "+r.in.Labels.Storage), step)
 	return err
 }
 

@@ -348,6 +348,37 @@ func (q *Queries) MergeMetadata(ctx context.Context, arg MergeMetadataParams) (i
 	return result.RowsAffected(), nil
 }
 
+const moveBackup = `-- name: MoveBackup :execrows
+UPDATE backup_executions
+SET storage_location_id = $1, dump_attempt = $2,
+    backup_type = COALESCE(metadata #>> '{options,backup_type}', 'full')::backup_type,
+    parent_execution_id = NULL, generation = $3, increment_number = 0,
+    metadata = metadata - '{manifest_path,manifest_sha256,full_reason,verification}'::text[]
+WHERE id = $4 AND operation = 'backup' AND status IN ('queued', 'running') AND dump_attempt <= $2
+`
+
+type MoveBackupParams struct {
+	StorageLocationID *string
+	Attempt           int32
+	Generation        string
+	ID                string
+}
+
+// Moves a backup to another storage location. What earlier attempts stored and chose does not count
+// there: the row is as it was queued, and only attempts after this one may write.
+func (q *Queries) MoveBackup(ctx context.Context, arg MoveBackupParams) (int64, error) {
+	result, err := q.db.Exec(ctx, moveBackup,
+		arg.StorageLocationID,
+		arg.Attempt,
+		arg.Generation,
+		arg.ID,
+	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const setDumpResult = `-- name: SetDumpResult :execrows
 UPDATE backup_executions
 SET size_bytes = $1, compressed_size_bytes = $2, metadata = metadata || $3::jsonb
@@ -370,6 +401,25 @@ func (q *Queries) SetDumpResult(ctx context.Context, arg SetDumpResultParams) (i
 		arg.ID,
 		arg.Attempt,
 	)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const setRestoreSource = `-- name: SetRestoreSource :execrows
+UPDATE backup_executions SET storage_location_id = $1
+WHERE id = $2 AND operation = 'restore' AND status IN ('queued', 'running')
+`
+
+type SetRestoreSourceParams struct {
+	StorageLocationID *string
+	ID                string
+}
+
+// Which copy a restore reads.
+func (q *Queries) SetRestoreSource(ctx context.Context, arg SetRestoreSourceParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setRestoreSource, arg.StorageLocationID, arg.ID)
 	if err != nil {
 		return 0, err
 	}

@@ -9,6 +9,46 @@ import (
 	"context"
 )
 
+const beginReplica = `-- name: BeginReplica :one
+INSERT INTO backup_replicas AS r (execution_id, storage_location_id, manifest_path)
+VALUES ($1, $2, $3)
+ON CONFLICT (execution_id, storage_location_id) DO UPDATE
+    SET manifest_path = CASE WHEN r.copied_at IS NULL THEN EXCLUDED.manifest_path ELSE r.manifest_path END
+RETURNING (r.copied_at IS NOT NULL)::boolean AS copied
+`
+
+type BeginReplicaParams struct {
+	ExecutionID       string
+	StorageLocationID string
+	ManifestPath      string
+}
+
+// A copy that is going to be made; one that is there already stays as it is.
+func (q *Queries) BeginReplica(ctx context.Context, arg BeginReplicaParams) (bool, error) {
+	row := q.db.QueryRow(ctx, beginReplica, arg.ExecutionID, arg.StorageLocationID, arg.ManifestPath)
+	var copied bool
+	err := row.Scan(&copied)
+	return copied, err
+}
+
+const completeReplica = `-- name: CompleteReplica :execrows
+UPDATE backup_replicas SET copied_at = COALESCE(copied_at, now())
+WHERE execution_id = $1 AND storage_location_id = $2
+`
+
+type CompleteReplicaParams struct {
+	ExecutionID       string
+	StorageLocationID string
+}
+
+func (q *Queries) CompleteReplica(ctx context.Context, arg CompleteReplicaParams) (int64, error) {
+	result, err := q.db.Exec(ctx, completeReplica, arg.ExecutionID, arg.StorageLocationID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const deleteReplica = `-- name: DeleteReplica :exec
 DELETE FROM backup_replicas WHERE execution_id = $1 AND storage_location_id = $2
 `
@@ -24,7 +64,7 @@ func (q *Queries) DeleteReplica(ctx context.Context, arg DeleteReplicaParams) er
 }
 
 const listReplicas = `-- name: ListReplicas :many
-SELECT execution_id, storage_location_id, manifest_path, verified_at, created_at
+SELECT execution_id, storage_location_id, manifest_path, verified_at, created_at, copied_at
 FROM backup_replicas WHERE execution_id = $1 ORDER BY created_at, storage_location_id
 `
 
@@ -43,6 +83,7 @@ func (q *Queries) ListReplicas(ctx context.Context, executionID string) ([]Backu
 			&i.ManifestPath,
 			&i.VerifiedAt,
 			&i.CreatedAt,
+			&i.CopiedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -54,10 +95,67 @@ func (q *Queries) ListReplicas(ctx context.Context, executionID string) ([]Backu
 	return items, nil
 }
 
+const pageShared = `-- name: PageShared :many
+SELECT c.chunk_id, c.generation AS folder, EXISTS (
+    SELECT FROM backup_chunks o
+    JOIN backup_executions e ON e.id = o.execution_id
+    WHERE o.generation = c.generation AND o.chunk_id = c.chunk_id AND o.execution_id <> c.execution_id
+      AND e.status = 'completed' AND e.deleting_at IS NULL
+      AND (e.storage_location_id = $1::uuid
+           OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.copied_at IS NOT NULL
+                      AND r.storage_location_id = $1::uuid))
+) AS shared
+FROM backup_chunks c
+WHERE c.execution_id = $2 AND ($3::bytea IS NULL OR c.chunk_id > $3::bytea)
+ORDER BY c.chunk_id
+LIMIT $4::int
+`
+
+type PageSharedParams struct {
+	StorageLocationID string
+	ExecutionID       string
+	AfterID           []byte
+	PageSize          int32
+}
+
+type PageSharedRow struct {
+	ChunkID []byte
+	Folder  string
+	Shared  bool
+}
+
+// Of the chunks of a backup those whose object another backup has on a location, whole: it was made
+// durable there before that one was completed or copied.
+func (q *Queries) PageShared(ctx context.Context, arg PageSharedParams) ([]PageSharedRow, error) {
+	rows, err := q.db.Query(ctx, pageShared,
+		arg.StorageLocationID,
+		arg.ExecutionID,
+		arg.AfterID,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PageSharedRow{}
+	for rows.Next() {
+		var i PageSharedRow
+		if err := rows.Scan(&i.ChunkID, &i.Folder, &i.Shared); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const putReplica = `-- name: PutReplica :exec
-INSERT INTO backup_replicas (execution_id, storage_location_id, manifest_path)
-VALUES ($1, $2, $3)
-ON CONFLICT (execution_id, storage_location_id) DO UPDATE SET manifest_path = EXCLUDED.manifest_path
+INSERT INTO backup_replicas AS r (execution_id, storage_location_id, manifest_path, copied_at)
+VALUES ($1, $2, $3, now())
+ON CONFLICT (execution_id, storage_location_id) DO UPDATE
+    SET manifest_path = EXCLUDED.manifest_path, copied_at = COALESCE(r.copied_at, EXCLUDED.copied_at)
 `
 
 type PutReplicaParams struct {
@@ -66,7 +164,31 @@ type PutReplicaParams struct {
 	ManifestPath      string
 }
 
+// A copy that is whole.
 func (q *Queries) PutReplica(ctx context.Context, arg PutReplicaParams) error {
 	_, err := q.db.Exec(ctx, putReplica, arg.ExecutionID, arg.StorageLocationID, arg.ManifestPath)
 	return err
+}
+
+const sharerBeingDeleted = `-- name: SharerBeingDeleted :one
+SELECT EXISTS (
+    SELECT FROM backup_executions e
+    JOIN backup_executions o ON o.generation = e.generation AND o.datasource_id = e.datasource_id AND o.id <> e.id
+    WHERE e.id = $1::uuid AND o.operation = 'backup' AND o.deleting_at IS NOT NULL
+      AND (o.storage_location_id = $2::uuid
+           OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = o.id AND r.storage_location_id = $2::uuid)))
+`
+
+type SharerBeingDeletedParams struct {
+	ExecutionID       string
+	StorageLocationID string
+}
+
+// Whether a backup that shares a generation with this one is just being deleted from a location: what
+// is seen there of their common objects may go.
+func (q *Queries) SharerBeingDeleted(ctx context.Context, arg SharerBeingDeletedParams) (bool, error) {
+	row := q.db.QueryRow(ctx, sharerBeingDeleted, arg.ExecutionID, arg.StorageLocationID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

@@ -10,6 +10,46 @@ import (
 	"time"
 )
 
+const damagedCopies = `-- name: DamagedCopies :many
+SELECT d.storage_location_id, count(*) AS damaged
+FROM damaged_objects d
+WHERE d.healed_at IS NULL AND (
+    d.object_key = $1::text
+    OR EXISTS (SELECT FROM backup_chunks c WHERE c.execution_id = $2::uuid AND c.chunk_id = d.chunk_id AND c.generation = d.folder))
+GROUP BY d.storage_location_id
+`
+
+type DamagedCopiesParams struct {
+	ManifestPath string
+	ExecutionID  string
+}
+
+type DamagedCopiesRow struct {
+	StorageLocationID string
+	Damaged           int64
+}
+
+// How many objects of a backup are known to be damaged, for each location where there are any.
+func (q *Queries) DamagedCopies(ctx context.Context, arg DamagedCopiesParams) ([]DamagedCopiesRow, error) {
+	rows, err := q.db.Query(ctx, damagedCopies, arg.ManifestPath, arg.ExecutionID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []DamagedCopiesRow{}
+	for rows.Next() {
+		var i DamagedCopiesRow
+		if err := rows.Scan(&i.StorageLocationID, &i.Damaged); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listCopies = `-- name: ListCopies :many
 
 SELECT e.id AS execution_id, e.storage_location_id::uuid AS storage_location_id, true AS is_primary, e.generation,
@@ -23,7 +63,7 @@ SELECT e.id, r.storage_location_id, false, e.generation, r.manifest_path,
        COALESCE(e.metadata ->> 'manifest_sha256', '')::text, e.compressed_size_bytes, e.created_at
 FROM backup_replicas r
 JOIN backup_executions e ON e.id = r.execution_id
-WHERE e.id = $1::uuid AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+WHERE e.id = $1::uuid AND r.copied_at IS NOT NULL AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ORDER BY 3 DESC, 2
 `
@@ -83,7 +123,7 @@ SELECT e.id, r.storage_location_id, false, e.generation, r.manifest_path,
 FROM backup_replicas r
 JOIN backup_executions e ON e.id = r.execution_id
 WHERE r.storage_location_id = $1::uuid AND e.generation = $2::text
-  AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+  AND r.copied_at IS NOT NULL AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ORDER BY 8, 1
 `

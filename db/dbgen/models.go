@@ -59,6 +59,7 @@ type BackupReplica struct {
 	ManifestPath      string
 	VerifiedAt        *time.Time
 	CreatedAt         time.Time
+	CopiedAt          *time.Time
 }
 
 type DamagedObject struct {
@@ -113,6 +114,7 @@ type StorageLocation struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	RepositoryID     string
+	Volume           string
 }
 
 type User struct {

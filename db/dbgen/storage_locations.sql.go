@@ -45,7 +45,7 @@ func (q *Queries) ClearDefaultStorageLocation(ctx context.Context, exceptID stri
 const createStorageLocation = `-- name: CreateStorageLocation :one
 INSERT INTO storage_locations (id, name, type, enabled, is_default, tags, pool, config)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id
+RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume
 `
 
 type CreateStorageLocationParams struct {
@@ -86,6 +86,7 @@ func (q *Queries) CreateStorageLocation(ctx context.Context, arg CreateStorageLo
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.RepositoryID,
+		&i.Volume,
 	)
 	return i, err
 }
@@ -103,7 +104,7 @@ func (q *Queries) DeleteStorageLocation(ctx context.Context, id string) (int64, 
 }
 
 const getStorageLocation = `-- name: GetStorageLocation :one
-SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id FROM storage_locations WHERE id = $1
+SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume FROM storage_locations WHERE id = $1
 `
 
 func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLocation, error) {
@@ -124,12 +125,25 @@ func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLoc
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.RepositoryID,
+		&i.Volume,
 	)
 	return i, err
 }
 
+const holdStorageLocation = `-- name: HoldStorageLocation :one
+SELECT id FROM storage_locations WHERE id = $1 FOR SHARE
+`
+
+// A location that is named in a document, where no foreign key keeps it.
+func (q *Queries) HoldStorageLocation(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, holdStorageLocation, id)
+	var id_2 string
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
 const listStorageLocations = `-- name: ListStorageLocations :many
-SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id FROM storage_locations
+SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume FROM storage_locations
 WHERE $1::timestamptz IS NULL
    OR (created_at, id) < ($1::timestamptz, $2::uuid)
 ORDER BY created_at DESC, id DESC
@@ -166,6 +180,7 @@ func (q *Queries) ListStorageLocations(ctx context.Context, arg ListStorageLocat
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.RepositoryID,
+			&i.Volume,
 		); err != nil {
 			return nil, err
 		}
@@ -208,10 +223,28 @@ func (q *Queries) SetStorageLocationHealth(ctx context.Context, arg SetStorageLo
 	return result.RowsAffected(), nil
 }
 
+const setVolume = `-- name: SetVolume :exec
+UPDATE storage_locations SET volume = $1 WHERE id = $2 AND repository_id = $3 AND volume <> $1
+`
+
+type SetVolumeParams struct {
+	Volume       string
+	ID           string
+	RepositoryID string
+}
+
+// Where the repository was seen. It goes with the repository: what is bound to another one stays.
+func (q *Queries) SetVolume(ctx context.Context, arg SetVolumeParams) error {
+	_, err := q.db.Exec(ctx, setVolume, arg.Volume, arg.ID, arg.RepositoryID)
+	return err
+}
+
 const storageLocationHolders = `-- name: StorageLocationHolders :many
 SELECT holder::text FROM (
     SELECT 'backup job "' || j.name || '"' AS holder, 1 AS rank, j.created_at
-    FROM backup_jobs j WHERE j.storage_location_id = $1::uuid
+    FROM backup_jobs j
+    WHERE j.storage_location_id = $1::uuid
+       OR j.backup_options -> 'storage_targets' @> jsonb_build_array(jsonb_build_object('storage_location_id', $1::uuid::text))
     UNION ALL
     SELECT 'database sync job "' || s.name || '"', 2, s.created_at
     FROM database_sync_jobs s WHERE s.storage_location_id = $1::uuid
@@ -220,6 +253,15 @@ SELECT holder::text FROM (
     FROM backup_executions e
     WHERE e.storage_location_id = $1::uuid
       AND (e.status IN ('queued', 'running') OR (e.status = 'completed' AND e.operation = 'backup'))
+    UNION ALL
+    SELECT e.status || ' ' || e.operation || ' ' || e.id, 4, e.created_at
+    FROM backup_executions e
+    WHERE e.status IN ('queued', 'running') AND e.storage_location_id IS DISTINCT FROM $1::uuid
+      AND e.metadata #> '{options,storage_targets}' @> jsonb_build_array(jsonb_build_object('storage_location_id', $1::uuid::text))
+    UNION ALL
+    SELECT 'copy of backup ' || e.id, 5, e.created_at
+    FROM backup_replicas r JOIN backup_executions e ON e.id = r.execution_id
+    WHERE r.storage_location_id = $1::uuid AND e.status = 'completed'
 ) holders
 ORDER BY rank, created_at DESC
 LIMIT $2::int
@@ -255,7 +297,7 @@ UPDATE storage_locations
 SET name = $1, type = $2, enabled = $3, is_default = $4, tags = $5, pool = $6,
     config = $7, version = version + 1, updated_at = now()
 WHERE id = $8 AND ($9::bigint = 0 OR version = $9::bigint)
-RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id
+RETURNING id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume
 `
 
 type UpdateStorageLocationParams struct {
@@ -298,6 +340,7 @@ func (q *Queries) UpdateStorageLocation(ctx context.Context, arg UpdateStorageLo
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.RepositoryID,
+		&i.Volume,
 	)
 	return i, err
 }

@@ -124,6 +124,22 @@ func Execute(t testing.TB, url, statement string, args ...any) {
 	}
 }
 
+// Count runs a query that gives one number.
+func Count(t testing.TB, url, query string, args ...any) (n int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	if err := conn.QueryRow(ctx, query, args...).Scan(&n); err != nil {
+		t.Fatalf("dbtest: %v", err)
+	}
+	return n
+}
+
 // Key is the master key that New uses: random, one for each test binary.
 var Key = sync.OnceValue(func() db.MasterKey {
 	key, err := db.GenerateMasterKey()

@@ -76,6 +76,21 @@ WHERE id = @id AND status IN ('queued', 'running') AND dump_attempt <= sqlc.arg(
 -- name: DumpHolder :one
 SELECT status, dump_attempt FROM backup_executions WHERE id = @id;
 
+-- Moves a backup to another storage location. What earlier attempts stored and chose does not count
+-- there: the row is as it was queued, and only attempts after this one may write.
+-- name: MoveBackup :execrows
+UPDATE backup_executions
+SET storage_location_id = @storage_location_id, dump_attempt = sqlc.arg('attempt'),
+    backup_type = COALESCE(metadata #>> '{options,backup_type}', 'full')::backup_type,
+    parent_execution_id = NULL, generation = @generation, increment_number = 0,
+    metadata = metadata - '{manifest_path,manifest_sha256,full_reason,verification}'::text[]
+WHERE id = @id AND operation = 'backup' AND status IN ('queued', 'running') AND dump_attempt <= sqlc.arg('attempt');
+
+-- Which copy a restore reads.
+-- name: SetRestoreSource :execrows
+UPDATE backup_executions SET storage_location_id = @storage_location_id
+WHERE id = @id AND operation = 'restore' AND status IN ('queued', 'running');
+
 -- name: SetVerification :execrows
 UPDATE backup_executions
 SET metadata = metadata || sqlc.arg('part')::jsonb, verified_at = COALESCE(sqlc.narg('read_at')::timestamptz, verified_at)

@@ -13,7 +13,7 @@ SELECT e.id, r.storage_location_id, false, e.generation, r.manifest_path,
        COALESCE(e.metadata ->> 'manifest_sha256', '')::text, e.compressed_size_bytes, e.created_at
 FROM backup_replicas r
 JOIN backup_executions e ON e.id = r.execution_id
-WHERE e.id = sqlc.arg('execution_id')::uuid AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+WHERE e.id = sqlc.arg('execution_id')::uuid AND r.copied_at IS NOT NULL AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ORDER BY 3 DESC, 2;
 
@@ -30,9 +30,18 @@ SELECT e.id, r.storage_location_id, false, e.generation, r.manifest_path,
 FROM backup_replicas r
 JOIN backup_executions e ON e.id = r.execution_id
 WHERE r.storage_location_id = sqlc.arg('storage_location_id')::uuid AND e.generation = sqlc.arg('generation')::text
-  AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+  AND r.copied_at IS NOT NULL AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ORDER BY 8, 1;
+
+-- How many objects of a backup are known to be damaged, for each location where there are any.
+-- name: DamagedCopies :many
+SELECT d.storage_location_id, count(*) AS damaged
+FROM damaged_objects d
+WHERE d.healed_at IS NULL AND (
+    d.object_key = sqlc.arg('manifest_path')::text
+    OR EXISTS (SELECT FROM backup_chunks c WHERE c.execution_id = sqlc.arg('execution_id')::uuid AND c.chunk_id = d.chunk_id AND c.generation = d.folder))
+GROUP BY d.storage_location_id;
 
 -- name: LockKeptBackup :one
 SELECT storage_location_id, COALESCE((metadata #>> '{verification,ok}')::boolean, true)::boolean AS was_ok

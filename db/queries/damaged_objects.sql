@@ -103,7 +103,7 @@ LEFT JOIN backup_jobs j ON j.id = e.job_id
 WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.object_key = ANY(sqlc.arg('object_keys')::text[])
   AND d.chunk_id IS NOT NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
   AND (e.storage_location_id = d.storage_location_id
-       OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = d.storage_location_id))
+       OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = d.storage_location_id AND r.copied_at IS NOT NULL))
 UNION ALL
 SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
 FROM damaged_objects d
@@ -114,7 +114,7 @@ WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.object
 UNION ALL
 SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
 FROM damaged_objects d
-JOIN backup_replicas r ON r.storage_location_id = d.storage_location_id AND r.manifest_path = d.object_key
+JOIN backup_replicas r ON r.storage_location_id = d.storage_location_id AND r.manifest_path = d.object_key AND r.copied_at IS NOT NULL
 JOIN backup_executions e ON e.id = r.execution_id AND e.storage_location_id IS DISTINCT FROM r.storage_location_id
 LEFT JOIN backup_jobs j ON j.id = e.job_id
 WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.object_key = ANY(sqlc.arg('object_keys')::text[])

@@ -23,6 +23,10 @@ SELECT holder::text FROM (
     SELECT s.status || ' database sync ' || s.id || ' is about to restore it', s.created_at
     FROM database_sync_executions s
     WHERE s.backup_execution_id = sqlc.arg('id')::uuid AND s.status IN ('queued', 'running')
+    UNION ALL
+    SELECT 'its copy to storage location "' || COALESCE(r ->> 'name', '') || '" is being made', e.created_at
+    FROM backup_executions e, jsonb_array_elements(COALESCE(e.metadata -> 'storage_results', '[]')) r
+    WHERE e.id = sqlc.arg('id')::uuid AND e.status = 'completed' AND r ->> 'status' = 'pending'
 ) holders
 ORDER BY created_at DESC
 LIMIT sqlc.arg('max_holders')::int;

@@ -30,7 +30,8 @@ SELECT COALESCE(sum(bytes), 0)::bigint FROM (
       AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
     UNION ALL
     SELECT e.compressed_size_bytes FROM backup_replicas r JOIN backup_executions e ON e.id = r.execution_id
-    WHERE r.storage_location_id = sqlc.arg('storage_location_id')::uuid AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+    WHERE r.storage_location_id = sqlc.arg('storage_location_id')::uuid AND r.copied_at IS NOT NULL
+      AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
       AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ) copies;
 
@@ -41,7 +42,8 @@ SELECT generation, min(read_at)::timestamptz AS read_at FROM (
       AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
     UNION ALL
     SELECT e.generation, COALESCE(r.verified_at, r.created_at) FROM backup_replicas r JOIN backup_executions e ON e.id = r.execution_id
-    WHERE r.storage_location_id = sqlc.arg('storage_location_id')::uuid AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
+    WHERE r.storage_location_id = sqlc.arg('storage_location_id')::uuid AND r.copied_at IS NOT NULL
+      AND r.storage_location_id IS DISTINCT FROM e.storage_location_id
       AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 ) copies
 WHERE NOT (generation = ANY(sqlc.arg('without')::text[]))

@@ -45,8 +45,18 @@ func EnsureRepository(ctx context.Context, store storage.Store) (Repository, err
 	if err != nil {
 		return repository, wrap(op, err)
 	}
+	return writeRepository(ctx, store, id.String())
+}
+
+// RestoreRepository writes the repository document of a location that had this id and lost it.
+func RestoreRepository(ctx context.Context, store storage.Store, id string) (Repository, error) {
+	return writeRepository(ctx, store, id)
+}
+
+func writeRepository(ctx context.Context, store storage.Store, id string) (repository Repository, err error) {
+	const op = "make repository"
 	document, err := json.MarshalIndent(Repository{
-		Format: repositoryFormat, Version: formatVersion, ID: id.String(), CreatedAt: time.Now().UTC().Truncate(time.Second),
+		Format: repositoryFormat, Version: formatVersion, ID: id, CreatedAt: time.Now().UTC().Truncate(time.Second),
 	}, "", "  ")
 	if err != nil {
 		return repository, wrap(op, err)

@@ -161,6 +161,8 @@ type StoredAt struct {
 	Status            domain.StorageLocationStatus `json:"status"`
 	Pool              string                       `json:"pool"`
 	ManifestPath      string                       `json:"manifest_path"`
+	Primary           bool                         `json:"primary"`
+	DamagedObjects    int64                        `json:"damaged_objects"`
 }
 
 // Backup is a completed backup that can be restored.

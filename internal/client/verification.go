@@ -40,6 +40,21 @@ func (c *Client) Verify(ctx context.Context, executionID string, mode domain.Ver
 	return out, err
 }
 
+// VerifyCopy is Verify for the copy on one of the storage locations that hold the backup.
+func (c *Client) VerifyCopy(ctx context.Context, executionID, storageLocationID string, mode domain.VerifyMode) (VerificationState, error) {
+	var out VerificationState
+	err := c.call(ctx, http.MethodPost, executionPath(executionID)+"/verify", nil,
+		map[string]any{"mode": mode, "storage_location_id": storageLocationID}, &out)
+	return out, err
+}
+
+// RetryUpload starts the copying of a backup to the storage locations of its job that lack it.
+func (c *Client) RetryUpload(ctx context.Context, executionID string) (Execution, error) {
+	var out Execution
+	err := c.call(ctx, http.MethodPost, executionPath(executionID)+"/retry-upload", nil, nil, &out)
+	return out, err
+}
+
 // Verification reads the state of a backup's verification.
 func (c *Client) Verification(ctx context.Context, executionID string) (VerificationState, error) {
 	var out VerificationState

@@ -49,6 +49,13 @@ type Plan struct {
 	// VerificationMode: the restore goes into a temporary database that is dropped again.
 	VerificationMode bool `json:"verification_mode,omitempty"`
 	KeepDatabase     bool `json:"keep_database,omitempty"`
+	// Targets are where a backup may go, its own location first, when there is more than that one; with
+	// Replicate it goes to all of them.
+	Targets   []Place `json:"targets,omitempty"`
+	Replicate bool    `json:"replicate,omitempty"`
+	// Sources are the copies that a restore may read, the best first. A plan of an older version has
+	// none: the backup is read where it was made.
+	Sources []Place `json:"sources,omitempty"`
 }
 
 // DumpResult is what one backup stored.
@@ -64,6 +71,8 @@ type VerifyInput struct {
 	ExecutionID string            `json:"execution_id"` // whose progress and log it is
 	BackupID    string            `json:"backup_id"`    // the backup execution that is read
 	Mode        domain.VerifyMode `json:"mode"`
+	// StorageAttempts: see DumpInput.
+	StorageAttempts int32 `json:"storage_attempts,omitempty"`
 }
 
 // VerifyResult is a check that found nothing wrong; what it finds is an error of class Corrupt.
@@ -144,12 +153,12 @@ var (
 // The activities.
 var (
 	BeginExecution  = Activity[BeginInput, Plan]{"BeginExecution"}
-	Dump            = Activity[ExecutionRef, DumpResult]{"Dump"}
+	Dump            = Activity[DumpInput, DumpResult]{"Dump"}
 	Verify          = Activity[VerifyInput, VerifyResult]{"Verify"}
-	DiscardBackup   = Activity[ExecutionRef, Nothing]{"DiscardBackup"}
+	DiscardBackup   = Activity[DiscardInput, Nothing]{"DiscardBackup"}
 	FinishExecution = Activity[FinishInput, Nothing]{"FinishExecution"}
-	CheckTarget     = Activity[ExecutionRef, Nothing]{"CheckTarget"}
-	CheckArchive    = Activity[ExecutionRef, VerifyResult]{"CheckArchive"}
+	CheckTarget     = Activity[RestoreStep, Nothing]{"CheckTarget"}
+	CheckArchive    = Activity[RestoreStep, VerifyResult]{"CheckArchive"}
 	StageRestore    = Activity[ExecutionRef, StageResult]{"StageRestore"}
 	PromoteRestore  = Activity[ExecutionRef, Nothing]{"PromoteRestore"}
 	DiscardRestore  = Activity[ExecutionRef, Nothing]{"DiscardRestore"}

@@ -10,6 +10,7 @@ const (
 	PhasePreparing Phase = "preparing"
 	PhaseDumping   Phase = "dumping"
 	PhaseVerifying Phase = "verifying"
+	PhaseCopying   Phase = "copying"  // to further storage locations
 	PhaseChecking  Phase = "checking" // restore: the archive is read end to end before the first write
 	PhaseLoading   Phase = "loading"  // restore: into a new database beside the target
 	PhaseSwapping  Phase = "swapping" // restore: the new database takes the target's name
@@ -59,6 +60,7 @@ type RestoreOptions struct {
 	DropExisting       bool   `json:"drop_existing"`
 	VerificationMode   bool   `json:"verification_mode"`
 	KeepDatabase       bool   `json:"keep_verification_database"`
+	StorageLocationID  string `json:"storage_location_id,omitempty" doc:"The copy that was asked for; left out: the first good one"`
 	ParallelJobs       int    `json:"parallel_jobs,omitempty" doc:"0: the worker decides"`
 }
 
@@ -91,5 +93,6 @@ type ExecutionMetadata struct {
 	ReusedChunks   int64             `json:"reused_chunks,omitempty" doc:"Distinct chunks of earlier backups that this one refers to"`
 	ReusedBytes    int64             `json:"reused_bytes,omitempty" doc:"Stored bytes of those chunks"`
 	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
+	StorageResults []StorageResult   `json:"storage_results,omitempty" doc:"Backups of a job with storage_targets: what became of each location that was tried"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
 }

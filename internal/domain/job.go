@@ -21,19 +21,20 @@ func DefaultRetention() RetentionPolicy { return RetentionPolicy{MaxBackups: 3, 
 // BackupOptions is the JSON document of backup_jobs.backup_options. A pointer tells "not given"
 // from the zero value where the default is not zero.
 type BackupOptions struct {
-	BackupType         BackupType  `json:"backup_type,omitempty" doc:"Default full" enum:"full,incremental,differential"`
-	FullEvery          int         `json:"full_every,omitempty" doc:"Incremental and differential: a full after so many; 0 or left out: 7" minimum:"0" maximum:"1000"`
-	Compression        Compression `json:"compression,omitempty" doc:"Default zstd" enum:"zstd,gzip,lz4,none"`
-	CompressionLevel   int         `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
-	Encryption         *bool       `json:"encryption,omitempty" doc:"On by default"`
-	Verify             VerifyMode  `json:"verify,omitempty" doc:"Check after the backup; default quick" enum:"quick,full,none"`
-	ParallelJobs       int         `json:"parallel_jobs,omitempty" doc:"Tables dumped at the same time, and restored unless the restore says otherwise; default 1" minimum:"0" maximum:"16"`
-	IncludeTables      []string    `json:"include_tables,omitempty" doc:"pg_dump --table patterns; empty is every table" maxItems:"1000"`
-	ExcludeTables      []string    `json:"exclude_tables,omitempty" doc:"pg_dump --exclude-table patterns" maxItems:"1000"`
-	StorageStrategy    string      `json:"storage_strategy,omitempty" doc:"Default fallback" enum:"fallback,replicate"`
-	BandwidthLimitMbps float64     `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`
-	TimeoutMinutes     int         `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
-	IdleTimeoutMinutes int         `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
+	BackupType         BackupType      `json:"backup_type,omitempty" doc:"Default full" enum:"full,incremental,differential"`
+	FullEvery          int             `json:"full_every,omitempty" doc:"Incremental and differential: a full after so many; 0 or left out: 7" minimum:"0" maximum:"1000"`
+	Compression        Compression     `json:"compression,omitempty" doc:"Default zstd" enum:"zstd,gzip,lz4,none"`
+	CompressionLevel   int             `json:"compression_level,omitempty" doc:"0 is the algorithm's fastest useful level; zstd 1-19, gzip and lz4 1-9" minimum:"0" maximum:"19"`
+	Encryption         *bool           `json:"encryption,omitempty" doc:"On by default"`
+	Verify             VerifyMode      `json:"verify,omitempty" doc:"Check after the backup; default quick" enum:"quick,full,none"`
+	ParallelJobs       int             `json:"parallel_jobs,omitempty" doc:"Tables dumped at the same time, and restored unless the restore says otherwise; default 1" minimum:"0" maximum:"16"`
+	IncludeTables      []string        `json:"include_tables,omitempty" doc:"pg_dump --table patterns; empty is every table" maxItems:"1000"`
+	ExcludeTables      []string        `json:"exclude_tables,omitempty" doc:"pg_dump --exclude-table patterns" maxItems:"1000"`
+	StorageStrategy    StorageStrategy `json:"storage_strategy,omitempty" doc:"What storage_targets are for. fallback (default): they are tried in order when the job's own location fails. replicate: each gets a copy" enum:"fallback,replicate"`
+	StorageTargets     []StorageTarget `json:"storage_targets,omitempty" doc:"Further storage locations; the job's own always comes first" maxItems:"8"`
+	BandwidthLimitMbps float64         `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`
+	TimeoutMinutes     int             `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
+	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
 }
 
 // MaxParallelJobs is the most jobs a dump or a restore may have.
@@ -51,7 +52,10 @@ func (o *BackupOptions) Normalize() {
 	setDefault(&o.FullEvery, 7)
 	setDefault(&o.Compression, CompressionZstd)
 	setDefault(&o.Verify, VerifyQuick)
-	setDefault(&o.StorageStrategy, "fallback")
+	setDefault(&o.StorageStrategy, StrategyFallback)
+	for i := range o.StorageTargets {
+		o.StorageTargets[i].StorageLocationID = strings.ToLower(o.StorageTargets[i].StorageLocationID)
+	}
 	setDefault(&o.ParallelJobs, 1)
 	setDefault(&o.TimeoutMinutes, 24*60)
 	setDefault(&o.IdleTimeoutMinutes, 15)
@@ -72,9 +76,7 @@ func (o BackupOptions) Validate() Invalid {
 		v.Add("backup_type", "is %q; use full, incremental or differential", o.BackupType)
 	}
 	checkRange(&v, "full_every", o.FullEvery, 1, 1000)
-	if o.StorageStrategy != "fallback" {
-		v.Add("storage_strategy", "is %q; this version writes to one storage location only (fallback)", o.StorageStrategy)
-	}
+	o.checkTargets(&v)
 	checkRange(&v, "parallel_jobs", o.ParallelJobs, 1, MaxParallelJobs)
 	if !oneOf(o.Verify, VerifyQuick, VerifyFull, VerifyNone) {
 		v.Add("verify", "is %q; use quick, full or none", o.Verify)

@@ -45,12 +45,13 @@ func IsPermanent(c Class) bool {
 }
 
 // Error is a classified error. Subject names the datasource or storage location as the operator
-// named it; Op is what was tried ("dump", "put chunk"); Hint is what to do about it. None of them
-// may hold a secret.
+// named it, Side says which of them it is; Op is what was tried ("dump", "put chunk"); Hint is what to
+// do about it. None of them may hold a secret.
 type Error struct {
 	Class   Class
 	Op      string
 	Subject string
+	Side    Side
 	Hint    string
 	Cause   error
 }
@@ -71,20 +72,6 @@ func Wrap(class Class, op string, cause error, hint string) error {
 		return &Error{Class: known.Class, Op: op, Subject: known.Subject, Hint: known.Hint, Cause: cause}
 	}
 	return &Error{Class: class, Op: op, Hint: hint, Cause: cause}
-}
-
-// WithSubject names what the error is about, for example `datasource "orders"`. An error that is
-// not classified yet gets the class that ClassOf finds; a subject already there stays.
-func WithSubject(err error, subject string) error {
-	if err == nil {
-		return nil
-	}
-	var known *Error
-	if errors.As(err, &known) && known.Subject != "" {
-		return err
-	}
-	wrapped := &Error{Class: ClassOf(err), Subject: subject, Hint: HintOf(err), Cause: err}
-	return wrapped
 }
 
 // Error reads: subject: op: cause. The hint is left to HintOf, so that nested errors do not repeat it.

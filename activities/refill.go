@@ -1,0 +1,74 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// copyIfMuch is copyMissing for a backup whose manifest is damaged, so that nothing else of it was looked
+// at. What a check can record is left to the next one, which names it; of a wiped location it could not.
+func (h *healer) copyIfMuch(ctx context.Context, c db.Copy, from *source) error {
+	opened, err := h.manifest(ctx, c, from)
+	if err != nil {
+		return err
+	}
+	missing, err := archive.FindMissing(ctx, h.store, opened.manifest, archive.DamageOptions{})
+	if err != nil || missing.Count < db.MaxDamageListed {
+		return err
+	}
+	return h.copyMissing(ctx, c, from)
+}
+
+// copyMissing copies what a backup lacks on the location from a copy of it. What is there with its size is
+// left: reading it is the next check's work.
+func (h *healer) copyMissing(ctx context.Context, c db.Copy, from *source) error {
+	opened, err := h.manifest(ctx, c, from)
+	if err != nil {
+		return err
+	}
+	done, err := archive.CopyObjects(ctx, from.store, h.store, opened.manifest, archive.CopyOptions{
+		Parallel: h.a.Tuning.Uploads,
+		Trusted:  func(context.Context, []int) ([]int, error) { return nil, nil },
+		Progress: func(int, archive.Copied) { h.a.at("heal.batch_copied") },
+	})
+	h.result.Healed += done.Copied
+	if done.Copied > 0 {
+		h.a.log(ctx, c.ExecutionID, "warning", "copied %d missing objects back from storage location %s", done.Copied, quoted(from.name))
+	}
+	return err
+}
+
+// refill is copyMissing from the first copy that can be read. What keeps it from that is noted.
+func (h *healer) refill(ctx context.Context, executionID string) error {
+	copies, err := h.a.DB.ListCopies(ctx, executionID)
+	if err != nil {
+		return err
+	}
+	for _, c := range copies {
+		if c.StorageLocationID == h.location.ID {
+			continue
+		}
+		from, err := h.source(ctx, c.StorageLocationID)
+		if err != nil {
+			return err
+		}
+		if from.why == "" {
+			err = h.copyMissing(ctx, c, from)
+		}
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case from.why != "":
+			h.note(from.why)
+		case err != nil:
+			h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
+		default:
+			return nil
+		}
+	}
+	return nil
+}
