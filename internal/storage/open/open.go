@@ -11,6 +11,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/local"
 	"github.com/dataguardian/dataguardian/internal/storage/retry"
+	"github.com/dataguardian/dataguardian/internal/storage/s3"
 )
 
 // Open returns the store of a location: the backend of its type, repeated where trying again may
@@ -27,8 +28,18 @@ func openBackend(ctx context.Context, kind domain.StorageLocationType, config do
 	switch kind {
 	case domain.StorageLocal:
 		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes()})
+	case domain.StorageS3, domain.StorageMinIO, domain.StorageBackblaze:
+		return openS3(ctx, kind, config)
 	default:
 		return nil, failure.New(failure.Unsupported, "open storage",
-			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of type local.")
+			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of another type.")
 	}
+}
+
+func openS3(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
+	opts, err := s3.OptionsOf(kind, config)
+	if err != nil {
+		return nil, err
+	}
+	return s3.Open(ctx, opts)
 }

@@ -39,7 +39,7 @@ func TestALocalLocationKeepsTheContract(t *testing.T) {
 }
 
 func TestATypeWithoutABackendIsUnsupported(t *testing.T) {
-	for _, kind := range []domain.StorageLocationType{domain.StorageS3, domain.StorageSSH, "tape"} {
+	for _, kind := range []domain.StorageLocationType{domain.StorageSSH, "tape"} {
 		_, err := open.Open(context.Background(), kind, domain.StorageConfig{})
 		require.Equal(t, failure.Unsupported, failure.ClassOf(err))
 	}

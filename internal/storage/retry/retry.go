@@ -28,7 +28,10 @@ type Store struct {
 	opts Options
 }
 
-var _ storage.Store = (*Store)(nil)
+var (
+	_ storage.Store        = (*Store)(nil)
+	_ storage.BatchDeleter = (*Store)(nil)
+)
 
 // New decorates inner.
 func New(inner storage.Store, opts Options) *Store {
@@ -128,6 +131,11 @@ type final struct{ error }
 // Delete is repeated.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.do(ctx, func() error { return s.Store.Delete(ctx, key) })
+}
+
+// DeleteMany is repeated: what is gone already is no error.
+func (s *Store) DeleteMany(ctx context.Context, keys []string) error {
+	return s.do(ctx, func() error { return storage.DeleteMany(ctx, s.Store, keys) })
 }
 
 // Copy is repeated.
