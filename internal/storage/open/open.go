@@ -5,6 +5,7 @@ package open
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -12,6 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage/limit"
 	"github.com/dataguardian/dataguardian/internal/storage/local"
 	"github.com/dataguardian/dataguardian/internal/storage/retry"
+	"github.com/dataguardian/dataguardian/internal/storage/s3"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh"
 )
 
@@ -24,7 +26,7 @@ type Opener struct{ writes limit.Writes }
 func (o *Opener) Open(
 	ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use,
 ) (storage.Store, error) {
-	backend, err := openBackend(ctx, kind, config)
+	backend, err := openBackend(ctx, kind, config, use)
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +50,37 @@ func Open(ctx context.Context, kind domain.StorageLocationType, config domain.St
 	return new(Opener).Open(ctx, kind, config, storage.Use{})
 }
 
-func openBackend(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
+func openBackend(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use) (storage.Store, error) {
 	switch kind {
 	case domain.StorageLocal:
 		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes()})
 	case domain.StorageSSH:
-		return ssh.Open(ctx, ssh.OptionsOf(config))
+		opts := ssh.OptionsOf(config)
+		opts.Patience = patience(use)
+		return ssh.Open(ctx, opts)
+	case domain.StorageS3, domain.StorageMinIO, domain.StorageBackblaze:
+		return openS3(ctx, kind, config, use)
 	default:
 		return nil, failure.New(failure.Unsupported, "open storage",
-			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of type local.")
+			fmt.Sprintf("this version has no backend for storage type %q", kind), "Use a storage location of another type.")
 	}
+}
+
+// requestPatience is how long a backend itself tries one request again. Outages are waited out around it.
+const requestPatience = 5 * time.Second
+
+func patience(use storage.Use) time.Duration {
+	if use.Patience > 0 {
+		return min(requestPatience, use.Patience)
+	}
+	return requestPatience
+}
+
+func openS3(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use) (storage.Store, error) {
+	opts, err := s3.OptionsOf(kind, config)
+	if err != nil {
+		return nil, err
+	}
+	opts.Patience = patience(use)
+	return s3.Open(ctx, opts)
 }

@@ -104,7 +104,7 @@ func TestAUseMayLimitTheBandwidth(t *testing.T) {
 }
 
 func TestATypeWithoutABackendIsUnsupported(t *testing.T) {
-	for _, kind := range []domain.StorageLocationType{domain.StorageS3, "tape"} {
+	for _, kind := range []domain.StorageLocationType{"", "tape"} {
 		_, err := open.Open(context.Background(), kind, domain.StorageConfig{})
 		require.Equal(t, failure.Unsupported, failure.ClassOf(err))
 	}

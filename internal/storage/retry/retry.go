@@ -54,7 +54,10 @@ type Store struct {
 	opts Options
 }
 
-var _ storage.Store = (*Store)(nil)
+var (
+	_ storage.Store        = (*Store)(nil)
+	_ storage.BatchDeleter = (*Store)(nil)
+)
 
 // New decorates inner.
 func New(inner storage.Store, opts Options) *Store {
@@ -122,6 +125,11 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object)
 // Delete is repeated.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	return s.do(ctx, func() error { return s.Store.Delete(ctx, key) })
+}
+
+// DeleteMany is repeated: what is gone already is no error.
+func (s *Store) DeleteMany(ctx context.Context, keys []string) error {
+	return s.do(ctx, func() error { return storage.DeleteMany(ctx, s.Store, keys) })
 }
 
 // Copy is repeated.

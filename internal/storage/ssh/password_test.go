@@ -163,6 +163,14 @@ func TestAnotherSFTPServerKeepsTheContract(t *testing.T) {
 		storagetest.Run(t, storagetest.Config{
 			Open: func(t *testing.T) storage.Store { return open(t, startOther(t, byPassword)) },
 			Is:   func(s storage.Store) bool { _, ok := s.(*ssh.Store); return ok },
+			Without: map[storagetest.Check]string{
+				storagetest.Quota:            "DataGuardian enforces none on a server",
+				storagetest.Full:             "TestSSHKeepsTheContract makes it",
+				storagetest.PermissionDenied: "TestSSHKeepsTheContract makes it",
+				storagetest.BrokenConnection: "TestSSHKeepsTheContract makes it",
+				storagetest.LargeObject:      "TestSSHKeepsTheContract makes it",
+				storagetest.ManyObjects:      "TestSSHKeepsTheContract makes it",
+			},
 		})
 	})
 }

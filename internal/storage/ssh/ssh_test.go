@@ -2,8 +2,12 @@ package ssh_test
 
 import (
 	"context"
+	"net"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	xssh "golang.org/x/crypto/ssh"
@@ -36,5 +40,30 @@ func TestSSHKeepsTheContract(t *testing.T) {
 			return open(t, optionsOf(server, filepath.Join(t.TempDir(), "root")))
 		},
 		Is: func(s storage.Store) bool { _, ok := s.(*ssh.Store); return ok },
+		OpenSmall: func(t *testing.T, maxBytes int64) storage.Store {
+			return open(t, optionsOf(server, storagetest.SmallDir(t, maxBytes)))
+		},
+		OpenReadOnly: func(t *testing.T, objects map[string]string) storage.Store {
+			root := t.TempDir()
+			writable := open(t, optionsOf(server, root))
+			for key, content := range objects {
+				require.NoError(t, writable.Put(t.Context(), key, strings.NewReader(content), int64(len(content))))
+			}
+			require.NoError(t, writable.Close())
+			storagetest.ReadOnlyDir(t, root)
+			return open(t, optionsOf(server, root))
+		},
+		OpenBroken: func(t *testing.T) storagetest.Broken {
+			link := storagetest.NewLink(t, net.JoinHostPort(server.Host, strconv.Itoa(server.Port)))
+			opts := optionsOf(server, filepath.Join(t.TempDir(), "root"))
+			host, port, err := net.SplitHostPort(link.Addr())
+			require.NoError(t, err)
+			opts.Host, opts.Patience = host, time.Second
+			opts.Port, err = strconv.Atoi(port)
+			require.NoError(t, err)
+			return storagetest.Broken{Store: open(t, opts), Cut: link.Cut, Restore: link.Restore}
+		},
+		Without: map[storagetest.Check]string{storagetest.Quota: "DataGuardian enforces none on a server"},
+		Secrets: []string{server.PrivateKey},
 	})
 }
