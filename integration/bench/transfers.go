@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/remote"
@@ -26,10 +27,10 @@ func storageCommands(rivals []copier) []string {
 	var commands []string
 	for _, c := range rivals {
 		if c.name == nameCopy {
-			commands = append(commands, "cp -r <directory> <copy>; sync -f <copy>")
+			commands = append(commands, "cp -r <directory> <copy>; sync -f <copy>  # and back")
 			continue
 		}
-		commands = append(commands, fmt.Sprintf("%s copy --transfers %d <directory> <remote>; sync -f <server's directory>", c.name, transfer.AtOnce))
+		commands = append(commands, fmt.Sprintf("%s copy --transfers %d <directory> <remote>; sync -f <server's directory>  # and back; sync -f <directory>", c.name, transfer.AtOnce))
 	}
 	return append(commands, fmt.Sprintf("bench transfer put|get <location> <directory>  # DataGuardian's store, %d objects at once, then Sync", transfer.AtOnce))
 }
@@ -94,9 +95,11 @@ func (t transfers) rival(c copier, way, from, to, stored, into string) contestan
 		return t.contestant(c.name+way, "", into, measure.Pipeline{Commands: [][]string{{"cp", "-r", from + "/.", to}}, Durable: into})
 	}
 	rclone := rclonePath()
-	command := append([]string{rclone.program, "copy", "--transfers", fmt.Sprint(transfer.AtOnce), "--retries", "1", from, to}, c.options...)
+	command := append([]string{rclone.program, "copy", "--transfers", fmt.Sprint(transfer.AtOnce), "--retries", "1", from, to}, slices.Concat(c.options, t.place.Options)...)
+	// A machine's own certificates for AWS are not this server's, and make this rclone give up.
+	environment := []string{"RCLONE_CONFIG=" + t.place.Config, "AWS_CA_BUNDLE="}
 	made := t.contestant(c.name+way, rclone.missing, into, measure.Pipeline{
-		Commands: [][]string{command}, Environment: []string{"RCLONE_CONFIG=" + t.place.Config}, Durable: into,
+		Commands: [][]string{command}, Environment: environment, Durable: into,
 	})
 	made.rival = true
 	return made

@@ -23,6 +23,7 @@ type Place struct {
 	// Rclone is the place's name for rclone (remote:path), and Config rclone's configuration; both are
 	// empty on a local disk.
 	Rclone, Config string
+	Options        []string // of rclone, that this server needs
 	// Syncs says that Sync of DataGuardian's store has everything written to the disk.
 	Syncs bool
 	// Missing says why DataGuardian can not use the place.

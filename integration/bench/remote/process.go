@@ -93,6 +93,8 @@ func (p *process) tail() string {
 	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
 }
 
+func address(port int) string { return fmt.Sprintf("%s:%d", host, port) }
+
 // freePort is one that nobody listens on now.
 func freePort(ctx context.Context) (int, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")

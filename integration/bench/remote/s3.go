@@ -3,7 +3,6 @@ package remote
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"path/filepath"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -11,16 +10,18 @@ import (
 	"github.com/dataguardian/dataguardian/internal/recovery"
 )
 
-// S3 starts versitygw, the program gateway, below dir, which must be there: the buckets are directories. The caller
-// stops the place.
+// S3 starts versitygw, the program gateway, below dir, which must be there: buckets are directories. The
+// caller stops the place.
 func S3(ctx context.Context, gateway, dir string) (*Place, error) {
 	p := newPlace(dir)
+	// rclone asks before it sends an object, which versitygw does not answer: each would wait a second.
+	p.Options = []string{"--expect-continue-timeout", "0"}
 	port, err := freePort(ctx)
 	if err != nil {
 		return nil, err
 	}
-	address, access, secret := fmt.Sprintf("%s:%d", host, port), "bench", rand.Text()
-	endpoint, pathStyle := "http://"+address, true
+	access, secret := "bench", rand.Text()
+	endpoint, pathStyle := "http://"+address(port), true
 	if err := p.configure(dir, filepath.Base(p.Copies), "type = s3", "provider = Other", "endpoint = "+endpoint, "region = us-east-1",
 		"force_path_style = true", "no_check_bucket = true", "access_key_id = "+access, "secret_access_key = "+secret); err != nil {
 		return nil, err
@@ -31,8 +32,8 @@ func S3(ctx context.Context, gateway, dir string) (*Place, error) {
 	if err := p.describe(dir, location); err != nil {
 		return nil, err
 	}
-	p.server, err = start(ctx, dir, address, []string{"ROOT_ACCESS_KEY=" + access, "ROOT_SECRET_KEY=" + secret},
-		gateway, "--quiet", "--port", address, "posix", filepath.Dir(p.Objects))
+	p.server, err = start(ctx, dir, address(port), []string{"ROOT_ACCESS_KEY=" + access, "ROOT_SECRET_KEY=" + secret},
+		gateway, "--quiet", "--port", address(port), "posix", filepath.Dir(p.Objects))
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,7 @@ func SSH(ctx context.Context, dir string) (*Place, error) {
 			return nil, fmt.Errorf("bench: %w", err)
 		}
 	}
-	p.server, err = start(ctx, dir, fmt.Sprintf("%s:%d", host, port), nil, sshd, "-D", "-e", "-f", keys.serverConfig)
+	p.server, err = start(ctx, dir, address(port), nil, sshd, "-D", "-e", "-f", keys.serverConfig)
 	return p, err
 }
 
@@ -74,7 +74,7 @@ func writeKeys(dir string, port int) (k keys, err error) {
 	}
 	k.client, k.host = client, hostLine
 	config := []string{
-		fmt.Sprintf("ListenAddress %s:%d", host, port), "PidFile none", "UsePAM no", "StrictModes no", "PermitRootLogin prohibit-password",
+		"ListenAddress " + address(port), "PidFile none", "UsePAM no", "StrictModes no", "PermitRootLogin prohibit-password",
 		"PasswordAuthentication no", "KbdInteractiveAuthentication no", "Subsystem sftp internal-sftp",
 		"AuthorizedKeysFile " + file("authorized_keys"), "HostKey " + file("host_key"),
 	}
