@@ -87,11 +87,12 @@ func TestObjectsHaveTheirSizeAndTheLastOneTheRest(t *testing.T) {
 }
 
 func TestAServerThatCanNotBeHadIsNotMeasured(t *testing.T) {
-	c := storageCase{place: "an S3 server", size: 4 << 20, min: 0.95, rivals: []copier{{name: nameRclone}}, start: startS3}
+	c := storageCase{place: "an S3 server", size: 4 << 20, min: 0.95, rivals: []copier{{name: nameRclone, limits: true}, {name: nameRcloneUnchecked}}, start: startS3}
 	s := &suite{dir: t.TempDir(), gateway: peer{missing: "no module proxy"}}
 	var section report.Section
 	require.NoError(t, c.run(t.Context(), s, &section))
-	require.Len(t, section.Limits, 2)
+	require.Len(t, section.Limits, 2, "one rival is not judged by")
+	require.Len(t, section.Series, 6)
 	for _, limit := range section.Limits {
 		require.Equal(t, report.NotMeasured, limit.Verdict)
 		require.Contains(t, limit.Got, "no module proxy")

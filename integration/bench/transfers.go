@@ -21,6 +21,7 @@ const (
 type copier struct {
 	name    string
 	options []string // of rclone
+	limits  bool     // DataGuardian is judged by it
 }
 
 func storageCommands(rivals []copier) []string {
