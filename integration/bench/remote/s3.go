@@ -33,7 +33,7 @@ func S3(ctx context.Context, gateway, dir string) (*Place, error) {
 		return nil, err
 	}
 	p.server, err = start(ctx, dir, address(port), []string{"ROOT_ACCESS_KEY=" + access, "ROOT_SECRET_KEY=" + secret},
-		gateway, "--quiet", "--port", address(port), "posix", filepath.Dir(p.Objects))
+		gateway, "--quiet", "--keep-alive", "--port", address(port), "posix", filepath.Dir(p.Objects))
 	if err != nil {
 		return nil, err
 	}
