@@ -20,6 +20,9 @@ PACKAGES := postgresql postgresql-client age zstd jq gcc libc6-dev git ca-certif
 # systemd, Debian's package starts one for the machine besides.
 TEST_PACKAGES := openssh-server
 
+# What only the benchmarks need.
+BENCH_PACKAGES := openssh-server rclone
+
 .PHONY: help
 help: ## List the commands
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -88,11 +91,15 @@ fmt: ## Format the code
 
 # Sizes are parameters: make bench SIZE=200MB CASES=first,read REPETITIONS=5 REPORT=
 BENCH_ARGUMENTS = $(if $(CASES),-cases $(CASES)) -size $(or $(SIZE),2GB) -incompressible-size $(or $(RANDOM_SIZE),$(SIZE),2GB) \
-	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
+	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
 REPORT ?= docs/benchmarks.md
 
+.PHONY: bench-deps
+bench-deps: ## Install the Debian packages that the benchmarks need besides
+	@tools/deps $(PACKAGES) $(BENCH_PACKAGES)
+
 .PHONY: bench
-bench: deps build ## Measure against restic, kopia and the shell (SIZE=2GB CASES=first,read; docs/benchmarks.md)
+bench: bench-deps build ## Measure against restic, kopia, rclone and the shell (SIZE=2GB CASES=first,read; docs/benchmarks.md)
 	$(GO) run ./integration/bench $(strip $(BENCH_ARGUMENTS)) $(if $(REPORT),-report $(REPORT))
 
 .PHONY: clean

@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
+	"github.com/dataguardian/dataguardian/integration/bench/remote"
+	"github.com/dataguardian/dataguardian/integration/bench/report"
 )
 
 func TestSizesHaveUnits(t *testing.T) {
@@ -30,6 +35,10 @@ func TestCasesAreChosenByNameAndRunInTheirOrder(t *testing.T) {
 
 	_, err = chooseCases("first,last")
 	require.ErrorContains(t, err, `no case "last"`)
+	chosen, err = chooseCases("storage")
+	require.NoError(t, err)
+	require.Len(t, chosen, 6, "three places, two sizes")
+	require.Equal(t, 1, strings.Count(allCases(), "storage"))
 	require.NotContains(t, defaultCases(), "long")
 	require.Contains(t, allCases(), "long")
 }
@@ -60,4 +69,39 @@ func TestARivalThatFailsIsLeftOutAndAnotherEndsTheCase(t *testing.T) {
 	require.NoError(t, s.rounds(t.Context(), []contestant{broken}, nil))
 	require.Equal(t, "no", broken.series.Missing)
 	require.False(t, broken.series.Measured())
+}
+
+func TestObjectsHaveTheirSizeAndTheLastOneTheRest(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "objects")
+	require.NoError(t, makeObjects(dir, 2500, 1000))
+	files, err := measure.Files(dir)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{
+		filepath.Join(dir, "object-00000"): 1000, filepath.Join(dir, "object-00001"): 1000, filepath.Join(dir, "object-00002"): 500,
+	}, files)
+	first, err := os.ReadFile(filepath.Join(dir, "object-00000"))
+	require.NoError(t, err)
+	second, err := os.ReadFile(filepath.Join(dir, "object-00001"))
+	require.NoError(t, err)
+	require.NotEqual(t, first, second)
+}
+
+func TestAServerThatCanNotBeHadIsNotMeasured(t *testing.T) {
+	c := storageCase{place: "an S3 server", size: 4 << 20, min: 0.95, rivals: []copier{{name: nameRclone, limits: true}, {name: nameRcloneUnchecked}}, start: startS3}
+	s := &suite{dir: t.TempDir(), gateway: peer{missing: "no module proxy"}}
+	var section report.Section
+	require.NoError(t, c.run(t.Context(), s, &section))
+	require.Len(t, section.Limits, 2, "one rival is not judged by")
+	require.Len(t, section.Series, 6)
+	for _, limit := range section.Limits {
+		require.Equal(t, report.NotMeasured, limit.Verdict)
+		require.Contains(t, limit.Got, "no module proxy")
+	}
+}
+
+func TestAMissingRcloneIsNotMeasured(t *testing.T) {
+	t.Setenv("PATH", t.TempDir())
+	made := transfers{s: &suite{}, place: &remote.Place{Rclone: "bench:"}}.rivalPut(copier{name: nameRclone})
+	require.True(t, made.rival)
+	require.Contains(t, made.series.Missing, "not installed")
 }

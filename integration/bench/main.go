@@ -1,5 +1,6 @@
 // Command bench measures DataGuardian against restic, kopia, the shell pipeline that does the same
-// work, and the limits that the machine sets (pg_dump alone, pg_restore alone, the disk), all in one
+// work, and the limits that the machine sets (pg_dump alone, pg_restore alone, the disk), and its
+// stores against cp and rclone, all in one
 // run on one machine: `make bench`. It writes a report in Markdown and ends with 1 when a limit does
 // not hold.
 //
@@ -19,12 +20,14 @@ import (
 	"time"
 
 	"github.com/dataguardian/dataguardian/integration/bench/bare"
+	"github.com/dataguardian/dataguardian/integration/bench/transfer"
 )
 
 // options are the command line.
 type options struct {
 	cases                          string
 	size, incompressible, longSize byteSize
+	transferSize                   byteSize
 	scale, repetitions, jobs       int
 	binary, report                 string
 	workDir, peersDir              string
@@ -46,12 +49,16 @@ func run(ctx context.Context, arguments []string) error {
 	if len(arguments) > 0 && arguments[0] == bare.Command {
 		return bare.Main(ctx, arguments[1:])
 	}
-	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte}
+	if len(arguments) > 0 && arguments[0] == transfer.Command {
+		return transfer.Main(ctx, arguments[1:])
+	}
+	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte, transferSize: gigabyte}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.cases, "cases", defaultCases(), "cases to run, of "+allCases())
 	flags.Var(&o.size, "size", "size of the dump of the shop database")
 	flags.Var(&o.incompressible, "incompressible-size", "size of the dump of case incompressible")
 	flags.Var(&o.longSize, "long-size", "size of the dump of case long, of which one run is made")
+	flags.Var(&o.transferSize, "transfer-size", "bytes that case storage puts and gets")
 	flags.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
 	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
 	flags.IntVar(&o.jobs, "jobs", 2, "parallel jobs of case restore")

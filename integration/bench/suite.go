@@ -28,6 +28,7 @@ type suite struct {
 	platform  *platform.Platform
 	restic    peer
 	kopia     peer
+	gateway   peer // the S3 server, once a case needed it
 
 	shop   *database.Shop // once a case needed it
 	stored *stored        // once a case needed it
@@ -60,8 +61,8 @@ func newSuite(ctx context.Context, o options) (_ *suite, err error) {
 		return nil, fmt.Errorf("bench: make an age key: %w", err)
 	}
 	s.recipient = identity.Recipient().String()
-	s.restic = s.build(ctx, rival.ResticPackage)
-	s.kopia = s.build(ctx, rival.KopiaPackage)
+	s.restic = s.build(ctx, rival.Module, rival.ResticPackage)
+	s.kopia = s.build(ctx, rival.Module, rival.KopiaPackage)
 	say("starting Postgres and %s", o.binary)
 	if s.server, err = database.Start(ctx, filepath.Join(s.dir, "postgres")); err != nil {
 		return nil, err
@@ -74,9 +75,9 @@ func newSuite(ctx context.Context, o options) (_ *suite, err error) {
 }
 
 // build makes a peer's program; a peer that can not be built is not measured, and the report says why.
-func (s *suite) build(ctx context.Context, mainPackage string) peer {
+func (s *suite) build(ctx context.Context, module, mainPackage string) peer {
 	say("building %s", mainPackage)
-	program, err := rival.Build(ctx, s.peersDir, mainPackage)
+	program, err := rival.Build(ctx, module, s.peersDir, mainPackage)
 	if err != nil {
 		say("%v", err)
 		return peer{missing: err.Error()}

@@ -28,7 +28,8 @@ makes the figures coarse. %s.
 
 - Every contestant is a whole process, or a pipeline of them, and its wall time ends when what it stored is on the
   disk: the shell pipeline's file is fsynced, behind restic and kopia the file system is flushed (` + "`sync -f`" + `),
-  DataGuardian syncs by itself. The file system is flushed before every run too, outside of its time.
+  DataGuardian syncs by itself (in case storage it gets files as the others do, and behind an S3 server all are
+  flushed). The file system is flushed before every run too, outside of its time.
 - Rounds that count: %d, in each of them all contestants one after the other, beginning with another one each time; one round
   before them does not, so the page cache is warm. Medians, and the highest peak RSS.
 - DataGuardian's wall time is what its client sees, from the request to the answer that says completed; zstd,

@@ -15,9 +15,16 @@ import (
 // dependencies stay out of ours.
 const Module = "integration/bench/peers"
 
-// Build builds a rival's main package into dir and returns the program's path. It needs the module
+// ServersModule is the one that pins the servers that are stored on, and GatewayPackage the main package of
+// its S3 server.
+const (
+	ServersModule  = "integration/servers"
+	GatewayPackage = "github.com/versity/versitygw/cmd/versitygw"
+)
+
+// Build builds a main package of a module into dir and returns the program's path. It needs the module
 // proxy the first time.
-func Build(ctx context.Context, dir, mainPackage string) (string, error) {
+func Build(ctx context.Context, module, dir, mainPackage string) (string, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return "", fmt.Errorf("bench: %w", err)
@@ -26,7 +33,7 @@ func Build(ctx context.Context, dir, mainPackage string) (string, error) {
 		return "", fmt.Errorf("bench: %w", err)
 	}
 	program := filepath.Join(dir, filepath.Base(mainPackage))
-	cmd := exec.CommandContext(ctx, "go", "build", "-C", Module, "-o", program, mainPackage)
+	cmd := exec.CommandContext(ctx, "go", "build", "-C", module, "-o", program, mainPackage)
 	if output, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("go build %s: %w: %s", mainPackage, err, strings.TrimSpace(string(output)))
 	}
