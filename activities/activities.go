@@ -43,6 +43,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Transfers is where the worker's data port is; nil where it has none.
+	Transfers *contract.TransferOffer
 	// Boundary is called at every boundary between two stages, see boundary.go. Only tests set it.
 	Boundary func(name string)
 }
@@ -81,6 +83,12 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.NextScrub.Register(w, a.NextScrub)
 	contract.FinishScrub.Register(w, a.FinishScrub)
 	contract.ImportBackups.Register(w, a.ImportBackups)
+	contract.ListFolder.Register(w, a.ListFolder)
+	contract.CopyObject.Register(w, a.CopyObject)
+	contract.DeleteObjects.Register(w, a.DeleteObjects)
+	contract.MeasureUsage.Register(w, a.MeasureUsage)
+	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
+	contract.OfferTransfer.Register(w, a.OfferTransfer)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {
