@@ -16,8 +16,9 @@ const TransferKeyBytes = 32
 // bytes between them, derived from the master key for that alone.
 func (q *Queries) TransferKey() [TransferKeyBytes]byte { return q.sealer.transfer }
 
-// draftLife is how long a sealed draft can be opened: longer than its test may wait for a worker.
-const draftLife = 10 * time.Minute
+// draftLife is how long a sealed draft can be opened: longer than its test may wait for a worker. Only
+// tests change it.
+var draftLife = 10 * time.Minute
 
 // StorageDraft is the configuration of a storage location that is not saved.
 type StorageDraft struct {
@@ -30,7 +31,9 @@ type sealedDraft struct {
 	Expires time.Time    `json:"expires"`
 }
 
-func draftPlace(id string) place { return place{table: "storage_location_drafts", rowID: id, field: "draft"} }
+func draftPlace(id string) place {
+	return place{table: "storage_location_drafts", rowID: id, field: "draft"}
+}
 
 // SealStorageDraft seals a whole draft, secrets and all, under the master key, so that it may pass
 // through others' hands to a worker: it opens only under the same id, and not for long.
