@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -19,7 +20,7 @@ func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) 
 	var changed contract.FilesChanged
 	if err == nil {
 		defer func() { _ = store.Close() }()
-		changed, err = copyObject(ctx, store, in)
+		changed, err = copyObject(ctx, location.Type, store, in)
 		err = failure.WithSubject(err, aboutStorage(location.Name))
 	}
 	if refusal := refusalOf(err); refusal != nil {
@@ -28,7 +29,7 @@ func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) 
 	return changed, toTemporal(ctx, err, location.Config.SecretValues()...)
 }
 
-func copyObject(ctx context.Context, store storage.Store, in contract.CopyFileInput) (contract.FilesChanged, error) {
+func copyObject(ctx context.Context, kind domain.StorageLocationType, store storage.Store, in contract.CopyFileInput) (contract.FilesChanged, error) {
 	var none contract.FilesChanged
 	if err := errors.Join(storage.CheckKey("copy a file", in.From), storage.CheckKey("copy a file", in.To)); err != nil {
 		return none, err
@@ -43,7 +44,11 @@ func copyObject(ctx context.Context, store storage.Store, in contract.CopyFileIn
 	switch _, err := store.Stat(ctx, in.To); {
 	case err == nil && !in.Overwrite:
 		return none, refuse(contract.RefusedExists, "%s is there already; send overwrite to replace it", in.To)
-	case err != nil && !errors.Is(err, storage.ErrNotFound):
+	case err == nil:
+		if err := refuseLink(ctx, kind, store, in.To); err != nil {
+			return none, err
+		}
+	case !errors.Is(err, storage.ErrNotFound):
 		return none, err
 	}
 	if err := store.Copy(ctx, in.From, in.To); err != nil {
@@ -88,6 +93,9 @@ func (d *filesDeletion) run(ctx context.Context, at string) error {
 		}
 	}
 	if err != nil {
+		return err
+	}
+	if err := refuseLink(ctx, d.location.Type, d.store, doomed.key()); err != nil {
 		return err
 	}
 	d.doomed = doomed

@@ -38,13 +38,16 @@ func name(ctx context.Context, store storage.Store, at string) (named, error) {
 
 func (n named) isFolder() bool { return n.folder != "" }
 
-// base is the last element of its key.
-func (n named) base() string {
+// key is that of the object, or of the folder as if it were one.
+func (n named) key() string {
 	if n.isFolder() {
-		return path.Base(n.folder)
+		return n.folder
 	}
-	return path.Base(n.object.Key)
+	return n.object.Key
 }
+
+// base is the last element of its key.
+func (n named) base() string { return path.Base(n.key()) }
 
 // each calls fn for every object that is named, in the order of the keys.
 func (n named) each(ctx context.Context, store storage.Store, fn func(storage.Object) error) error {

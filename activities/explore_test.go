@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path"
 	"strings"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
+	"github.com/dataguardian/dataguardian/internal/storage/local"
 )
 
 // acts are the site's activities, called without Temporal.
@@ -359,3 +361,34 @@ func TestADraftIsProbedAndNothingRecorded(t *testing.T) {
 	_, err := do(s, contract.ProbeStorageDraft, contract.StorageDraftInput{ID: "draft-1", Sealed: "dgs1:00:x"})
 	require.Error(t, err)
 }
+
+func TestAnObjectOfABackupIsNotReachedThroughALink(t *testing.T) {
+	s := newSite(t)
+	dir := t.TempDir()
+	disk, err := local.Open(t.Context(), local.Options{Root: dir + "/disk"})
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = disk.Close() })
+	s.store = faulty.New(unclosed{disk})
+	s.stores["/disk"] = s.store
+	s.source.fill(6, 2*mib)
+	e := s.good(domain.Full)
+	chunk := s.requireGood(e).ObjectKey(0)
+	s.put("/disk", "mine/file", "x")
+	require.NoError(t, os.Symlink(path.Dir(path.Dir(chunk)), dir+"/disk/alias"))
+	alias := "alias/" + strings.TrimPrefix(chunk, path.Dir(path.Dir(chunk))+"/")
+	before := s.contents()
+	require.Contains(t, s.deletes(s.job.StorageLocationID, alias).Refusal.Message, "symbolic link")
+	require.NotNil(t, s.deletes(s.job.StorageLocationID, path.Dir(alias)).Refusal)
+	changed, err := do(s, contract.CopyObject, contract.CopyFileInput{StorageLocationID: s.job.StorageLocationID, From: "mine/file", To: alias, Overwrite: true})
+	require.NoError(t, err)
+	require.Contains(t, changed.Refusal.Message, "symbolic link")
+	require.Equal(t, before, s.contents())
+	require.Nil(t, s.deletes(s.job.StorageLocationID, "mine/file").Refusal)
+	s.requireGood(e)
+}
+
+// unclosed outlives the activities.
+type unclosed struct{ storage.Store }
+
+func (unclosed) Close() error            { return nil }
+func (u unclosed) Unwrap() storage.Store { return u.Store }

@@ -90,7 +90,7 @@ func (s *server) downloadFile(ctx context.Context, in *downloadInput) (*huma.Str
 
 // transfer streams what a worker of a pool has to the client, who must go on holding the permission.
 func (s *server) transfer(ctx context.Context, request dataport.Request, header http.Header, needs auth.Permission) (*huma.StreamResponse, error) {
-	answer, err := s.openTransfer(ctx, request, header)
+	answer, err := s.openTransfer(ctx, request, header) //nolint:bodyclose // relay closes it, which is called whatever becomes of the client
 	if err != nil {
 		return nil, err
 	}
