@@ -69,6 +69,12 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.DiscardRestore.Register(w, a.DiscardRestore)
 	contract.ProbeDatasource.Register(w, a.ProbeDatasource)
 	contract.ProbeStorage.Register(w, a.ProbeStorage)
+	contract.ListFolder.Register(w, a.ListFolder)
+	contract.CopyObject.Register(w, a.CopyObject)
+	contract.DeleteObjects.Register(w, a.DeleteObjects)
+	contract.MeasureUsage.Register(w, a.MeasureUsage)
+	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
+	contract.OfferTransfer.Register(w, a.OfferTransfer)
 	contract.MarkDeleting.Register(w, a.MarkDeleting)
 	contract.EraseBackup.Register(w, a.EraseBackup)
 	contract.RemoveExecution.Register(w, a.RemoveExecution)
@@ -83,12 +89,6 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.NextScrub.Register(w, a.NextScrub)
 	contract.FinishScrub.Register(w, a.FinishScrub)
 	contract.ImportBackups.Register(w, a.ImportBackups)
-	contract.ListFolder.Register(w, a.ListFolder)
-	contract.CopyObject.Register(w, a.CopyObject)
-	contract.DeleteObjects.Register(w, a.DeleteObjects)
-	contract.MeasureUsage.Register(w, a.MeasureUsage)
-	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
-	contract.OfferTransfer.Register(w, a.OfferTransfer)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -31,6 +32,9 @@ func (a *Activities) ListFolder(ctx context.Context, in contract.FolderInput) (c
 
 func listPart(ctx context.Context, store storage.Store, in contract.FolderInput, part *contract.FolderPart) error {
 	err := storage.ListFolder(ctx, store, in.Path, in.After, func(e storage.Entry) error {
+		if domain.ObjectKeyProblem(e.Key) != "" {
+			return nil // a foreign file, by a name that no request can hold
+		}
 		if len(part.Entries) >= in.Limit {
 			part.More = true
 			return errEnough

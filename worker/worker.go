@@ -121,17 +121,17 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Restore.Register(r, workflows.Restore)
 	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
-	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
-	contract.Reconcile.Register(r, workflows.Reconcile)
-	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
-	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
-	contract.ImportStorage.Register(r, workflows.ImportStorage)
 	contract.ListFiles.Register(r, workflows.ListFiles)
 	contract.CopyFile.Register(r, workflows.CopyFile)
 	contract.DeleteFiles.Register(r, workflows.DeleteFiles)
 	contract.MeasureStorage.Register(r, workflows.MeasureStorage)
 	contract.CheckStorageDraft.Register(r, workflows.CheckStorageDraft)
 	contract.OpenTransfer.Register(r, workflows.OpenTransfer)
+	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
+	contract.Reconcile.Register(r, workflows.Reconcile)
+	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
+	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
+	contract.ImportStorage.Register(r, workflows.ImportStorage)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
