@@ -43,6 +43,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Transfers is where the worker's data port is; nil where it has none.
+	Transfers *contract.TransferOffer
 	// Boundary is called at every boundary between two stages, see boundary.go. Only tests set it.
 	Boundary func(name string)
 }
@@ -67,6 +69,12 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.DiscardRestore.Register(w, a.DiscardRestore)
 	contract.ProbeDatasource.Register(w, a.ProbeDatasource)
 	contract.ProbeStorage.Register(w, a.ProbeStorage)
+	contract.ListFolder.Register(w, a.ListFolder)
+	contract.CopyObject.Register(w, a.CopyObject)
+	contract.DeleteObjects.Register(w, a.DeleteObjects)
+	contract.MeasureUsage.Register(w, a.MeasureUsage)
+	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
+	contract.OfferTransfer.Register(w, a.OfferTransfer)
 	contract.MarkDeleting.Register(w, a.MarkDeleting)
 	contract.EraseBackup.Register(w, a.EraseBackup)
 	contract.RemoveExecution.Register(w, a.RemoveExecution)

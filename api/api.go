@@ -110,6 +110,8 @@ func newServer(o Options) (*server, error) {
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()
+	s.registerStorageDraft()
+	s.registerStorageFiles()
 	s.registerBackupJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()

@@ -29,6 +29,9 @@ type CheckResult struct {
 	Message       string                   `json:"message,omitempty" doc:"What went wrong"`
 	Hint          string                   `json:"hint,omitempty" doc:"What to do about it"`
 	AvailableGB   *float64                 `json:"available_space_gb,omitempty" doc:"Storage locations: free space in units of 10^9 bytes"`
+	HostKey       string                   `json:"host_key,omitempty" doc:"SSH without host_key: what the server shows, to be confirmed and sent as host_key"`
+
+	HostKeyFingerprint string `json:"host_key_fingerprint,omitempty" doc:"Of host_key, to be compared with the server's own"`
 }
 
 // JobCheckResult is the test of both ends of a backup job.
@@ -135,12 +138,19 @@ func (s *server) check(ctx context.Context, handle contract.Workflow[contract.Ch
 	if err != nil {
 		return CheckResult{}, err
 	}
-	out := CheckResult{Status: result.Status, LatencyMS: result.LatencyMS, ServerVersion: result.Version, Message: result.Message, Hint: result.Hint}
-	if input.Labels.Storage != "" && result.AvailableBytes > 0 {
+	return viewCheck(result, input.Labels.Storage != ""), nil
+}
+
+func viewCheck(result contract.CheckResult, isStorage bool) CheckResult {
+	out := CheckResult{
+		Status: result.Status, LatencyMS: result.LatencyMS, ServerVersion: result.Version, Message: result.Message, Hint: result.Hint,
+		HostKey: result.HostKey, HostKeyFingerprint: result.HostKeyFingerprint,
+	}
+	if isStorage && result.AvailableBytes > 0 {
 		free := float64(result.AvailableBytes) / 1e9
 		out.AvailableGB = &free
 	}
-	return out, nil
+	return out
 }
 
 // awaitRun waits for the result of a workflow of a pool, as long as a test may take.

@@ -49,6 +49,7 @@ func (s *server) registerStorageLocations() {
 	}, s.listStorageLocations)
 	register(s, write, huma.Operation{
 		OperationID: "create-storage-location", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Create a storage location",
+		Description:   "For an SSH server without `host_key` nothing is created: 422 shows the server's key and its fingerprint, to be compared and sent.",
 		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
 	}, s.createStorageLocation)
 	register(s, read, huma.Operation{
@@ -90,6 +91,9 @@ func (s *server) createStorageLocation(ctx context.Context, in *body[StorageLoca
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
+	if err := s.confirmHostKey(ctx, row); err != nil {
+		return nil, err
+	}
 	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		if row, err = q.CreateStorageLocation(ctx, row); err != nil {
 			return err
@@ -122,6 +126,9 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		}
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
+		}
+		if before.Config.HostKey != "" && row.Config.HostKey == "" {
+			return invalidField("config.host_key", "is required; POST /api/storage-locations/test shows what the server's key is now")
 		}
 		if err := keepPool(ctx, q, before.Pool, row.Pool, func(j db.BackupJob) bool { return j.StorageLocationID == before.ID }); err != nil {
 			return err

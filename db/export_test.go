@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"database/sql"
+	"time"
 
 	"github.com/pressly/goose/v3"
 )
@@ -20,4 +21,12 @@ func (d *DB) KillListener(ctx context.Context) error {
 	_, err := d.pool.Exec(ctx, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 		WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
 	return err
+}
+
+// SetDraftLife changes how long a sealed draft can be opened, until the function that it returns is
+// called.
+func SetDraftLife(life time.Duration) func() {
+	before := draftLife
+	draftLife = life
+	return func() { draftLife = before }
 }

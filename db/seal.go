@@ -16,8 +16,9 @@ const envelopePrefix = "dgs1:"
 
 // sealer seals and opens secrets with AES-256-GCM.
 type sealer struct {
-	keyID string
-	aead  cipher.AEAD
+	keyID    string
+	aead     cipher.AEAD
+	transfer [TransferKeyBytes]byte // see TransferKey
 }
 
 // place is where a sealed value lives. It is authenticated with the value, so that a value copied
@@ -35,7 +36,7 @@ func newSealer(key MasterKey) sealer {
 	if err != nil {
 		panic(err) // only a cipher of another block size can fail
 	}
-	return sealer{keyID: key.ID(), aead: aead}
+	return sealer{keyID: key.ID(), aead: aead, transfer: [TransferKeyBytes]byte(key.derive("dataguardian/v1/transfer"))}
 }
 
 // seal turns a secret into its envelope; "" stays "", it is no secret.

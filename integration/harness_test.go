@@ -155,6 +155,9 @@ func (p *platform) startProduct(ctx context.Context) (err error) {
 // startWorker runs a worker in this process until stop is called.
 func (p *platform) startWorker(o worker.Options) (stop func(), err error) {
 	o.DB, o.Temporal, o.Tuning, o.Logger = p.db, p.dialled, tuning(), quiet()
+	if o.DataListen == "" {
+		o.DataListen = "127.0.0.1:0"
+	}
 	w, err := worker.New(o)
 	if err != nil {
 		return func() {}, err

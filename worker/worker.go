@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -16,6 +17,7 @@ import (
 	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/dataport"
 	"github.com/dataguardian/dataguardian/internal/engine/all"
 	"github.com/dataguardian/dataguardian/internal/storage/open"
 	"github.com/dataguardian/dataguardian/workflows"
@@ -34,7 +36,11 @@ type Options struct {
 	Namespace     string
 	// Slots is how many activities a pool runs at once, 0 for DefaultSlots. Memory grows with it:
 	// about 100 MiB for each backup or restore that runs.
-	Slots  int
+	Slots int
+	// DataListen is host:port on which downloads are served to the API, "" for none; DataURL is the
+	// address under which the API reaches it, "" to make one of what is listened on.
+	DataListen, DataURL string
+
 	Tuning activities.Tuning // zero for activities.DefaultTuning
 	Logger *slog.Logger
 	// Boundary is activities.Options.Boundary; only tests set it.
@@ -54,9 +60,11 @@ const (
 
 // Worker serves the task queues of its pools.
 type Worker struct {
-	workers []sdk.Worker
-	pools   []string
-	logger  *slog.Logger
+	workers  []sdk.Worker
+	pools    []string
+	logger   *slog.Logger
+	acts     *activities.Activities
+	dataPort dataport.Options
 }
 
 // New builds a worker; Run starts it.
@@ -82,7 +90,13 @@ func New(o Options) (*Worker, error) {
 		Logger:      o.Logger,
 		Boundary:    o.Boundary,
 	})
-	w := &Worker{pools: o.Pools, logger: o.Logger}
+	w := &Worker{pools: o.Pools, logger: o.Logger, acts: acts}
+	if o.DataListen != "" {
+		w.dataPort = dataport.Options{
+			Listen: o.DataListen, URL: o.DataURL, Key: dataport.Key(o.DB.TransferKey()), Pools: o.Pools,
+			Sources: acts.TransferSources(), Logger: o.Logger,
+		}
+	}
 	for _, pool := range o.Pools {
 		w.workers = append(w.workers, serve(o, pool, acts))
 	}
@@ -107,6 +121,12 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Restore.Register(r, workflows.Restore)
 	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
+	contract.ListFiles.Register(r, workflows.ListFiles)
+	contract.CopyFile.Register(r, workflows.CopyFile)
+	contract.DeleteFiles.Register(r, workflows.DeleteFiles)
+	contract.MeasureStorage.Register(r, workflows.MeasureStorage)
+	contract.CheckStorageDraft.Register(r, workflows.CheckStorageDraft)
+	contract.OpenTransfer.Register(r, workflows.OpenTransfer)
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
@@ -118,6 +138,11 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
 // handed back for another worker.
 func (w *Worker) Run(ctx context.Context) error {
+	port, err := w.openDataPort()
+	if err != nil {
+		return err
+	}
+	defer port.stop()
 	for i, worker := range w.workers {
 		if err := worker.Start(); err != nil {
 			w.stop(i)
@@ -127,7 +152,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	w.logger.Info("worker is serving", "pools", w.pools)
 	<-ctx.Done()
 	w.logger.Info("worker is stopping", "pools", w.pools)
+	var stopping sync.WaitGroup
+	stopping.Go(port.stop)
 	w.stop(len(w.workers))
+	stopping.Wait()
 	return nil
 }
 

@@ -69,6 +69,7 @@ func runWorker(cmd *cobra.Command, cfg *config.Config) error {
 	w, err := worker.New(worker.Options{
 		DB: services.DB, Temporal: services.Temporal, Pools: cfg.Worker.Pools, Slots: cfg.Worker.Slots,
 		ClientToolsPath: cfg.Worker.ClientToolsPath, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: services.Logger,
+		DataListen: cfg.Worker.DataListen, DataURL: cfg.Worker.DataURL,
 	})
 	if err != nil {
 		return err

@@ -62,6 +62,10 @@ var rules = []rule{
 		reason: "keys are read alike by the API, the activities and a recovery",
 	},
 	{
+		packages: "internal/dataport", allow: []string{"internal/dataport", "internal/failure"},
+		reason: "it carries bytes between worker and API; what they are, and who asks, is not its business",
+	},
+	{
 		packages: "internal/recovery",
 		allow:    []string{"internal/recovery", "internal/archive/...", "internal/storage/...", "internal/engine/...", "internal/domain", "internal/failure"},
 		reason:   "it works where there is no platform: no catalogue and no Temporal",

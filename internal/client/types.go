@@ -144,6 +144,9 @@ type CheckResult struct {
 	Message       string                   `json:"message"`
 	Hint          string                   `json:"hint"`
 	AvailableGB   *float64                 `json:"available_space_gb"`
+
+	HostKey            string `json:"host_key"` // what an SSH server showed, to be confirmed
+	HostKeyFingerprint string `json:"host_key_fingerprint"`
 }
 
 // JobCheckResult is the outcome of testing both ends of a job.

@@ -68,6 +68,10 @@ type Worker struct {
 	Pools []string `env:"DATAGUARDIAN_POOLS" envDefault:"default"`
 	// Slots is how many activities a pool runs at once.
 	Slots int `env:"DATAGUARDIAN_SLOTS" envDefault:"4"`
+	// DataListen is host:port on which downloads are served to the API, or off; DataURL is the address
+	// under which the API reaches it.
+	DataListen string `env:"DATAGUARDIAN_DATA_LISTEN" envDefault:"127.0.0.1:0"`
+	DataURL    string `env:"DATAGUARDIAN_DATA_URL"`
 	// ClientToolsPath lists directories searched first for pg_dump and its like, separated by ':'.
 	ClientToolsPath []string `env:"DATAGUARDIAN_CLIENT_TOOLS_PATH" envSeparator:":"`
 	// GoMemLimit is only looked at: the Go runtime obeys it by itself.

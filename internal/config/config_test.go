@@ -75,6 +75,12 @@ func TestErrorsNameTheVariableAndWhatToDo(t *testing.T) {
 			needs: []Need{NeedDatabase}, want: "DATABASE_URL is not set; set it to"},
 		"a master key that is needed": {
 			needs: []Need{NeedMasterKey}, want: "DATAGUARDIAN_MASTER_KEY or DATAGUARDIAN_MASTER_KEY_FILE is not set"},
+		"a data port without a port": {
+			flags: []string{"--data-listen=worker"}, want: `--data-listen is "worker"; give host:port, or off`},
+		"a data URL that is not https": {
+			environ: []string{"DATAGUARDIAN_DATA_URL=http://worker:8444"}, want: `DATAGUARDIAN_DATA_URL is "http://worker:8444"; give https`},
+		"a data URL with a path": {
+			environ: []string{"DATAGUARDIAN_DATA_URL=https://worker:8444/x"}, want: "without a path"},
 		"a proxy that is a name": {
 			environ: []string{"DATAGUARDIAN_TRUSTED_PROXIES=10.0.0.0/8,gateway"}, want: `names "gateway"`},
 	}
@@ -85,6 +91,15 @@ func TestErrorsNameTheVariableAndWhatToDo(t *testing.T) {
 			require.NotContains(t, err.Error(), secretText)
 			require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
 		})
+	}
+}
+
+func TestTheDataPortIsOnUnlessItIsOff(t *testing.T) {
+	for given, want := range map[string]string{"": "127.0.0.1:0", "off": "", "0": "", "0.0.0.0:8444": "0.0.0.0:8444"} {
+		c, err := load([]string{"HOME=/root", "DATAGUARDIAN_DATA_LISTEN=" + given, "DATAGUARDIAN_DATA_URL=https://worker:8444/"}, nil)
+		require.NoError(t, err)
+		require.Equal(t, want, c.Worker.DataListen)
+		require.Equal(t, "https://worker:8444", c.Worker.DataURL)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -153,6 +154,10 @@ func (c *Config) normalize() {
 	for i, pool := range c.Worker.Pools {
 		c.Worker.Pools[i] = strings.TrimSpace(pool)
 	}
+	if c.Worker.DataListen == "off" || c.Worker.DataListen == "0" {
+		c.Worker.DataListen = ""
+	}
+	c.Worker.DataURL = strings.TrimRight(c.Worker.DataURL, "/")
 	c.Worker.ClientToolsPath = slices.DeleteFunc(c.Worker.ClientToolsPath, func(dir string) bool { return dir == "" })
 	if c.DataDir != "" {
 		if absolute, err := filepath.Abs(c.DataDir); err == nil {
@@ -228,12 +233,24 @@ func (c *Config) validateWorker(p *complaints) {
 	if c.Worker.Slots < 1 {
 		p.add("DATAGUARDIAN_SLOTS", "is %d; give 1 or more", c.Worker.Slots)
 	}
+	if c.Worker.DataListen != "" && !validAddress(c.Worker.DataListen) {
+		p.add("DATAGUARDIAN_DATA_LISTEN", "is %q; give host:port, or off to serve no downloads", c.Worker.DataListen)
+	}
+	if c.Worker.DataURL != "" && !validOrigin(c.Worker.DataURL) {
+		p.add("DATAGUARDIAN_DATA_URL", "is %q; give https://host:port without a path", c.Worker.DataURL)
+	}
 	for _, pool := range c.Worker.Pools {
 		var wrong domain.Invalid
 		if domain.CheckPool(&wrong, pool); len(wrong) > 0 {
 			p.add("DATAGUARDIAN_POOLS", "names the pool %q; use lower-case letters, digits and dashes, 63 at most", pool)
 		}
 	}
+}
+
+// validOrigin reports whether text is https://host or https://host:port and nothing more.
+func validOrigin(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "https" && u.Hostname() != "" && text == "https://"+u.Host
 }
 
 func validAddress(address string) bool {

@@ -111,6 +111,10 @@ type CheckResult struct {
 	Hint      string                   `json:"hint,omitempty"`
 	// AvailableBytes is set for storage locations, -1 unknown.
 	AvailableBytes int64 `json:"available_bytes,omitempty"`
+	// HostKey, as a line of known_hosts without the host, and its fingerprint: what an SSH server showed
+	// when none was configured.
+	HostKey            string `json:"host_key,omitempty"`
+	HostKeyFingerprint string `json:"host_key_fingerprint,omitempty"`
 }
 
 // ImportInput asks for the backups of a storage location that are not in the catalogue.

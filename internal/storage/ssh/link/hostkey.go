@@ -19,6 +19,9 @@ type UnknownHostKeyError struct {
 	Fingerprint string // SHA256:…
 }
 
+// ServerHostKey is for package storage: see storage.HostKeyReporter.
+func (e *UnknownHostKeyError) ServerHostKey() (key, fingerprint string) { return e.Key, e.Fingerprint }
+
 // Error names the server and its key.
 func (e *UnknownHostKeyError) Error() string {
 	keyType, _, _ := strings.Cut(e.Key, " ")
