@@ -33,7 +33,7 @@ import (
 func (s *site) acts() *activities.Activities {
 	return activities.New(activities.Options{
 		DB: s.d,
-		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig) (storage.Store, error) {
+		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, _ storage.Use) (storage.Store, error) {
 			if c.HostKey == "unknown" {
 				return nil, failure.Wrap(failure.ConfigInvalid, "connect", unknownKey{errors.New("not confirmed")}, "Compare it.")
 			}
