@@ -103,7 +103,7 @@ func TestSecretsOfStorageLocationsAreWriteOnly(t *testing.T) {
 
 func TestAnSSHLocationChangesFromAPasswordToAKey(t *testing.T) {
 	f := signedIn(t)
-	config := object{"host": "nas.example.com", "username": "backup", "remote_path": "/srv", "password": storageSecret}
+	config := object{"host": "nas.example.com", "username": "backup", "remote_path": "/srv", "password": storageSecret, "host_key": "SHA256:" + strings.Repeat("A", 43)}
 	id := f.call("POST", "/api/storage-locations", object{"name": "nas", "type": "ssh", "config": config}).ok(201).get("id").(string)
 	patch := func(config object) reply {
 		return f.call("PATCH", "/api/storage-locations/"+id, object{"config": config})
@@ -125,7 +125,7 @@ func TestAnSSHLocationChangesFromAPasswordToAKey(t *testing.T) {
 	require.Contains(t, patch(object{"private_key": "", "password": "new"}).wrong("config.passphrase"), "there is none")
 	patch(object{"private_key": "", "passphrase": "", "password": "new"}).ok(200)
 	require.Equal(t, domain.StorageConfig{
-		Host: "nas.example.com", Port: 22, Username: "backup", RemotePath: "/srv", Password: "new",
+		Host: "nas.example.com", Port: 22, Username: "backup", RemotePath: "/srv", Password: "new", HostKey: "SHA256:" + strings.Repeat("A", 43),
 	}, stored())
 }
 
