@@ -1,10 +1,6 @@
 package contract
 
-import (
-	"time"
-
-	"go.temporal.io/sdk/workflow"
-)
+import "time"
 
 // Refusal is why a worker did not do what was asked with the files of a storage location. It is an
 // answer, not a failure of the workflow: trying again does not help.
@@ -135,11 +131,3 @@ func ExploreWorkflowID(id string) string { return "files-" + id }
 
 // TransferWorkflowID is the workflow id of the search for the port of one transfer.
 func TransferWorkflowID(id string) string { return "transfer-" + id }
-
-// ExecuteLocal executes the activity in the process that runs the workflow, without a slot for
-// activities: for what takes no time, and must not wait for what does.
-func (a Activity[In, Out]) ExecuteLocal(ctx workflow.Context, in In) (Out, error) {
-	var out Out
-	err := workflow.ExecuteLocalActivity(ctx, a.Name, in).Get(ctx, &out)
-	return out, err
-}

@@ -22,6 +22,14 @@ func (a Activity[In, Out]) Execute(ctx workflow.Context, in In) (Out, error) {
 	return out, err
 }
 
+// ExecuteLocal runs the activity in the worker that runs the workflow, without a trip through the
+// server, and waits for its result. For short work only.
+func (a Activity[In, Out]) ExecuteLocal(ctx workflow.Context, in In) (Out, error) {
+	var out Out
+	err := workflow.ExecuteLocalActivity(ctx, a.Name, in).Get(ctx, &out)
+	return out, err
+}
+
 // Register makes fn the implementation that w runs for this activity.
 func (a Activity[In, Out]) Register(w worker.ActivityRegistry, fn func(context.Context, In) (Out, error)) {
 	w.RegisterActivityWithOptions(fn, activity.RegisterOptions{Name: a.Name})
