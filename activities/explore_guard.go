@@ -110,12 +110,12 @@ func (g *guard) checkRepositoryDocument(ctx context.Context, key string, into *f
 		return err
 	}
 	if key == archive.RepositoryKey && g.location.RepositoryID != "" {
-		into.add(fmt.Sprintf("storage location %q, which is known by it", g.location.Name))
+		into.add("storage location " + quoted(g.location.Name) + ", which is known by it")
 		id = g.location.RepositoryID
 	}
 	locations, keepers, err := g.a.DB.RepositoryKeepers(ctx, id, maxKeepers)
 	for _, name := range locations {
-		into.add(fmt.Sprintf("storage location %q, which is known by it", name))
+		into.add("storage location " + quoted(name) + ", which is known by it")
 	}
 	into.addKeepers(keepers)
 	return err

@@ -1,6 +1,8 @@
 package contract
 
-import "time"
+import (
+	"time"
+)
 
 // Refusal is why a worker did not do what was asked with the files of a storage location. It is an
 // answer, not a failure of the workflow: trying again does not help.
