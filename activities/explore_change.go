@@ -14,7 +14,7 @@ import (
 func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) (contract.FilesChanged, error) {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
-	var before copyState
+	var before fileCopyState
 	resume(ctx, &before)
 	in.Overwrite = in.Overwrite || before.Begun // what is there now may be the lost try's own
 	pulse := startPulse(ctx, filesPulse, before)
@@ -23,7 +23,7 @@ func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) 
 	var changed contract.FilesChanged
 	if err == nil {
 		defer func() { _ = store.Close() }()
-		changed, err = copyObject(ctx, location.Type, store, in, func() { pulse.set(copyState{Begun: true}) })
+		changed, err = copyObject(ctx, location.Type, store, in, func() { pulse.set(fileCopyState{Begun: true}) })
 		err = failure.WithSubject(err, aboutStorage(location.Name))
 	}
 	if refusal := refusalOf(err); refusal != nil {
@@ -32,8 +32,8 @@ func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) 
 	return changed, toTemporal(ctx, err, location.Config.SecretValues()...)
 }
 
-// copyState rides in the heartbeats.
-type copyState struct {
+// fileCopyState rides in the heartbeats.
+type fileCopyState struct {
 	Begun bool `json:"begun"` // the copy may be there
 }
 
