@@ -14,13 +14,16 @@ import (
 func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) (contract.FilesChanged, error) {
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
-	pulse := startPulse(ctx, filesPulse, struct{}{})
+	var before fileCopyState
+	resume(ctx, &before)
+	in.Overwrite = in.Overwrite || before.Begun // what is there now may be the lost try's own
+	pulse := startPulse(ctx, filesPulse, before)
 	defer pulse.stop()
 	location, store, err := a.openLocation(ctx, in.StorageLocationID)
 	var changed contract.FilesChanged
 	if err == nil {
 		defer func() { _ = store.Close() }()
-		changed, err = copyObject(ctx, location.Type, store, in)
+		changed, err = copyObject(ctx, location.Type, store, in, func() { pulse.set(fileCopyState{Begun: true}) })
 		err = failure.WithSubject(err, aboutStorage(location.Name))
 	}
 	if refusal := refusalOf(err); refusal != nil {
@@ -29,7 +32,12 @@ func (a *Activities) CopyObject(ctx context.Context, in contract.CopyFileInput) 
 	return changed, toTemporal(ctx, err, location.Config.SecretValues()...)
 }
 
-func copyObject(ctx context.Context, kind domain.StorageLocationType, store storage.Store, in contract.CopyFileInput) (contract.FilesChanged, error) {
+// fileCopyState rides in the heartbeats.
+type fileCopyState struct {
+	Begun bool `json:"begun"` // the copy may be there
+}
+
+func copyObject(ctx context.Context, kind domain.StorageLocationType, store storage.Store, in contract.CopyFileInput, begin func()) (contract.FilesChanged, error) {
 	var none contract.FilesChanged
 	if err := errors.Join(storage.CheckKey("copy a file", in.From), storage.CheckKey("copy a file", in.To)); err != nil {
 		return none, err
@@ -51,6 +59,7 @@ func copyObject(ctx context.Context, kind domain.StorageLocationType, store stor
 	case !errors.Is(err, storage.ErrNotFound):
 		return none, err
 	}
+	begin()
 	if err := store.Copy(ctx, in.From, in.To); err != nil {
 		return none, err
 	}
@@ -173,6 +182,7 @@ func (d *filesDeletion) removeAll(ctx context.Context, at string) error {
 // remove deletes manifests first, and durably: a crash must not bring one back whose chunks have gone.
 func (d *filesDeletion) remove(ctx context.Context, at string, batch []storage.Object) error {
 	var needed found
+	d.folders = nil // a backup may have begun meanwhile
 	if err := d.check(ctx, batch, &needed); err != nil {
 		return err
 	}

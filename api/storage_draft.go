@@ -28,6 +28,7 @@ func (s *server) registerStorageDraft() {
 		OperationID: "test-storage-location-draft", Method: http.MethodPost, Path: "/api/storage-locations/test", Tags: []string{"Storage locations"},
 		Summary: "Test a storage location before it is saved",
 		Description: "A worker of the pool writes, reads back, lists and deletes a probe. 200 with status tells the outcome, good or bad; 503 when no worker serves the pool. " +
+			"A local directory whose parent is there is made. " +
 			"For an SSH server without `host_key` the answer shows the server's `host_key` and its fingerprint, to be compared and sent.",
 		Errors: []int{http.StatusNotFound, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout},
 	}, s.testStorageDraft)
