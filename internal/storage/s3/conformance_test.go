@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,9 +15,10 @@ import (
 func TestEveryS3ServiceKeepsTheContract(t *testing.T) {
 	for _, kind := range []domain.StorageLocationType{domain.StorageS3, domain.StorageMinIO, domain.StorageBackblaze} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			storagetest.Run(t, storagetest.Config{
 				Open: func(t *testing.T) storage.Store {
-					store, err := s3.Open(t.Context(), options(t, kind, server, bucket(t, server), "some/where"))
+					store, err := s3.Open(context.Background(), options(t, kind, server, bucket(t, server), "some/where"))
 					require.NoError(t, err)
 					return store
 				},
