@@ -134,5 +134,10 @@ func (c *stallConn) Write(p []byte) (int, error) {
 	if err := c.SetWriteDeadline(time.Now().Add(writeStall)); err != nil {
 		return 0, fmt.Errorf("set a deadline: %w", err)
 	}
-	return c.Conn.Write(p)
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		// The transport has waited for the answer since before the upload: what is sent is a sign of life.
+		err = c.SetReadDeadline(time.Now().Add(readStall))
+	}
+	return n, err
 }

@@ -40,7 +40,7 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 
 func (s *Store) copyParts(ctx context.Context, from, to string, size int64) error {
 	length := partLength(size, s.limits.copyPart)
-	return s.multipart(ctx, opCopy, to, func(ctx context.Context, upload *string) ([]types.CompletedPart, error) {
+	return s.multipart(ctx, opCopy, to, "", func(ctx context.Context, upload *string) ([]types.CompletedPart, error) {
 		done := make([]types.CompletedPart, (size+length-1)/length)
 		group, ctx := errgroup.WithContext(ctx)
 		group.SetLimit(parallelParts)
@@ -54,7 +54,7 @@ func (s *Store) copyParts(ctx context.Context, from, to string, size int64) erro
 				if err != nil {
 					return err
 				}
-				done[i] = types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag, ChecksumSHA256: out.CopyPartResult.ChecksumSHA256}
+				done[i] = types.CompletedPart{PartNumber: &number, ETag: out.CopyPartResult.ETag}
 				return nil
 			})
 		}

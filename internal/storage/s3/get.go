@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -61,7 +62,17 @@ func (s *Store) open(ctx context.Context, key string, offset, length int64, etag
 	case offset > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
 	}
-	return ask(ctx, s, opGet, key, s.client.GetObject, in)
+	out, err := ask(ctx, s, opGet, key, s.client.GetObject, in)
+	if err != nil {
+		return nil, err
+	}
+	// Bytes of another place, or an end that nobody announced, must not pass for the object.
+	if out.ContentLength == nil || (in.Range != nil && !strings.HasPrefix(aws.ToString(out.ContentRange), fmt.Sprintf("bytes %d-", offset))) {
+		_ = out.Body.Close()
+		return nil, failure.New(failure.Unsupported, opGet, key+": the service does not say which bytes it sends",
+			"Look for a proxy before the service that changes its answers.")
+	}
+	return out, nil
 }
 
 // object reads a body, and goes on with another one where it broke.

@@ -57,8 +57,11 @@ func (s *Store) list(ctx context.Context, op, prefix string, fn func(storage.Obj
 				return err
 			}
 		}
-		if !aws.ToBool(page.IsTruncated) || aws.ToString(page.NextContinuationToken) == "" {
+		if !aws.ToBool(page.IsTruncated) {
 			return nil
+		}
+		if aws.ToString(page.NextContinuationToken) == "" { // what is not listed would look as if it were not there
+			return failure.New(failure.Unsupported, op, "the service ends a listing that it says is not complete", "Look for a newer version of the service.")
 		}
 		in.ContinuationToken = page.NextContinuationToken
 	}
@@ -76,7 +79,7 @@ func (s *Store) listed(op string, encoding types.EncodingType, found types.Objec
 	}
 	key, ours := strings.CutPrefix(name, s.prefix)
 	if !ours || storage.CheckKey(op, key) != nil {
-		return storage.Object{}, false, nil
+		return storage.Object{}, false, nil //nolint:nilerr // what is no key of ours is passed over
 	}
 	return storage.Object{Key: key, Size: aws.ToInt64(found.Size), ModTime: aws.ToTime(found.LastModified)}, true, nil
 }

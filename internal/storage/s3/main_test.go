@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/s3"
 	"github.com/dataguardian/dataguardian/internal/storage/s3/s3server"
 )
@@ -92,4 +93,14 @@ func open(t *testing.T, opts s3.Options) *s3.Store {
 func put(t *testing.T, store *s3.Store, key, content string) {
 	t.Helper()
 	require.NoError(t, store.Put(context.Background(), key, strings.NewReader(content), int64(len(content))))
+}
+
+func list(t *testing.T, store *s3.Store) []string {
+	t.Helper()
+	keys := []string{}
+	require.NoError(t, store.List(context.Background(), "", func(o storage.Object) error {
+		keys = append(keys, o.Key)
+		return nil
+	}))
+	return keys
 }

@@ -66,7 +66,11 @@ func (b *stream) end(ctx context.Context, key string, size int64) error {
 // putParts sends a body in parts. The object appears when the last request returns; before that
 // there are only parts, and after an error not even those.
 func (s *Store) putParts(ctx context.Context, key string, size int64, body parts) error {
-	return s.multipart(ctx, opPut, key, func(ctx context.Context, upload *string) ([]types.CompletedPart, error) {
+	var algorithm types.ChecksumAlgorithm
+	if s.opts.Checksums {
+		algorithm = types.ChecksumAlgorithmSha256
+	}
+	return s.multipart(ctx, opPut, key, algorithm, func(ctx context.Context, upload *string) ([]types.CompletedPart, error) {
 		length := partLength(size, s.limits.part)
 		done := make([]types.CompletedPart, (size+length-1)/length)
 		group, sending := errgroup.WithContext(ctx)
@@ -123,16 +127,15 @@ func (s *Store) putPart(ctx context.Context, key string, upload *string, number 
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumSHA256: d.checksum()}, nil
 }
 
-// multipart opens an upload, lets send fill it, and makes the object of it or removes the parts.
+// multipart opens an upload, lets send fill it, and makes the object of it or removes the parts. With
+// an algorithm, every part has to have its checksum.
 func (s *Store) multipart(
-	ctx context.Context, op, key string, send func(ctx context.Context, upload *string) ([]types.CompletedPart, error),
+	ctx context.Context, op, key string, algorithm types.ChecksumAlgorithm, send func(ctx context.Context, upload *string) ([]types.CompletedPart, error),
 ) (err error) {
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &s.opts.Bucket, Key: s.name(key), StorageClass: types.StorageClass(s.opts.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(s.opts.SSE), SSEKMSKeyId: optional(s.opts.SSEKMSKeyID),
-	}
-	if s.opts.Checksums {
-		in.ChecksumAlgorithm = types.ChecksumAlgorithmSha256
+		ChecksumAlgorithm: algorithm,
 	}
 	created, err := ask(ctx, s, op, key, s.client.CreateMultipartUpload, in)
 	if err != nil {

@@ -22,7 +22,6 @@ const maxDelay = 5 * time.Second
 func newRetryer() *retry.AdaptiveMode {
 	return retry.NewAdaptiveMode(func(o *retry.AdaptiveModeOptions) {
 		o.StandardOptions = append(o.StandardOptions, func(o *retry.StandardOptions) {
-			o.MaxAttempts = 0 // no limit
 			o.MaxBackoff = maxDelay
 			o.RateLimiter = ratelimit.None
 		})
@@ -47,6 +46,9 @@ type patience struct {
 var conflicts = []string{"OperationAborted", "ConditionalRequestConflict", "ExistingObjectIsDirectory"}
 
 const maxConflicts = 5
+
+// MaxAttempts is no limit: see limit.
+func (p *patience) MaxAttempts() int { return 0 }
 
 // IsErrorRetryable reports whether to try again.
 func (p *patience) IsErrorRetryable(err error) bool {

@@ -5,7 +5,6 @@ package s3server
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -16,13 +15,23 @@ import (
 	"time"
 )
 
+// Kind is a server program.
+type Kind string
+
+// The programs. MinIO takes minutes to build.
+const (
+	VersityGW Kind = "versitygw" // keeps objects as files
+	MinIO     Kind = "minio"
+)
+
 // Options of a server.
 type Options struct {
+	Kind     Kind   // "" is VersityGW
 	Dir      string // for its data; it must exist
 	Region   string // "" is us-east-1
-	CertFile string // with KeyFile: HTTPS
+	CertFile string // VersityGW, with KeyFile: HTTPS
 	KeyFile  string
-	ReadOnly bool // only reading is allowed
+	ReadOnly bool // VersityGW: only reading is allowed
 }
 
 // The keys that a server takes.
@@ -34,7 +43,7 @@ const (
 // startTimeout bounds the start of a server that is built already.
 const startTimeout = 30 * time.Second
 
-// Server is a running versitygw, an S3 server that keeps its objects as files.
+// Server is a running S3 server.
 type Server struct {
 	Address string // host:port, the same after a restart
 	opts    Options
@@ -46,7 +55,10 @@ type Server struct {
 
 // Start builds the server if need be and starts it.
 func Start(ctx context.Context, opts Options) (*Server, error) {
-	program, err := Program(ctx, "versitygw")
+	if opts.Kind == "" {
+		opts.Kind = VersityGW
+	}
+	program, err := Program(ctx, opts.Kind)
 	if err != nil {
 		return nil, err
 	}
@@ -79,18 +91,13 @@ func (s *Server) Region() string { return s.opts.Region }
 
 // Restart starts the server again after Stop, with the same data at the same address.
 func (s *Server) Restart(ctx context.Context) error {
-	arguments := []string{"--port", s.Address, "--region", s.opts.Region, "--keep-alive", "--quiet", "--health", "/health"}
-	if s.opts.CertFile != "" {
-		arguments = append(arguments, "--cert", s.opts.CertFile, "--key", s.opts.KeyFile)
-	}
-	if s.opts.ReadOnly {
-		arguments = append(arguments, "--readonly")
-	}
-	arguments = append(arguments, "posix", "--versioning-dir", filepath.Join(s.opts.Dir, "versions"), filepath.Join(s.opts.Dir, "data"))
 	s.output = &lockedBuffer{}
-	s.command = exec.Command(s.program, arguments...) //nolint:gosec // the program is ours
+	s.command = exec.CommandContext(context.WithoutCancel(ctx), s.program, s.arguments()...) //nolint:gosec // the program is ours
 	s.command.Dir = s.opts.Dir
-	s.command.Env = []string{"ROOT_ACCESS_KEY=" + AccessKey, "ROOT_SECRET_KEY=" + SecretKey}
+	s.command.Env = []string{
+		"HOME=" + s.opts.Dir, "ROOT_ACCESS_KEY=" + AccessKey, "ROOT_SECRET_KEY=" + SecretKey,
+		"MINIO_ROOT_USER=" + AccessKey, "MINIO_ROOT_PASSWORD=" + SecretKey, "MINIO_REGION=" + s.opts.Region,
+	}
 	s.command.Stdout, s.command.Stderr = s.output, s.output
 	if err := s.command.Start(); err != nil {
 		return fmt.Errorf("s3server: start: %w", err)
@@ -105,6 +112,21 @@ func (s *Server) Restart(ctx context.Context) error {
 	return nil
 }
 
+func (s *Server) arguments() []string {
+	data := filepath.Join(s.opts.Dir, "data")
+	if s.opts.Kind == MinIO {
+		return []string{"server", "--quiet", "--address", s.Address, "--console-address", "127.0.0.1:0", data}
+	}
+	arguments := []string{"--port", s.Address, "--region", s.opts.Region, "--keep-alive", "--quiet"}
+	if s.opts.CertFile != "" {
+		arguments = append(arguments, "--cert", s.opts.CertFile, "--key", s.opts.KeyFile)
+	}
+	if s.opts.ReadOnly {
+		arguments = append(arguments, "--readonly")
+	}
+	return append(arguments, "posix", "--versioning-dir", filepath.Join(s.opts.Dir, "versions"), data)
+}
+
 func (s *Server) waitUntilUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
@@ -115,9 +137,9 @@ func (s *Server) waitUntilUp(ctx context.Context) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("s3server: versitygw ended: %s", s.output)
+			return fmt.Errorf("s3server: %s ended: %s", s.opts.Kind, s.output)
 		case <-ctx.Done():
-			return fmt.Errorf("s3server: versitygw does not answer: %w: %s", ctx.Err(), s.output)
+			return fmt.Errorf("s3server: %s does not answer: %w: %s", s.opts.Kind, ctx.Err(), s.output)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -129,34 +151,38 @@ func (s *Server) Stop() {
 	<-s.ended
 }
 
-// Program builds a tool of the module integration/servers, or finds it built, and gives its path. The
-// first time it needs the module proxy and a minute or two.
-func Program(ctx context.Context, tool string) (string, error) {
-	module, err := serversModule()
+// modules are where the programs' versions are pinned, below the repository: their dependencies stay
+// out of ours.
+var modules = map[Kind]string{VersityGW: "integration/servers", MinIO: "integration/servers/minio"}
+
+// Program builds a server, or finds it built, and gives its path. The first time it needs the module
+// proxy and a minute, MinIO several.
+func Program(ctx context.Context, kind Kind) (string, error) {
+	module, err := findAbove(modules[kind])
 	if err != nil {
 		return "", err
 	}
-	command := exec.CommandContext(ctx, "go", "tool", "-n", tool) //nolint:gosec // one of our tools
+	command := exec.CommandContext(ctx, "go", "tool", "-n", string(kind)) //nolint:gosec // one of our tools
 	command.Dir = module
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
 	if err != nil {
-		return "", fmt.Errorf("s3server: go tool -n %s: %w: %s", tool, err, strings.TrimSpace(problems.String()))
+		return "", fmt.Errorf("s3server: go tool -n %s: %w: %s", kind, err, strings.TrimSpace(problems.String()))
 	}
 	return strings.TrimSpace(string(out)), nil
 }
 
-// serversModule looks for integration/servers in the directories above the one the test runs in.
-func serversModule() (string, error) {
+// findAbove looks for a module of the repository from the directories above the one a test runs in.
+func findAbove(module string) (string, error) {
 	dir, err := os.Getwd()
 	for err == nil {
-		module := filepath.Join(dir, "integration", "servers")
-		if _, found := os.Stat(filepath.Join(module, "go.mod")); found == nil {
-			return module, nil
+		found := filepath.Join(dir, filepath.FromSlash(module))
+		if _, missing := os.Stat(filepath.Join(found, "go.mod")); missing == nil {
+			return found, nil
 		}
 		if dir == filepath.Dir(dir) {
-			err = errors.New("there is no integration/servers above the working directory")
+			err = fmt.Errorf("there is no %s above the working directory", module)
 		}
 		dir = filepath.Dir(dir)
 	}

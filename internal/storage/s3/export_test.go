@@ -1,0 +1,9 @@
+package s3
+
+// WithSmallLimits makes a store do with kibibytes what it does with gigabytes. The protocol wants
+// parts of 5 MiB at least, all but the last.
+func (s *Store) WithSmallLimits() *Store {
+	s.limits.single, s.limits.buffered, s.limits.part = 6<<20, 6<<20, 5<<20
+	s.limits.copyOne, s.limits.copyPart = 6<<20, 5<<20
+	return s
+}
