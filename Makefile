@@ -50,7 +50,7 @@ demo: deps build ## Back a sample database up, restore it, compare every row (DE
 
 .PHONY: test
 test: test-deps lint generated ## Run every check and every test
-	tools/gotest -race -timeout 20m ./...
+	tools/gotest -race -timeout 35m ./...
 
 # Make one run again: make chaos RUNS=100 SEED=1 ONLY=17
 .PHONY: chaos

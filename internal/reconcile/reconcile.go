@@ -22,6 +22,10 @@ import (
 // answerTimeout bounds the wait for Temporal's answer about one workflow.
 const answerTimeout = 5 * time.Second
 
+// scheduleTimeout bounds the making, changing or removing of one schedule, which is several writes: a
+// small Temporal server that runs backups meanwhile takes its time.
+const scheduleTimeout = 30 * time.Second
+
 // Sweep closes every open execution whose workflow has ended or does not exist, with the reason,
 // and returns how many it closed. A queued one younger than olderThan is left: its workflow may be
 // starting now. One that Temporal gives no answer about is left too; err says so. Several processes

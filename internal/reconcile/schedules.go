@@ -100,7 +100,7 @@ func (s *Schedules) locations(ctx context.Context) (map[string]db.StorageLocatio
 
 // put makes the schedule, or gives the one that is there the right content.
 func (s *Schedules) put(ctx context.Context, kind storageSchedule, location db.StorageLocation) error {
-	ctx, stop := context.WithTimeout(ctx, answerTimeout)
+	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
 	defer stop()
 	id := kind.id(location.ID)
 	spec, action := storageSpec(id, location.CreatedAt), kind.action(location)
@@ -157,7 +157,7 @@ func (s *Schedules) removeForgotten(ctx context.Context, there map[string]db.Sto
 }
 
 func (s *Schedules) remove(ctx context.Context, scheduleID string) error {
-	ctx, stop := context.WithTimeout(ctx, answerTimeout)
+	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
 	defer stop()
 	err := s.temporal.ScheduleClient().GetHandle(ctx, scheduleID).Delete(ctx)
 	var gone *serviceerror.NotFound
