@@ -4,6 +4,7 @@ package sshserver
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -129,7 +130,7 @@ func EncodeKey(t testing.TB, key any, passphrase string) string {
 // Run starts the server again after Stop, on the same port, and returns when it listens.
 func (s *Server) Run(t testing.TB) {
 	t.Helper()
-	s.process = exec.Command(binary, "-D", "-e", "-f", filepath.Join(s.dir, "sshd_config")) //nolint:gosec // a fixed program
+	s.process = exec.CommandContext(context.Background(), binary, "-D", "-e", "-f", filepath.Join(s.dir, "sshd_config")) //nolint:gosec // a fixed program; it outlives the context of a test until its cleanup
 	output, err := s.process.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, s.process.Start())
