@@ -67,8 +67,8 @@ func (s *Store) removeEmpty(c *link.Conn, key string) {
 	}
 }
 
-// Copy reads from and puts to: SFTP has no copy that every server knows, and one that is aborted on the
-// server's side would leave half an object.
+// Copy reads from and puts to: the bytes pass through here, because pkg/sftp can not ask for OpenSSH's
+// copy-data.
 func (s *Store) Copy(ctx context.Context, from, to string) error {
 	const op = "copy object"
 	if err := errors.Join(storage.CheckKey(op, from), storage.CheckKey(op, to)); err != nil {

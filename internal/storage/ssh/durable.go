@@ -35,7 +35,9 @@ type unsynced struct {
 
 	mu      sync.Mutex
 	objects map[string]*freshObject
+
 	syncing sync.Mutex
+	failed  error // under syncing: what a Sync met that another one might not meet again
 }
 
 // freshObject is what Sync has to find on the server.
@@ -76,18 +78,30 @@ func (u *unsynced) current(key string, object *freshObject) bool {
 // file), then every directory on the way to one: OpenSSH's server opens directories like files. What a
 // server lacks is left out. A connection that broke meanwhile may have been a server that crashed, which
 // forgets what it had confirmed: what was put before is then read back. An object that is not there any
-// more as it was put is an error.
+// more as it was put is an error, and so is every Sync of this store after one that failed on the server.
 func (s *Store) Sync(ctx context.Context) error {
-	const op = "sync storage"
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.fresh.syncing.Lock() // who comes later waits for what is being synced now
 	defer s.fresh.syncing.Unlock()
+	if s.fresh.failed != nil {
+		return s.fresh.failed
+	}
+	err := s.sync(ctx)
+	switch failure.ClassOf(err) {
+	case failure.Unreachable, failure.Timeout, failure.Cancelled:
+	default: // after a failed write-back the server's kernel may have dropped the data and succeed the next time
+		s.fresh.failed = err
+	}
+	return err
+}
+
+func (s *Store) sync(ctx context.Context) error {
+	const op = "sync storage"
 	s.fresh.mu.Lock()
 	objects := maps.Clone(s.fresh.objects)
 	s.fresh.mu.Unlock()
-
 	files, fileCtx := errgroup.WithContext(ctx)
 	files.SetLimit(syncsAtOnce)
 	dirs := map[string]struct{}{}

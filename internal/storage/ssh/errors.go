@@ -63,10 +63,14 @@ func (s *Store) classifyPut(op, key string, err error) error {
 	case errors.Is(err, errNotDirectory):
 		return failure.Wrap(failure.ConfigInvalid, op, err, nameHint)
 	case errors.Is(err, fs.ErrNotExist):
-		return failure.Wrap(failure.ConfigInvalid, op, fmt.Errorf("%s: %s: %w", s.link.Address(), s.root, err),
-			"The storage directory was removed or unmounted; put it back.")
+		return s.rootGone(op, err)
 	}
 	return s.classify(op, key, err)
+}
+
+func (s *Store) rootGone(op string, err error) error {
+	return failure.Wrap(failure.ConfigInvalid, op, fmt.Errorf("%s: %s: %w", s.link.Address(), s.root, err),
+		"The storage directory was removed or unmounted; put it back.")
 }
 
 // explain finds out why the server refused to write size bytes to key, where its answer does not say.

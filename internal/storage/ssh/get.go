@@ -189,7 +189,7 @@ func (r *reader) receive() error {
 	case first.err == nil:
 		r.current, r.blocks = first.data, r.blocks[1:]
 		return nil
-	case errors.Is(first.err, io.EOF) && r.conn.Alive():
+	case first.err == io.EOF: //nolint:errorlint // bare, it is the server's answer; wrapped, the connection's end
 		return failure.Wrap(failure.Unknown, "", fmt.Errorf("the object ended before its %d bytes: %w", r.size, io.ErrUnexpectedEOF), "")
 	case !r.conn.Lost(first.err) || r.reopens == maxReopens:
 		return first.err

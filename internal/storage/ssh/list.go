@@ -134,7 +134,10 @@ func (s *Store) readDir(ctx context.Context, dir string) (entries []entry, err e
 		}
 		return nil
 	})
-	if missing(err) && dir != "." {
+	switch {
+	case missing(err) && dir == ".":
+		return nil, s.rootGone("list objects", err)
+	case missing(err):
 		return nil, nil
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Compare(a.name, b.name) })

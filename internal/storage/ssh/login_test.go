@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"net"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -139,7 +140,7 @@ func TestAServerThatDoesNotAnswerIsToldApart(t *testing.T) {
 	server.Stop(t)
 	_, err = ssh.Open(t.Context(), opts)
 	require.Equal(t, failure.Unreachable, failure.ClassOf(err), "%v", err)
-	require.ErrorContains(t, err, net.JoinHostPort(opts.Host, "")[:9])
+	require.ErrorContains(t, err, net.JoinHostPort(opts.Host, strconv.Itoa(opts.Port)))
 	require.NotEmpty(t, failure.HintOf(err))
 
 	opts.Port = silent.Addr().(*net.TCPAddr).Port

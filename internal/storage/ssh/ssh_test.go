@@ -2,6 +2,7 @@ package ssh_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	xssh "golang.org/x/crypto/ssh"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh/link"
@@ -66,4 +68,34 @@ func TestSSHKeepsTheContract(t *testing.T) {
 		Without: map[storagetest.Check]string{storagetest.Quota: "DataGuardian enforces none on a server"},
 		Secrets: []string{server.PrivateKey},
 	})
+}
+
+func TestTheSettingsOfALocationOpenIt(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	config := domain.StorageConfig{
+		Host: server.Host, Port: server.Port, Username: server.User, PrivateKey: server.PrivateKey,
+		HostKey: server.HostKeys[xssh.KeyAlgoRSA], RemotePath: t.TempDir(),
+	}
+	config.Normalize(domain.StorageSSH)
+	require.Empty(t, config.Validate(domain.StorageSSH))
+	store := open(t, ssh.OptionsOf(config))
+	put(t, store, "a/k", "value")
+	require.NoError(t, store.Close())
+	require.FileExists(t, filepath.Join(config.RemotePath, "a", "k"))
+}
+
+// What Sync builds on: no other way makes the name of an object durable over SFTP.
+func TestOpenSSHSyncsDirectoriesLikeFiles(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	opts := optionsOf(server, t.TempDir())
+	pool, err := link.Open(t.Context(), opts.Options)
+	require.NoError(t, err)
+	defer pool.Close()
+	require.NoError(t, pool.Do(t.Context(), func(c *link.Conn) error {
+		require.True(t, c.Has("fsync@openssh.com"))
+		require.Equal(t, 255<<10, c.Packet)
+		dir, err := c.Open(opts.Root)
+		require.NoError(t, err)
+		return errors.Join(dir.Sync(), dir.Close())
+	}))
 }

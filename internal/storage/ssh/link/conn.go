@@ -61,8 +61,8 @@ func (c *Conn) Alive() bool {
 
 // keepalive asks for a sign of life from time to time. An answer that does not come is noticed by
 // the deadline of the connection underneath.
-func (c *Conn) keepalive() {
-	ticker := time.NewTicker(keepaliveEvery)
+func (c *Conn) keepalive(every time.Duration) {
+	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {
 		select {

@@ -3,7 +3,6 @@ package link
 import (
 	"context"
 	"errors"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -27,6 +26,9 @@ type Options struct {
 
 	// Patience is how long an operation waits for a server that is away; 0 is one minute.
 	Patience time.Duration
+	// Silence is how long the server may give no sign of life until the connection counts as broken; it
+	// is asked for one four times as often. 0 is one minute.
+	Silence time.Duration
 	// MaxConnections is how many connections there may be; 0 is 4.
 	MaxConnections int
 }
@@ -36,14 +38,11 @@ func (o Options) address() string {
 	return net.JoinHostPort(strings.Trim(o.Host, "[]"), strconv.Itoa(o.Port))
 }
 
-const (
-	// dialTimeout bounds everything from the first packet to a working SFTP session.
-	dialTimeout = 20 * time.Second
-	// keepaliveEvery is how often the server is asked for a sign of life, and silence is how long
-	// none may come until the connection counts as broken. NATs forget idle connections later.
-	keepaliveEvery = 15 * time.Second
-	silence        = 60 * time.Second
-)
+// dialTimeout bounds everything from the first packet to a working SFTP session.
+const dialTimeout = 20 * time.Second
+
+// defaultSilence makes a keepalive every 15 s: NATs forget idle connections later than that.
+const defaultSilence = time.Minute
 
 // The payloads of one read or write. Every server takes 32 KiB; OpenSSH takes 255 KiB since ever and
 // says so by limits@openssh.com since 8.5. Fewer and larger requests cost it fewer system calls.
@@ -71,6 +70,9 @@ func newDialer(opts Options) (*dialer, error) {
 	}
 	if _, err := opts.methods(); err != nil {
 		return nil, err
+	}
+	if opts.Silence == 0 {
+		opts.Silence = defaultSilence
 	}
 	return &dialer{opts: opts, address: opts.address(), pin: confirmed, auth: opts.methods, keyType: confirmed.keyType()}, nil
 }
@@ -132,7 +134,7 @@ func (d *dialer) try(ctx context.Context, hostKeys []string, shown *ssh.PublicKe
 		},
 	}
 	stop := context.AfterFunc(ctx, func() { network.Close() })
-	conn, err := handshake(&timedConn{Conn: network}, d.address, config)
+	conn, err := handshake(&timedConn{Conn: network, silence: d.opts.Silence}, d.address, config)
 	if !stop() && err == nil { // the context ended: the connection is closed or about to be
 		conn.client.Close()
 		err = ctx.Err()
@@ -146,7 +148,7 @@ func (d *dialer) try(ctx context.Context, hostKeys []string, shown *ssh.PublicKe
 		return nil, d.failed(ctx, err)
 	}
 	conn.losses = &d.losses
-	go conn.keepalive()
+	go conn.keepalive(d.opts.Silence / 4)
 	go conn.wait()
 	return conn, nil
 }
@@ -181,11 +183,14 @@ func openSFTP(client *ssh.Client, packet int) (*sftp.Client, error) {
 }
 
 // timedConn breaks off when nothing moves: the keepalive sees to it that something does.
-type timedConn struct{ net.Conn }
+type timedConn struct {
+	net.Conn
+	silence time.Duration
+}
 
 // Read waits at most silence.
 func (t *timedConn) Read(p []byte) (int, error) {
-	if err := t.SetReadDeadline(time.Now().Add(silence)); err != nil {
+	if err := t.SetReadDeadline(time.Now().Add(t.silence)); err != nil {
 		return 0, err
 	}
 	return t.Conn.Read(p)
@@ -193,10 +198,8 @@ func (t *timedConn) Read(p []byte) (int, error) {
 
 // Write waits at most silence.
 func (t *timedConn) Write(p []byte) (int, error) {
-	if err := t.SetWriteDeadline(time.Now().Add(silence)); err != nil {
+	if err := t.SetWriteDeadline(time.Now().Add(t.silence)); err != nil {
 		return 0, err
 	}
 	return t.Conn.Write(p)
 }
-
-var _ io.ReadWriteCloser = (*timedConn)(nil)

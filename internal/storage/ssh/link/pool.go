@@ -22,7 +22,8 @@ const (
 	maxLosses = 8
 	// maxRefusals is how often a login that worked before is tried again. A server that is starting
 	// refuses everybody for a moment; one that blocks whoever fails often must not be given reason.
-	maxRefusals = 3
+	maxRefusals  = 3
+	refusalPause = 5 * time.Second
 )
 
 // Pool shares out connections. It opens one after the other and only while all are in use: sshd drops
@@ -132,6 +133,9 @@ func (p *Pool) Do(ctx context.Context, try func(*Conn) error) error {
 		permanent := failure.IsPermanent(failure.ClassOf(err)) && failure.ClassOf(err) != failure.AuthFailed
 		if permanent || losses == maxLosses || refusals == maxRefusals || time.Since(away) > p.patience {
 			return err
+		}
+		if refusals > 0 {
+			pause = refusalPause
 		}
 		if err := p.sleep(ctx, jitter(pause)); err != nil {
 			return err
