@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -139,7 +138,7 @@ func (contentMD5) HandleFinalize(ctx context.Context, in middleware.FinalizeInpu
 	request.Header = request.Header.Clone()
 	request.Header.Set("Content-Md5", base64.StdEncoding.EncodeToString(sum.Sum(nil)))
 	for _, name := range []string{"X-Amz-Sdk-Checksum-Algorithm", "X-Amz-Trailer"} {
-		request.Header.Del(http.CanonicalHeaderKey(name))
+		request.Header.Del(name)
 	}
 	return next.HandleFinalize(ctx, in)
 }

@@ -46,13 +46,15 @@ func (s *Store) classify(op, key string, err error) error {
 		return err
 	case isCertificate(err), speaksPlainHTTP(err):
 		return classifyTLS(op, err)
+	case isCredentials(err):
+		return failure.Wrap(failure.AuthFailed, op, err,
+			"Give the storage location access_key_id and secret_access_key, or give the worker AWS credentials (environment, profile or instance role).")
 	case errors.As(err, &api):
 		return s.classifyAnswer(op, key, s.shorten(api, err))
 	case errors.Is(err, context.Canceled):
 		return err
-	case isCredentials(err):
-		return failure.Wrap(failure.AuthFailed, op, err,
-			"Give the storage location access_key_id and secret_access_key, or give the worker AWS credentials (environment, profile or instance role).")
+	case isTimeUp(err):
+		return failure.Wrap(failure.Timeout, op, &answer{text: "the service did not answer in time", err: err}, hintUnreachable)
 	case isNetwork(err):
 		return failure.Wrap(failure.Unreachable, op, &answer{text: networkText(err), err: err}, hintUnreachable)
 	default:
@@ -213,8 +215,13 @@ func isCredentials(err error) bool {
 func isNetwork(err error) bool {
 	var sending interface{ ConnectionError() bool }
 	var network net.Error
-	return errors.As(err, &sending) && sending.ConnectionError() || errors.As(err, &network) || statusOf(err) >= http.StatusInternalServerError ||
-		errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &sending) && sending.ConnectionError() || errors.As(err, &network) || statusOf(err) >= http.StatusInternalServerError
+}
+
+// isTimeUp reports whether the caller's time was over before there was any other trouble.
+func isTimeUp(err error) bool {
+	var joined interface{ Unwrap() []error }
+	return errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &joined)
 }
 
 // networkText leaves out the SDK's account of its attempts.

@@ -61,7 +61,13 @@ func (s *Store) open(ctx context.Context, key string, offset, length int64, etag
 	case offset > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-", offset))
 	}
-	return ask(ctx, s, opGet, key, s.client.GetObject, in)
+	out, err := ask(ctx, s, opGet, key, s.client.GetObject, in)
+	if err == nil && (out.ContentLength == nil || (in.Range != nil && out.ContentRange == nil)) {
+		_ = out.Body.Close() // it is not what was asked for
+		return nil, failure.New(failure.Unsupported, opGet, fmt.Sprintf("%s: the answer does not say how long it is, or ignores the range", key),
+			"A proxy between the worker and the service may change its answers; let the worker connect directly.")
+	}
+	return out, err
 }
 
 // object reads a body, and goes on with another one where it broke.
@@ -74,6 +80,7 @@ type object struct {
 	offset int64
 	left   int64
 	broken int // in a row, without a byte between them
+	closed bool
 }
 
 // maxBroken is how often a body may break without a single byte in between.
@@ -84,6 +91,9 @@ func (o *object) Read(p []byte) (int, error) {
 	for {
 		if err := o.ctx.Err(); err != nil {
 			return 0, err
+		}
+		if o.closed {
+			return 0, http.ErrBodyReadAfterClose
 		}
 		if o.left == 0 {
 			return 0, io.EOF
@@ -129,7 +139,10 @@ func (o *object) reopen(why error) error {
 }
 
 // Close gives the connection back.
-func (o *object) Close() error { return o.body.Close() }
+func (o *object) Close() error {
+	o.closed = true
+	return o.body.Close()
+}
 
 // Stat asks for the object's headers.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {

@@ -75,8 +75,11 @@ func (s *Store) listed(op string, encoding types.EncodingType, found types.Objec
 		name = decoded
 	}
 	key, ours := strings.CutPrefix(name, s.prefix)
-	if !ours || storage.CheckKey(op, key) != nil {
+	if !ours {
 		return storage.Object{}, false, nil
+	}
+	if err := storage.CheckKey(op, key); err != nil {
+		return storage.Object{}, false, nil //nolint:nilerr // somebody else's object is no error
 	}
 	return storage.Object{Key: key, Size: aws.ToInt64(found.Size), ModTime: aws.ToTime(found.LastModified)}, true, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"testing"
 	"time"
 
@@ -67,7 +68,7 @@ func TestAReadGoesOnWhereTheServerBrokeOff(t *testing.T) {
 	require.NoError(t, own.Restart(t.Context()))
 	rest, err := io.ReadAll(body)
 	require.NoError(t, err)
-	require.True(t, bytes.Equal(content[3:], append(got, rest...)))
+	require.True(t, bytes.Equal(content[3:], slices.Concat(got, rest)))
 }
 
 func TestAServerThatStaysAwayIsUnreachable(t *testing.T) {

@@ -92,7 +92,7 @@ func (s *Server) Region() string { return s.opts.Region }
 // Restart starts the server again after Stop, with the same data at the same address.
 func (s *Server) Restart(ctx context.Context) error {
 	s.output = &lockedBuffer{}
-	s.command = exec.Command(s.program, s.arguments()...) //nolint:gosec // the program is ours
+	s.command = exec.Command(s.program, s.arguments()...) //nolint:gosec,noctx // the program is ours, and outlives the context of its start
 	s.command.Dir = s.opts.Dir
 	s.command.Env = []string{
 		"HOME=" + s.opts.Dir, "ROOT_ACCESS_KEY=" + AccessKey, "ROOT_SECRET_KEY=" + SecretKey,
