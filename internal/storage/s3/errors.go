@@ -81,7 +81,7 @@ func (s *Store) shorten(api smithy.APIError, err error) *answer {
 
 // classifyAnswer knows the codes of S3 and of the services that speak its protocol.
 func (s *Store) classifyAnswer(op, key string, a *answer) error {
-	if region := rightRegion(a); region != "" {
+	if region := s.rightRegion(a); region != "" {
 		return failure.Wrap(failure.ConfigInvalid, op, a, s.regionHint(region))
 	}
 	if isFull(a) {
@@ -101,18 +101,16 @@ func (s *Store) classifyAnswer(op, key string, a *answer) error {
 }
 
 // rightRegion is the region that the service expects, if it says that the one it got is wrong.
-func rightRegion(a *answer) string {
-	status := statusOf(a)
+func (s *Store) rightRegion(a *answer) string {
 	switch a.code {
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "IncorrectEndpoint", "TemporaryRedirect":
+	case "BadRequest", "MovedPermanently": // what the SDK makes of a HEAD's bare status
 	default:
-		if status != http.StatusMovedPermanently && status != http.StatusBadRequest {
-			return ""
-		}
+		return ""
 	}
 	var response *awshttp.ResponseError
 	if errors.As(a.err, &response) && response.Response != nil {
-		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); region != "" && a.code != "InvalidRequest" {
+		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); region != "" && region != s.opts.Region {
 			return region
 		}
 	}
