@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -176,7 +174,7 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState], spared
 			keys = append(keys, archive.ObjectKey(e.job.directory(), c.Folder, c.ID, e.job.options.Compression, e.job.options.Encrypted()))
 			state.Result.Objects, state.Result.Bytes = state.Result.Objects+1, state.Result.Bytes+c.StoredBytes
 		}
-		if err := e.a.removeKeys(ctx, e.job.store, keys); err != nil {
+		if err := storage.DeleteMany(ctx, e.job.store, keys); err != nil {
 			return err
 		}
 		last := page[len(page)-1].ID
@@ -189,16 +187,6 @@ func (e *erasure) removeChunks(ctx context.Context, p *pulse[eraseState], spared
 // removeOwnFolders removes all that a backup which is no more stored into folders of its own.
 func (e *erasure) removeOwnFolders(ctx context.Context, spared spared) error {
 	return deleteObjects(ctx, e.job.store, e.job.chunkPrefix(), func(key string) bool { return e.job.stored(key) && !spared.hasKey(key) })
-}
-
-// removeKeys deletes objects, several at once.
-func (a *Activities) removeKeys(ctx context.Context, store storage.Store, keys []string) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(max(a.Tuning.Uploads, 1))
-	for _, key := range keys {
-		group.Go(func() error { return store.Delete(ctx, key) })
-	}
-	return group.Wait()
 }
 
 // RemoveExecution is the last phase: the rows go, in one transaction.

@@ -199,14 +199,14 @@ func (d *filesDeletion) remove(ctx context.Context, at string, batch []storage.O
 		d.changed.Objects, d.changed.Bytes = d.changed.Objects+1, d.changed.Bytes+o.Size
 	}
 	if len(manifests) > 0 {
-		if err := d.a.removeKeys(ctx, d.store, manifests); err != nil {
+		if err := storage.DeleteMany(ctx, d.store, manifests); err != nil {
 			return err
 		}
 		if err := d.store.Sync(ctx); err != nil {
 			return err
 		}
 	}
-	if err := d.a.removeKeys(ctx, d.store, others); err != nil {
+	if err := storage.DeleteMany(ctx, d.store, others); err != nil {
 		return err
 	}
 	d.pulse.set(d.changed)

@@ -145,14 +145,14 @@ func (s *sweeper) remove(ctx context.Context) error {
 	keys := make([]string, 0, min(len(s.orphans), removeBatch))
 	for key := range s.orphans {
 		if keys = append(keys, key); len(keys) == removeBatch {
-			if err := s.a.removeKeys(ctx, s.store, keys); err != nil {
+			if err := storage.DeleteMany(ctx, s.store, keys); err != nil {
 				return err
 			}
 			s.a.at("reconcile.batch_removed")
 			keys = keys[:0]
 		}
 	}
-	if err := s.a.removeKeys(ctx, s.store, keys); err != nil {
+	if err := storage.DeleteMany(ctx, s.store, keys); err != nil {
 		return err
 	}
 	s.a.at("reconcile.objects_removed")

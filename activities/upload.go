@@ -99,10 +99,5 @@ func deleteObjects(ctx context.Context, store storage.Store, prefix string, unwa
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
-		if err := store.Delete(ctx, key); err != nil {
-			return err
-		}
-	}
-	return nil
+	return storage.DeleteMany(ctx, store, keys)
 }

@@ -3,6 +3,9 @@ package storage
 import (
 	"context"
 	"errors"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -14,18 +17,30 @@ type BatchDeleter interface {
 	DeleteMany(ctx context.Context, keys []string) error
 }
 
-// DeleteMany removes objects with as few requests as the store can.
+// parallelDeletes is how many single deletes are under way where there are no others.
+const parallelDeletes = 8
+
+// DeleteMany removes objects with as few requests as the store can, in any order. Objects that the
+// store refuses to remove do not keep the others.
 func DeleteMany(ctx context.Context, store Store, keys []string) error {
 	if batch, ok := store.(BatchDeleter); ok {
 		return batch.DeleteMany(ctx, keys)
 	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelDeletes)
+	var mu sync.Mutex
 	var refused error
 	for _, key := range keys {
-		err := store.Delete(ctx, key)
-		if err != nil && !failure.IsPermanent(failure.ClassOf(err)) {
-			return errors.Join(refused, err)
-		}
-		refused = errors.Join(refused, err)
+		group.Go(func() error {
+			err := store.Delete(ctx, key)
+			if err == nil || !failure.IsPermanent(failure.ClassOf(err)) {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			refused = errors.Join(refused, err)
+			return nil
+		})
 	}
-	return refused
+	return errors.Join(group.Wait(), refused)
 }

@@ -117,3 +117,8 @@ type closable struct {
 	*reader
 	io.Closer
 }
+
+// DeleteMany is not limited: it is passed on, so that a service gets few requests.
+func (b *Bandwidth) DeleteMany(ctx context.Context, keys []string) error {
+	return storage.DeleteMany(ctx, b.Store, keys)
+}

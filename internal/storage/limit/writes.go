@@ -77,3 +77,8 @@ func (l *Limited) Close() error {
 	l.done()
 	return l.Store.Close()
 }
+
+// DeleteMany is not limited: it is passed on, so that a service gets few requests.
+func (l *Limited) DeleteMany(ctx context.Context, keys []string) error {
+	return storage.DeleteMany(ctx, l.Store, keys)
+}

@@ -8,7 +8,7 @@ import (
 
 // Hints that several errors share.
 const (
-	hintUnreachable = "Check that the service is up, that the endpoint is right, and that a firewall or proxy lets the worker reach it."
+	hintUnreachable = "Check that the service is up, that the endpoint is right (also whether it is http or https), and that a firewall or proxy lets the worker reach it."
 	hintLocked      = "Object Lock or a legal hold keeps this object until its retention ends; nothing can delete it before. " +
 		"Keep backups at least as long as the bucket keeps objects, or shorten the bucket's retention."
 	hintDenied = "The key is known, but a policy of the bucket or of the account forbids this. Allow s3:GetObject, s3:PutObject, " +

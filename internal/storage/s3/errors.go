@@ -46,13 +46,15 @@ func (s *Store) classify(op, key string, err error) error {
 		return err
 	case isCertificate(err), speaksPlainHTTP(err):
 		return classifyTLS(op, err)
+	case isCredentials(err):
+		return failure.Wrap(failure.AuthFailed, op, err,
+			"Give the storage location access_key_id and secret_access_key, or give the worker AWS credentials (environment, profile or instance role).")
 	case errors.As(err, &api):
 		return s.classifyAnswer(op, key, s.shorten(api, err))
 	case errors.Is(err, context.Canceled):
 		return err
-	case isCredentials(err):
-		return failure.Wrap(failure.AuthFailed, op, err,
-			"Give the storage location access_key_id and secret_access_key, or give the worker AWS credentials (environment, profile or instance role).")
+	case isTimeUp(err):
+		return failure.Wrap(failure.Timeout, op, &answer{text: "the service did not answer in time", err: err}, hintUnreachable)
 	case isNetwork(err):
 		return failure.Wrap(failure.Unreachable, op, &answer{text: networkText(err), err: err}, hintUnreachable)
 	default:
@@ -79,7 +81,7 @@ func (s *Store) shorten(api smithy.APIError, err error) *answer {
 
 // classifyAnswer knows the codes of S3 and of the services that speak its protocol.
 func (s *Store) classifyAnswer(op, key string, a *answer) error {
-	if region := rightRegion(a); region != "" {
+	if region := s.rightRegion(a); region != "" {
 		return failure.Wrap(failure.ConfigInvalid, op, a, s.regionHint(region))
 	}
 	if isFull(a) {
@@ -99,18 +101,16 @@ func (s *Store) classifyAnswer(op, key string, a *answer) error {
 }
 
 // rightRegion is the region that the service expects, if it says that the one it got is wrong.
-func rightRegion(a *answer) string {
-	status := statusOf(a)
+func (s *Store) rightRegion(a *answer) string {
 	switch a.code {
 	case "AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraintException", "IncorrectEndpoint", "TemporaryRedirect":
+	case "BadRequest", "MovedPermanently": // what the SDK makes of a HEAD's bare status
 	default:
-		if status != http.StatusMovedPermanently && status != http.StatusBadRequest {
-			return ""
-		}
+		return ""
 	}
 	var response *awshttp.ResponseError
 	if errors.As(a.err, &response) && response.Response != nil {
-		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); region != "" && a.code != "InvalidRequest" {
+		if region := response.Response.Header.Get("X-Amz-Bucket-Region"); region != "" && region != s.opts.Region {
 			return region
 		}
 	}
@@ -213,8 +213,13 @@ func isCredentials(err error) bool {
 func isNetwork(err error) bool {
 	var sending interface{ ConnectionError() bool }
 	var network net.Error
-	return errors.As(err, &sending) && sending.ConnectionError() || errors.As(err, &network) || statusOf(err) >= http.StatusInternalServerError ||
-		errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &sending) && sending.ConnectionError() || errors.As(err, &network) || statusOf(err) >= http.StatusInternalServerError
+}
+
+// isTimeUp reports whether the caller's time was over before there was any other trouble.
+func isTimeUp(err error) bool {
+	var joined interface{ Unwrap() []error }
+	return errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &joined)
 }
 
 // networkText leaves out the SDK's account of its attempts.

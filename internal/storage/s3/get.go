@@ -85,6 +85,7 @@ type object struct {
 	offset int64
 	left   int64
 	broken int // in a row, without a byte between them
+	closed bool
 }
 
 // maxBroken is how often a body may break without a single byte in between.
@@ -95,6 +96,9 @@ func (o *object) Read(p []byte) (int, error) {
 	for {
 		if err := o.ctx.Err(); err != nil {
 			return 0, err
+		}
+		if o.closed {
+			return 0, http.ErrBodyReadAfterClose
 		}
 		if o.left == 0 {
 			return 0, io.EOF
@@ -140,7 +144,10 @@ func (o *object) reopen(why error) error {
 }
 
 // Close gives the connection back.
-func (o *object) Close() error { return o.body.Close() }
+func (o *object) Close() error {
+	o.closed = true
+	return o.body.Close()
+}
 
 // Stat asks for the object's headers.
 func (s *Store) Stat(ctx context.Context, key string) (storage.Object, error) {

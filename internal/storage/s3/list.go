@@ -78,8 +78,11 @@ func (s *Store) listed(op string, encoding types.EncodingType, found types.Objec
 		name = decoded
 	}
 	key, ours := strings.CutPrefix(name, s.prefix)
-	if !ours || storage.CheckKey(op, key) != nil {
-		return storage.Object{}, false, nil //nolint:nilerr // what is no key of ours is passed over
+	if !ours {
+		return storage.Object{}, false, nil
+	}
+	if err := storage.CheckKey(op, key); err != nil {
+		return storage.Object{}, false, nil //nolint:nilerr // somebody else's object is no error
 	}
 	return storage.Object{Key: key, Size: aws.ToInt64(found.Size), ModTime: aws.ToTime(found.LastModified)}, true, nil
 }

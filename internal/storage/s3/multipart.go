@@ -121,6 +121,12 @@ func (s *Store) putPart(ctx context.Context, key string, upload *string, number 
 		Bucket: &s.opts.Bucket, Key: s.name(key), UploadId: upload, PartNumber: &number, Body: content, ContentLength: &n,
 		ChecksumSHA256: d.checksum(), ContentMD5: d.contentMD5(),
 	}, d.sign)
+	if s.learnsMD5(d, err) {
+		if _, err := content.Seek(0, io.SeekStart); err != nil {
+			return types.CompletedPart{}, s.classify(opPut, key, err)
+		}
+		return s.putPart(ctx, key, upload, number, content, n)
+	}
 	if err != nil {
 		return types.CompletedPart{}, err
 	}
@@ -142,8 +148,12 @@ func (s *Store) multipart(
 		return err
 	}
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.abort(ctx, key, created.UploadId))
+		if err == nil {
+			return
+		}
+		// A caller that cancelled asked for no other error.
+		if left := s.abort(ctx, key, created.UploadId); left != nil && ctx.Err() == nil {
+			err = errors.Join(err, left)
 		}
 	}()
 	done, err := send(ctx, created.UploadId)

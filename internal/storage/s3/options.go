@@ -46,7 +46,9 @@ func OptionsOf(kind domain.StorageLocationType, c domain.StorageConfig) (Options
 	switch kind {
 	case domain.StorageS3:
 		return Options{
-			Bucket: c.Bucket, Prefix: c.Prefix, Region: c.Region, Endpoint: c.Endpoint, PathStyle: isSet(c.ForcePathStyle),
+			Bucket: c.Bucket, Prefix: c.Prefix, Region: c.Region, Endpoint: c.Endpoint,
+			// No certificate of the service covers a bucket with a dot as part of the host name.
+			PathStyle:   isSet(c.ForcePathStyle) || strings.Contains(c.Bucket, "."),
 			AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, StorageClass: c.StorageClass, SSE: c.SSE,
 			SSEKMSKeyID: c.SSEKMSKeyID, CACertificate: c.CACertificate,
 			// Look-alikes refuse the checksum headers, or accept and ignore them; the signature they all check.

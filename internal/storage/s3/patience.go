@@ -52,11 +52,13 @@ func (p *patience) MaxAttempts() int { return 0 }
 
 // IsErrorRetryable reports whether to try again.
 func (p *patience) IsErrorRetryable(err error) bool {
-	p.last = err
+	if !errors.Is(err, context.DeadlineExceeded) {
+		p.last = err
+	}
 	if p.first.IsZero() {
 		p.first = time.Now()
 	}
-	if time.Since(p.first) > p.limit || isCertificate(err) || speaksPlainHTTP(err) {
+	if time.Since(p.first) > p.limit || isCertificate(err) || speaksPlainHTTP(err) || isCredentials(err) {
 		return false
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -72,7 +74,7 @@ func (p *patience) IsErrorRetryable(err error) bool {
 // cause is what a failed request is about. One that ran out of time between two tries says only
 // that; what the tries met says more.
 func (p *patience) cause(ctx context.Context, err error) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) && p.last != nil && !errors.Is(p.last, context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) && p.last != nil {
 		return errors.Join(p.last, context.DeadlineExceeded)
 	}
 	return err

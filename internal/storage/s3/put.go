@@ -107,8 +107,7 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 		SSEKMSKeyId: optional(s.opts.SSEKMSKeyID),
 	}
 	_, err = ask(ctx, s, opPut, key, s.client.PutObject, in, d.sign)
-	if d.md5 == "" && asksForMD5(err) {
-		s.wantsMD5.Store(true) // a bucket with Object Lock takes nothing without it
+	if s.learnsMD5(d, err) {
 		if _, err := content.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
@@ -120,9 +119,14 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 	return err
 }
 
-// asksForMD5 recognises the answer of a bucket whose Object Lock demands Content-MD5.
-func asksForMD5(err error) bool {
-	return err != nil && codeOf(err) == "InvalidRequest" && strings.Contains(err.Error(), "Content-MD5")
+// learnsMD5 recognises the answer of a bucket whose Object Lock takes nothing without Content-MD5. All
+// later uploads send it, beginning with the one that was refused.
+func (s *Store) learnsMD5(sent digest, err error) bool {
+	if err == nil || sent.md5 != "" || codeOf(err) != "InvalidRequest" || !strings.Contains(err.Error(), "Content-MD5") {
+		return false
+	}
+	s.wantsMD5.Store(true)
+	return true
 }
 
 func optional(text string) *string {

@@ -6,9 +6,11 @@ package s3
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -98,19 +100,37 @@ func (s *Store) check(ctx context.Context, op, key string) error {
 	return ctx.Err()
 }
 
-// Usage adds up a listing. A bucket has no end that one could ask for. Older versions of objects in
-// a versioned bucket are not counted.
+// usageTime is the longest that Usage counts: some hundred thousand objects.
+const usageTime = 10 * time.Second
+
+// Usage adds up a listing. What takes longer than usageTime, or than half of the caller's own time, is
+// unknown: a large bucket is no reason to say that the location does not work. A bucket has no end that one
+// could ask for. Older versions of objects in a versioned bucket are not counted.
 func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
-	usage := storage.Usage{Available: -1, Capacity: -1}
+	limit := usageTime
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	usage, end := storage.Usage{Available: -1, Capacity: -1}, time.Now().Add(limit)
 	err := s.list(ctx, "measure storage", "", func(o storage.Object) error {
 		usage.Used += o.Size
+		if time.Now().After(end) {
+			return errTooMany
+		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooMany):
+		usage.Used = -1
+		return usage, nil
+	case err != nil:
 		return storage.Usage{Used: -1, Available: -1, Capacity: -1}, err
+	default:
+		return usage, nil
 	}
-	return usage, nil
 }
+
+var errTooMany = errors.New("too many objects to count")
 
 // Sync has nothing to do: the service answers an upload when it is durable.
 func (s *Store) Sync(ctx context.Context) error { return ctx.Err() }

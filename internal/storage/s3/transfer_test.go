@@ -69,12 +69,17 @@ func TestLargeBodiesGoInPartsWhateverTheyAre(t *testing.T) {
 				require.Equal(t, content, read(t, store, "key"))
 				require.NoError(t, store.Copy(t.Context(), "key", "copied in parts +%?"))
 				require.Equal(t, content, read(t, store, "copied in parts +%?"))
+				put(t, store, "é +%/&?", "small")
+				require.NoError(t, store.Copy(t.Context(), "é +%/&?", "key"))
+				require.Equal(t, "small", string(read(t, store, "key")))
+				require.NoError(t, store.Copy(t.Context(), "copied in parts +%?", "é +%/&?"))
+				require.Equal(t, content, read(t, store, "é +%/&?"))
 
 				for _, size := range []int64{large - 1, large + 1} {
 					require.Error(t, store.Put(t.Context(), "wrong", body(), size), size)
 				}
 				keys := list(t, store)
-				require.Equal(t, []string{"copied in parts +%?", "key"}, keys)
+				require.Equal(t, []string{"copied in parts +%?", "key", "é +%/&?"}, keys)
 				noUploads(t, in)
 			})
 		}

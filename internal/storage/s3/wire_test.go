@@ -285,3 +285,23 @@ func TestWithoutAnyCredentialsTheHintSaysWhereToPutThem(t *testing.T) {
 	require.Equal(t, failure.AuthFailed, failure.ClassOf(err), "%v", err)
 	require.Contains(t, failure.HintOf(err), "instance role")
 }
+
+func TestAServiceThatDoesNotAnswerInTimeIsATimeout(t *testing.T) {
+	t.Parallel()
+	over := make(chan struct{})
+	w := newWire(t, func(int, http.ResponseWriter, *http.Request) { <-over })
+	defer close(over)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := w.store(t, domain.StorageS3).Stat(ctx, "key")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.Equal(t, failure.Timeout, failure.ClassOf(err), "%v", err)
+	require.Contains(t, failure.HintOf(err), "service is up")
+}
+
+func TestAnAnswerThatIgnoresTheRangeIsNotTakenForIt(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the whole object") })
+	_, err := w.store(t, domain.StorageS3).Get(t.Context(), "key", 4, 5)
+	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
+}
