@@ -11,26 +11,38 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage/ssh/link"
 )
 
-// Delete removes the file and the directories that it leaves empty.
+// Delete removes the file and the directories that it leaves empty. What is not there is for Sync to make
+// durable too: who deleted it may not have come to that.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	const op = "delete object"
 	if err := errors.Join(storage.CheckKey(op, key), ctx.Err()); err != nil {
 		return err
 	}
+	freed, err := s.delete(ctx, key)
+	if err != nil {
+		return s.classify(op, key, err)
+	}
+	s.usage.add(-freed)
+	if s.fresh.crowded() {
+		return s.Sync(ctx)
+	}
+	return nil
+}
+
+// delete returns how many bytes it freed, and notes that it has to be made durable.
+func (s *Store) delete(ctx context.Context, key string) (freed int64, err error) {
 	s.fresh.changing.RLock()
 	defer s.fresh.changing.RUnlock()
-	var freed int64
-	err := s.link.Do(ctx, func(c *link.Conn) error {
+	losses := s.link.Losses()
+	err = s.link.Do(ctx, func(c *link.Conn) error {
 		size, err := s.remove(c, key)
 		freed = max(freed, size) // a try that broke may have removed it
 		return err
 	})
-	if err != nil {
-		return s.classify(op, key, err)
+	if err == nil {
+		s.fresh.add(key, &freshObject{gone: true, losses: losses})
 	}
-	s.fresh.forget(key)
-	s.usage.add(-freed)
-	return nil
+	return freed, err
 }
 
 // remove returns how many bytes the object had.

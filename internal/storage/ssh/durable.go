@@ -42,24 +42,19 @@ type unsynced struct {
 
 // freshObject is what Sync has to find on the server.
 type freshObject struct {
+	gone   bool // it was deleted: nothing may be there
 	size   int64
 	sum    uint32 // CRC-32C
-	losses int64  // of connections until it was put
+	losses int64  // of connections until it was put or deleted
 }
 
-func (u *unsynced) add(key string, size int64, sum uint32, losses int64) {
+func (u *unsynced) add(key string, object *freshObject) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.objects == nil {
 		u.objects = map[string]*freshObject{}
 	}
-	u.objects[key] = &freshObject{size: size, sum: sum, losses: losses}
-}
-
-func (u *unsynced) forget(key string) {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	delete(u.objects, key)
+	u.objects[key] = object
 }
 
 func (u *unsynced) crowded() bool {
@@ -104,6 +99,7 @@ func (s *Store) sync(ctx context.Context) error {
 	s.fresh.mu.Unlock()
 	files, fileCtx := errgroup.WithContext(ctx)
 	files.SetLimit(syncsAtOnce)
+	losses := s.link.Losses()
 	dirs := map[string]struct{}{}
 	for key, object := range objects {
 		dirs["."] = struct{}{}
@@ -117,6 +113,9 @@ func (s *Store) sync(ctx context.Context) error {
 	}
 	if err := s.syncDirs(ctx, slices.Collect(maps.Keys(dirs))); err != nil {
 		return s.classify(op, s.root, err)
+	}
+	if err := s.settle(ctx, objects, slices.Collect(maps.Keys(dirs)), losses); err != nil {
+		return err
 	}
 	s.fresh.mu.Lock()
 	defer s.fresh.mu.Unlock()
@@ -134,7 +133,7 @@ func (s *Store) syncObject(ctx context.Context, key string, object *freshObject)
 		err := s.syncFile(c, key, object)
 		return s.explain(c, "sync storage", key, 0, err)
 	})
-	if !errors.Is(err, errChanged) {
+	if !errors.Is(err, errChanged) && !errors.Is(err, errReturned) {
 		return err
 	}
 	s.fresh.changing.Lock()
@@ -143,13 +142,16 @@ func (s *Store) syncObject(ctx context.Context, key string, object *freshObject)
 		return nil
 	}
 	return failure.Wrap(failure.Unknown, "", fmt.Errorf("%s: %s: %w", s.link.Address(), key, err),
-		"The server lost what it had confirmed, or somebody else changed it; the backup has to be repeated.")
+		"The server lost what it had confirmed, or somebody else changed it; what was done since the last Sync has to be repeated.")
 }
 
 // errChanged is an object that is not on the server as it was put.
 var errChanged = errors.New("the object is not there any more as it was put")
 
 func (s *Store) syncFile(c *link.Conn, key string, object *freshObject) error {
+	if object.gone {
+		return s.checkGone(c, key, object)
+	}
 	info, err := c.Lstat(s.path(key))
 	if missing(err) || err == nil && (!info.Mode().IsRegular() || info.Size() != object.size) {
 		return errChanged
@@ -206,14 +208,14 @@ func syncDir(c *link.Conn, dir string) error {
 		return nil
 	}
 	file, err := c.Open(dir)
-	if err == nil {
-		err = errors.Join(file.Sync(), file.Close())
-	}
 	var known *sftp.StatusError
 	if errors.As(err, &known) || errors.Is(err, fs.ErrPermission) || missing(err) {
 		return nil // it does not, or the directory was empty and is gone
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return errors.Join(dirSyncError(file.Sync()), file.Close())
 }
 
 // Usage counts the objects' bytes (a walk of the tree, kept for a few minutes) and asks the server what

@@ -96,6 +96,7 @@ type reader struct {
 	blocks  []*block // asked for, in order
 	current []byte   // what came and was not given yet
 	reopens int
+	failed  error // what Read said: it says so again
 	closed  bool
 }
 
@@ -165,8 +166,12 @@ func (r *reader) Read(p []byte) (int, error) {
 		if r.closed {
 			return 0, fs.ErrClosed
 		}
+		if r.failed != nil {
+			return 0, r.failed
+		}
 		if err := r.receive(); err != nil {
-			return 0, r.store.classify("get object", r.key, err)
+			r.failed = r.store.classify("get object", r.key, err)
+			return 0, r.failed
 		}
 	}
 	n := copy(p, r.current)

@@ -123,10 +123,11 @@ func (s *Store) finish(c *link.Conn, file *sftp.File, temp, key string, size int
 func (s *Store) place(c *link.Conn, temp, key string, body *source) error {
 	s.fresh.changing.RLock()
 	defer s.fresh.changing.RUnlock()
+	losses := s.link.Losses() // before: a server that crashes right after its answer may forget the object
 	if err := s.rename(c, temp, key); err != nil {
 		return err
 	}
-	s.fresh.add(key, body.size, body.sum, s.link.Losses())
+	s.fresh.add(key, &freshObject{size: body.size, sum: body.sum, losses: losses})
 	return nil
 }
 
