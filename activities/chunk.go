@@ -37,7 +37,8 @@ func (a *Activities) chunkWriter(ctx context.Context, job *backup, base *base, a
 		OnStored: func(ctx context.Context, batch []archive.StoredChunk) error {
 			return a.recordUpload(ctx, job, attempt, batch)
 		},
-		Uploads: a.Tuning.Uploads,
+		Uploads:     a.Tuning.Uploads,
+		ReportEvery: a.Tuning.RecordEvery,
 	})
 	return writer, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }

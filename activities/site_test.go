@@ -51,6 +51,8 @@ type site struct {
 	seen map[string]int // boundary -> how often it was reached
 	then map[string]func()
 	uses []storage.Use // what locations were opened for
+
+	recordEvery time.Duration // activities.Tuning.RecordEvery
 }
 
 func newSite(t *testing.T) *site {
@@ -160,7 +162,7 @@ func (s *site) run(e db.Execution) db.Execution {
 // register gives the activities to an environment.
 func (s *site) register(env worker.ActivityRegistry) {
 	tuning := activities.DefaultTuning()
-	tuning.Attempts = 4
+	tuning.Attempts, tuning.RecordEvery = 4, s.recordEvery
 	activities.New(activities.Options{
 		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source}, Tuning: tuning, Boundary: s.at,
 		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, use storage.Use) (storage.Store, error) {

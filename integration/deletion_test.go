@@ -184,7 +184,7 @@ func TestOnlyOldObjectsThatNothingNamesAreOrphans(t *testing.T) {
 	s.sql(t, "delete from backup_executions where id = $1", unknown.ID)
 	s.sql(t, "update backup_executions set status = 'failed' where id = $1", failed.ID)
 	leftovers := s.filesOf(t, failed)
-	source := filepath.Dir(s.chunks(t)[0])
+	source := s.chunkDirOf(t, kept) // in that of the failed one it would be one of its leftovers
 	orphan := s.plant(t, filepath.Join(filepath.Dir(source), "ab"), 25*time.Hour)
 	fresh := s.plant(t, filepath.Join(filepath.Dir(source), "cd"), 23*time.Hour)
 	foreign := s.plant(t, filepath.Join(s.storagePath, "somebody-00000000", "chunks", "aabbccdd", "ef"), 99*time.Hour)
@@ -446,6 +446,18 @@ func (s *setup) filesOf(t *testing.T, e client.Execution) (files []string) {
 	}
 	require.NotEmpty(t, files)
 	return files
+}
+
+// chunkDirOf is a directory with chunks of a backup.
+func (s *setup) chunkDirOf(t *testing.T, e client.Execution) string {
+	t.Helper()
+	for _, path := range s.filesOf(t, e) {
+		if strings.Contains(path, "/chunks/") {
+			return filepath.Dir(path)
+		}
+	}
+	require.Fail(t, "the backup has no chunk")
+	return ""
 }
 
 // age makes everything on the storage look that much older.

@@ -354,13 +354,32 @@ func TestHistoriesOfVerificationsReplay(t *testing.T) {
 	}
 }
 
+// usedBy finds the first of some chunks that a backup refers to.
+func (s *setup) usedBy(t *testing.T, chunks []string, e client.Execution) string {
+	t.Helper()
+	rows, err := shared.owner.Chunks(t.Context(), e.ID)
+	require.NoError(t, err)
+	used := map[string]bool{}
+	for _, row := range rows {
+		used[row.ID] = true
+	}
+	for _, path := range chunks {
+		if id, _, _ := strings.Cut(filepath.Base(path), "."); used[id] {
+			return path
+		}
+	}
+	require.Fail(t, "the backup shares no chunk")
+	return ""
+}
+
 func TestDamageOfASharedChunkNamesTheFullAndItsIncrement(t *testing.T) {
 	s := newSetup(t, withNoise(12), incremental())
 	full := s.backUp(t)
 	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
-	shared0 := s.chunks(t)[1]
+	of := s.chunks(t)
 	s.exec(t, s.database, "create table more as select n from generate_series(1, 1000) n")
 	increment := s.backUpAs(t, domain.Incremental)
+	shared0 := s.usedBy(t, of, increment)
 	edit(t, shared0, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 
 	require.False(t, verify(t, full, domain.VerifyFull).Verification.OK)

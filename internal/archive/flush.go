@@ -9,7 +9,7 @@ import (
 // lock for example: should this worker be lost then, the next one need not send it again. It returns
 // when cut is closed; what comes after that is reported with the last chunks or by Commit.
 func (w *Writer) reportRegularly(ctx context.Context, cut <-chan struct{}) error {
-	ticker := time.NewTicker(reportInterval)
+	ticker := time.NewTicker(w.opts.ReportEvery)
 	defer ticker.Stop()
 	for {
 		select {

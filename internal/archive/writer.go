@@ -37,6 +37,9 @@ type WriterOptions struct {
 	// OnStored is told of new chunks in batches, after Sync made them durable; never twice of the
 	// same chunk and never from two goroutines at once. An error fails the backup. May be nil.
 	OnStored func(ctx context.Context, batch []StoredChunk) error
+	// ReportEvery is how long stored chunks wait at most before OnStored is told, while others are
+	// stored; 0 is DefaultReportEvery.
+	ReportEvery time.Duration
 
 	Workers int // goroutines that hash, compress and encrypt; 0 is GOMAXPROCS
 	Uploads int // objects uploaded at the same time to begin with; 0 is 4. See uploads
@@ -96,6 +99,9 @@ func checkOptions(opts *WriterOptions) error {
 	}
 	if opts.Uploads <= 0 {
 		opts.Uploads = 4
+	}
+	if opts.ReportEvery <= 0 {
+		opts.ReportEvery = DefaultReportEvery
 	}
 	if opts.Folder == "" {
 		opts.Folder = opts.Generation
@@ -248,18 +254,17 @@ func (w *Writer) report(ctx context.Context) error {
 	return w.opts.OnStored(ctx, batch)
 }
 
-// A batch is reported when so many bytes were stored, or after so long: what is still to be made durable
-// when the dump ends is what its client waits for.
-const (
-	reportBytes    = 64 * mib
-	reportInterval = 500 * time.Millisecond
-)
+// A batch is reported when so many bytes were stored, or after WriterOptions.ReportEvery.
+const reportBytes = 64 * mib
+
+// DefaultReportEvery is short: what is still to be made durable when the dump ends is what its client waits for.
+const DefaultReportEvery = 500 * time.Millisecond
 
 // reportIfDue reports when there is enough to report since the last time.
 func (w *Writer) reportIfDue(ctx context.Context, stored int64) error {
 	w.mu.Lock()
 	w.unsent += stored
-	due := w.unsent >= reportBytes || time.Since(w.reported) >= reportInterval
+	due := w.unsent >= reportBytes || time.Since(w.reported) >= w.opts.ReportEvery
 	if due {
 		w.unsent, w.reported = 0, time.Now() // only this goroutine reports
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -105,7 +106,7 @@ func (j *job) table(ctx context.Context, e entry, data io.Reader) error {
 	} else {
 		_, err = j.conn.PgConn().CopyFrom(ctx, from, statement)
 	}
-	if err == nil && !from.ended {
+	if ended, _ := from.state(); err == nil && !ended {
 		err = errors.New("the server did not read all of it")
 	}
 	return j.outcome(ctx, "load table "+quoted(e.tag), from, err)
@@ -131,9 +132,10 @@ func (j *job) largeObjects(ctx context.Context, each func(put func(oid uint32, c
 
 // outcome is the source's error before all others, then that of the context.
 func (j *job) outcome(ctx context.Context, op string, from *sourceError, err error) error {
+	_, sourceErr := from.state()
 	switch {
-	case from.err != nil:
-		return from.err
+	case sourceErr != nil:
+		return sourceErr
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
@@ -171,15 +173,28 @@ func namesTable(statement, namespace, table string) bool {
 	return false
 }
 
-// sourceError remembers that it was the source that failed, and whether it came to its end.
+// sourceError remembers that it was the source that failed, and whether it came to its end. A COPY whose
+// connection breaks returns while its reader may still be reading, so what it remembers is locked; closing
+// the source ends that read.
 type sourceError struct {
-	r     io.Reader
+	r io.Reader
+
+	mu    sync.Mutex
 	err   error
 	ended bool
 }
 
+// state is what became of the source so far.
+func (s *sourceError) state() (ended bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended, s.err
+}
+
 func (s *sourceError) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	switch {
 	case errors.Is(err, io.EOF):
 		s.ended = true

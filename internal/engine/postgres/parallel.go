@@ -205,8 +205,8 @@ func writeFile(path string, content io.Reader) error {
 	defer file.Close()
 	from := &sourceError{r: content}
 	if _, err := io.Copy(file, struct{ io.Reader }{from}); err != nil {
-		if from.err != nil {
-			return from.err
+		if _, sourceErr := from.state(); sourceErr != nil {
+			return sourceErr
 		}
 		return tempFailure(err)
 	}
