@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"flag"
 	"testing"
 	"time"
 
@@ -16,28 +17,7 @@ import (
 func TestEveryS3ServiceKeepsTheContract(t *testing.T) {
 	for _, kind := range []domain.StorageLocationType{domain.StorageS3, domain.StorageMinIO, domain.StorageBackblaze} {
 		t.Run(string(kind), func(t *testing.T) {
-			config := storagetest.Config{
-				Open: func(t *testing.T) storage.Store {
-					store, err := s3.Open(t.Context(), options(t, kind, server, bucket(t, server), "some/where"))
-					require.NoError(t, err)
-					return store
-				},
-				Is: func(store storage.Store) bool { _, ok := store.(*s3.Store); return ok },
-				OpenBroken: func(t *testing.T) storagetest.Broken {
-					link := storagetest.NewLink(t, server.Address)
-					opts := options(t, kind, server, bucket(t, server), "some/where")
-					opts.Endpoint, opts.Patience = "http://"+link.Addr(), time.Second
-					store, err := s3.Open(t.Context(), opts)
-					require.NoError(t, err)
-					return storagetest.Broken{Store: store, Cut: link.Cut, Restore: link.Restore}
-				},
-				Without: map[storagetest.Check]string{
-					storagetest.Quota:            "DataGuardian enforces none on a bucket",
-					storagetest.Full:             "the gateway's directory has no limit; what services say is classified by their codes",
-					storagetest.PermissionDenied: "TestAReadOnlyServiceIsSaidToRefuse makes it; of a large body versitygw resets the connection before its answer is read",
-				},
-				Parallel: 16, Secrets: []string{s3server.SecretKey},
-			}
+			config := suiteOn(kind, server)
 			if kind != domain.StorageS3 {
 				const once = "TestEveryS3ServiceKeepsTheContract/s3 makes it, with the same client"
 				config.OpenBroken = nil
@@ -47,5 +27,40 @@ func TestEveryS3ServiceKeepsTheContract(t *testing.T) {
 			}
 			storagetest.Run(t, config)
 		})
+	}
+}
+
+var withMinIO = flag.Bool("s3.minio", false, "also run the suite on a MinIO server, which takes minutes to build")
+
+func TestMinIOKeepsTheContract(t *testing.T) {
+	if !*withMinIO {
+		t.Skip("MinIO takes too long to build for every run; ask for it with -s3.minio")
+	}
+	storagetest.Run(t, suiteOn(domain.StorageMinIO, start(t, s3server.Options{Kind: s3server.MinIO})))
+}
+
+// suiteOn is the suite for locations of a type on a server.
+func suiteOn(kind domain.StorageLocationType, on *s3server.Server) storagetest.Config {
+	return storagetest.Config{
+		Open: func(t *testing.T) storage.Store {
+			store, err := s3.Open(t.Context(), options(t, kind, on, bucket(t, on), "some/where"))
+			require.NoError(t, err)
+			return store
+		},
+		Is: func(store storage.Store) bool { _, ok := store.(*s3.Store); return ok },
+		OpenBroken: func(t *testing.T) storagetest.Broken {
+			link := storagetest.NewLink(t, on.Address)
+			opts := options(t, kind, on, bucket(t, on), "some/where")
+			opts.Endpoint, opts.Patience = "http://"+link.Addr(), time.Second
+			store, err := s3.Open(t.Context(), opts)
+			require.NoError(t, err)
+			return storagetest.Broken{Store: store, Cut: link.Cut, Restore: link.Restore}
+		},
+		Without: map[storagetest.Check]string{
+			storagetest.Quota:            "DataGuardian enforces none on a bucket",
+			storagetest.Full:             "TestAServerWhoseDiskIsFullIsFullAndNothingIsLeft makes it",
+			storagetest.PermissionDenied: "TestAReadOnlyServiceIsSaidToRefuse makes it; of a large body versitygw resets the connection before its answer is read",
+		},
+		Parallel: 16, Secrets: []string{s3server.SecretKey},
 	}
 }
