@@ -27,7 +27,7 @@ func (a *Activities) Dump(ctx context.Context, in contract.DumpInput) (contract.
 	}
 	defer job.close()
 	result, err := a.dump(ctx, job, in.AttemptsBefore+activity.GetInfo(ctx).Attempt)
-	return result, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), job.datasource.Config.Password)
+	return result, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), job.datasource.Config.SecretValues()...)
 }
 
 func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (contract.DumpResult, error) {

@@ -37,7 +37,7 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 	defer cancel()
 	started := time.Now()
 	info, err := e.Probe(probing, sourceOf(d))
-	result := checkResult(time.Since(started), failure.WithSubject(err, aboutDatasource(d.Name)), d.Config.Password)
+	result := checkResult(time.Since(started), failure.WithSubject(err, aboutDatasource(d.Name)), d.Config.SecretValues()...)
 	if err == nil {
 		result.LatencyMS, result.Version = info.Latency.Milliseconds(), info.Version
 	}

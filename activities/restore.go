@@ -68,7 +68,7 @@ func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
 		r.close()
 		return err
 	}
-	if from, to := r.backup.datasource.Type, r.target.Type; from != to {
+	if from, to := r.backup.datasource.Type, r.target.Type; !domain.SameFamily(from, to) {
 		r.close()
 		return failure.New(failure.Unsupported, "restore", "a "+string(from)+" backup can not be restored into a "+string(to)+" datasource",
 			"Choose a target of the backup's own type.")
@@ -125,7 +125,7 @@ func (a *Activities) withRestore(ctx context.Context, in contract.RestoreStep, s
 	}
 	defer r.close()
 	err = failure.WithSubject(step(ctx, r), aboutDatasource(r.target.Name))
-	return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), r.target.Config.Password, r.backup.datasource.Config.Password)
+	return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), append(r.target.Config.SecretValues(), r.backup.datasource.Config.SecretValues()...)...)
 }
 
 // waiting sends heartbeats while a step waits on the target.
@@ -250,5 +250,5 @@ func (a *Activities) DiscardRestore(ctx context.Context, in contract.ExecutionRe
 		return err
 	})
 	err = failure.WithSubject(err, aboutDatasource(r.target.Name))
-	return contract.Nothing{}, toTemporal(ctx, err, r.target.Config.Password)
+	return contract.Nothing{}, toTemporal(ctx, err, r.target.Config.SecretValues()...)
 }

@@ -132,7 +132,7 @@ func (s *server) listRestoreTargets(ctx context.Context, in *Paging) (*body[page
 		}
 		items = append(items, RestoreTarget{
 			DatasourceID: row.ID, Name: row.Name, Type: row.Type, Pool: row.Pool,
-			Database: row.Config.Database, ConfirmationPhrase: restorePhrase(row.Name),
+			Database: row.Config.Target(row.Type), ConfirmationPhrase: restorePhrase(row.Name),
 		})
 	}
 	return &body[page[RestoreTarget]]{page[RestoreTarget]{items, next}}, nil

@@ -129,11 +129,8 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 		if row, err = q.UpdateDatasource(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		var replaced []string
-		if before.Config.Password != row.Config.Password {
-			replaced = append(replaced, "connection_config.password")
-		}
-		changes, err := changed(viewDatasource(before), viewDatasource(row), replaced...)
+		secrets := replaced("connection_config", before.Config.Secrets(), row.Config.Secrets())
+		changes, err := changed(viewDatasource(before), viewDatasource(row), secrets...)
 		if err != nil {
 			return err
 		}
@@ -175,8 +172,8 @@ func (d DatasourceDocument) fill(row *db.Datasource) domain.Invalid {
 		v.Add("type", "is %s, which this version does not back up yet; it supports postgres", d.Type)
 	default:
 		d.ConnectionConfig.Normalize(d.Type)
-		v = append(v, unmask(&d.ConnectionConfig, row.Config).Under("connection_config")...)
-		v = append(v, d.ConnectionConfig.Validate().Under("connection_config")...)
+		v = append(v, unmaskConnection(&d.ConnectionConfig, row.Config).Under("connection_config")...)
+		v = append(v, d.ConnectionConfig.Validate(d.Type).Under("connection_config")...)
 	}
 	row.Name, row.Pool = strings.TrimSpace(d.Name), d.Pool
 	row.Enabled = d.Enabled == nil || *d.Enabled
@@ -187,14 +184,14 @@ func (d DatasourceDocument) fill(row *db.Datasource) domain.Invalid {
 func documentOfDatasource(row db.Datasource) DatasourceDocument {
 	return DatasourceDocument{
 		Name: row.Name, Type: row.Type, Enabled: &row.Enabled, Tags: row.Tags, Pool: row.Pool,
-		ConnectionConfig: masked(row.Config),
+		ConnectionConfig: maskedConnection(row.Config),
 	}
 }
 
 func viewDatasource(row db.Datasource) Datasource {
 	return Datasource{
 		ID: row.ID, Name: row.Name, Type: row.Type, Enabled: row.Enabled, Tags: domain.NormalizeTags(row.Tags), Pool: row.Pool,
-		ConnectionConfig: masked(row.Config), Status: row.Status, LastHealthCheckAt: row.LastHealthCheckAt,
+		ConnectionConfig: maskedConnection(row.Config), Status: row.Status, LastHealthCheckAt: row.LastHealthCheckAt,
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 }

@@ -148,7 +148,7 @@ func TestAStoredPasswordGoesNowhereElse(t *testing.T) {
 	for field, value := range map[string]any{"host": "evil.example.com", "port": 6432, "username": "postgres", "ssl_mode": "disable"} {
 		t.Run(field, func(t *testing.T) {
 			says := change(object{field: value}).wrong("connection_config.password")
-			require.Contains(t, says, "give the password again, because "+field+" changed")
+			require.Contains(t, says, "give it again, because "+field+" changed")
 			change(object{field: value, "password": "********"}).wrong("connection_config.password")
 		})
 	}

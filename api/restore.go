@@ -129,7 +129,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	}
 	database := strings.TrimSpace(in.Body.TargetDatabase)
 	if database == "" {
-		database = plan.target.Config.Database
+		database = plan.target.Config.Target(plan.target.Type)
 	}
 	plan.options = domain.RestoreOptions{
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
@@ -190,7 +190,7 @@ func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, 
 	if r.StorageLocationID != "" && !strings.EqualFold(r.StorageLocationID, storage.ID) {
 		v.Add("storage_location_id", "holds no copy of this backup; it is on %s (%s)", storage.Name, storage.ID)
 	}
-	if target.Type != source.Type {
+	if !domain.SameFamily(source.Type, target.Type) {
 		v.Add("target_datasource_id", "is a %s datasource; a %s backup is restored into %s", target.Type, source.Type, source.Type)
 	}
 	if target.Pool != storage.Pool {

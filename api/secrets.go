@@ -1,57 +1,65 @@
 package api
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// masked is the connection as clients see it.
-func masked(c domain.ConnectionConfig) domain.ConnectionConfig {
-	if c.Password != "" {
-		c.Password = failure.Mask
+// mask replaces every secret that is set.
+func mask(fields map[string]*string) {
+	for _, field := range fields {
+		if *field != "" {
+			*field = failure.Mask
+		}
 	}
-	return c
 }
 
 // unmask puts the stored secrets back where the client sent the mask. Refused are a mask with nothing
-// stored behind it, which would become the password, and one for a changed connection: whoever may
-// change the host but does not know the password could have it sent to a server of their own. Both
-// connections are in their normal form.
-func unmask(c *domain.ConnectionConfig, stored domain.ConnectionConfig) domain.Invalid {
+// stored behind it, which would become the secret, and one beside any of the exposing changes: whoever
+// may change the host but does not know the password could have it sent to a server of their own.
+func unmask(given, stored map[string]*string, exposing []string) domain.Invalid {
 	var v domain.Invalid
-	if c.Password != failure.Mask {
-		return v
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		switch field, kept := given[name], stored[name]; {
+		case *field != failure.Mask:
+		case kept == nil || *kept == "":
+			v.Add(name, "is %s, which stands for a stored secret, and none is stored; give the secret itself", failure.Mask)
+		case len(exposing) > 0:
+			v.Add(name, "give it again, because %s changed: the stored one is only sent where it was entered for", strings.Join(exposing, ", "))
+		default:
+			*field = *kept
+		}
 	}
-	if stored.Password == "" {
-		v.Add("password", "is %s, which stands for a stored password, and none is stored; give the password itself", failure.Mask)
-		return v
-	}
-	if changes := exposing(*c, stored); len(changes) > 0 {
-		v.Add("password", "give the password again, because %s changed: the stored one is only sent where it was entered for",
-			strings.Join(changes, ", "))
-		return v
-	}
-	c.Password = stored.Password
 	return v
 }
 
-// exposing names the changes with which the stored password would reach another server or user, or
-// travel with less protection.
-func exposing(c, stored domain.ConnectionConfig) []string {
-	var changes []string
-	if c.Host != stored.Host {
-		changes = append(changes, "host")
+// replaced names the secrets that were replaced by others, which the masks do not show.
+func replaced(under string, before, after map[string]*string) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if was, is := before[name], after[name]; was != nil && *was != "" && *is != "" && *was != *is {
+			names = append(names, under+"."+name)
+		}
 	}
-	if c.Port != stored.Port {
-		changes = append(changes, "port")
+	return names
+}
+
+// change is a field that decides where a stored secret is sent, or how well it is protected on its way.
+type change struct {
+	name    string
+	changed bool
+}
+
+func names(changes []change) []string {
+	var changed []string
+	for _, c := range changes {
+		if c.changed {
+			changed = append(changed, c.name)
+		}
 	}
-	if c.Username != stored.Username {
-		changes = append(changes, "username")
-	}
-	if c.SSLMode.WeakerThan(stored.SSLMode) {
-		changes = append(changes, "ssl_mode")
-	}
-	return changes
+	return changed
 }

@@ -136,7 +136,8 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		if row, err = q.UpdateStorageLocation(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewStorage(before), viewStorage(row), replacedSecrets(before.Config, row.Config)...)
+		secrets := replaced("config", before.Config.Secrets(), row.Config.Secrets())
+		changes, err := changed(viewStorage(before), viewStorage(row), secrets...)
 		if err != nil {
 			return err
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 // Places of sealed values. sealedColumns in rekey.go must name every one of them.
-func connectionPassword(id string) place {
-	return place{table: "datasources", rowID: id, field: "connection_config.password"}
+func connectionSecret(id, field string) place {
+	return place{table: "datasources", rowID: id, field: "connection_config." + field}
 }
 
 func storageSecret(id, field string) place {
@@ -31,37 +31,37 @@ var checkPlace = place{table: "master_key_check", rowID: "true", field: "sealed"
 const checkText = "dataguardian master key check"
 
 func (q *Queries) sealConnection(id string, c domain.ConnectionConfig) (domain.ConnectionConfig, error) {
-	var err error
-	c.Password, err = q.sealer.seal(connectionPassword(id), c.Password)
+	c = c.Clone()
+	err := eachSecret(c.Secrets(), func(name, secret string) (string, error) { return q.sealer.seal(connectionSecret(id, name), secret) })
 	return c, err
 }
 
 func (q *Queries) openConnection(id string, c domain.ConnectionConfig) (domain.ConnectionConfig, error) {
-	var err error
-	c.Password, err = q.sealer.open(connectionPassword(id), c.Password)
+	c = c.Clone()
+	err := eachSecret(c.Secrets(), func(name, sealed string) (string, error) { return q.sealer.open(connectionSecret(id, name), sealed) })
 	return c, err
 }
 
 func (q *Queries) sealStorage(id string, c domain.StorageConfig) (domain.StorageConfig, error) {
-	for name, field := range c.Secrets() {
-		sealed, err := q.sealer.seal(storageSecret(id, name), *field)
-		if err != nil {
-			return c, err
-		}
-		*field = sealed
-	}
-	return c, nil
+	err := eachSecret(c.Secrets(), func(name, secret string) (string, error) { return q.sealer.seal(storageSecret(id, name), secret) })
+	return c, err
 }
 
 func (q *Queries) openStorage(id string, c domain.StorageConfig) (domain.StorageConfig, error) {
-	for name, field := range c.Secrets() {
-		opened, err := q.sealer.open(storageSecret(id, name), *field)
+	err := eachSecret(c.Secrets(), func(name, sealed string) (string, error) { return q.sealer.open(storageSecret(id, name), sealed) })
+	return c, err
+}
+
+// eachSecret replaces every secret field of a document by what convert makes of it.
+func eachSecret(fields map[string]*string, convert func(name, value string) (string, error)) error {
+	for name, field := range fields {
+		converted, err := convert(name, *field)
 		if err != nil {
-			return c, err
+			return err
 		}
-		*field = opened
+		*field = converted
 	}
-	return c, nil
+	return nil
 }
 
 // checkMasterKey compares the key with the one that the secrets are sealed under, and stores the

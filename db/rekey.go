@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,12 +16,16 @@ import (
 type sealedColumn struct {
 	table  string
 	column string
-	key    string // field of a jsonb column; "" for a text column
+	key    string // field of a jsonb column, with dots where it is nested; "" for a text column
 }
 
 // sealedColumns lists every one; a test finds sealed values elsewhere.
 var sealedColumns = []sealedColumn{
 	{table: "datasources", column: "connection_config", key: "password"},
+	{table: "datasources", column: "connection_config", key: "uri"},
+	{table: "datasources", column: "connection_config", key: "ssh_tunnel.password"},
+	{table: "datasources", column: "connection_config", key: "ssh_tunnel.private_key"},
+	{table: "datasources", column: "connection_config", key: "ssh_tunnel.passphrase"},
 	{table: "storage_locations", column: "config", key: "password"},
 	{table: "storage_locations", column: "config", key: "private_key"},
 	{table: "storage_locations", column: "config", key: "passphrase"},
@@ -134,11 +139,14 @@ func (c sealedColumn) field() string {
 	return c.column + "." + c.key
 }
 
+// jsonPath is key as Postgres writes a path.
+func (c sealedColumn) jsonPath() string { return strings.ReplaceAll(c.key, ".", ",") }
+
 // The names come from sealedColumns, never from outside.
 func (c sealedColumn) selectStatement() string {
 	value := c.column
 	if c.key != "" {
-		value = fmt.Sprintf("%s ->> '%s'", c.column, c.key)
+		value = fmt.Sprintf("%s #>> '{%s}'", c.column, c.jsonPath())
 	}
 	return fmt.Sprintf("SELECT id::text, %s FROM %s WHERE COALESCE(%s, '') <> '' ORDER BY id FOR UPDATE", value, c.table, value)
 }
@@ -146,7 +154,7 @@ func (c sealedColumn) selectStatement() string {
 func (c sealedColumn) updateStatement() string {
 	value := "$2::text"
 	if c.key != "" {
-		value = fmt.Sprintf("jsonb_set(%s, '{%s}', to_jsonb($2::text))", c.column, c.key)
+		value = fmt.Sprintf("jsonb_set(%s, '{%s}', to_jsonb($2::text))", c.column, c.jsonPath())
 	}
 	return fmt.Sprintf("UPDATE %s SET %s = %s WHERE id = $1::uuid", c.table, c.column, value)
 }

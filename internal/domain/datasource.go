@@ -1,9 +1,9 @@
 package domain
 
 import (
-	"crypto/x509"
-	"encoding/pem"
 	"net/netip"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -25,32 +25,133 @@ func (m SSLMode) WeakerThan(other SSLMode) bool {
 	return max(0, slices.Index(strength, m)) < max(0, slices.Index(strength, other))
 }
 
-// ConnectionConfig is the JSON document of datasources.connection_config for database servers.
-// Password is a secret: sealed in the database, write-only through the API.
+// ConnectionConfig is the JSON document of datasources.connection_config. Only the fields of the
+// datasource's type are set. What Secrets names is sealed in the database and write-only through the API.
 type ConnectionConfig struct {
-	Host          string  `json:"host" doc:"Host name or address, or the directory of a Unix socket" maxLength:"255"`
-	Port          int     `json:"port,omitempty" doc:"TCP port; the default is the server type's own" minimum:"0" maximum:"65535"`
-	Database      string  `json:"database" doc:"Name of the database to back up" maxLength:"63"`
-	Username      string  `json:"username" doc:"User that connects" maxLength:"255"`
-	Password      string  `json:"password,omitempty" doc:"Write-only; answers show ********, and writing that back keeps the stored one" maxLength:"1024"`
-	SSLMode       SSLMode `json:"ssl_mode,omitempty" doc:"How the connection is protected; default require, but disable for a loopback address or a Unix socket" enum:"disable,require,verify-ca,verify-full"`
-	CACertificate string  `json:"ca_certificate,omitempty" doc:"PEM certificates trusted for verify-ca and verify-full" maxLength:"65536"`
+	Host          string             `json:"host,omitempty" doc:"Database servers: host name or address, or (postgres, mysql, mariadb) the absolute path of a Unix socket's directory" maxLength:"255"`
+	Port          int                `json:"port,omitempty" doc:"Database servers: TCP port; the default is the server type's own" minimum:"0" maximum:"65535"`
+	Database      string             `json:"database,omitempty" doc:"Database servers: name of the database to back up" maxLength:"63"`
+	Databases     *DatabaseSelection `json:"databases,omitempty" doc:"Database servers, instead of database: every database of the server"`
+	Username      string             `json:"username,omitempty" doc:"Database servers: user that connects" maxLength:"255"`
+	Password      string             `json:"password,omitempty" doc:"Database servers: write-only; answers show ********, and writing that back keeps the stored one" maxLength:"1024"`
+	SSLMode       SSLMode            `json:"ssl_mode,omitempty" doc:"Database servers: how the connection is protected; default require, but disable for a loopback address or a Unix socket" enum:"disable,require,verify-ca,verify-full"`
+	CACertificate string             `json:"ca_certificate,omitempty" doc:"Database servers: PEM certificates trusted for verify-ca and verify-full" maxLength:"65536"`
+	SSHTunnel     *SSHTunnel         `json:"ssh_tunnel,omitempty" doc:"Database servers: the bastion host through which the server is reached"`
+
+	URI        string `json:"uri,omitempty" doc:"mongodb: mongodb:// or mongodb+srv:// URI instead of host, port, username and password; write-only" maxLength:"4096"`
+	AuthSource string `json:"auth_source,omitempty" doc:"mongodb: database that knows the user; default admin" maxLength:"63"`
+	ReplicaSet string `json:"replica_set,omitempty" doc:"mongodb: name of the replica set" maxLength:"255"`
+
+	BackupDirectory string `json:"backup_directory,omitempty" doc:"sqlserver: directory into which the server writes native backups, as the server sees it" maxLength:"4096"`
+	WorkerDirectory string `json:"worker_directory,omitempty" doc:"sqlserver: the same directory as the workers of the pool see it" maxLength:"4096"`
+
+	FilePath string `json:"file_path,omitempty" doc:"sqlite: absolute path of the database file on the pool's workers" maxLength:"4096"`
+
+	SourcePath      string   `json:"source_path,omitempty" doc:"files: absolute directory on the pool's workers" maxLength:"4096"`
+	IncludePatterns []string `json:"include_patterns,omitempty" doc:"files: gitignore-style patterns of what is backed up; empty is everything" maxItems:"1000"`
+	ExcludePatterns []string `json:"exclude_patterns,omitempty" doc:"files: gitignore-style patterns of what is not" maxItems:"1000"`
+	FollowSymlinks  bool     `json:"follow_symlinks,omitempty" doc:"files: back up what symbolic links below source_path point to instead of the links"`
+	OneFileSystem   bool     `json:"one_file_system,omitempty" doc:"files: do not descend into other mounted file systems"`
+}
+
+// supported are the types that this version has an engine for; package engine/all has the engines.
+var supported = []DatasourceType{
+	Postgres,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.
-func SupportedDatasource(t DatasourceType) bool { return t == Postgres }
+func SupportedDatasource(t DatasourceType) bool { return slices.Contains(supported, t) }
+
+// Secrets gives the fields that are secret, by their paths in the document. A field may be empty.
+func (c *ConnectionConfig) Secrets() map[string]*string {
+	secrets := map[string]*string{"password": &c.Password, "uri": &c.URI}
+	if tunnel := c.SSHTunnel; tunnel != nil {
+		secrets["ssh_tunnel.password"] = &tunnel.Password
+		secrets["ssh_tunnel.private_key"] = &tunnel.PrivateKey
+		secrets["ssh_tunnel.passphrase"] = &tunnel.Passphrase
+	}
+	return secrets
+}
+
+// SecretValues are the secrets that are set, for redaction, and the password inside a URI.
+func (c ConnectionConfig) SecretValues() []string {
+	var values []string
+	for _, field := range c.Secrets() {
+		if *field != "" {
+			values = append(values, *field)
+		}
+	}
+	if u, err := url.Parse(c.URI); err == nil {
+		if password, given := u.User.Password(); given && password != "" {
+			values = append(values, password, url.QueryEscape(password), url.PathEscape(password))
+		}
+	}
+	slices.Sort(values)
+	return slices.Compact(values)
+}
+
+// Clone is a copy that shares nothing with c.
+func (c ConnectionConfig) Clone() ConnectionConfig {
+	if c.SSHTunnel != nil {
+		tunnel := *c.SSHTunnel
+		c.SSHTunnel = &tunnel
+	}
+	if c.Databases != nil {
+		selection := *c.Databases
+		selection.Exclude = slices.Clone(selection.Exclude)
+		c.Databases = &selection
+	}
+	c.IncludePatterns, c.ExcludePatterns = slices.Clone(c.IncludePatterns), slices.Clone(c.ExcludePatterns)
+	return c
+}
+
+// Target is what a restore replaces unless it is told otherwise: the name of the database, the path of
+// the database file, or the folder. It is empty for a server of which every database is backed up.
+func (c ConnectionConfig) Target(t DatasourceType) string {
+	switch t {
+	case SQLite:
+		return c.FilePath
+	case Files:
+		return c.SourcePath
+	default:
+		return c.Database
+	}
+}
+
+// SameFamily reports whether a backup of one type can be restored into the other.
+func SameFamily(a, b DatasourceType) bool {
+	return a == b || (isMySQL(a) && isMySQL(b))
+}
+
+func isMySQL(t DatasourceType) bool { return t == MySQL || t == MariaDB }
+
+// IsServer reports whether datasources of type t are database servers, reached by host and port.
+func IsServer(t DatasourceType) bool { return t != SQLite && t != Files }
+
+var defaultPorts = map[DatasourceType]int{Postgres: 5432, MySQL: 3306, MariaDB: 3306, MongoDB: 27017, SQLServer: 1433}
 
 // Normalize fills in defaults and trims what people paste with spaces around it.
 func (c *ConnectionConfig) Normalize(t DatasourceType) {
-	c.Host = strings.TrimSpace(c.Host)
-	c.Database = strings.TrimSpace(c.Database)
-	c.Username = strings.TrimSpace(c.Username)
-	if c.Port == 0 && t == Postgres {
-		c.Port = 5432
+	for _, field := range []*string{
+		&c.Host, &c.Database, &c.Username, &c.URI, &c.AuthSource, &c.ReplicaSet, &c.BackupDirectory, &c.WorkerDirectory,
+	} {
+		*field = strings.TrimSpace(*field)
 	}
+	for _, field := range []*string{&c.FilePath, &c.SourcePath, &c.WorkerDirectory} {
+		if *field != "" {
+			*field = filepath.Clean(*field)
+		}
+	}
+	if c.SSHTunnel != nil {
+		c.SSHTunnel.normalize()
+	}
+	if !IsServer(t) || (t == MongoDB && c.URI != "") {
+		return
+	}
+	setDefault(&c.Port, defaultPorts[t])
 	if c.SSLMode == "" {
 		c.SSLMode = SSLRequire
-		if staysOnMachine(c.Host) {
+		if staysOnMachine(c.Host) && c.SSHTunnel == nil {
 			c.SSLMode = SSLDisable
 		}
 	}
@@ -64,41 +165,4 @@ func staysOnMachine(host string) bool {
 	}
 	address, err := netip.ParseAddr(host)
 	return err == nil && address.Unmap().IsLoopback()
-}
-
-// Validate finds every wrong field; field paths start at the document itself.
-func (c ConnectionConfig) Validate() Invalid {
-	var v Invalid
-	for _, field := range []struct{ name, value string }{
-		{"host", c.Host}, {"database", c.Database}, {"username", c.Username}, {"password", c.Password},
-	} {
-		if strings.ContainsAny(field.value, "\x00\n\r") {
-			v.Add(field.name, "must not contain a NUL or a line break")
-		}
-		if field.value == "" && field.name != "password" {
-			v.Add(field.name, "is required")
-		}
-	}
-	if c.Port < 1 || c.Port > 65535 {
-		v.Add("port", "is %d; give a port from 1 to 65535", c.Port)
-	}
-	if !oneOf(c.SSLMode, SSLDisable, SSLRequire, SSLVerifyCA, SSLVerifyFull) {
-		v.Add("ssl_mode", "is %q; use disable, require, verify-ca or verify-full", c.SSLMode)
-	}
-	if c.CACertificate != "" && !parsesAsCertificate(c.CACertificate) {
-		v.Add("ca_certificate", "is not a PEM certificate; paste the file that begins with -----BEGIN CERTIFICATE-----")
-	}
-	if oneOf(c.SSLMode, SSLVerifyCA, SSLVerifyFull) && c.CACertificate == "" {
-		v.Add("ca_certificate", "is required with ssl_mode %s", c.SSLMode)
-	}
-	return v
-}
-
-func parsesAsCertificate(text string) bool {
-	block, _ := pem.Decode([]byte(text))
-	if block == nil {
-		return false
-	}
-	_, err := x509.ParseCertificate(block.Bytes)
-	return err == nil
 }

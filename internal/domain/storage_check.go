@@ -50,23 +50,19 @@ func (c StorageConfig) Validate(t StorageLocationType) Invalid {
 
 // checkForeign refuses what is a setting of another type: kept, it would look as if it had an effect.
 func (c StorageConfig) checkForeign(v *Invalid, t StorageLocationType) {
-	value := reflect.ValueOf(c)
-	for i := range value.NumField() {
-		name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
-		if name != "parallel_uploads" && !value.Field(i).IsZero() && !slices.Contains(storageFields[t], name) {
+	for name, field := range jsonFields(c) {
+		if name != "parallel_uploads" && !field.IsZero() && !slices.Contains(storageFields[t], name) {
 			v.Add(name, "is not a setting of storage type %s; leave it out", t)
 		}
 	}
 }
 
 func (c StorageConfig) checkText(v *Invalid) {
-	value := reflect.ValueOf(c)
-	for i := range value.NumField() {
-		name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
-		if value.Field(i).Kind() != reflect.String || name == "private_key" || name == "ca_certificate" {
+	for name, field := range jsonFields(c) {
+		if field.Kind() != reflect.String || name == "private_key" || name == "ca_certificate" {
 			continue
 		}
-		if strings.ContainsAny(value.Field(i).String(), "\x00\n\r") {
+		if strings.ContainsAny(field.String(), "\x00\n\r") {
 			v.Add(name, "must not contain a NUL or a line break")
 		}
 	}
@@ -110,8 +106,7 @@ func (c StorageConfig) checkLocal(v *Invalid) {
 }
 
 func (c StorageConfig) checkSSH(v *Invalid) {
-	required(v, "host", c.Host)
-	required(v, "username", c.Username)
+	checkSSHLogin(v, sshLogin{c.Host, c.Username, c.Password, c.PrivateKey, c.Passphrase, c.HostKey})
 	switch {
 	case c.RemotePath == "":
 		v.Add("remote_path", "is required: the directory on the server where backups are kept")
@@ -122,18 +117,6 @@ func (c StorageConfig) checkSSH(v *Invalid) {
 	}
 	if c.Port < 1 || c.Port > 65535 {
 		v.Add("port", "is %d; give a port from 1 to 65535", c.Port)
-	}
-	if (c.Password == "") == (c.PrivateKey == "") {
-		v.Add("password", "give either a password or a private_key")
-	}
-	if c.Passphrase != "" && c.PrivateKey == "" {
-		v.Add("passphrase", "belongs to a private_key, and there is none")
-	}
-	if c.PrivateKey != "" && !strings.Contains(c.PrivateKey, "-----BEGIN ") {
-		v.Add("private_key", "is not a private key; paste the file that begins with -----BEGIN OPENSSH PRIVATE KEY-----")
-	}
-	if c.HostKey != "" && !hostKey.MatchString(c.HostKey) {
-		v.Add("host_key", "is neither a public key (ssh-ed25519 AAAA…) nor a fingerprint (SHA256:…); ssh-keyscan prints the key")
 	}
 }
 

@@ -18,6 +18,9 @@ type Source struct {
 	Name   string
 	Type   domain.DatasourceType
 	Config domain.ConnectionConfig
+	// Via, where set, is the host:port to connect to in place of Config.Host and Config.Port: the near
+	// end of a tunnel. Config.Host stays the name that certificates are checked against.
+	Via string
 }
 
 // Info is what a connection test learns.
@@ -39,6 +42,16 @@ type DumpOptions struct {
 	Jobs int
 	// IdleTimeout ends a dump that moves no byte for so long, with failure.Timeout. 0 is never.
 	IdleTimeout time.Duration
+	// Base is the backup that an incremental or differential one builds on, nil for a full. What equals
+	// it is found and not stored again without the engine's help; an engine uses it to read less.
+	Base *Base
+}
+
+// Base is a stored backup of the same datasource.
+type Base struct {
+	Type    domain.BackupType // Incremental or Differential: what is made on top of it
+	Streams []Stream          // with their properties
+	Open    Opener
 }
 
 // Stream describes one stream of a dump. Format names what reads it (for example "pg_dump-custom").
@@ -111,11 +124,16 @@ func CheckStreams(e Engine, streams []Stream) error {
 // and makes the staging name; the same token on a retry replaces what an earlier attempt left.
 type StageRequest struct {
 	Token        string
-	Target       string // database the staging will replace, or become
+	Target       string // what the staging will replace, or become: a database, or (sqlite, files) an absolute path
 	DropExisting bool   // an existing Target that is not empty may be replaced
 	Scratch      bool   // verification: the staging is checked and dropped, Target is not looked at
 	Jobs         int    // tables loaded and indexes made at the same time, where the engine can; 0 is 1
 	Streams      []Stream
+
+	// IncludePaths (files) and IncludeTables (databases) are all that is restored; empty is everything.
+	// An engine that can not choose refuses them with failure.Unsupported.
+	IncludePaths  []string
+	IncludeTables []string
 }
 
 // DefaultRestoreJobs is StageRequest.Jobs of a restore that nobody gave any: one for each CPU, but more

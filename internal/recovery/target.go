@@ -51,7 +51,7 @@ func ParseTarget(text, password string) (Target, error) {
 	}
 	config.Password = password
 	config.Normalize(domain.Postgres)
-	if err := config.Validate().OrNil(); err != nil {
+	if err := config.Validate(domain.Postgres).OrNil(); err != nil {
 		return Target{}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
 	}
 	name := fmt.Sprintf("database %q on %s", config.Database, config.Host)

@@ -1,0 +1,35 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// Describer is an engine that can tell what a datasource holds.
+type Describer interface {
+	// Schema lists databases, tables or collections with their columns, or the top of a file tree. It
+	// reads at most domain.MaxSchemaObjects objects and says so in Truncated. It changes nothing.
+	Schema(ctx context.Context, src Source) (domain.Schema, error)
+}
+
+// Querier is an engine that answers SQL.
+type Querier interface {
+	// Query runs one statement in a transaction (or connection) that the server itself keeps from
+	// writing, for at most domain.QueryTimeout, and returns at most domain.MaxQueryRows rows and about
+	// domain.MaxQueryBytes bytes. A statement that would write is failure.ConfigInvalid.
+	Query(ctx context.Context, src Source, statement string) (domain.QueryResult, error)
+}
+
+// Executor is an engine that runs the SQL of hooks, which may write.
+type Executor interface {
+	// Execute runs one statement and discards its rows.
+	Execute(ctx context.Context, src Source, statement string) error
+}
+
+// DatabaseLister is an engine of a server with several databases.
+type DatabaseLister interface {
+	// Databases lists the databases of the server that hold people's data, sorted; not its own.
+	// Config.Database may be empty.
+	Databases(ctx context.Context, src Source) ([]string, error)
+}
