@@ -11,9 +11,11 @@ import (
 	"go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -104,6 +106,24 @@ func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {
 			"Upgrade the worker, or remove the datasource.")
 	}
 	return e, nil
+}
+
+// engineOf chooses the engine that dumps a datasource: that of one database, or of all of a server.
+func (a *Activities) engineOf(d db.Datasource) (engine.Engine, error) {
+	e, err := a.engineFor(d.Type)
+	if err != nil {
+		return nil, err
+	}
+	return databases.For(e, d.Config)
+}
+
+// engineReading chooses the engine that reads a backup.
+func (a *Activities) engineReading(m *archive.Manifest) (engine.Engine, error) {
+	e, err := a.engineFor(m.DatasourceType)
+	if err != nil {
+		return nil, err
+	}
+	return databases.ForStreams(e, engineStreams(m))
 }
 
 func sourceOf(d db.Datasource) engine.Source {

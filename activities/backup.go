@@ -50,7 +50,7 @@ func (a *Activities) loadCopy(ctx context.Context, executionID string, storageID
 	if b.datasource, err = a.DB.GetDatasource(ctx, *e.DatasourceID); err != nil {
 		return nil, err
 	}
-	if b.engine, err = a.engineFor(b.datasource.Type); err != nil {
+	if b.engine, err = a.engineOf(b.datasource); err != nil {
 		return nil, failure.WithSubject(err, aboutDatasource(b.datasource.Name))
 	}
 	if b.storage, err = a.DB.GetStorageLocation(ctx, *e.StorageLocationID); err != nil {

@@ -170,7 +170,7 @@ func (c *copyCheck) decode(ctx context.Context, manifest *archive.Manifest, coun
 // inspect lets the engine read every stream. whole: all bytes were read and are right; what is
 // wrong with the dump itself is in c.wrong.
 func (c *copyCheck) inspect(ctx context.Context, manifest *archive.Manifest, reader *archive.Reader, counter *byteCounter) (whole bool, err error) {
-	chosen, err := c.a.engineFor(manifest.DatasourceType)
+	chosen, err := c.a.engineReading(manifest)
 	if err != nil {
 		return false, err
 	}

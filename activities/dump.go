@@ -12,6 +12,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -134,6 +135,7 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 		CompressedSizeBytes: use.added,
 		ManifestPath:        job.manifestKey(attempt),
 		ManifestSHA256:      committed.ManifestSHA256,
+		Databases:           databases.Names(engineStreams(committed.Manifest)),
 		ToolVersions:        report.ToolVersions,
 		Warnings:            job.warnings(report),
 		ReusedChunks:        use.reusedChunks,

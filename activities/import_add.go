@@ -9,6 +9,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine/databases"
 )
 
 // unfitError is a backup that can not be in this catalogue as it is.
@@ -62,7 +63,7 @@ func (i *storageImport) execution(name archive.ManifestName, m *archive.Manifest
 		Generation: m.Generation, CreatedAt: name.Created,
 		Metadata: domain.ExecutionMetadata{
 			Operation: domain.OperationBackup, Trigger: domain.TriggerImport, ManifestPath: name.Key, ManifestSHA256: sha256,
-			ToolVersions: m.ToolVersions, Warnings: m.Warnings, Options: &options,
+			Databases: databases.Names(engineStreams(m)), ToolVersions: m.ToolVersions, Warnings: m.Warnings, Options: &options,
 			ReusedChunks: added.reusedChunks, ReusedBytes: added.reused,
 			ExecutionLogs: []domain.LogLine{{Time: time.Now().UTC(), Level: "info", Message: "imported from storage location " + i.location.Name}},
 		},

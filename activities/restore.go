@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -38,6 +40,9 @@ func (a *Activities) loadTarget(ctx context.Context, executionID string) (*resto
 		return nil, err
 	}
 	chosen, err := a.engineFor(r.target.Type)
+	if err == nil && len(r.options.Databases) > 0 {
+		chosen, err = databases.Of(chosen)
+	}
 	if err != nil {
 		return nil, failure.WithSubject(err, aboutDatasource(r.target.Name))
 	}
@@ -93,7 +98,17 @@ func (r *restore) request() engine.StageRequest {
 		Scratch:      r.options.VerificationMode,
 		Jobs:         r.jobs(),
 		Streams:      streams,
+		Databases:    r.options.Databases,
+		IncludePaths: r.options.IncludePaths,
 	}
+}
+
+// targetName is what the restore replaces, for people.
+func (r *restore) targetName() string {
+	if r.options.TargetDatabase == "" {
+		return strings.Join(r.options.Databases, ", ")
+	}
+	return r.options.TargetDatabase
 }
 
 // jobs is how many tables are loaded at the same time.
@@ -202,7 +217,7 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 }
 
 func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine.StageReport) error {
-	report := domain.RestoreReport{Database: r.options.TargetDatabase, Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
+	report := domain.RestoreReport{Database: r.targetName(), Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
 	if r.options.VerificationMode {
 		report.Database = ""
 		if r.options.KeepDatabase {
@@ -229,7 +244,7 @@ func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRe
 		}
 		if err == nil {
 			a.at("restore.promoted")
-			a.log(ctx, r.execution.ID, "info", "database %s holds the restored data", r.options.TargetDatabase)
+			a.log(ctx, r.execution.ID, "info", "%s holds the restored data", r.targetName())
 		}
 		return err
 	})

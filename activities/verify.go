@@ -61,12 +61,16 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	if err != nil {
 		return contract.VerifyResult{}, err
 	}
-	if err := engine.CheckStreams(job.engine, engineStreams(manifest)); err != nil {
+	chosen, err := a.engineReading(manifest)
+	if err != nil {
+		return contract.VerifyResult{}, err
+	}
+	if err := engine.CheckStreams(chosen, engineStreams(manifest)); err != nil {
 		return contract.VerifyResult{}, err
 	}
 	total := 0
 	for _, s := range manifest.Streams {
-		tables, err := inspect(ctx, job.engine, reader, s, counter)
+		tables, err := inspect(ctx, chosen, reader, s, counter)
 		if err != nil {
 			return contract.VerifyResult{}, failure.Wrap(failure.ClassOf(err), fmt.Sprintf("read stream %q", s.Name), err, failure.HintOf(err))
 		}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -21,10 +20,11 @@ import (
 type RestoreRequest struct {
 	StorageLocationID  string   `json:"storage_location_id,omitempty" format:"uuid" doc:"Which copy to read, and no other; left out: the first good one, its own location before the others"`
 	TargetDatasourceID string   `json:"target_datasource_id" format:"uuid" doc:"The server that is restored into"`
-	TargetDatabase     string   `json:"target_database,omitempty" maxLength:"63" doc:"Default: the database of the target datasource"`
+	TargetDatabase     string   `json:"target_database,omitempty" maxLength:"4096" doc:"Default: the database of the target datasource, or its file_path or source_path (sqlite, files: an absolute path)"`
+	Databases          []string `json:"databases,omitempty" maxItems:"10000" doc:"Backups of a whole server: which databases are restored, each under its own name, or the only one into target_database; left out: all of them (but Postgres' own database postgres)"`
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
 	IncludeTables      []string `json:"include_tables,omitempty" doc:"This version restores whole databases: leave it empty"`
-	IncludePaths       []string `json:"include_paths,omitempty" doc:"For files backups, which this version does not make: leave it empty"`
+	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
 	ParallelJobs       int      `json:"parallel_jobs,omitempty" doc:"Tables loaded and indexes made at the same time; default the backup's parallel_jobs if it is above 1, otherwise the worker's CPUs, at most 4" minimum:"0" maximum:"16"`
@@ -40,8 +40,9 @@ const (
 	verifyPhrase  = "VERIFY RESTORE"
 	restorePrefix = "RESTORE "
 
-	// maxDatabaseName is Postgres' limit for identifiers, in bytes.
-	maxDatabaseName = 63
+	// maxDatabaseName is the longest name that any of the servers takes, in bytes; each refuses what is
+	// too long for itself.
+	maxDatabaseName = 128
 )
 
 // restorePhrase is what a client must repeat to restore into a datasource: naming the target keeps
@@ -78,7 +79,7 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 	execution.DatasourceID, execution.StorageLocationID = &plan.target.ID, &plan.storage.ID
 	execution.BackupType = plan.source.BackupType
 	execution.Metadata.Operation, execution.Metadata.Restore = domain.OperationRestore, &plan.options
-	summary := fmt.Sprintf("Restore %s into %s on %s", plan.sourceName, plan.options.TargetDatabase, plan.target.Name)
+	summary := fmt.Sprintf("Restore %s into %s on %s", plan.sourceName, plan.into(), plan.target.Name)
 	if plan.options.VerificationMode {
 		summary = fmt.Sprintf("Prove that a backup of %s restores, on %s", plan.sourceName, plan.target.Name)
 	}
@@ -121,20 +122,18 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	if err := s.chooseCopy(ctx, in.Body, &plan); err != nil {
 		return plan, err
 	}
-	if err := in.Body.check(backedUp, plan.storage, plan.target).OrNil(); err != nil {
+	v := in.Body.check(backedUp, plan.storage, plan.target)
+	database, databases := in.Body.chooseTarget(&v, source.Metadata.Databases, plan.target)
+	if err := v.OrNil(); err != nil {
 		return plan, err
 	}
 	if err := runnable(plan.target, plan.storage); err != nil {
 		return plan, err
 	}
-	database := strings.TrimSpace(in.Body.TargetDatabase)
-	if database == "" {
-		database = plan.target.Config.Target(plan.target.Type)
-	}
 	plan.options = domain.RestoreOptions{
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
-		ParallelJobs: in.Body.ParallelJobs,
+		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths,
 	}
 	if in.Body.StorageLocationID != "" {
 		plan.options.StorageLocationID = plan.storage.ID
@@ -199,14 +198,11 @@ func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, 
 	if len(r.IncludeTables) > 0 {
 		v.Add("include_tables", "is not in this version, which restores whole databases; leave it empty")
 	}
-	if len(r.IncludePaths) > 0 {
-		v.Add("include_paths", "is for files backups, which this version does not make; leave it empty")
+	if len(r.IncludePaths) > 0 && source.Type != domain.Files {
+		v.Add("include_paths", "is for files backups, and this is a %s backup; leave it empty", source.Type)
 	}
 	if r.KeepDatabase && !r.VerificationMode {
 		v.Add("keep_verification_database", "needs verification_mode")
-	}
-	if len(r.TargetDatabase) > maxDatabaseName || !utf8.ValidString(r.TargetDatabase) || strings.ContainsFunc(r.TargetDatabase, func(c rune) bool { return c < ' ' }) {
-		v.Add("target_database", "must be at most %d bytes of text without control characters", maxDatabaseName)
 	}
 	phrase := restorePhrase(target.Name)
 	if r.VerificationMode {

@@ -81,6 +81,7 @@ type DumpResult struct {
 	CompressedSizeBytes int64
 	ManifestPath        string
 	ManifestSHA256      string
+	Databases           []string // of a backup of a whole server
 	ToolVersions        map[string]string
 	Warnings            []string
 	ReusedChunks        int64 // distinct chunks of earlier backups
@@ -97,11 +98,12 @@ func (q *Queries) SetDumpResult(ctx context.Context, id string, attempt int32, r
 	result, err := json.Marshal(struct {
 		ManifestPath   string            `json:"manifest_path,omitempty"`
 		ManifestSHA256 string            `json:"manifest_sha256,omitempty"`
+		Databases      []string          `json:"databases,omitempty"`
 		ToolVersions   map[string]string `json:"tool_versions,omitempty"`
 		Warnings       []string          `json:"warnings,omitempty"`
 		ReusedChunks   int64             `json:"reused_chunks,omitempty"`
 		ReusedBytes    int64             `json:"reused_bytes,omitempty"`
-	}{r.ManifestPath, r.ManifestSHA256, r.ToolVersions, r.Warnings, r.ReusedChunks, r.ReusedBytes})
+	}{r.ManifestPath, r.ManifestSHA256, r.Databases, r.ToolVersions, r.Warnings, r.ReusedChunks, r.ReusedBytes})
 	if err != nil {
 		return failure.Wrap(failure.Unknown, op, err, "")
 	}

@@ -39,6 +39,7 @@ type setup struct {
 	pool          string
 	quotaGB       float64
 	options       domain.BackupOptions
+	databases     *domain.DatabaseSelection // in place of database
 }
 
 type option func(*setup)
@@ -49,11 +50,14 @@ func withRows(n int) option { return func(s *setup) { s.rows = n } }
 // withNoise adds a table of about n MB of random bytes, which do not compress.
 func withNoise(n int) option { return func(s *setup) { s.noiseMB = n } }
 
-func withPassword(p string) option              { return func(s *setup) { s.password = p } }
-func withPort(p int) option                     { return func(s *setup) { s.port = p } }
-func withPool(name string) option               { return func(s *setup) { s.pool = name } }
-func withQuota(gb float64) option               { return func(s *setup) { s.quotaGB = gb } }
-func withStorageAt(path string) option          { return func(s *setup) { s.storagePath = path } }
+func withPassword(p string) option     { return func(s *setup) { s.password = p } }
+func withPort(p int) option            { return func(s *setup) { s.port = p } }
+func withPool(name string) option      { return func(s *setup) { s.pool = name } }
+func withQuota(gb float64) option      { return func(s *setup) { s.quotaGB = gb } }
+func withStorageAt(path string) option { return func(s *setup) { s.storagePath = path } }
+func withDatabases(d *domain.DatabaseSelection) option {
+	return func(s *setup) { s.databases = d }
+}
 func withOptions(o domain.BackupOptions) option { return func(s *setup) { s.options = o } }
 
 // newSetup makes everything a backup needs, through the API where there is one. The test runs beside
@@ -109,9 +113,12 @@ func (s *setup) register(t *testing.T, host, user string) {
 	t.Helper()
 	ctx := t.Context()
 	var err error
+	config := domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password}
+	if s.databases != nil {
+		config.Database, config.Databases = "", s.databases
+	}
 	s.datasource, err = shared.owner.Datasources.Create(ctx, client.DatasourceDocument{
-		Name: s.datasourceName, Type: domain.Postgres, Pool: s.pool,
-		ConnectionConfig: domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password},
+		Name: s.datasourceName, Type: domain.Postgres, Pool: s.pool, ConnectionConfig: config,
 	})
 	require.NoError(t, err)
 	if s.storagePath == "" {

@@ -13,9 +13,9 @@ import (
 
 func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 	var to, passwordFile string
-	var dropExisting bool
+	var opts recovery.RestoreOptions
 	command := &cobra.Command{
-		Use:   "restore BACKUP --to postgres://USER@HOST/DATABASE | dir:FOLDER",
+		Use:   "restore BACKUP --to URL | sqlite:FILE | files:FOLDER | dir:FOLDER",
 		Short: "Restore a backup into a database, or its plain files into a folder",
 		Long: "Restore a backup into a database, or its plain files into a folder.\n\n" +
 			"The backup is read end to end and checked before the first write. A database is loaded beside the target and swapped in;\n" +
@@ -23,7 +23,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 		Args: exactly(1, "one backup: an execution id, its last eight digits, or latest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
-				return badUsage(cmd, "--to is missing; give postgres://USER@HOST/DATABASE or dir:FOLDER")
+				return badUsage(cmd, "--to is missing; give a URL such as postgres://USER@HOST/DATABASE, or sqlite:FILE, files:FOLDER or dir:FOLDER")
 			}
 			r, settings, done, err := flags.open(cmd.Context(), cmd)
 			if err != nil {
@@ -44,16 +44,18 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if err := r.Restore(cmd.Context(), backup, target, dropExisting); err != nil {
+			if err := r.Restore(cmd.Context(), backup, target, opts); err != nil {
 				return dropHint(err)
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "restored %s of %s\n", backup.Manifest.ExecutionID, backup.Manifest.DatasourceName)
 			return err
 		},
 	}
-	command.Flags().StringVar(&to, "to", "", "target: postgres://USER@HOST/DATABASE?sslmode=…, or dir:FOLDER")
+	command.Flags().StringVar(&to, "to", "", "target: postgres://USER@HOST/DATABASE?sslmode=… (or mysql, mariadb, mongodb, sqlserver), sqlite:FILE, files:FOLDER, or dir:FOLDER for the plain files")
 	command.Flags().StringVar(&passwordFile, "password-file", "", "file that holds the password of the target, and nothing else [PGPASSWORD]")
-	command.Flags().BoolVar(&dropExisting, "drop-existing", false, "replace a database that is not empty")
+	command.Flags().BoolVar(&opts.DropExisting, "drop-existing", false, "replace a target that is not empty")
+	command.Flags().StringArrayVar(&opts.Databases, "database", nil, "backup of a whole server: restore this database; may be given again (default: all of them)")
+	command.Flags().StringArrayVar(&opts.IncludePaths, "path", nil, "files backup: restore this file or directory; may be given again (default: everything)")
 	return command
 }
 

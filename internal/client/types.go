@@ -194,6 +194,9 @@ type RestoreRequest struct {
 	KeepDatabase       bool   `json:"keep_verification_database,omitempty"`
 	ParallelJobs       int    `json:"parallel_jobs,omitempty"`
 	ConfirmationPhrase string `json:"confirmation_phrase"`
+
+	Databases    []string `json:"databases,omitempty"`     // backups of a whole server
+	IncludePaths []string `json:"include_paths,omitempty"` // files backups
 }
 
 // ConfirmVerify confirms a restore in verification mode.

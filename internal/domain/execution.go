@@ -62,6 +62,9 @@ type RestoreOptions struct {
 	KeepDatabase       bool   `json:"keep_verification_database"`
 	StorageLocationID  string `json:"storage_location_id,omitempty" doc:"The copy that was asked for; left out: the first good one"`
 	ParallelJobs       int    `json:"parallel_jobs,omitempty" doc:"0: the worker decides"`
+
+	Databases    []string `json:"databases,omitempty" doc:"Backups of a whole server: the databases that are restored"`
+	IncludePaths []string `json:"include_paths,omitempty" doc:"Files backups: what is restored; left out: everything"`
 }
 
 // RestoreReport is what a restore loaded.
@@ -86,6 +89,7 @@ type ExecutionMetadata struct {
 	ToolVersions   map[string]string `json:"tool_versions,omitempty"`
 	ManifestPath   string            `json:"manifest_path,omitempty"`
 	ManifestSHA256 string            `json:"manifest_sha256,omitempty"`
+	Databases      []string          `json:"databases,omitempty" doc:"Backups of a whole server: the databases that are in it"`
 	FailureClass   string            `json:"failure_class,omitempty"`
 	Hint           string            `json:"hint,omitempty"`
 	Warnings       []string          `json:"warnings,omitempty"`

@@ -134,6 +134,10 @@ type StageRequest struct {
 	// An engine that can not choose refuses them with failure.Unsupported.
 	IncludePaths  []string
 	IncludeTables []string
+
+	// Databases are those of a backup of a whole server that are restored, each under its own name, or
+	// the only one into Target. It is empty for a backup of one database. See package databases.
+	Databases []string
 }
 
 // DefaultRestoreJobs is StageRequest.Jobs of a restore that nobody gave any: one for each CPU, but more

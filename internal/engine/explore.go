@@ -33,3 +33,10 @@ type DatabaseLister interface {
 	// Config.Database may be empty.
 	Databases(ctx context.Context, src Source) ([]string, error)
 }
+
+// GlobalsDumper is an engine of a server that has something beside its databases: roles, accounts.
+type GlobalsDumper interface {
+	// DumpGlobals hands what belongs to no database to sink, as one stream of SQL, in the way of
+	// Engine.Dump. Warnings say what the user was not allowed to read. Inspect reads the stream too.
+	DumpGlobals(ctx context.Context, src Source, sink Sink) (warnings []string, err error)
+}

@@ -307,17 +307,17 @@ func TestSeveralStreamsGoIntoAFolderThatIsWholeOrNotThere(t *testing.T) {
 	folder := Target{Folder: filepath.Join(parent, "out")}
 	chunk := f.chunk(t, execution)
 	flip(t, chunk)
-	require.Equal(t, failure.Corrupt, failure.ClassOf(r.Restore(t.Context(), b, folder, false)))
+	require.Equal(t, failure.Corrupt, failure.ClassOf(r.Restore(t.Context(), b, folder, RestoreOptions{})))
 	requireEntries(t, parent)
 	flip(t, chunk)
-	require.NoError(t, r.Restore(t.Context(), b, folder, false))
+	require.NoError(t, r.Restore(t.Context(), b, folder, RestoreOptions{}))
 	requireEntries(t, parent, "out")
 	files, err := os.ReadDir(folder.Folder)
 	require.NoError(t, err)
 	require.Len(t, files, len(streams))
 	requireFile(t, filepath.Join(folder.Folder, "app"), streams["app"])
 	requireFile(t, filepath.Join(folder.Folder, "odd%2F..%2Fname"), streams["odd/../name"])
-	err = r.Restore(t.Context(), b, folder, false)
+	err = r.Restore(t.Context(), b, folder, RestoreOptions{})
 	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "a folder with something in it is not touched")
 }
 

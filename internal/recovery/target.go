@@ -14,32 +14,39 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// Target is what a backup is restored into: a database of a server, or a folder.
+// Target is what a backup is restored into: a datasource of some type, or a folder for its plain files.
 type Target struct {
 	Server   engine.Source
-	Database string
+	Database string // of the server, or an absolute path (sqlite, files); "" is every database of the backup
 	Folder   string // absolute; then there is no server
 }
 
 const (
 	readTarget = "read the target"
-	targetHint = "Give postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=FILE, or dir:FOLDER."
+	targetHint = "Give postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=FILE (or mysql, mariadb, mongodb, sqlserver), " +
+		"sqlite:FILE, files:FOLDER, or dir:FOLDER for the plain files of the backup."
 )
 
-// ParseTarget reads a target as people write it: a postgres:// URL as libpq takes it, or dir:FOLDER.
-// A password in a URL would be readable by every process of the machine: it comes apart from it.
-// Errors: ConfigInvalid, which never quotes the URL.
+// schemes are those of URLs of database servers.
+var schemes = map[string]domain.DatasourceType{
+	"postgres": domain.Postgres, "postgresql": domain.Postgres, "mysql": domain.MySQL, "mariadb": domain.MariaDB,
+	"mongodb": domain.MongoDB, "sqlserver": domain.SQLServer,
+}
+
+// ParseTarget reads a target as people write it: a URL such as libpq takes, sqlite:FILE, files:FOLDER or
+// dir:FOLDER. A URL without a database is the server, for a backup of every database of one. A password
+// in a URL would be readable by every process of the machine: it comes apart from it. Errors:
+// ConfigInvalid, which never quotes the URL.
 func ParseTarget(text, password string) (Target, error) {
-	if folder, is := strings.CutPrefix(text, "dir:"); is {
-		if folder == "" {
-			return Target{}, failure.New(failure.ConfigInvalid, readTarget, "the folder has no name", targetHint)
-		}
-		absolute, err := filepath.Abs(folder)
-		return Target{Folder: absolute}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
+	scheme, rest, found := strings.Cut(text, ":")
+	switch scheme {
+	case "dir", "sqlite", "files":
+		return parsePath(scheme, rest)
 	}
+	kind, known := schemes[scheme]
 	address, err := url.Parse(text)
-	if err != nil || (address.Scheme != "postgres" && address.Scheme != "postgresql") {
-		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it is neither a postgres:// URL nor dir: and a folder", targetHint)
+	if !found || !known || err != nil {
+		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it is neither the URL of a database nor a kind of path and a path", targetHint)
 	}
 	if _, given := address.User.Password(); given {
 		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it holds a password, which every process of this machine can read there",
@@ -50,12 +57,38 @@ func ParseTarget(text, password string) (Target, error) {
 		return Target{}, err
 	}
 	config.Password = password
-	config.Normalize(domain.Postgres)
-	if err := config.Validate(domain.Postgres).OrNil(); err != nil {
+	name := fmt.Sprintf("database %q on %s", config.Database, config.Host)
+	if config.Database == "" {
+		config.Databases = &domain.DatabaseSelection{All: true}
+		name = "server " + config.Host
+	}
+	return newTarget(name, kind, config)
+}
+
+// parsePath reads a target that is on this machine.
+func parsePath(scheme, path string) (Target, error) {
+	if path == "" {
+		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it names no path", targetHint)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
 		return Target{}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
 	}
-	name := fmt.Sprintf("database %q on %s", config.Database, config.Host)
-	return Target{Server: engine.Source{Name: name, Type: domain.Postgres, Config: config}, Database: config.Database}, nil
+	switch scheme {
+	case "sqlite":
+		return newTarget(absolute, domain.SQLite, domain.ConnectionConfig{FilePath: absolute})
+	case "files":
+		return newTarget(absolute, domain.Files, domain.ConnectionConfig{SourcePath: absolute})
+	}
+	return Target{Folder: absolute}, nil
+}
+
+func newTarget(name string, kind domain.DatasourceType, config domain.ConnectionConfig) (Target, error) {
+	config.Normalize(kind)
+	if err := config.Validate(kind).OrNil(); err != nil {
+		return Target{}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
+	}
+	return Target{Server: engine.Source{Name: name, Type: kind, Config: config}, Database: config.Target(kind)}, nil
 }
 
 func connection(address *url.URL) (domain.ConnectionConfig, error) {
@@ -78,9 +111,15 @@ func connection(address *url.URL) (domain.ConnectionConfig, error) {
 			port = value
 		case "user":
 			c.Username = value
+		case "backup_directory":
+			c.BackupDirectory = value
+		case "worker_directory":
+			c.WorkerDirectory = value
+		case "auth_source":
+			c.AuthSource = value
 		default:
 			return c, failure.New(failure.ConfigInvalid, readTarget, fmt.Sprintf("it has the parameter %q, which is not known here", name),
-				"Known are sslmode, sslrootcert, host, port and user.")
+				"Known are sslmode, sslrootcert, host, port, user, auth_source (mongodb), backup_directory and worker_directory (sqlserver).")
 		}
 	}
 	if port != "" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -37,11 +38,17 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	if err != nil {
 		return c, err
 	}
-	if err := engine.CheckStreams(r.Engines[b.Manifest.DatasourceType], engineStreams(b.Manifest)); err != nil {
-		return c, err
+	chosen, known := r.Engines[b.Manifest.DatasourceType]
+	if known {
+		if chosen, err = databases.ForStreams(chosen, engineStreams(b.Manifest)); err != nil {
+			return c, err
+		}
+		if err := engine.CheckStreams(chosen, engineStreams(b.Manifest)); err != nil {
+			return c, err
+		}
 	}
 	for _, s := range b.Manifest.Streams {
-		note, err := r.readStream(ctx, b, reader, s)
+		note, err := r.readStream(ctx, chosen, reader, s)
 		if err != nil {
 			return c, err
 		}
@@ -51,14 +58,14 @@ func (r *Recovery) Verify(ctx context.Context, b Backup, full bool) (Checked, er
 	return c, nil
 }
 
-func (r *Recovery) readStream(ctx context.Context, b Backup, reader *archive.Reader, s archive.Stream) (note string, err error) {
+// readStream reads one stream, with its engine where this version has one.
+func (r *Recovery) readStream(ctx context.Context, chosen engine.Engine, reader *archive.Reader, s archive.Stream) (note string, err error) {
 	content, err := reader.OpenStream(ctx, s.Name)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = content.Close() }()
-	chosen, known := r.Engines[b.Manifest.DatasourceType]
-	if known {
+	if chosen != nil {
 		tables, err := chosen.Inspect(ctx, engineStream(s), content)
 		if err == nil {
 			return fmt.Sprintf("stream %s reads back whole and lists %d tables", s.Name, tables), nil

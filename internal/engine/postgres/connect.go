@@ -24,10 +24,16 @@ const (
 	closeTimeout   = 5 * time.Second
 	cleanUpTimeout = 60 * time.Second
 	appName        = "dataguardian"
+	// anyDatabase is what a connection is made to that is about the server, not about a database.
+	anyDatabase = "postgres"
 )
 
-// connect opens one connection to a database of the server that cfg names.
+// connect opens one connection to a database of the server that cfg names; "" is the one that every
+// server has.
 func connect(ctx context.Context, cfg domain.ConnectionConfig, database string) (*pgx.Conn, error) {
+	if database == "" {
+		database = anyDatabase
+	}
 	connConfig, err := connectionConfig(cfg, database)
 	if err != nil {
 		return nil, err

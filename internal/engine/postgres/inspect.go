@@ -36,6 +36,8 @@ func (e *Engine) Inspect(ctx context.Context, s engine.Stream, r io.Reader) (int
 		}
 		_, err := io.Copy(io.Discard, struct{ io.Reader }{markedReader(s.Name, r)})
 		return 0, err
+	case GlobalsFormat:
+		return 0, inspectGlobals(r)
 	}
 	return 0, failure.New(failure.Unsupported, "list the dump", "nothing is known of format "+strconv.Quote(s.Format), "")
 }

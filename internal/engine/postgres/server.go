@@ -38,7 +38,7 @@ func maintenance(ctx context.Context, cfg domain.ConnectionConfig, target string
 	var err error
 	tried := []string{}
 	for _, database := range []string{"postgres", "template1", cfg.Database} {
-		if database == target || slices.Contains(tried, database) {
+		if database == "" || database == target || slices.Contains(tried, database) {
 			continue
 		}
 		tried = append(tried, database)
