@@ -48,6 +48,8 @@ type Options struct {
 	Logger      *slog.Logger
 	// Transfers is where the worker's data port is; nil where it has none.
 	Transfers *contract.TransferOffer
+	// HookCommands are the programs that hooks may run, absolute paths.
+	HookCommands []string
 	// Boundary is called at every boundary between two stages, see boundary.go. Only tests set it.
 	Boundary func(name string)
 }
@@ -64,6 +66,7 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.Dump.Register(w, a.Dump)
 	contract.Verify.Register(w, a.Verify)
 	contract.DiscardBackup.Register(w, a.DiscardBackup)
+	contract.RunHooks.Register(w, a.RunHooks)
 	contract.FinishExecution.Register(w, a.FinishExecution)
 	contract.CheckTarget.Register(w, a.CheckTarget)
 	contract.CheckArchive.Register(w, a.CheckArchive)

@@ -40,6 +40,11 @@ func (a *Activities) planOf(e db.Execution) contract.Plan {
 		Attempts:         a.Tuning.Attempts,
 		HeartbeatSeconds: int(a.Tuning.Heartbeat / time.Second),
 	}
+	for _, moment := range []domain.HookMoment{domain.HooksBefore, domain.HooksAfterSuccess, domain.HooksAfterFailure} {
+		if e.Metadata.Operation == domain.OperationBackup && len(options.Hooks.At(moment)) > 0 {
+			plan.Hooks = append(plan.Hooks, moment)
+		}
+	}
 	if r := e.Metadata.Restore; r != nil {
 		plan.VerificationMode, plan.KeepDatabase = r.VerificationMode, r.KeepDatabase
 	}

@@ -53,6 +53,7 @@ type site struct {
 	uses []storage.Use // what locations were opened for
 
 	recordEvery time.Duration // activities.Tuning.RecordEvery
+	commands    []string      // that hooks may run
 }
 
 func newSite(t *testing.T) *site {
@@ -172,7 +173,7 @@ func (s *site) register(env worker.ActivityRegistry) {
 			}
 			return s.stores[c.Path], nil
 		},
-		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), HookCommands: s.commands,
 	}).Register(env)
 }
 
@@ -357,6 +358,22 @@ type source struct {
 	refused failure.Class // a dump fails with this class when it has handed over half
 	once    bool          // only the next one does
 	meeting *sync.WaitGroup
+	ran     []string // statements that hooks ran
+}
+
+// Execute takes every statement but one that says fail, or hang.
+func (s *source) Execute(ctx context.Context, _ engine.Source, statement string) error {
+	s.mu.Lock()
+	s.ran = append(s.ran, statement)
+	s.mu.Unlock()
+	switch statement {
+	case "fail":
+		return failure.New(failure.ConfigInvalid, "run the statement", "syntax error", "")
+	case "hang":
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return nil
 }
 
 // fill gives it size random bytes, the same for the same seed.

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -91,6 +92,9 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
+	if err := s.maySetHooks(ctx, "create-backup-job", nil, row.BackupOptions.Hooks); err != nil {
+		return nil, err
+	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
 		if err := checkEnds(ctx, q, row); err != nil {
 			return err
@@ -128,6 +132,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
+		if err := s.maySetHooks(ctx, "update-backup-job", before.BackupOptions.Hooks, row.BackupOptions.Hooks); err != nil {
+			return err
+		}
 		if err := checkEnds(ctx, q, row); err != nil {
 			return err
 		}
@@ -157,6 +164,14 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 		}
 		return q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)}))
 	})
+}
+
+// maySetHooks refuses SQL that is to run on a datasource to those who may not send it any themselves.
+func (s *server) maySetHooks(ctx context.Context, operation string, before, after *domain.Hooks) error {
+	if !after.HaveSQL() || reflect.DeepEqual(before, after) || principalOf(ctx).Grants.Allows(auth.DatasourcesQuery) {
+		return nil
+	}
+	return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
 }
 
 // checkEnds refuses a job whose datasource or storage locations do not exist, or whose ends no one

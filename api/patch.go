@@ -17,7 +17,8 @@ import (
 )
 
 // Patch is the body of a PATCH: a document of type T of which every field may be left out. A field
-// that is left out or null keeps its value, objects are merged field by field, lists are replaced.
+// that is left out or null keeps its value, objects are merged field by field, lists are replaced. An
+// object that a document may be without, such as ssh_tunnel, is taken from it by null.
 type Patch[T any] struct{ raw json.RawMessage }
 
 // UnmarshalJSON keeps the bytes, to be laid over the stored document later.
@@ -55,7 +56,7 @@ func (p Patch[T]) ApplyTo(document *T) error {
 	if err := decoder.Decode(&sent); err != nil {
 		return fmt.Errorf("decode patch: %w", err)
 	}
-	given, err := json.Marshal(withoutNulls(sent))
+	given, err := json.Marshal(withoutNulls(sent, reflect.TypeFor[T]()))
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
@@ -79,18 +80,30 @@ func detached[T any](document T) (copied T, err error) {
 	return copied, nil
 }
 
-// withoutNulls drops the null members of objects.
-func withoutNulls(value any) any {
+// withoutNulls drops the null members of objects, but those that a document of type t may be without.
+func withoutNulls(value any, t reflect.Type) any {
 	object, ok := value.(map[string]any)
-	if !ok {
+	if !ok || t.Kind() != reflect.Struct {
 		return value
 	}
-	for name, member := range object {
-		if member == nil {
-			delete(object, name)
+	for i := range t.NumField() {
+		field := t.Field(i)
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		member, sent := object[name]
+		if !sent {
 			continue
 		}
-		object[name] = withoutNulls(member)
+		kind, removable := field.Type, false
+		if kind.Kind() == reflect.Pointer {
+			kind = kind.Elem()
+			removable = kind.Kind() == reflect.Struct
+		}
+		switch {
+		case member != nil:
+			object[name] = withoutNulls(member, kind)
+		case !removable:
+			delete(object, name)
+		}
 	}
 	return object
 }
@@ -107,6 +120,10 @@ func optional(registry huma.Registry, schema *huma.Schema) *huma.Schema {
 	properties := make(map[string]*huma.Schema, len(schema.Properties))
 	for name, property := range schema.Properties {
 		properties[name] = optional(registry, property)
+		if member := properties[name]; member.Type == huma.TypeObject {
+			member.Nullable = true
+			member.PrecomputeMessages()
+		}
 	}
 	copied := &huma.Schema{
 		Type: schema.Type, Description: schema.Description,

@@ -232,3 +232,32 @@ func TestListsArePaged(t *testing.T) {
 	require.Equal(t, []string{"c", "b", "a"}, names)
 	require.Empty(t, cursor)
 }
+
+func TestAnObjectThatADocumentMayBeWithoutIsTakenFromItByNull(t *testing.T) {
+	f := signedIn(t)
+	document := datasourceBody("orders")
+	tunnel := object{"host": "bastion", "username": "me", "password": "tunnel-secret", "host_key": "SHA256:" + strings.Repeat("a", 43)}
+	document["connection_config"].(object)["ssh_tunnel"] = tunnel
+	created := f.call("POST", "/api/datasources", document).ok(201)
+	path := "/api/datasources/" + created.get("id").(string)
+	require.Equal(t, "********", created.get("connection_config", "ssh_tunnel", "password"))
+	row, err := f.db.GetDatasource(context.Background(), created.get("id").(string))
+	require.NoError(t, err)
+	require.Equal(t, "tunnel-secret", row.Config.SSHTunnel.Password)
+
+	says := f.call("PATCH", path, object{"connection_config": object{"ssh_tunnel": object{"host": "evil"}}}).wrong("connection_config.ssh_tunnel.password")
+	require.Contains(t, says, "ssh_tunnel.host")
+	f.call("PATCH", path, object{"connection_config": object{"ssh_tunnel": nil, "password": nil}}).wrong("connection_config.password")
+	f.call("PATCH", path, object{"connection_config": object{"ssh_tunnel": nil, "password": dbPassword}}).ok(200)
+	f.call("PATCH", path, object{"connection_config": nil}).ok(200)
+	row, err = f.db.GetDatasource(context.Background(), row.ID)
+	require.NoError(t, err)
+	require.Nil(t, row.Config.SSHTunnel)
+	require.Equal(t, dbPassword, row.Config.Password)
+
+	f.call("PATCH", path, object{"connection_config": object{"database": "", "databases": object{"all": true}}}).ok(200)
+	f.call("PATCH", path, object{"connection_config": object{"database": "one", "databases": nil}}).ok(200)
+	for _, entry := range append(f.audits("datasource.update"), f.audits("datasource.create")...) {
+		require.NotContains(t, entry.Changes, "tunnel-secret")
+	}
+}

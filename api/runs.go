@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"reflect"
 	"net/url"
 	"strings"
 
@@ -59,6 +60,9 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 		if err := in.Body.BackupOptions.ApplyTo(&options); err != nil {
 			return nil, err
 		}
+	}
+	if !reflect.DeepEqual(options.Hooks, job.BackupOptions.Hooks) {
+		return nil, invalidField("backup_options.hooks", "can not be changed for one run; change them in the job")
 	}
 	options.Normalize()
 	if err := options.Validate().Under("backup_options").OrNil(); err != nil {

@@ -31,6 +31,8 @@ type Options struct {
 	// ClientToolsPath are the only directories in which pg_dump and its like are looked for; empty is
 	// each engine's usual places.
 	ClientToolsPath []string
+	// HookCommands are the programs that hooks of backup jobs may run, absolute paths; empty is none.
+	HookCommands []string
 	// TemporalUIURL and Namespace make the links to the web UI; "" for none.
 	TemporalUIURL string
 	Namespace     string
@@ -89,6 +91,8 @@ func New(o Options) (*Worker, error) {
 		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),
 		Logger:      o.Logger,
 		Boundary:    o.Boundary,
+
+		HookCommands: o.HookCommands,
 	})
 	w := &Worker{pools: o.Pools, logger: o.Logger, acts: acts}
 	if o.DataListen != "" {

@@ -16,6 +16,7 @@ import (
 func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
 	b := backup{execution: execution{in: in}}
 	if err := b.steps(ctx); err != nil {
+		defer b.afterFailure(ctx, err)
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
 	}
 	// The backup is good. Should its end not be recorded, or a copy of it fail, that undoes nothing.
@@ -35,6 +36,17 @@ func (b *backup) steps(ctx workflow.Context) error {
 	if err := b.begin(ctx); err != nil {
 		return err
 	}
+	if err := b.hooks(ctx, domain.HooksBefore, "", ""); err != nil {
+		return err
+	}
+	if err := b.store(ctx); err != nil {
+		return err
+	}
+	return b.hooks(ctx, domain.HooksAfterSuccess, domain.Completed, "")
+}
+
+// store makes the backup on the first of its storage locations that takes it.
+func (b *backup) store(ctx workflow.Context) error {
 	if len(b.plan.Targets) > 1 {
 		return b.place(ctx)
 	}

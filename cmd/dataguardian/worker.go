@@ -68,7 +68,7 @@ func runWorker(cmd *cobra.Command, cfg *config.Config) error {
 	defer services.Close()
 	w, err := worker.New(worker.Options{
 		DB: services.DB, Temporal: services.Temporal, Pools: cfg.Worker.Pools, Slots: cfg.Worker.Slots,
-		ClientToolsPath: cfg.Worker.ClientToolsPath, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: services.Logger,
+		ClientToolsPath: cfg.Worker.ClientToolsPath, HookCommands: cfg.Worker.HookCommands, TemporalUIURL: cfg.Temporal.UIURL, Namespace: cfg.Temporal.Namespace, Logger: services.Logger,
 		DataListen: cfg.Worker.DataListen, DataURL: cfg.Worker.DataURL,
 	})
 	if err != nil {

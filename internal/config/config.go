@@ -74,6 +74,9 @@ type Worker struct {
 	DataURL    string `env:"DATAGUARDIAN_DATA_URL"`
 	// ClientToolsPath lists directories searched first for pg_dump and its like, separated by ':'.
 	ClientToolsPath []string `env:"DATAGUARDIAN_CLIENT_TOOLS_PATH" envSeparator:":"`
+	// HookCommands lists the programs that hooks of backup jobs may run on this worker, as absolute paths
+	// separated by ':'; empty is none.
+	HookCommands []string `env:"DATAGUARDIAN_HOOK_COMMANDS" envSeparator:":"`
 	// GoMemLimit is only looked at: the Go runtime obeys it by itself.
 	GoMemLimit string `env:"GOMEMLIMIT"`
 }

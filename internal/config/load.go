@@ -159,6 +159,7 @@ func (c *Config) normalize() {
 	}
 	c.Worker.DataURL = strings.TrimRight(c.Worker.DataURL, "/")
 	c.Worker.ClientToolsPath = slices.DeleteFunc(c.Worker.ClientToolsPath, func(dir string) bool { return dir == "" })
+	c.Worker.HookCommands = slices.DeleteFunc(c.Worker.HookCommands, func(program string) bool { return program == "" })
 	if c.DataDir != "" {
 		if absolute, err := filepath.Abs(c.DataDir); err == nil {
 			c.DataDir = absolute

@@ -49,6 +49,8 @@ type Plan struct {
 	// VerificationMode: the restore goes into a temporary database that is dropped again.
 	VerificationMode bool `json:"verification_mode,omitempty"`
 	KeepDatabase     bool `json:"keep_database,omitempty"`
+	// Hooks are the moments at which the backup has hooks.
+	Hooks []domain.HookMoment `json:"hooks,omitempty"`
 	// Targets are where a backup may go, its own location first, when there is more than that one; with
 	// Replicate it goes to all of them.
 	Targets   []Place `json:"targets,omitempty"`
@@ -88,6 +90,15 @@ type FinishInput struct {
 	FailureClass string                 `json:"failure_class,omitempty"`
 	Message      string                 `json:"message,omitempty"`
 	Hint         string                 `json:"hint,omitempty"`
+}
+
+// HooksInput asks for the hooks of a moment.
+type HooksInput struct {
+	ExecutionID string            `json:"execution_id"`
+	Moment      domain.HookMoment `json:"moment"`
+	// Outcome is how the run ended, for the moments after it; Message is why it failed.
+	Outcome domain.ExecutionStatus `json:"outcome,omitempty"`
+	Message string                 `json:"message,omitempty"`
 }
 
 // StageResult is what a restore loaded beside its target.
@@ -160,6 +171,7 @@ var (
 	Dump            = Activity[DumpInput, DumpResult]{"Dump"}
 	Verify          = Activity[VerifyInput, VerifyResult]{"Verify"}
 	DiscardBackup   = Activity[DiscardInput, Nothing]{"DiscardBackup"}
+	RunHooks        = Activity[HooksInput, Nothing]{"RunHooks"}
 	FinishExecution = Activity[FinishInput, Nothing]{"FinishExecution"}
 	CheckTarget     = Activity[RestoreStep, Nothing]{"CheckTarget"}
 	CheckArchive    = Activity[RestoreStep, VerifyResult]{"CheckArchive"}

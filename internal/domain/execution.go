@@ -8,6 +8,7 @@ type Phase string
 // The phases, in the order in which they come.
 const (
 	PhasePreparing Phase = "preparing"
+	PhaseHooks     Phase = "hooks" // before the dump, and after the backup
 	PhaseDumping   Phase = "dumping"
 	PhaseVerifying Phase = "verifying"
 	PhaseCopying   Phase = "copying"  // to further storage locations

@@ -35,6 +35,7 @@ type BackupOptions struct {
 	BandwidthLimitMbps float64         `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`
 	TimeoutMinutes     int             `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
 	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
+	Hooks              *Hooks          `json:"hooks,omitempty" doc:"What a run does before and after its work"`
 }
 
 // MaxParallelJobs is the most jobs a dump or a restore may have.
@@ -90,6 +91,7 @@ func (o BackupOptions) Validate() Invalid {
 		v.Add("bandwidth_limit_mbps", "is %g; give 0 for no limit, or %g to %d megabits a second", l, MinBandwidthMbps, MaxBandwidthMbps)
 	}
 	checkRange(&v, "timeout_minutes", o.TimeoutMinutes, 1, 43200)
+	v = append(v, o.Hooks.validate().Under("hooks")...)
 	checkRange(&v, "idle_timeout_minutes", o.IdleTimeoutMinutes, 1, 1440)
 	for field, patterns := range map[string][]string{"include_tables": o.IncludeTables, "exclude_tables": o.ExcludeTables} {
 		for _, p := range patterns {

@@ -218,7 +218,7 @@ func (s *Stack) connectTemporal(ctx context.Context) error {
 
 func (s *Stack) startWorker() error {
 	w, err := worker.New(worker.Options{
-		DB: s.db, Temporal: s.temporal, Pools: s.cfg.Worker.Pools, ClientToolsPath: s.cfg.Worker.ClientToolsPath, Slots: s.cfg.Worker.Slots,
+		DB: s.db, Temporal: s.temporal, Pools: s.cfg.Worker.Pools, ClientToolsPath: s.cfg.Worker.ClientToolsPath, HookCommands: s.cfg.Worker.HookCommands, Slots: s.cfg.Worker.Slots,
 		TemporalUIURL: s.cfg.Temporal.UIURL, Namespace: s.cfg.Temporal.Namespace, Logger: s.logger.With("component", "worker"),
 		DataListen: s.cfg.Worker.DataListen, DataURL: s.cfg.Worker.DataURL,
 	})

@@ -1,0 +1,140 @@
+package activities_test
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+func withHooks(h domain.Hooks) domain.BackupOptions {
+	options := kind(domain.Full)
+	options.Hooks = &h
+	return options
+}
+
+func sql(statement string) domain.Hook { return domain.Hook{SQL: statement} }
+
+func mayFail(h domain.Hook) domain.Hook {
+	h.FailRun = true
+	return h
+}
+
+func TestHooksRunBeforeAndAfterInOrder(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	e := s.backup(withHooks(domain.Hooks{
+		Before: []domain.Hook{sql("one"), sql("two")}, AfterSuccess: []domain.Hook{sql("three")}, AfterFailure: []domain.Hook{sql("never")},
+	}))
+	s.requireGood(e)
+	require.Equal(t, []string{"one", "two", "three"}, s.source.ran)
+	require.Contains(t, logged(e), "hook before[0] (SQL statement) ran")
+}
+
+func TestAFailedRunAndACancelledOneRunTheHooksAfterFailure(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	s.source.refused = failure.ConfigInvalid
+	e := s.backup(withHooks(domain.Hooks{
+		Before: []domain.Hook{sql("begin")}, AfterSuccess: []domain.Hook{sql("never")}, AfterFailure: []domain.Hook{sql("end"), sql("fail"), sql("last")},
+	}))
+	require.Equal(t, domain.Failed, e.Status)
+	require.Equal(t, []string{"begin", "end", "fail", "last"}, s.source.ran)
+	require.Contains(t, e.ErrorMessage, "the tool died")
+	require.Contains(t, logged(e), "warning: ")
+	require.Contains(t, logged(e), "syntax error")
+}
+
+func TestAHookThatFailsIsAWarningUnlessItMayFailTheRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		hooks  domain.Hooks
+		status domain.ExecutionStatus
+		ran    []string
+	}{
+		"before, told only":       {domain.Hooks{Before: []domain.Hook{sql("fail"), sql("go on")}}, domain.Completed, []string{"fail", "go on"}},
+		"before, fails the run":   {domain.Hooks{Before: []domain.Hook{mayFail(sql("fail")), sql("never")}, AfterFailure: []domain.Hook{sql("end")}}, domain.Failed, []string{"fail", "end"}},
+		"after, told only":        {domain.Hooks{AfterSuccess: []domain.Hook{sql("fail")}}, domain.Completed, []string{"fail"}},
+		"after, fails the run":    {domain.Hooks{AfterSuccess: []domain.Hook{mayFail(sql("fail"))}}, domain.Failed, []string{"fail"}},
+		"one that takes too long": {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{SQL: "hang", TimeoutSeconds: 1})}}, domain.Failed, []string{"hang"}},
+		"a command not allowed":   {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{Command: []string{"/bin/true"}})}}, domain.Failed, nil},
+		"a URL that is forbidden": {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{URL: "http://169.254.169.254/token-in-path"})}}, domain.Failed, nil},
+		"a server that is not up": {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{URL: "http://127.0.0.1:1/token-in-path"})}}, domain.Failed, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.source.fill(1, 1<<20)
+			e := s.backup(withHooks(test.hooks))
+			require.Equal(t, test.status, e.Status, e.ErrorMessage)
+			require.Equal(t, test.ran, s.source.ran)
+			require.NotContains(t, logged(e)+e.ErrorMessage, "token-in-path")
+			if test.status == domain.Failed {
+				require.Contains(t, e.ErrorMessage, "hook ")
+				require.Contains(t, e.Metadata.Hint, "backup_options.hooks")
+				s.requireNothingElse()
+			} else {
+				require.Contains(t, logged(e), "warning: ")
+			}
+		})
+	}
+}
+
+// heard collects what a URL hook is sent.
+type heard struct {
+	mu     sync.Mutex
+	bodies []string
+	status int
+}
+
+func (h *heard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, _ := io.ReadAll(r.Body)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bodies = append(h.bodies, r.Method+" "+r.URL.Path+" "+string(body))
+	w.WriteHeader(h.status)
+}
+
+func TestAURLIsToldOfTheRun(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	listener := &heard{status: http.StatusNoContent}
+	server := httptest.NewServer(listener)
+	defer server.Close()
+	hook := domain.Hook{URL: server.URL + "/hook"}
+	e := s.backup(withHooks(domain.Hooks{Before: []domain.Hook{hook}, AfterSuccess: []domain.Hook{hook}}))
+	s.requireGood(e)
+	require.Len(t, listener.bodies, 2)
+	require.Equal(t, `POST /hook {"event":"before","execution_id":"`+e.ID+`","datasource":"orders"}`, listener.bodies[0])
+	require.Equal(t, `POST /hook {"event":"after_success","execution_id":"`+e.ID+`","datasource":"orders","status":"completed"}`, listener.bodies[1])
+
+	s.source.refused = failure.ConfigInvalid
+	listener.status = http.StatusTeapot
+	e = s.backup(withHooks(domain.Hooks{AfterFailure: []domain.Hook{hook}}))
+	require.Equal(t, domain.Failed, e.Status)
+	require.Contains(t, listener.bodies[2], `"status":"failed","error":"`)
+	require.Contains(t, logged(e), "418")
+}
+
+func TestACommandThatTheOperatorAllowedRunsWithoutTheWorkersEnvironment(t *testing.T) {
+	t.Setenv("WORKER_SECRET", "hidden")
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	dir := t.TempDir()
+	script, out := filepath.Join(dir, "hook"), filepath.Join(dir, "out")
+	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\nprintf '%s\\n' \"$@\" > "+out+"; env >> "+out+"\n"), 0o755)) //nolint:gosec // a program
+	s.commands = []string{script}
+	e := s.backup(withHooks(domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{Command: []string{script, "a b; $(reboot)", "*"}})}}))
+	s.requireGood(e)
+	text, err := os.ReadFile(out)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "a b; $(reboot)\n*\n")
+	require.Contains(t, string(text), "DATAGUARDIAN_EXECUTION_ID="+e.ID+"\n")
+	require.NotContains(t, string(text), "hidden")
+}

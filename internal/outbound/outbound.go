@@ -1,0 +1,59 @@
+// Package outbound makes HTTP requests to addresses that users of the platform typed in. Whoever may
+// configure such an address must not reach with it what only the worker can: redirects are not
+// followed, and addresses of the link and of cloud metadata services are refused.
+package outbound
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"syscall"
+	"time"
+)
+
+// ErrForbiddenAddress is the cause of a refusal to connect.
+var ErrForbiddenAddress = errors.New("it is the address of the link or of a metadata service, which is refused")
+
+// metadata are services of clouds that are not on the link, from which a machine gets its credentials.
+var metadata = []netip.Addr{
+	netip.MustParseAddr("fd00:ec2::254"),   // AWS
+	netip.MustParseAddr("100.100.100.200"), // Alibaba
+	netip.MustParseAddr("168.63.129.16"),   // Azure
+}
+
+// Client makes requests that take at most timeout, from the first packet to the last byte of the answer.
+func Client(timeout time.Duration) *http.Client {
+	dialer := &net.Dialer{Timeout: timeout, ControlContext: refuseForbidden}
+	return &http.Client{
+		Timeout: timeout,
+		Transport: &http.Transport{
+			DialContext:            dialer.DialContext, // no proxy of the worker's environment
+			DisableKeepAlives:      true,
+			TLSHandshakeTimeout:    timeout,
+			ResponseHeaderTimeout:  timeout,
+			MaxResponseHeaderBytes: 64 << 10,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// refuseForbidden looks at the address itself, after the name was resolved.
+func refuseForbidden(_ context.Context, _, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := at.Addr().Unmap()
+	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
+		return fmt.Errorf("connect to %s: %w", ip, ErrForbiddenAddress)
+	}
+	for _, service := range metadata {
+		if ip.WithZone("") == service {
+			return fmt.Errorf("connect to %s: %w", ip, ErrForbiddenAddress)
+		}
+	}
+	return nil
+}
