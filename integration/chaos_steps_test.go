@@ -20,28 +20,28 @@ import (
 
 func jitter(rng *rand.Rand) time.Duration { return time.Duration(rng.IntN(1500)) * time.Millisecond }
 
-// aimedStep makes the step that gets to the run's target.
-func (c *chaos) aimedStep() {
+// aimedStep makes the step that gets to a target.
+func (c *chaos) aimedStep(target string) {
 	c.t.Helper()
-	at := death{boundary: c.target, nth: 1}
+	at := death{boundary: target, nth: 1}
 	switch {
-	case c.target == "dump.made_full":
+	case target == "dump.made_full":
 		c.randomStep()
-	case c.target == "dump.leftovers_removed":
+	case target == "dump.leftovers_removed":
 		c.backUpUnder(pick(c.rng, domain.Full, domain.Incremental), death{boundary: pick(c.rng, "dump.batch_recorded", "dump.manifest_written"), nth: 1}, at)
-	case slices.Contains(discardPoints, c.target):
+	case slices.Contains(discardPoints, target):
 		c.cancelledBackup(at)
-	case slices.Contains(restorePoints, c.target):
-		c.restoreUnder(c.target == "restore.discarded", at)
-	case slices.Contains(deletePoints, c.target):
+	case slices.Contains(restorePoints, target):
+		c.restoreUnder(target == "restore.discarded", at)
+	case slices.Contains(deletePoints, target):
 		c.deleteUnder(c.rng.IntN(3) == 0, at)
-	case c.target == "reconcile.manifests_removed":
+	case target == "reconcile.manifests_removed":
 		c.lostBackup("dump.manifest_written")
 		c.reconcileUnder(at)
-	case slices.Contains(reconcilePoint, c.target):
+	case slices.Contains(reconcilePoint, target):
 		c.plantOrphans()
 		c.reconcileUnder(at)
-	case slices.Contains(anyExecution, c.target) && c.rng.IntN(2) == 0:
+	case slices.Contains(anyExecution, target) && c.rng.IntN(2) == 0:
 		c.restoreUnder(c.rng.IntN(2) == 0, at)
 	default:
 		c.someBackup()
@@ -122,7 +122,7 @@ func (c *chaos) cancelledBackup(deaths ...death) {
 // lostBackup loses its worker and then its workflow.
 func (c *chaos) lostBackup(at string) {
 	c.t.Helper()
-	if c.target != "reconcile.manifests_removed" && at == "dump.manifest_written" {
+	if !c.aims("reconcile.manifests_removed") && at == "dump.manifest_written" {
 		c.someBackup()
 	}
 	var e client.Execution

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	chaosRuns = flag.Int("chaos.runs", 0, "runs in which workers are killed; 0 is one for each boundary")
+	chaosRuns = flag.Int("chaos.runs", 10, "runs in which workers are killed; together they kill at every boundary")
 	chaosSeed = flag.Uint64("chaos.seed", 1, "seed of the runs")
 	chaosOnly = flag.Int("chaos.only", -1, "the only run to make again")
 )
@@ -75,10 +75,7 @@ func TestBackupsSurviveWorkersThatAreKilledAnywhere(t *testing.T) {
 		require.True(t, slices.Contains(boundaries(), boundary) != elsewhere.MatchString(boundary), "no run is killed at %s", boundary)
 	}
 	require.Subset(t, inCode, boundaries())
-	runs := *chaosRuns
-	if runs == 0 {
-		runs = len(boundaries())
-	}
+	runs := max(1, *chaosRuns)
 	t.Logf("seed %d, %d runs; -chaos.seed=%[1]d -chaos.only=N makes run N again", *chaosSeed, runs)
 	counted := &tally{deaths: map[string]int{}}
 	var wait sync.WaitGroup
@@ -86,7 +83,7 @@ func TestBackupsSurviveWorkersThatAreKilledAnywhere(t *testing.T) {
 	for range chaosAtOnce {
 		wait.Go(func() {
 			for n := range numbers {
-				t.Run(fmt.Sprintf("run%03d", n), func(t *testing.T) { chaosRun(t, n, counted) })
+				t.Run(fmt.Sprintf("run%03d", n), func(t *testing.T) { chaosRun(t, n, runs, counted) })
 			}
 		})
 	}
@@ -100,7 +97,7 @@ func TestBackupsSurviveWorkersThatAreKilledAnywhere(t *testing.T) {
 	for _, boundary := range slices.Sorted(maps.Keys(counted.deaths)) {
 		t.Logf("%3d died at %s", counted.deaths[boundary], boundary)
 	}
-	if runs >= len(boundaries()) && *chaosOnly < 0 {
+	if *chaosOnly < 0 {
 		for _, boundary := range boundaries() {
 			require.Positive(t, counted.deaths[boundary], "no worker died at %s", boundary)
 		}
@@ -133,21 +130,29 @@ type chaos struct {
 	t        *testing.T
 	rng      *rand.Rand
 	keeper   *keeper
-	target   string            // boundary at which this run kills in any case
+	targets  []string          // boundaries at which this run kills in any case
 	expected map[string]string // content of each backup, by execution id
 	restores []client.Execution
 	changes  int
 }
 
-func chaosRun(t *testing.T, n int, counted *tally) {
-	pool := fmt.Sprintf("chaos-%d", n)
+// targetsOf are the boundaries at which one of so many runs kills: each is the target of a run at least.
+func targetsOf(n, runs int) (targets []string) {
 	all := boundaries()
+	for i := n % len(all); i < len(all); i += runs {
+		targets = append(targets, all[i])
+	}
+	return targets
+}
+
+func chaosRun(t *testing.T, n, runs int, counted *tally) {
+	pool := fmt.Sprintf("chaos-%d", n)
 	c := &chaos{
-		t: t, rng: rand.New(rand.NewPCG(*chaosSeed, uint64(n))), target: all[n%len(all)], expected: map[string]string{}, //nolint:gosec // reproducible
+		t: t, rng: rand.New(rand.NewPCG(*chaosSeed, uint64(n))), targets: targetsOf(n, runs), expected: map[string]string{}, //nolint:gosec // reproducible
 		keeper: &keeper{t: t, pool: pool, tally: counted},
 	}
 	options := domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull, FullEvery: 1 + c.rng.IntN(4)}
-	if c.target == "dump.parent_claimed" {
+	if c.aims("dump.parent_claimed") {
 		options.FullEvery = 8
 	}
 	if c.rng.IntN(4) == 0 {
@@ -156,22 +161,23 @@ func chaosRun(t *testing.T, n int, counted *tally) {
 	c.setup = makeSetup(t, withNoise(6), withRows(200), withPool(pool), withOptions(options))
 	c.keeper.start(nil)
 	t.Cleanup(c.keeper.stop)
-	t.Logf("target %s, %d jobs, a full after %d increments", c.target, options.ParallelJobs, options.FullEvery)
+	t.Logf("targets %v, %d jobs, a full after %d increments", c.targets, options.ParallelJobs, options.FullEvery)
 	c.backUpUnder(domain.Incremental, c.aimed("dump.made_full")...)
-	aimed := c.rng.IntN(3)
-	for step := range 3 {
-		if step == aimed {
-			c.aimedStep()
-		} else {
+	for _, target := range c.targets {
+		if c.rng.IntN(2) == 0 {
 			c.randomStep()
 		}
+		c.aimedStep(target)
 	}
+	c.randomStep()
 	c.check()
 }
 
-// aimed is the death at the run's target, if it is this one.
+func (c *chaos) aims(at string) bool { return slices.Contains(c.targets, at) }
+
+// aimed is the death at a target of the run, if it is one.
 func (c *chaos) aimed(at string) []death {
-	if c.target != at {
+	if !c.aims(at) {
 		return nil
 	}
 	return []death{{boundary: at, nth: 1}}
