@@ -119,6 +119,7 @@ func serve(o Options, pool string, acts *activities.Activities) sdk.Worker {
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Backup.Register(r, workflows.Backup)
 	contract.Restore.Register(r, workflows.Restore)
+	contract.CleanRestore.Register(r, workflows.CleanRestore)
 	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
 	contract.ListFiles.Register(r, workflows.ListFiles)

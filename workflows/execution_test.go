@@ -205,3 +205,15 @@ func TestACancellationDuringTheSwapComesTooLate(t *testing.T) {
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, domain.Completed, w.finished[len(w.finished)-1].Status)
 }
+
+func TestWhatALostRestoreLoadedIsDroppedOnceItsStepsHaveEnded(t *testing.T) {
+	w := newWorld(t)
+	began := w.env.Now()
+	contract.DropStaging.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.Nothing, error) {
+		require.GreaterOrEqual(t, w.env.Now().Sub(began), 45*time.Second, "a step that still runs could load on")
+		return contract.Nothing{}, w.step("drop staging")
+	})
+	w.env.ExecuteWorkflow(workflows.CleanRestore, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"drop staging"}, w.called)
+}

@@ -51,6 +51,17 @@ func (e *execution) cleanup(ctx workflow.Context, summary string) workflow.Conte
 	})
 }
 
+// patiently is for a clean-up that nobody waits for: the server may be away for days.
+func (e *execution) patiently(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		Summary:                summary,
+		StartToCloseTimeout:    cleanupPatience,
+		ScheduleToCloseTimeout: recordPatience,
+		HeartbeatTimeout:       e.heartbeat(),
+		RetryPolicy:            e.retry(0),
+	})
+}
+
 // briefly is for a clean-up that others wait for, at a place that has just failed.
 func (e *execution) briefly(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{

@@ -147,6 +147,7 @@ type Nothing struct{}
 var (
 	Backup          = Workflow[ExecutionInput, ExecutionResult]{"Backup"}
 	Restore         = Workflow[ExecutionInput, ExecutionResult]{"Restore"}
+	CleanRestore    = Workflow[ExecutionInput, Nothing]{"CleanRestore"}
 	CheckDatasource = Workflow[CheckInput, CheckResult]{"CheckDatasource"}
 	CheckStorage    = Workflow[CheckInput, CheckResult]{"CheckStorage"}
 	DeleteBackup    = Workflow[ExecutionInput, DeleteResult]{"DeleteBackup"}
@@ -166,6 +167,7 @@ var (
 	StageRestore    = Activity[ExecutionRef, StageResult]{"StageRestore"}
 	PromoteRestore  = Activity[ExecutionRef, Nothing]{"PromoteRestore"}
 	DiscardRestore  = Activity[ExecutionRef, Nothing]{"DiscardRestore"}
+	DropStaging     = Activity[ExecutionRef, Nothing]{"DropStaging"}
 	ProbeDatasource = Activity[CheckInput, CheckResult]{"ProbeDatasource"}
 	ProbeStorage    = Activity[CheckInput, CheckResult]{"ProbeStorage"}
 	MarkDeleting    = Activity[ExecutionRef, DeletePlan]{"MarkDeleting"}

@@ -13,6 +13,10 @@ func BackupWorkflowID(executionID string) string { return "backup-" + executionI
 // RestoreWorkflowID is the workflow id of a restore execution.
 func RestoreWorkflowID(executionID string) string { return "restore-" + executionID }
 
+// CleanRestoreWorkflowID is the workflow id of the cleaning up after a restore whose workflow is gone: one at
+// a time.
+func CleanRestoreWorkflowID(executionID string) string { return "clean-restore-" + executionID }
+
 // CheckDatasourceWorkflowID is the workflow id of one connection test.
 func CheckDatasourceWorkflowID(checkID string) string { return "check-datasource-" + checkID }
 
