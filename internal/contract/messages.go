@@ -136,7 +136,9 @@ type ImportResult struct {
 	Replicas int64 `json:"replicas"` // copies of backups that are on another location
 	Damaged  int64 `json:"damaged"`
 	Skipped  int64 `json:"skipped"` // no identity opens them, or another attempt has taken their place
-	// Messages say why for what is damaged or skipped, the first MaxImportMessages of them.
+	// Incomplete are those of Imported and Replicas of which objects are missing or have another size.
+	Incomplete int64 `json:"incomplete"`
+	// Messages say why for what is damaged, skipped or incomplete, the first MaxImportMessages of them.
 	Messages []string `json:"messages"`
 }
 
