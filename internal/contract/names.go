@@ -7,6 +7,10 @@ import (
 // TaskQueue is the Temporal task queue that the workers of a pool serve.
 func TaskQueue(pool string) string { return "dataguardian." + pool }
 
+// ShortTaskQueue is the task queue for the activities of a workflow on taskQueue that move no data. The workers of the
+// pool serve it too, with slots of their own: what people wait for does not stand behind backups.
+func ShortTaskQueue(taskQueue string) string { return taskQueue + ".short" }
+
 // BackupWorkflowID is the workflow id of a backup execution.
 func BackupWorkflowID(executionID string) string { return "backup-" + executionID }
 
