@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -174,10 +175,7 @@ func (h *healer) source(ctx context.Context, id string) (*source, error) {
 
 func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
 	if d.ChunkID == nil {
-		if err := h.copyIfMuch(ctx, c, from); err != nil {
-			return err
-		}
-		return archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256)
+		return h.mendManifest(ctx, d, c, from)
 	}
 	opened, err := h.manifest(ctx, c, from)
 	if err != nil {
@@ -188,6 +186,23 @@ func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *
 		return failure.New(failure.NotFound, "look for the object in the manifest", "it is not there", "")
 	}
 	return archive.HealObject(ctx, from.store, h.store, opened.manifest, index)
+}
+
+func (h *healer) mendManifest(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
+	if err := h.copyIfMuch(ctx, c, from); err != nil {
+		return err
+	}
+	if err := archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256); err != nil {
+		return err
+	}
+	_, err := h.a.DB.GetCopy(ctx, c.ExecutionID, h.location.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		// It was deleted meanwhile, and the deletion may have been here already: a manifest that came back would
+		// be a backup that nobody knows.
+		uncancelled := context.WithoutCancel(ctx)
+		return errors.Join(err, h.store.Delete(uncancelled, d.Key), h.store.Sync(uncancelled))
+	}
+	return err
 }
 
 // manifest reads the manifest of a backup from its copy, which has the recorded SHA-256 or is not
