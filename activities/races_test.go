@@ -3,6 +3,7 @@ package activities_test
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,4 +48,24 @@ func TestHealingDoesNotBringBackADeletedBackup(t *testing.T) {
 	require.Zero(t, healed.Healed, "%+v", healed)
 	require.NotContains(t, s.contents(), e.Metadata.ManifestPath, "a manifest that nobody knows is a backup to an import")
 	require.Contains(t, s.contentsOf(s.stores["/second"]), e.Metadata.ManifestPath, "it is the deletion's: %s", second)
+}
+
+func TestACopyTrustsNothingThatIsKnownToBeDamaged(t *testing.T) {
+	s, second, options := twoPlaces(t, domain.StrategyReplicate)
+	s.source.fill(1, 6*mib)
+	full := s.backup(options(domain.Incremental))
+	require.Equal(t, []string{"/disk completed", "/second completed"}, results(full), logged(full))
+	rotten := s.manifestOf(full).ObjectKey(0)
+	found, err := s.stores["/second"].Stat(t.Context(), rotten)
+	require.NoError(t, err)
+	s.put("/second", rotten, strings.Repeat("x", int(found.Size)))
+	check, err := do(s, contract.CheckCopy, contract.CopyRef{BackupID: full.ID, StorageLocationID: second, Mode: domain.VerifyBytes})
+	require.NoError(t, err)
+	require.Equal(t, int64(1), check.Damaged)
+
+	s.source.change("a row was changed")
+	increment := s.backup(options(domain.Incremental))
+	require.Equal(t, domain.Incremental, increment.BackupType)
+	require.Equal(t, []string{"/disk completed", "/second completed"}, results(increment), logged(increment))
+	s.requireReadsFrom(second, increment, s.source.content())
 }
