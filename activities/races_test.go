@@ -69,3 +69,22 @@ func TestACopyTrustsNothingThatIsKnownToBeDamaged(t *testing.T) {
 	require.Equal(t, []string{"/disk completed", "/second completed"}, results(increment), logged(increment))
 	s.requireReadsFrom(second, increment, s.source.content())
 }
+
+func TestALateCleaningUpForgetsNothingOfTheNextLocation(t *testing.T) {
+	s, second, options := twoPlaces(t, domain.StrategyFallback)
+	s.source.fill(1, mib)
+	e := s.queue(s.job, options(domain.Full))
+	require.NoError(t, s.d.ClaimDump(t.Context(), e.ID, 1))
+	// Its worker was cut off in the middle, and the backup went on elsewhere.
+	s.onSeen("discard.objects_removed", func() {
+		ctx := context.Background()
+		require.NoError(t, s.d.MoveBackup(ctx, e.ID, second, 5))
+		require.NoError(t, s.d.ClaimDump(ctx, e.ID, 6))
+		require.NoError(t, s.d.AddChunks(ctx, e.ID, []db.Chunk{{ID: [32]byte{1}, Generation: "g", PlainBytes: 1, StoredBytes: 1}}))
+	})
+	_, err := do(s, contract.DiscardBackup, contract.DiscardInput{ExecutionID: e.ID, Before: 5})
+	require.Error(t, err)
+	chunks, err := s.d.ListChunks(t.Context(), e.ID)
+	require.NoError(t, err)
+	require.Len(t, chunks, 1)
+}
