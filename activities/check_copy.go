@@ -63,11 +63,7 @@ func (a *Activities) checkCopy(ctx context.Context, in contract.CopyRef) (contra
 // openLocation opens a storage location and makes sure that it holds its repository: what is not
 // mounted is not damaged, and not removed. What was wiped is open, and empty.
 func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLocation, storage.Store, error) {
-	location, err := a.DB.GetStorageLocation(ctx, id)
-	if err != nil {
-		return location, nil, err
-	}
-	store, err := a.openStorage(ctx, location, storage.Use{})
+	location, store, err := a.lookAt(ctx, id)
 	if err != nil {
 		return location, nil, err
 	}
