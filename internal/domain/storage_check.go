@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"iter"
 	"net/url"
 	"path"
 	"path/filepath"
@@ -48,25 +49,34 @@ func (c StorageConfig) Validate(t StorageLocationType) Invalid {
 	return v
 }
 
+// fields gives every field with its JSON name.
+func (c StorageConfig) fields() iter.Seq2[string, reflect.Value] {
+	return func(yield func(string, reflect.Value) bool) {
+		value := reflect.ValueOf(c)
+		for i := range value.NumField() {
+			name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
+			if !yield(name, value.Field(i)) {
+				return
+			}
+		}
+	}
+}
+
 // checkForeign refuses what is a setting of another type: kept, it would look as if it had an effect.
 func (c StorageConfig) checkForeign(v *Invalid, t StorageLocationType) {
-	value := reflect.ValueOf(c)
-	for i := range value.NumField() {
-		name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
-		if name != "parallel_uploads" && !value.Field(i).IsZero() && !slices.Contains(storageFields[t], name) {
+	for name, value := range c.fields() {
+		if name != "parallel_uploads" && !value.IsZero() && !slices.Contains(storageFields[t], name) {
 			v.Add(name, "is not a setting of storage type %s; leave it out", t)
 		}
 	}
 }
 
 func (c StorageConfig) checkText(v *Invalid) {
-	value := reflect.ValueOf(c)
-	for i := range value.NumField() {
-		name, _, _ := strings.Cut(value.Type().Field(i).Tag.Get("json"), ",")
-		if value.Field(i).Kind() != reflect.String || name == "private_key" || name == "ca_certificate" {
+	for name, value := range c.fields() {
+		if value.Kind() != reflect.String || name == "private_key" || name == "ca_certificate" {
 			continue
 		}
-		if strings.ContainsAny(value.Field(i).String(), "\x00\n\r") {
+		if strings.ContainsAny(value.String(), "\x00\n\r") {
 			v.Add(name, "must not contain a NUL or a line break")
 		}
 	}
