@@ -250,8 +250,13 @@ func (i *storageImport) compare(ctx context.Context, known db.Execution, name ar
 	}) {
 		return knownBackup, "", nil
 	}
+	return i.replica(ctx, known, name, m)
+}
+
+// replica records what is on this location as a copy of a backup of another one.
+func (i *storageImport) replica(ctx context.Context, known db.Execution, name archive.ManifestName, m *archive.Manifest) (importOutcome, string, error) {
 	look, err := i.look(ctx, db.Copy{
-		ExecutionID: known.ID, StorageLocationID: i.location.ID, ManifestPath: name.Key, ManifestSHA256: sha256,
+		ExecutionID: known.ID, StorageLocationID: i.location.ID, ManifestPath: name.Key, ManifestSHA256: known.Metadata.ManifestSHA256,
 	}, m)
 	if err != nil {
 		return 0, "", err
