@@ -73,6 +73,7 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.StageRestore.Register(w, a.StageRestore)
 	contract.PromoteRestore.Register(w, a.PromoteRestore)
 	contract.DiscardRestore.Register(w, a.DiscardRestore)
+	contract.DropStaging.Register(w, a.DropStaging)
 	contract.ProbeDatasource.Register(w, a.ProbeDatasource)
 	contract.ProbeStorage.Register(w, a.ProbeStorage)
 	contract.ListFolder.Register(w, a.ListFolder)

@@ -63,11 +63,7 @@ func (a *Activities) checkCopy(ctx context.Context, in contract.CopyRef) (contra
 // openLocation opens a storage location and makes sure that it holds its repository: what is not
 // mounted is not damaged, and not removed. What was wiped is open, and empty.
 func (a *Activities) openLocation(ctx context.Context, id string) (db.StorageLocation, storage.Store, error) {
-	location, err := a.DB.GetStorageLocation(ctx, id)
-	if err != nil {
-		return location, nil, err
-	}
-	store, err := a.openStorage(ctx, location, storage.Use{})
+	location, store, err := a.lookAt(ctx, id)
 	if err != nil {
 		return location, nil, err
 	}
@@ -83,8 +79,7 @@ func (c *copyCheck) run(ctx context.Context) error {
 		return err
 	}
 	if c.found.Count > 0 {
-		// A disk that vanished meanwhile looks like one that lost everything.
-		if _, err := c.a.checkRepository(ctx, c.location, c.store); err != nil {
+		if err := c.stillThere(ctx); err != nil {
 			return err
 		}
 	}
@@ -93,6 +88,12 @@ func (c *copyCheck) run(ctx context.Context) error {
 	}
 	c.a.at("verify.checked")
 	return nil
+}
+
+// stillThere: a disk that vanished meanwhile looks like one that lost everything.
+func (c *copyCheck) stillThere(ctx context.Context) error {
+	_, err := c.a.checkRepository(ctx, c.location, c.store)
+	return err
 }
 
 func (c *copyCheck) look(ctx context.Context) error {
@@ -114,12 +115,17 @@ func (c *copyCheck) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.note(manifest)
+	c.shared.saw(manifest, c.found)
+	return nil
+}
+
+// note lists what was found as the catalogue knows it.
+func (c *copyCheck) note(manifest *archive.Manifest) {
 	for _, d := range c.found.Damaged {
 		id := [32]byte(manifest.Objects[d.Object].ID)
 		c.damaged = append(c.damaged, db.DamagedObject{Key: d.Key, ChunkID: &id, Folder: manifest.Folder(d.Object), Reason: d.Reason})
 	}
-	c.shared.saw(manifest, c.found)
-	return nil
 }
 
 // manifestDamaged makes a manifest that is missing or changed what was found; any other error stays
@@ -191,27 +197,32 @@ func (c *copyCheck) inspect(ctx context.Context, manifest *archive.Manifest, rea
 
 // record writes down what was found, with the backup's own log line.
 func (c *copyCheck) record(ctx context.Context) error {
-	v := c.verification()
-	alert := db.Notification{
-		Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical,
-		EntityType: domain.EntityStorageLocation, EntityID: c.location.ID,
-		Title:    "A backup on " + quoted(c.location.Name) + " does not verify",
-		Message:  fmt.Sprintf("Backup %s: %s. Make a new full backup, and keep this one until that is verified.", c.copy.ExecutionID, v.Message),
-		Metadata: map[string]any{"execution_id": c.copy.ExecutionID},
-	}
-	check := db.Check{Copy: c.copy, Verification: v, Damaged: c.damaged, AlsoDamaged: c.shared.damagedKeys()}
-	if len(c.damaged) == 0 {
-		check.Alert = &alert // damaged objects have an alert of their own, once it is known what can be healed
-	}
+	check := c.check()
 	if err := c.a.DB.RecordCheck(ctx, check); err != nil {
 		return err
 	}
-	level := "info"
+	v, level := check.Verification, "info"
 	if !v.OK {
 		level = "error"
 	}
 	c.a.log(ctx, c.copy.ExecutionID, level, "verified (%s) on %s: %s", v.Mode, c.location.Name, v.Message)
 	return nil
+}
+
+// check is what the catalogue gets.
+func (c *copyCheck) check() db.Check {
+	v := c.verification()
+	check := db.Check{Copy: c.copy, Verification: v, Damaged: c.damaged, AlsoDamaged: c.shared.damagedKeys()}
+	if len(c.damaged) == 0 { // damaged objects have an alert of their own, once it is known what can be healed
+		check.Alert = &db.Notification{
+			Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical,
+			EntityType: domain.EntityStorageLocation, EntityID: c.location.ID,
+			Title:    "A backup on " + quoted(c.location.Name) + " does not verify",
+			Message:  fmt.Sprintf("Backup %s: %s. Make a new full backup, and keep this one until that is verified.", c.copy.ExecutionID, v.Message),
+			Metadata: map[string]any{"execution_id": c.copy.ExecutionID},
+		}
+	}
+	return check
 }
 
 func (c *copyCheck) verification() domain.Verification {

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"strings"
 
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -24,7 +24,7 @@ func refuseLink(ctx context.Context, kind domain.StorageLocationType, store stor
 			return err
 		}
 		if !listed {
-			return failure.New(failure.ConfigInvalid, "look for "+key, "it leads through a symbolic link", "Name the file by the path that a listing shows.")
+			return refuse(contract.RefusedPath, "%s leads through a symbolic link; name the file by the path that a listing shows", key)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -116,36 +117,48 @@ func (h *healer) one(ctx context.Context, d db.DamagedObject, needed []db.Needin
 		h.rows[backup.ExecutionID]++
 	}
 	for _, backup := range needed[:min(len(needed), mostTries)] {
-		copies, err := h.a.DB.ListCopies(ctx, backup.ExecutionID)
+		from, err := h.fromCopies(ctx, backup.ExecutionID, func(c db.Copy, from *source) error { return h.mend(ctx, d, c, from) })
 		if err != nil {
 			return err
 		}
-		copies = slices.DeleteFunc(copies, func(c db.Copy) bool { return c.StorageLocationID == h.location.ID })
-		if len(copies) == 0 {
-			h.note("no other storage location has a copy of backup " + backup.ExecutionID)
-		}
-		for _, c := range copies {
-			from, err := h.source(ctx, c.StorageLocationID)
-			if err != nil {
-				return err
-			}
-			if from.why == "" {
-				err = h.mend(ctx, d, c, from)
-			}
-			switch {
-			case ctx.Err() != nil:
-				return ctx.Err()
-			case from.why != "":
-				h.note(from.why)
-			case err != nil:
-				h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
-			default:
-				return h.mended(ctx, d, needed, from)
-			}
+		if from != nil {
+			return h.mended(ctx, d, needed, from)
 		}
 	}
 	h.result.Left++
 	return nil
+}
+
+// fromCopies works with one copy of a backup on another location after the other until that succeeds, and
+// returns which did it, nil for none. What is in the way of each is noted.
+func (h *healer) fromCopies(ctx context.Context, executionID string, work func(c db.Copy, from *source) error) (*source, error) {
+	copies, err := h.a.DB.ListCopies(ctx, executionID)
+	if err != nil {
+		return nil, err
+	}
+	copies = slices.DeleteFunc(copies, func(c db.Copy) bool { return c.StorageLocationID == h.location.ID })
+	if len(copies) == 0 {
+		h.note("no other storage location has a copy of backup " + executionID)
+	}
+	for _, c := range copies {
+		from, err := h.source(ctx, c.StorageLocationID)
+		if err != nil {
+			return nil, err
+		}
+		if from.why != "" {
+			h.note(from.why)
+			continue
+		}
+		err = work(c, from)
+		switch {
+		case err == nil:
+			return from, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		}
+		h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
+	}
+	return nil, nil
 }
 
 // source opens another location once.
@@ -174,10 +187,7 @@ func (h *healer) source(ctx context.Context, id string) (*source, error) {
 
 func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
 	if d.ChunkID == nil {
-		if err := h.copyIfMuch(ctx, c, from); err != nil {
-			return err
-		}
-		return archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256)
+		return h.mendManifest(ctx, d, c, from)
 	}
 	opened, err := h.manifest(ctx, c, from)
 	if err != nil {
@@ -188,6 +198,23 @@ func (h *healer) mend(ctx context.Context, d db.DamagedObject, c db.Copy, from *
 		return failure.New(failure.NotFound, "look for the object in the manifest", "it is not there", "")
 	}
 	return archive.HealObject(ctx, from.store, h.store, opened.manifest, index)
+}
+
+func (h *healer) mendManifest(ctx context.Context, d db.DamagedObject, c db.Copy, from *source) error {
+	if err := h.copyIfMuch(ctx, c, from); err != nil {
+		return err
+	}
+	if err := archive.HealManifest(ctx, from.store, c.ManifestPath, h.store, d.Key, c.ManifestSHA256); err != nil {
+		return err
+	}
+	_, err := h.a.DB.GetCopy(ctx, c.ExecutionID, h.location.ID)
+	if errors.Is(err, db.ErrNotFound) {
+		// It was deleted meanwhile, and the deletion may have been here already: a manifest that came back would
+		// be a backup that nobody knows.
+		uncancelled := context.WithoutCancel(ctx)
+		return errors.Join(err, h.store.Delete(uncancelled, d.Key), h.store.Sync(uncancelled))
+	}
+	return err
 }
 
 // manifest reads the manifest of a backup from its copy, which has the recorded SHA-256 or is not

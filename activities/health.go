@@ -73,22 +73,29 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 }
 
 func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation) (storage.Usage, error) {
-	unknown := storage.Usage{Used: -1, Available: -1, Capacity: -1}
 	store, err := a.openStorage(ctx, location, storage.Use{Patience: probePatience})
 	if err != nil {
-		return unknown, err
+		return unknownUsage, err
 	}
 	defer func() { _ = store.Close() }()
 	wiped, err := a.checkRepository(ctx, location, store)
 	if err != nil {
-		return unknown, err
+		return unknownUsage, err
 	}
 	if wiped {
-		return unknown, failure.WithSubject(failure.New(failure.Corrupt, openRepository, "everything that was stored there is gone: the location was wiped",
+		return unknownUsage, failure.WithSubject(failure.New(failure.Corrupt, openRepository, "everything that was stored there is gone: the location was wiped",
 			"Verify its backups: what has a copy on another location is copied back. New backups go there all the same."), aboutStorage(location.Name))
 	}
+	return probeOpen(ctx, store)
+}
+
+// unknownUsage is that of a location which could not be asked.
+var unknownUsage = storage.Usage{Used: -1, Available: -1, Capacity: -1}
+
+// probeOpen makes sure that an opened location works, and asks what it holds.
+func probeOpen(ctx context.Context, store storage.Store) (storage.Usage, error) {
 	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
-		return unknown, err
+		return unknownUsage, err
 	}
 	return store.Usage(ctx)
 }

@@ -41,7 +41,7 @@ type storageImport struct {
 type child struct{ id, parent string }
 
 // importedSoFar is what the next try of a lost one is told: to it, these are known.
-type importedSoFar struct{ Imported, Replicas int64 }
+type importedSoFar struct{ Imported, Replicas, Incomplete int64 }
 
 // importOutcome is what became of one manifest.
 type importOutcome int
@@ -74,7 +74,7 @@ func (a *Activities) ImportBackups(ctx context.Context, in contract.ImportInput)
 	defer i.pulse.stop()
 	err = failure.WithSubject(i.run(ctx), aboutStorage(location.Name))
 	i.result.Imported, i.result.Replicas = i.result.Imported+earlier.Imported, i.result.Replicas+earlier.Replicas
-	i.result.Known -= earlier.Imported + earlier.Replicas
+	i.result.Known, i.result.Incomplete = i.result.Known-earlier.Imported-earlier.Replicas, i.result.Incomplete+earlier.Incomplete
 	return i.result, toTemporal(ctx, err)
 }
 
@@ -105,7 +105,11 @@ func (i *storageImport) run(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	return nil
+	if i.result.DryRun || i.result.Incomplete+i.earlier.Incomplete == 0 {
+		return nil
+	}
+	_, err = i.a.AnnounceDamage(ctx, contract.AnnounceInput{StorageLocationID: i.location.ID})
+	return err
 }
 
 // one imports the backup of one manifest. It returns only errors that end the import: those of the
@@ -129,7 +133,9 @@ func (i *storageImport) one(ctx context.Context, name archive.ManifestName) erro
 		i.result.Skipped++
 	}
 	if !i.result.DryRun {
-		i.pulse.set(importedSoFar{i.result.Imported + i.earlier.Imported, i.result.Replicas + i.earlier.Replicas})
+		i.pulse.set(importedSoFar{
+			i.result.Imported + i.earlier.Imported, i.result.Replicas + i.earlier.Replicas, i.result.Incomplete + i.earlier.Incomplete,
+		})
 	}
 	if reason != "" {
 		i.tell(name.Key, reason)
@@ -189,10 +195,16 @@ func (i *storageImport) catalogue(ctx context.Context, name archive.ManifestName
 	if found {
 		return i.compare(ctx, known, name, m, sha256)
 	}
-	if i.result.DryRun {
-		return importedBackup, "", nil
+	look, err := i.look(ctx, db.Copy{
+		ExecutionID: m.ExecutionID, StorageLocationID: i.location.ID, IsPrimary: true, ManifestPath: name.Key, ManifestSHA256: sha256,
+	}, m)
+	if err != nil {
+		return 0, "", err
 	}
-	linked, err := i.add(ctx, name, m, sha256)
+	if i.result.DryRun {
+		return importedBackup, i.lacks(look), nil
+	}
+	linked, err := i.add(ctx, name, m, look)
 	var duplicate *db.DuplicateError
 	var unfit unfitError
 	switch {
@@ -209,7 +221,7 @@ func (i *storageImport) catalogue(ctx context.Context, name archive.ManifestName
 		i.children = append(i.children, child{m.ExecutionID, m.Parent})
 	}
 	i.a.at("import.backup_imported")
-	return importedBackup, "", nil
+	return importedBackup, i.lacks(look), nil
 }
 
 // compare is for an execution that the catalogue has. It is left as it is; found on another location
@@ -238,9 +250,30 @@ func (i *storageImport) compare(ctx context.Context, known db.Execution, name ar
 	}) {
 		return knownBackup, "", nil
 	}
-	if i.result.DryRun {
-		return replicaOfBackup, "", nil
+	return i.replica(ctx, known, name, m)
+}
+
+// replica records what is on this location as a copy of a backup of another one.
+func (i *storageImport) replica(ctx context.Context, known db.Execution, name archive.ManifestName, m *archive.Manifest) (importOutcome, string, error) {
+	look, err := i.look(ctx, db.Copy{
+		ExecutionID: known.ID, StorageLocationID: i.location.ID, ManifestPath: name.Key, ManifestSHA256: known.Metadata.ManifestSHA256,
+	}, m)
+	if err != nil {
+		return 0, "", err
 	}
-	err = i.a.DB.PutReplica(ctx, db.Replica{ExecutionID: known.ID, StorageLocationID: i.location.ID, ManifestPath: name.Key})
-	return replicaOfBackup, "", err
+	if !i.result.DryRun {
+		err = i.a.DB.InTx(ctx, func(q *db.Queries) error {
+			if err := q.PutReplica(ctx, db.Replica{ExecutionID: known.ID, StorageLocationID: i.location.ID, ManifestPath: name.Key}); err != nil {
+				return err
+			}
+			return q.RecordCheck(ctx, look.check())
+		})
+	}
+	if errors.Is(err, db.ErrNotFound) {
+		return skippedBackup, "it was deleted meanwhile", nil
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	return replicaOfBackup, i.lacks(look), nil
 }

@@ -19,15 +19,18 @@ func (e unfitError) Error() string { return e.reason }
 
 // add puts one backup with its chunks, and its datasource where that is new, into the catalogue. It
 // reports whether the backup's parent is linked; one without a parent needs none.
-func (i *storageImport) add(ctx context.Context, name archive.ManifestName, m *archive.Manifest, sha256 string) (linked bool, err error) {
+func (i *storageImport) add(ctx context.Context, name archive.ManifestName, m *archive.Manifest, look *copyCheck) (linked bool, err error) {
 	err = i.a.DB.InTx(ctx, func(q *db.Queries) error {
 		if err := i.ensureDatasource(ctx, q, m); err != nil {
 			return err
 		}
-		if linked, err = q.ImportExecution(ctx, i.execution(name, m, sha256), m.Parent); err != nil {
+		if linked, err = q.ImportExecution(ctx, i.execution(name, m, look.copy.ManifestSHA256), m.Parent); err != nil {
 			return err
 		}
 		if err := addChunkRows(ctx, q, m, func(bool) bool { return true }); err != nil {
+			return err
+		}
+		if err := q.RecordCheck(ctx, look.check()); err != nil {
 			return err
 		}
 		// A deletion that ran beside this removed the manifest first, then the row: what is gone now
@@ -36,6 +39,30 @@ func (i *storageImport) add(ctx context.Context, name archive.ManifestName, m *a
 		return err
 	})
 	return linked || m.Parent == "", err
+}
+
+// look finds out whether every object of a backup is there with its size, as after a backup that was just
+// made. A manifest says what was stored, not what is left of it.
+func (i *storageImport) look(ctx context.Context, c db.Copy, m *archive.Manifest) (*copyCheck, error) {
+	look := &copyCheck{a: i.a, copy: c, location: i.location, store: i.store, mode: domain.VerifyQuick}
+	var err error
+	if look.found, err = archive.FindMissing(ctx, i.store, m, archive.DamageOptions{}); err != nil {
+		return nil, err
+	}
+	look.note(m)
+	if look.found.Count > 0 {
+		err = look.stillThere(ctx)
+	}
+	return look, err
+}
+
+// lacks counts an incomplete backup and says what is wrong with it, "" for nothing.
+func (i *storageImport) lacks(look *copyCheck) string {
+	if look.found.Count == 0 {
+		return ""
+	}
+	i.result.Incomplete++
+	return "it is not whole: " + look.verification().Message
 }
 
 func (i *storageImport) ensureDatasource(ctx context.Context, q *db.Queries, m *archive.Manifest) error {

@@ -62,7 +62,7 @@ func (a *Activities) chooseBase(ctx context.Context, job *backup, attempt int32)
 	}
 	if unfit != "" {
 		// Attempts before this one may have begun to build on it.
-		if err := a.removeStored(ctx, job); err != nil {
+		if err := a.removeStored(ctx, job, attempt); err != nil {
 			return nil, err
 		}
 		reason := fmt.Sprintf("backup %s can not be built on: %s", parent.ID, unfit)

@@ -31,14 +31,10 @@ func (a *Activities) ProbeStorageDraft(ctx context.Context, in contract.StorageD
 }
 
 func (a *Activities) probeDraft(ctx context.Context, draft db.StorageDraft) (storage.Usage, error) {
-	unknown := storage.Usage{Used: -1, Available: -1, Capacity: -1}
 	store, err := a.Open(ctx, draft.Type, draft.Config, storage.Use{Patience: probePatience})
 	if err != nil {
-		return unknown, failure.WithSubject(err, "storage location of type "+string(draft.Type))
+		return unknownUsage, failure.WithSubject(err, "storage location of type "+string(draft.Type))
 	}
 	defer func() { _ = store.Close() }()
-	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
-		return unknown, err
-	}
-	return store.Usage(ctx)
+	return probeOpen(ctx, store)
 }

@@ -2,11 +2,9 @@ package activities
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // copyIfMuch is copyMissing for a backup whose manifest is damaged, so that nothing else of it was looked
@@ -44,31 +42,6 @@ func (h *healer) copyMissing(ctx context.Context, c db.Copy, from *source) error
 
 // refill is copyMissing from the first copy that can be read. What keeps it from that is noted.
 func (h *healer) refill(ctx context.Context, executionID string) error {
-	copies, err := h.a.DB.ListCopies(ctx, executionID)
-	if err != nil {
-		return err
-	}
-	for _, c := range copies {
-		if c.StorageLocationID == h.location.ID {
-			continue
-		}
-		from, err := h.source(ctx, c.StorageLocationID)
-		if err != nil {
-			return err
-		}
-		if from.why == "" {
-			err = h.copyMissing(ctx, c, from)
-		}
-		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case from.why != "":
-			h.note(from.why)
-		case err != nil:
-			h.note(fmt.Sprintf("from %s: %s", quoted(from.name), failure.Redact(err.Error())))
-		default:
-			return nil
-		}
-	}
-	return nil
+	_, err := h.fromCopies(ctx, executionID, func(c db.Copy, from *source) error { return h.copyMissing(ctx, c, from) })
+	return err
 }

@@ -257,13 +257,36 @@ func (a *Activities) DiscardRestore(ctx context.Context, in contract.ExecutionRe
 	if err != nil {
 		return contract.Nothing{}, toTemporal(ctx, err)
 	}
-	err = a.waiting(ctx, r, domain.PhaseCleaning, func() error {
+	return contract.Nothing{}, a.discardStaging(ctx, r)
+}
+
+// DropStaging is DiscardRestore for a restore that was closed because its workflow was gone. One that
+// completed after all keeps what it made; one that goes on after all, because its workflow was reset, is
+// waited for.
+func (a *Activities) DropStaging(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
+	r, err := a.loadTarget(ctx, in.ExecutionID)
+	switch {
+	case err != nil:
+		return contract.Nothing{}, toTemporal(ctx, err)
+	case !r.execution.Status.Finished():
+		return contract.Nothing{}, toTemporal(ctx, failure.New(failure.Unknown, "clean up after restore "+in.ExecutionID, "it has not ended", ""))
+	case r.execution.Status == domain.Completed:
+		return contract.Nothing{}, nil
+	}
+	if err := a.discardStaging(ctx, r); err != nil {
+		return contract.Nothing{}, err
+	}
+	a.log(ctx, in.ExecutionID, "info", "what was loaded beside the target is dropped")
+	return contract.Nothing{}, nil
+}
+
+func (a *Activities) discardStaging(ctx context.Context, r *restore) error {
+	err := a.waiting(ctx, r, domain.PhaseCleaning, func() error {
 		err := r.stager.Discard(ctx, r.source(), r.request())
 		if err == nil {
 			a.at("restore.discarded")
 		}
 		return err
 	})
-	err = failure.WithSubject(err, aboutDatasource(r.target.Name))
-	return contract.Nothing{}, toTemporal(ctx, err, r.target.Config.SecretValues()...)
+	return toTemporal(ctx, failure.WithSubject(err, aboutDatasource(r.target.Name)), r.target.Config.SecretValues()...)
 }

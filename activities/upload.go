@@ -64,7 +64,7 @@ func (a *Activities) discard(ctx context.Context, executionID string, fence int3
 	if err := a.DB.ClaimDump(ctx, executionID, fence); err != nil && !errors.Is(err, db.ErrExecutionFinished) {
 		return err
 	}
-	if err := a.removeStored(ctx, job); err != nil {
+	if err := a.removeStored(ctx, job, fence); err != nil {
 		return err
 	}
 	a.at("discard.rows_removed")
@@ -72,8 +72,9 @@ func (a *Activities) discard(ctx context.Context, executionID string, fence int3
 }
 
 // removeStored removes all that this execution stored, and nothing of the backups that its
-// generation holds besides.
-func (a *Activities) removeStored(ctx context.Context, job *backup) error {
+// generation holds besides. attempt is the one that does so: should it be overtaken, the rows are those
+// of a later one, maybe on another storage location.
+func (a *Activities) removeStored(ctx context.Context, job *backup, attempt int32) error {
 	err := deleteObjects(ctx, job.store, job.manifestPrefix(), everyObject)
 	if err == nil {
 		a.at("discard.manifest_removed")
@@ -83,7 +84,7 @@ func (a *Activities) removeStored(ctx context.Context, job *backup) error {
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	}
 	a.at("discard.objects_removed")
-	return a.DB.DeleteAllChunks(ctx, job.id())
+	return a.DB.ForgetChunks(ctx, job.id(), attempt)
 }
 
 func everyObject(string) bool { return true }

@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
 )
 
 // Execution is one backup or restore as clients see it.
@@ -151,7 +152,7 @@ func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, erro
 	switch {
 	case errors.As(err, &unknown):
 		// Nobody is left to record the end: the workflow never started, or is closed already.
-		err = s.db.FinishExecution(ctx, row.ID, db.Finish{
+		_, _, err = reconcile.End(ctx, s.db, s.temporal, row, db.Finish{
 			Status: domain.Cancelled, ErrorMessage: "Cancelled by " + principalOf(ctx).User.Email + "; Temporal had no running workflow for it.",
 		})
 		if err != nil {

@@ -62,6 +62,7 @@ func TestStorageTargetsOfAJob(t *testing.T) {
 	}
 	f.call("PATCH", path, targets(near)).ok(200)
 	require.Equal(t, []string{`backup job "orders"`}, f.call("DELETE", "/api/storage-locations/"+near, nil).problem(http.StatusConflict).Holders)
+	require.Contains(t, f.call("PATCH", "/api/storage-locations/"+near, object{"pool": "site-b"}).wrong("pool"), "orders")
 	f.call("PATCH", "/api/storage-locations/"+near, object{"enabled": false}).ok(200)
 	require.Contains(t, f.call("POST", path+"/run", nil).wrong("backup_options.storage_targets[0].storage_location_id"), "disabled")
 	f.call("PATCH", path, object{"backup_options": object{"storage_strategy": "fallback", "storage_targets": []object{}}}).ok(200)

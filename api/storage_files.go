@@ -196,8 +196,11 @@ func refused(r *contract.Refusal, field string) error {
 		return problem.New(http.StatusConflict, r.Message+".")
 	case contract.RefusedReserved:
 		return invalidField("to", "%s", r.Message)
+	case contract.RefusedPath:
+		return invalidField(field, "%s", r.Message)
 	default:
-		return storageProblem(failure.Class(r.Class), r.Message, r.Hint, field)
+		// The path was checked here, so a setting that is wrong is one of the location, not the client's.
+		return storageProblem(failure.Class(r.Class), r.Message, r.Hint, "")
 	}
 }
 

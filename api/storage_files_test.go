@@ -84,6 +84,10 @@ func TestAFolderIsListedPageByPage(t *testing.T) {
 	require.Contains(t, f.call("GET", files+"?cursor=!", nil).wrong("query.cursor"), "cursor")
 	answers(f, contract.FolderPart{Refusal: &contract.Refusal{Reason: contract.RefusedFailure, Class: string(failure.NotFound), Message: "there is no such folder"}})
 	require.Equal(t, "there is no such folder.", f.call("GET", files+"?path=nothing", nil).problem(404).Detail)
+	answers(f, contract.FolderPart{Refusal: &contract.Refusal{Reason: contract.RefusedFailure, Class: string(failure.ConfigInvalid), Message: "there is no bucket x"}})
+	require.Contains(t, f.call("GET", files, nil).problem(502).Detail, "there is no bucket x", "nothing is wrong with what the client sent")
+	answers(f, contract.FolderPart{Refusal: &contract.Refusal{Reason: contract.RefusedPath, Message: "a/b leads through a symbolic link"}})
+	require.Contains(t, f.call("GET", files+"?path=a/b", nil).wrong("query.path"), "symbolic link")
 	answers(f, contract.FolderPart{Refusal: &contract.Refusal{Reason: contract.RefusedFailure, Class: string(failure.AuthFailed), Message: "permission denied", Hint: "Run chown."}})
 	require.Equal(t, "permission denied. Run chown.", f.call("GET", files, nil).problem(502).Detail)
 }

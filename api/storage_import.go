@@ -26,14 +26,16 @@ type ImportRequest struct {
 
 // ImportCounts is what an import found, each manifest in one count.
 type ImportCounts struct {
-	DryRun   bool     `json:"dry_run"`
-	Found    int64    `json:"found" doc:"Manifests on the storage location"`
-	Imported int64    `json:"imported" doc:"New in the catalogue; with dry_run: would be"`
-	Known    int64    `json:"known" doc:"In the catalogue already"`
-	Replicas int64    `json:"replicas" doc:"Copies of backups of another storage location"`
-	Damaged  int64    `json:"damaged"`
-	Skipped  int64    `json:"skipped" doc:"No identity opens them, or another attempt of the backup is in the catalogue"`
-	Messages []string `json:"messages" nullable:"false" doc:"Why, for each damaged or skipped one; the first 200"`
+	DryRun   bool  `json:"dry_run"`
+	Found    int64 `json:"found" doc:"Manifests on the storage location"`
+	Imported int64 `json:"imported" doc:"New in the catalogue; with dry_run: would be"`
+	Known    int64 `json:"known" doc:"In the catalogue already"`
+	Replicas int64 `json:"replicas" doc:"Copies of backups of another storage location"`
+	Damaged  int64 `json:"damaged"`
+	Skipped  int64 `json:"skipped" doc:"No identity opens them, or another attempt of the backup is in the catalogue"`
+
+	Incomplete int64    `json:"incomplete" doc:"Of imported and replicas: objects are missing or have another size; they are marked as not verifying"`
+	Messages   []string `json:"messages" nullable:"false" doc:"Why, for each damaged, skipped or incomplete one; the first 200"`
 }
 
 // ImportState is how far the newest import of a storage location is.
@@ -55,7 +57,7 @@ func (s *server) registerStorageImport() {
 	register(s, requires(auth.StorageWrite), huma.Operation{
 		OperationID: "import-storage-location", Method: http.MethodPost, Path: path, Tags: tags,
 		Summary: "Put the backups that a storage location holds back into the catalogue",
-		Description: "A worker reads every manifest on the location; 202, and GET tells how it went. Known backups stay as they are, so it may be repeated. " +
+		Description: "A worker reads every manifest on the location, and looks for every object that it names; 202, and GET tells how it went. Known backups stay as they are, so it may be repeated. " +
 			"A backup that no identity of this installation opens is skipped: import the identity of the lost installation first (POST /api/system/identities).",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}, s.startImport)

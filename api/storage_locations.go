@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,7 +131,9 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		if before.Config.HostKey != "" && row.Config.HostKey == "" {
 			return invalidField("config.host_key", "is required; POST /api/storage-locations/test shows what the server's key is now")
 		}
-		if err := keepPool(ctx, q, before.Pool, row.Pool, func(j db.BackupJob) bool { return j.StorageLocationID == before.ID }); err != nil {
+		if err := keepPool(ctx, q, before.Pool, row.Pool, func(j db.BackupJob) bool {
+			return j.StorageLocationID == before.ID || slices.Contains(j.BackupOptions.Targets(), before.ID)
+		}); err != nil {
 			return err
 		}
 		if row, err = q.UpdateStorageLocation(ctx, row); err != nil {

@@ -3,11 +3,13 @@ package db
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -123,4 +125,25 @@ func chunk(row dbgen.PageChunksRow) (Chunk, error) {
 		ID: [32]byte(row.ChunkID), Generation: row.Generation, PlainBytes: row.PlainBytes,
 		StoredBytes: row.StoredBytes, Checksum: [32]byte(row.Checksum), Uploaded: row.Uploaded,
 	}, nil
+}
+
+// ForgetChunks is DeleteAllChunks by an attempt of the dump, as long as no later one holds it and the backup is
+// not completed. Errors: ErrSuperseded, ErrExecutionFinished, ErrNotFound.
+func (q *Queries) ForgetChunks(ctx context.Context, executionID string, attempt int32) error {
+	op := "forget the chunks of execution " + executionID
+	if err := checkID(op, executionID); err != nil {
+		return err
+	}
+	return q.inTx(ctx, func(q *Queries) error {
+		// Under the lock of the row no later attempt can begin.
+		row, err := q.q.LockExecution(ctx, executionID)
+		if err != nil {
+			return translate(op, err)
+		}
+		err = q.checkHolder(ctx, op, executionID, attempt)
+		if err != nil && (!errors.Is(err, ErrExecutionFinished) || row.Status == domain.Completed) {
+			return err
+		}
+		return q.DeleteAllChunks(ctx, executionID)
+	})
 }

@@ -111,7 +111,7 @@ func (q *Queries) DeleteReplica(ctx context.Context, executionID, storageLocatio
 type SharedChunk struct {
 	ID     []byte
 	Folder string
-	Shared bool // another backup has it on the location, whole
+	Shared bool // another backup has it on the location, whole as far as is known
 }
 
 // PageShared reads the next chunks of a backup in the order of their ids, after the given one (nil for the

@@ -36,7 +36,7 @@ type Options struct {
 	// TemporalUIURL and Namespace make the links to the web UI; "" for none.
 	TemporalUIURL string
 	Namespace     string
-	// Slots is how many activities a pool runs at once, 0 for DefaultSlots. Memory grows with it:
+	// Slots is how many activities that move data a pool runs at once, 0 for DefaultSlots. Memory grows with it:
 	// about 100 MiB for each backup or restore that runs.
 	Slots int
 	// DataListen is host:port on which downloads are served to the API, "" for none; DataURL is the
@@ -49,8 +49,12 @@ type Options struct {
 	Boundary func(name string)
 }
 
-// DefaultSlots fits two cores: two transfers that saturate them and room for short work.
+// DefaultSlots fits two cores: two transfers that saturate them, and two that wait for a server.
 const DefaultSlots = 4
+
+// shortSlots is how many activities that move no data a pool runs besides: records, tests of connections,
+// looks at files, clean-ups.
+const shortSlots = 8
 
 const (
 	// stopPatience is how long a stopping worker waits for its work. Short steps finish in it;
@@ -59,6 +63,9 @@ const (
 	// heartbeatEvery bounds how long a cancellation takes to reach an activity.
 	heartbeatEvery = 2 * time.Second
 )
+
+// workersOfPool are the SDK's workers that serve one pool.
+const workersOfPool = 2
 
 // Worker serves the task queues of its pools.
 type Worker struct {
@@ -102,27 +109,41 @@ func New(o Options) (*Worker, error) {
 		}
 	}
 	for _, pool := range o.Pools {
-		w.workers = append(w.workers, serve(o, pool, acts))
+		w.workers = append(w.workers, serve(o, pool, acts), serveShort(o, pool, acts))
 	}
 	return w, nil
 }
 
 func serve(o Options, pool string, acts *activities.Activities) sdk.Worker {
-	w := sdk.New(o.Temporal, contract.TaskQueue(pool), sdk.Options{
-		MaxConcurrentActivityExecutionSize: o.Slots,
-		MaxHeartbeatThrottleInterval:       heartbeatEvery,
-		DefaultHeartbeatThrottleInterval:   heartbeatEvery,
-		WorkerStopTimeout:                  stopPatience,
-	})
+	w := sdk.New(o.Temporal, contract.TaskQueue(pool), options(o.Slots))
 	RegisterWorkflows(w)
 	acts.Register(w)
 	return w
+}
+
+// serveShort serves the activities of a pool that move no data.
+func serveShort(o Options, pool string, acts *activities.Activities) sdk.Worker {
+	only := options(shortSlots)
+	only.DisableWorkflowWorker = true
+	w := sdk.New(o.Temporal, contract.ShortTaskQueue(contract.TaskQueue(pool)), only)
+	acts.Register(w)
+	return w
+}
+
+func options(slots int) sdk.Options {
+	return sdk.Options{
+		MaxConcurrentActivityExecutionSize: slots,
+		MaxHeartbeatThrottleInterval:       heartbeatEvery,
+		DefaultHeartbeatThrottleInterval:   heartbeatEvery,
+		WorkerStopTimeout:                  stopPatience,
+	}
 }
 
 // RegisterWorkflows makes r run every workflow of the contract. Replay tests use it too.
 func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Backup.Register(r, workflows.Backup)
 	contract.Restore.Register(r, workflows.Restore)
+	contract.CleanRestore.Register(r, workflows.CleanRestore)
 	contract.CheckDatasource.Register(r, workflows.CheckDatasource)
 	contract.CheckStorage.Register(r, workflows.CheckStorage)
 	contract.ListFiles.Register(r, workflows.ListFiles)
@@ -150,7 +171,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for i, worker := range w.workers {
 		if err := worker.Start(); err != nil {
 			w.stop(i)
-			return fmt.Errorf("start worker of pool %q: %w", w.pools[i], err)
+			return fmt.Errorf("start worker of pool %q: %w", w.pools[i/workersOfPool], err)
 		}
 	}
 	w.logger.Info("worker is serving", "pools", w.pools)

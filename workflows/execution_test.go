@@ -3,10 +3,13 @@ package workflows_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 
@@ -204,4 +207,80 @@ func TestACancellationDuringTheSwapComesTooLate(t *testing.T) {
 	require.True(t, swapped)
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, domain.Completed, w.finished[len(w.finished)-1].Status)
+}
+
+func TestWhatALostRestoreLoadedIsDroppedOnceItsStepsHaveEnded(t *testing.T) {
+	w := newWorld(t)
+	began := w.env.Now()
+	contract.DropStaging.Register(w.env, func(context.Context, contract.ExecutionRef) (contract.Nothing, error) {
+		require.GreaterOrEqual(t, w.env.Now().Sub(began), 45*time.Second, "a step that still runs could load on")
+		return contract.Nothing{}, w.step("drop staging")
+	})
+	w.env.ExecuteWorkflow(workflows.CleanRestore, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, []string{"drop staging"}, w.called)
+}
+
+// Short work has slots of its own: a result that waits for the end of somebody's dump is recorded hours late.
+func TestOnlyWhatMovesDataWaitsForASlotBehindBackups(t *testing.T) {
+	for name, c := range map[string]struct {
+		run   func(w *world)
+		short []string
+		long  []string
+	}{
+		"a backup that fails": {
+			run: func(w *world) {
+				w.fail["dump"] = permanent("AuthFailed", "refused", "")
+				w.env.ExecuteWorkflow(workflows.Backup, input())
+			},
+			short: []string{contract.DiscardBackup.Name, contract.FinishExecution.Name}, long: []string{contract.Dump.Name},
+		},
+		"a restore that fails": {
+			run: func(w *world) {
+				w.fail["stage"] = permanent("AuthFailed", "refused", "")
+				w.env.ExecuteWorkflow(workflows.Restore, input())
+			},
+			short: []string{contract.DiscardRestore.Name, contract.FinishExecution.Name},
+			long:  []string{contract.CheckTarget.Name, contract.CheckArchive.Name, contract.StageRestore.Name},
+		},
+		"a look at files": {
+			run: func(w *world) {
+				contract.ListFolder.Register(w.env, func(context.Context, contract.FolderInput) (contract.FolderPart, error) {
+					return contract.FolderPart{}, nil
+				})
+				w.env.ExecuteWorkflow(workflows.ListFiles, contract.FolderInput{})
+			},
+			short: []string{contract.ListFolder.Name},
+		},
+		"a deletion of files": {
+			run: func(w *world) {
+				contract.DeleteObjects.Register(w.env, func(context.Context, contract.DeleteFilesInput) (contract.FilesChanged, error) {
+					return contract.FilesChanged{}, nil
+				})
+				w.env.ExecuteWorkflow(workflows.DeleteFiles, contract.DeleteFilesInput{})
+			},
+			short: []string{contract.DeleteObjects.Name},
+		},
+		"a test of a storage location": {
+			run: func(w *world) {
+				contract.ProbeStorage.Register(w.env, func(context.Context, contract.CheckInput) (contract.CheckResult, error) {
+					return contract.CheckResult{}, nil
+				})
+				w.env.ExecuteWorkflow(workflows.CheckStorage, contract.CheckInput{})
+			},
+			short: []string{contract.ProbeStorage.Name},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			queues := map[bool][]string{}
+			w.env.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				isShort := strings.HasSuffix(info.TaskQueue, ".short")
+				queues[isShort] = append(queues[isShort], info.ActivityType.Name)
+			})
+			c.run(w)
+			require.Equal(t, c.short, queues[true])
+			require.Equal(t, c.long, queues[false])
+		})
+	}
 }

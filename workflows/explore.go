@@ -47,6 +47,7 @@ func OpenTransfer(ctx workflow.Context, in contract.TransferInput) (contract.Tra
 // fileWork goes on for as long as it takes: there may be a million files.
 func fileWork(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
 		Summary:                summary,
 		StartToCloseTimeout:    24 * time.Hour,
 		ScheduleToCloseTimeout: 48 * time.Hour,

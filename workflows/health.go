@@ -23,6 +23,7 @@ func CheckStorage(ctx workflow.Context, in contract.CheckInput) (contract.CheckR
 // long: somebody waits for the answer.
 func probe(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
 		Summary:                summary,
 		StartToCloseTimeout:    45 * time.Second,
 		ScheduleToCloseTimeout: 2 * time.Minute,

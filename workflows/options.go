@@ -5,6 +5,8 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
 )
 
 // All time limits and retry policies of executions are in this file. Errors that trying again can
@@ -21,8 +23,14 @@ const (
 	briefPatience   = 2 * time.Minute
 )
 
+// shortQueue is for what moves no data: it does not wait for a slot behind backups, which may take hours.
+func shortQueue(ctx workflow.Context) string {
+	return contract.ShortTaskQueue(workflow.GetInfo(ctx).TaskQueueName)
+}
+
 func (e *execution) record(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
 		Summary:                summary,
 		StartToCloseTimeout:    30 * time.Second,
 		ScheduleToCloseTimeout: recordPatience,
@@ -43,6 +51,7 @@ func (e *execution) short(ctx workflow.Context, summary string) workflow.Context
 
 func (e *execution) cleanup(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
 		Summary:                summary,
 		StartToCloseTimeout:    cleanupPatience,
 		ScheduleToCloseTimeout: cleanupPatience,
@@ -51,9 +60,22 @@ func (e *execution) cleanup(ctx workflow.Context, summary string) workflow.Conte
 	})
 }
 
+// patiently is for a clean-up that nobody waits for: the server may be away for days.
+func (e *execution) patiently(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
+		Summary:                summary,
+		StartToCloseTimeout:    cleanupPatience,
+		ScheduleToCloseTimeout: recordPatience,
+		HeartbeatTimeout:       e.heartbeat(),
+		RetryPolicy:            e.retry(0),
+	})
+}
+
 // briefly is for a clean-up that others wait for, at a place that has just failed.
 func (e *execution) briefly(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              shortQueue(ctx),
 		Summary:                summary,
 		StartToCloseTimeout:    briefPatience,
 		ScheduleToCloseTimeout: briefPatience,

@@ -109,3 +109,15 @@ func (r *restore) discard(ctx workflow.Context) error {
 	_, err := contract.DiscardRestore.Execute(r.cleanup(ctx, "Drop what was loaded"), r.ref())
 	return err
 }
+
+// CleanRestore drops what a restore loaded whose own workflow can not any more: it was terminated, or is
+// gone.
+func CleanRestore(ctx workflow.Context, in contract.ExecutionInput) (contract.Nothing, error) {
+	r := restore{execution: execution{in: in}}
+	r.tell(ctx, domain.PhaseCleaning, "Dropping what a lost restore loaded")
+	// A step of it may still run: its worker learns of the end with its next heartbeat, or counts as lost.
+	if err := workflow.Sleep(ctx, heartbeatTimeout); err != nil {
+		return contract.Nothing{}, err
+	}
+	return contract.DropStaging.Execute(r.patiently(ctx, "Drop what was loaded"), r.ref())
+}

@@ -96,7 +96,7 @@ func (q *Queries) ListReplicas(ctx context.Context, executionID string) ([]Backu
 }
 
 const pageShared = `-- name: PageShared :many
-SELECT c.chunk_id, c.generation AS folder, EXISTS (
+SELECT c.chunk_id, c.generation AS folder, (EXISTS (
     SELECT FROM backup_chunks o
     JOIN backup_executions e ON e.id = o.execution_id
     WHERE o.generation = c.generation AND o.chunk_id = c.chunk_id AND o.execution_id <> c.execution_id
@@ -104,7 +104,11 @@ SELECT c.chunk_id, c.generation AS folder, EXISTS (
       AND (e.storage_location_id = $1::uuid
            OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.copied_at IS NOT NULL
                       AND r.storage_location_id = $1::uuid))
-) AS shared
+) AND NOT EXISTS (
+    SELECT FROM damaged_objects d
+    WHERE d.storage_location_id = $1::uuid AND d.folder = c.generation AND d.chunk_id = c.chunk_id
+      AND d.healed_at IS NULL
+))::boolean AS shared
 FROM backup_chunks c
 WHERE c.execution_id = $2 AND ($3::bytea IS NULL OR c.chunk_id > $3::bytea)
 ORDER BY c.chunk_id
@@ -125,7 +129,7 @@ type PageSharedRow struct {
 }
 
 // Of the chunks of a backup those whose object another backup has on a location, whole: it was made
-// durable there before that one was completed or copied.
+// durable there before that one was completed or copied, and no check has found damage in it since.
 func (q *Queries) PageShared(ctx context.Context, arg PageSharedParams) ([]PageSharedRow, error) {
 	rows, err := q.db.Query(ctx, pageShared,
 		arg.StorageLocationID,

@@ -35,9 +35,9 @@ FROM backup_replicas WHERE execution_id = @execution_id ORDER BY created_at, sto
 DELETE FROM backup_replicas WHERE execution_id = @execution_id AND storage_location_id = @storage_location_id;
 
 -- Of the chunks of a backup those whose object another backup has on a location, whole: it was made
--- durable there before that one was completed or copied.
+-- durable there before that one was completed or copied, and no check has found damage in it since.
 -- name: PageShared :many
-SELECT c.chunk_id, c.generation AS folder, EXISTS (
+SELECT c.chunk_id, c.generation AS folder, (EXISTS (
     SELECT FROM backup_chunks o
     JOIN backup_executions e ON e.id = o.execution_id
     WHERE o.generation = c.generation AND o.chunk_id = c.chunk_id AND o.execution_id <> c.execution_id
@@ -45,7 +45,11 @@ SELECT c.chunk_id, c.generation AS folder, EXISTS (
       AND (e.storage_location_id = sqlc.arg('storage_location_id')::uuid
            OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.copied_at IS NOT NULL
                       AND r.storage_location_id = sqlc.arg('storage_location_id')::uuid))
-) AS shared
+) AND NOT EXISTS (
+    SELECT FROM damaged_objects d
+    WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.folder = c.generation AND d.chunk_id = c.chunk_id
+      AND d.healed_at IS NULL
+))::boolean AS shared
 FROM backup_chunks c
 WHERE c.execution_id = @execution_id AND (sqlc.narg('after_id')::bytea IS NULL OR c.chunk_id > sqlc.narg('after_id')::bytea)
 ORDER BY c.chunk_id

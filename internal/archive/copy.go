@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -20,7 +21,7 @@ const (
 	copyBatchObjects = 256
 	// copyTries is how often one object is sent: its body can not be rewound by the store.
 	copyTries = 3
-	copyPause = 500 * time.Millisecond // doubled from try to try
+	copyPause = 500 * time.Millisecond // doubled and jittered from try to try
 )
 
 // CopyOptions say what is known about the location that is copied to; the zero value knows nothing.
@@ -147,29 +148,32 @@ func (c *copier) send(ctx context.Context, batch []int) error {
 
 // sendOne tries again what may pass.
 func (c *copier) sendOne(ctx context.Context, index int) error {
-	pause := copyPause
-	for try := 1; ; try++ {
-		err := copyObject(ctx, c.from, c.to, c.m, index)
-		var source *SourceError
-		switch {
-		case err == nil:
-			return nil
-		case errors.As(err, &source) && errors.Is(err, storage.ErrNotFound):
-			return &SourceError{corruptObject(c.m.ObjectKey(index), errMissing)}
-		case errors.As(err, &source) && failure.ClassOf(err) == failure.Corrupt:
-			return &SourceError{corruptObject(c.m.ObjectKey(index), source.Cause)}
-		case try == copyTries || failure.IsPermanent(failure.ClassOf(err)) || ctx.Err() != nil:
-			return err
+	pauses := backoff.NewExponentialBackOff(backoff.WithInitialInterval(copyPause), backoff.WithMultiplier(2), backoff.WithMaxElapsedTime(0))
+	var last error // not the context's bare error: the last try says what is wrong
+	err := backoff.Retry(func() error {
+		last = c.sendOnce(ctx, index)
+		if failure.IsPermanent(failure.ClassOf(last)) {
+			return backoff.Permanent(last)
 		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return err
-		}
-		pause *= 2
+		return last
+	}, backoff.WithContext(backoff.WithMaxRetries(pauses, copyTries-1), ctx))
+	if err == nil {
+		return nil
 	}
+	return last
+}
+
+// sendOnce sends an object. What the source does not hold as it should is Corrupt.
+func (c *copier) sendOnce(ctx context.Context, index int) error {
+	err := copyObject(ctx, c.from, c.to, c.m, index)
+	var source *SourceError
+	switch {
+	case errors.As(err, &source) && errors.Is(err, storage.ErrNotFound):
+		return &SourceError{corruptObject(c.m.ObjectKey(index), errMissing)}
+	case errors.As(err, &source) && failure.ClassOf(err) == failure.Corrupt:
+		return &SourceError{corruptObject(c.m.ObjectKey(index), source.Cause)}
+	}
+	return err
 }
 
 // each works on some objects, several at the same time. The first error ends all.

@@ -207,13 +207,14 @@ func ConfirmRestore(targetName string) string { return "RESTORE " + targetName }
 
 // ImportCounts is what an import of a storage location found.
 type ImportCounts struct {
-	Found    int64    `json:"found"`
-	Imported int64    `json:"imported"`
-	Known    int64    `json:"known"`
-	Replicas int64    `json:"replicas"`
-	Damaged  int64    `json:"damaged"`
-	Skipped  int64    `json:"skipped"`
-	Messages []string `json:"messages"`
+	Found      int64    `json:"found"`
+	Imported   int64    `json:"imported"`
+	Known      int64    `json:"known"`
+	Replicas   int64    `json:"replicas"`
+	Damaged    int64    `json:"damaged"`
+	Skipped    int64    `json:"skipped"`
+	Messages   []string `json:"messages"`
+	Incomplete int64    `json:"incomplete"`
 }
 
 // ImportState is how far an import is: running, completed or failed.

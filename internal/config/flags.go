@@ -30,7 +30,7 @@ var (
 	}
 	WorkerFlags = []Flag{
 		{"pools", "DATAGUARDIAN_POOLS", "pools to serve, separated by commas (default default)"},
-		{"slots", "DATAGUARDIAN_SLOTS", "activities that run at once in each pool (default 4)"},
+		{"slots", "DATAGUARDIAN_SLOTS", "activities that move data and run at once in each pool (default 4)"},
 		{"data-listen", "DATAGUARDIAN_DATA_LISTEN", "host:port on which downloads are served to the API, or off (default 127.0.0.1:0, a free port)"},
 		{"data-url", "DATAGUARDIAN_DATA_URL", "address under which the API reaches that port, like https://worker.example.com:8443"},
 		{"client-tools-path", "DATAGUARDIAN_CLIENT_TOOLS_PATH", "directories searched first for pg_dump and its like, separated by ':'"},

@@ -20,6 +20,7 @@ type RefusalReason string
 // The reasons.
 const (
 	RefusedFailure  RefusalReason = "failure"  // the storage or the catalogue said no; Class says how
+	RefusedPath     RefusalReason = "path"     // what was named can not be what is meant
 	RefusedHeld     RefusalReason = "held"     // a kept backup needs it
 	RefusedExists   RefusalReason = "exists"   // the target is there already
 	RefusedReserved RefusalReason = "reserved" // the target's place belongs to backups

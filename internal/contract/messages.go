@@ -147,7 +147,9 @@ type ImportResult struct {
 	Replicas int64 `json:"replicas"` // copies of backups that are on another location
 	Damaged  int64 `json:"damaged"`
 	Skipped  int64 `json:"skipped"` // no identity opens them, or another attempt has taken their place
-	// Messages say why for what is damaged or skipped, the first MaxImportMessages of them.
+	// Incomplete are those of Imported and Replicas of which objects are missing or have another size.
+	Incomplete int64 `json:"incomplete"`
+	// Messages say why for what is damaged, skipped or incomplete, the first MaxImportMessages of them.
 	Messages []string `json:"messages"`
 }
 
@@ -158,6 +160,7 @@ type Nothing struct{}
 var (
 	Backup          = Workflow[ExecutionInput, ExecutionResult]{"Backup"}
 	Restore         = Workflow[ExecutionInput, ExecutionResult]{"Restore"}
+	CleanRestore    = Workflow[ExecutionInput, Nothing]{"CleanRestore"}
 	CheckDatasource = Workflow[CheckInput, CheckResult]{"CheckDatasource"}
 	CheckStorage    = Workflow[CheckInput, CheckResult]{"CheckStorage"}
 	DeleteBackup    = Workflow[ExecutionInput, DeleteResult]{"DeleteBackup"}
@@ -178,6 +181,7 @@ var (
 	StageRestore    = Activity[ExecutionRef, StageResult]{"StageRestore"}
 	PromoteRestore  = Activity[ExecutionRef, Nothing]{"PromoteRestore"}
 	DiscardRestore  = Activity[ExecutionRef, Nothing]{"DiscardRestore"}
+	DropStaging     = Activity[ExecutionRef, Nothing]{"DropStaging"}
 	ProbeDatasource = Activity[CheckInput, CheckResult]{"ProbeDatasource"}
 	ProbeStorage    = Activity[CheckInput, CheckResult]{"ProbeStorage"}
 	MarkDeleting    = Activity[ExecutionRef, DeletePlan]{"MarkDeleting"}

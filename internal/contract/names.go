@@ -7,11 +7,19 @@ import (
 // TaskQueue is the Temporal task queue that the workers of a pool serve.
 func TaskQueue(pool string) string { return "dataguardian." + pool }
 
+// ShortTaskQueue is the task queue for the activities of a workflow on taskQueue that move no data. The workers of the
+// pool serve it too, with slots of their own: what people wait for does not stand behind backups.
+func ShortTaskQueue(taskQueue string) string { return taskQueue + ".short" }
+
 // BackupWorkflowID is the workflow id of a backup execution.
 func BackupWorkflowID(executionID string) string { return "backup-" + executionID }
 
 // RestoreWorkflowID is the workflow id of a restore execution.
 func RestoreWorkflowID(executionID string) string { return "restore-" + executionID }
+
+// CleanRestoreWorkflowID is the workflow id of the cleaning up after a restore whose workflow is gone: one at
+// a time.
+func CleanRestoreWorkflowID(executionID string) string { return "clean-restore-" + executionID }
 
 // CheckDatasourceWorkflowID is the workflow id of one connection test.
 func CheckDatasourceWorkflowID(checkID string) string { return "check-datasource-" + checkID }

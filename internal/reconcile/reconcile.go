@@ -80,23 +80,15 @@ func (s *sweep) all(ctx context.Context, filter db.ExecutionFilter) error {
 	}
 }
 
-// close ends the execution unless it went on since it was listed: a workflow records its end before
-// it closes, so a row that is read after Temporal's answer and is still open stays open.
+// close ends the execution unless it went on since it was listed.
 func (s *sweep) close(ctx context.Context, listed db.Execution, finish db.Finish) error {
-	row, err := s.db.GetExecution(ctx, listed.ID)
-	if errors.Is(err, db.ErrNotFound) {
-		return nil
-	}
-	if err != nil || row.Status != listed.Status {
+	ended, closed, err := End(ctx, s.db, s.temporal, listed, finish)
+	if err != nil || !closed {
 		return err // what has begun since is looked at again in the next sweep
 	}
-	closed, err := s.db.FinishWhile(ctx, row.ID, row.Status, finish)
-	if err != nil || !closed {
-		return err
-	}
 	s.closed++
-	s.logger.WarnContext(ctx, "closed an execution without a workflow", "execution", row.ID, "was", row.Status,
-		"workflow", row.Metadata.WorkflowID, "status", finish.Status, "reason", finish.ErrorMessage)
+	s.logger.WarnContext(ctx, "closed an execution without a workflow", "execution", listed.ID, "was", listed.Status,
+		"workflow", listed.Metadata.WorkflowID, "status", ended.Status, "reason", finish.ErrorMessage)
 	return nil
 }
 

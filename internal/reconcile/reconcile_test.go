@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -175,4 +176,127 @@ func TestAnExecutionThatBeginsDuringTheSweepGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, closed)
 	require.Equal(t, domain.Running, read(t, d, row.ID).Status)
+}
+
+func location(t *testing.T, d *db.DB, name string) db.StorageLocation {
+	t.Helper()
+	row, err := d.CreateStorageLocation(t.Context(), db.StorageLocation{
+		Name: name, Type: domain.StorageLocal, Enabled: true, Config: domain.StorageConfig{Path: "/" + name},
+	})
+	require.NoError(t, err)
+	return row
+}
+
+// A backup with three locations: the first did not take it, the second has it, and the copying to the third
+// is under way.
+func beingCopied(t *testing.T, d *db.DB) (row db.Execution, first, second, third db.StorageLocation) {
+	t.Helper()
+	first, second, third = location(t, d, "first"), location(t, d, "second"), location(t, d, "third")
+	id := uuid.NewString()
+	options := domain.BackupOptions{StorageStrategy: domain.StrategyReplicate, StorageTargets: []domain.StorageTarget{
+		{StorageLocationID: second.ID, Order: 1}, {StorageLocationID: third.ID, Order: 2},
+	}}
+	row, err := d.CreateExecution(t.Context(), db.Execution{ID: id, StorageLocationID: &second.ID, Metadata: domain.ExecutionMetadata{
+		Operation: domain.OperationBackup, Trigger: domain.TriggerManual, WorkflowID: contract.BackupWorkflowID(id), Options: &options,
+	}})
+	require.NoError(t, err)
+	_, err = d.BeginExecution(t.Context(), id, row.Metadata.WorkflowID, "run")
+	require.NoError(t, err)
+	require.NoError(t, d.ClaimDump(t.Context(), id, 1))
+	require.NoError(t, d.SetDumpResult(t.Context(), id, 1, db.DumpResult{ManifestPath: "m", ManifestSHA256: "ab"}))
+	for _, r := range []domain.StorageResult{
+		{StorageLocationID: first.ID, Name: "first", Status: domain.TargetFailed, Error: "it is full"},
+		{StorageLocationID: second.ID, Name: "second", Status: domain.TargetCompleted},
+	} {
+		_, err := d.RecordTarget(t.Context(), id, db.TargetReport{Result: r})
+		require.NoError(t, err)
+	}
+	return read(t, d, id), first, second, third
+}
+
+func TestABackupThatWasOnlyBeingCopiedIsCompleted(t *testing.T) {
+	for name, c := range map[string]struct {
+		status enumspb.WorkflowExecutionStatus
+		err    error
+	}{
+		"its workflow was terminated":             {status: enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED},
+		"its workflow could not record the end":   {status: enumspb.WORKFLOW_EXECUTION_STATUS_FAILED},
+		"Temporal does not know its workflow now": {err: serviceerror.NewNotFound("no such workflow")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := dbtest.New(t)
+			row, first, second, third := beingCopied(t, d)
+			_, err := d.RecordTarget(t.Context(), row.ID, db.TargetReport{Result: domain.StorageResult{
+				StorageLocationID: third.ID, Name: "third", Status: domain.TargetPending,
+			}})
+			require.NoError(t, err)
+			var temporal mocks.Client
+			describes(&temporal, c.status, c.err)
+			closed, err := sweep(t, d, &temporal, anyAge)
+			require.NoError(t, err)
+			require.Equal(t, 1, closed)
+			ended := read(t, d, row.ID)
+			require.Equal(t, domain.Completed, ended.Status)
+			require.Empty(t, ended.ErrorMessage)
+			results := map[string]domain.StorageResult{}
+			for _, r := range ended.Metadata.StorageResults {
+				results[r.StorageLocationID] = r
+			}
+			require.Equal(t, "it is full", results[first.ID].Error)
+			require.Equal(t, domain.TargetCompleted, results[second.ID].Status)
+			require.Equal(t, domain.TargetFailed, results[third.ID].Status)
+			require.Contains(t, results[third.ID].Error, "workflow")
+			require.Contains(t, ended.Metadata.ExecutionLogs[len(ended.Metadata.ExecutionLogs)-1].Message, "1 copies are missing")
+			require.NoError(t, d.CheckDeletable(t.Context(), row.ID), "no pending copy holds it")
+		})
+	}
+}
+
+func TestABackupThatIsNotPlacedYetFailsWithItsWorkflow(t *testing.T) {
+	d := dbtest.New(t)
+	row, _, second, third := beingCopied(t, d)
+	// Placed on another location than where the row is now.
+	require.NoError(t, d.MoveBackup(t.Context(), row.ID, third.ID, 2))
+	var temporal mocks.Client
+	describes(&temporal, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, nil)
+	_, err := sweep(t, d, &temporal, anyAge)
+	require.NoError(t, err)
+	require.Equal(t, domain.Failed, read(t, d, row.ID).Status, second.ID)
+}
+
+func TestWhatALostRestoreLoadedIsDropped(t *testing.T) {
+	d := dbtest.New(t)
+	target, err := d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true, Pool: "site-b"})
+	require.NoError(t, err)
+	restore := func() db.Execution {
+		id := uuid.NewString()
+		row, err := d.CreateExecution(t.Context(), db.Execution{ID: id, DatasourceID: &target.ID, Metadata: domain.ExecutionMetadata{
+			Operation: domain.OperationRestore, Trigger: domain.TriggerManual, WorkflowID: contract.RestoreWorkflowID(id),
+			Restore: &domain.RestoreOptions{TargetDatasourceID: target.ID},
+		}})
+		require.NoError(t, err)
+		_, err = d.BeginExecution(t.Context(), id, row.Metadata.WorkflowID, "run")
+		require.NoError(t, err)
+		return read(t, d, id)
+	}
+	row := restore()
+	var temporal mocks.Client
+	describes(&temporal, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, nil)
+	temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, contract.CleanRestore.Name, mock.Anything).
+		Return(nil, serviceerror.NewUnavailable("connection refused")).Once()
+	_, err = sweep(t, d, &temporal, anyAge)
+	require.ErrorContains(t, err, "connection refused")
+	require.Equal(t, domain.Running, read(t, d, row.ID).Status, "closed, nobody would look at it again")
+
+	temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, contract.CleanRestore.Name, mock.Anything).Return(nil, nil).Run(func(args mock.Arguments) {
+		options := args.Get(1).(client.StartWorkflowOptions)
+		require.Equal(t, contract.CleanRestoreWorkflowID(row.ID), options.ID)
+		require.Equal(t, "dataguardian.site-b", options.TaskQueue)
+		require.Equal(t, row.ID, args.Get(3).(contract.ExecutionInput).ExecutionID)
+	}).Once()
+	closed, err := sweep(t, d, &temporal, anyAge)
+	require.NoError(t, err)
+	require.Equal(t, 1, closed)
+	require.Equal(t, domain.Failed, read(t, d, row.ID).Status)
+	temporal.AssertNumberOfCalls(t, "ExecuteWorkflow", 2)
 }
