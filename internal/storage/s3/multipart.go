@@ -48,7 +48,7 @@ func (b *stream) next(ctx context.Context, s *Store, key string, offset, n int64
 	if err != nil {
 		return nil, nil, err
 	}
-	read, err := io.ReadFull(&contextReader{ctx, b.body}, content)
+	read, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: b.body}, content)
 	if err != nil {
 		release()
 		if shortRead(err) {

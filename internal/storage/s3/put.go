@@ -54,7 +54,7 @@ func (s *Store) putBuffered(ctx context.Context, key string, body io.Reader, siz
 		return err
 	}
 	defer release()
-	n, err := io.ReadFull(&contextReader{ctx, body}, content)
+	n, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: body}, content)
 	if shortRead(err) {
 		return storage.BodyError(opPut, key, int64(n), size)
 	}
@@ -81,7 +81,7 @@ func shortRead(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) || e
 
 // atEnd refuses a body that has more than was announced.
 func atEnd(ctx context.Context, key string, body io.Reader, size int64) error {
-	n, err := io.ReadFull(&contextReader{ctx, body}, make([]byte, 1))
+	n, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: body}, make([]byte, 1))
 	switch {
 	case n > 0:
 		return storage.BodyError(opPut, key, size+1, size)
