@@ -175,3 +175,18 @@ func TestAFullDiskIsTold(t *testing.T) {
 	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%v", err)
 	require.ErrorContains(t, err, "read-only")
 }
+
+func TestMoreObjectsThanCanBeCountedAreNoFailure(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	store := open(t, optionsOf(server, t.TempDir()))
+	defer store.Close()
+	put(t, store, "a", "x")
+	store.CountFor(time.Nanosecond)
+	for range 2 {
+		usage, err := store.Usage(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, -1, usage.Used)
+		require.Positive(t, usage.Available, "the server still tells what is free")
+		put(t, store, "b", "x")
+	}
+}
