@@ -122,11 +122,18 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 // learnsMD5 recognises the answer of a bucket whose Object Lock takes nothing without Content-MD5. All
 // later uploads send it, beginning with the one that was refused.
 func (s *Store) learnsMD5(sent digest, err error) bool {
-	if err == nil || sent.md5 != "" || codeOf(err) != "InvalidRequest" || !strings.Contains(err.Error(), "Content-MD5") {
+	if sent.md5 != "" || !asksForMD5(err) {
 		return false
 	}
 	s.wantsMD5.Store(true)
 	return true
+}
+
+// asksForMD5 recognises a refusal of a request without Content-MD5, which older services want for more
+// requests, whatever other checksum they have.
+func asksForMD5(err error) bool {
+	code := codeOf(err)
+	return code == "MissingContentMD5" || code == "InvalidRequest" && strings.Contains(err.Error(), "Content-MD5")
 }
 
 func optional(text string) *string {

@@ -43,6 +43,7 @@ func newWire(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Req
 		w.requests, w.bodies = append(w.requests, r), append(w.bodies, body)
 		n := len(w.requests)
 		w.mu.Unlock()
+		response.Header().Set("ETag", `"made"`)
 		answer(n, response, r)
 	}))
 	t.Cleanup(w.Close)
@@ -304,4 +305,20 @@ func TestAnAnswerThatIgnoresTheRangeIsNotTakenForIt(t *testing.T) {
 	w := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the whole object") })
 	_, err := w.store(t, domain.StorageS3).Get(t.Context(), "key", 4, 5)
 	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
+}
+
+func TestAServiceThatWantsContentMD5ForBatchDeletesGetsIt(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Md5") == "" {
+			refuse(w, http.StatusBadRequest, "MissingContentMD5", "Missing required header for this request: Content-Md5.")
+			return
+		}
+		_, _ = io.WriteString(w, `<?xml version="1.0"?><DeleteResult></DeleteResult>`)
+	})
+	store := w.store(t, domain.StorageMinIO)
+	for range 2 {
+		require.NoError(t, store.DeleteMany(t.Context(), []string{"a", "b"}))
+	}
+	require.Len(t, w.requests, 3, "the service's wish is remembered")
 }
