@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -106,7 +107,7 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 		StorageClass: types.StorageClass(s.opts.StorageClass), ServerSideEncryption: types.ServerSideEncryption(s.opts.SSE),
 		SSEKMSKeyId: optional(s.opts.SSEKMSKeyID),
 	}
-	_, err = ask(ctx, s, opPut, key, s.client.PutObject, in, d.sign)
+	out, err := ask(ctx, s, opPut, key, s.client.PutObject, in, d.sign)
 	if s.learnsMD5(d, err) {
 		if _, err := content.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -115,6 +116,10 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 			return fmt.Errorf("read the body again: %w", err)
 		}
 		return s.putOne(ctx, key, content, whole, size)
+	}
+	if err == nil && aws.ToString(out.ETag) == "" {
+		return failure.New(failure.Unsupported, opPut, key+": the answer names no object, so nobody knows whether there is one",
+			"Check that the endpoint is that of the S3 service: a console, or a proxy before it, says yes to everything.")
 	}
 	return err
 }

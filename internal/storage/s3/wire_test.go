@@ -307,6 +307,17 @@ func TestAnAnswerThatIgnoresTheRangeIsNotTakenForIt(t *testing.T) {
 	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
 }
 
+func TestAnAnswerThatNamesNoObjectIsNotTakenForAnUpload(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Del("ETag")
+		_, _ = io.WriteString(w, "<html><body>Welcome to the console</body></html>")
+	})
+	err := w.store(t, domain.StorageMinIO).Put(t.Context(), "key", strings.NewReader("x"), 1)
+	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
+	require.Contains(t, failure.HintOf(err), "endpoint")
+}
+
 func TestAServiceThatWantsContentMD5ForBatchDeletesGetsIt(t *testing.T) {
 	t.Parallel()
 	w := newWire(t, func(_ int, w http.ResponseWriter, r *http.Request) {
