@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -285,6 +287,29 @@ func TestWithoutAnyCredentialsTheHintSaysWhereToPutThem(t *testing.T) {
 	_, err := store.Get(context.Background(), "key", 0, -1)
 	require.Equal(t, failure.AuthFailed, failure.ClassOf(err), "%v", err)
 	require.Contains(t, failure.HintOf(err), "instance role")
+}
+
+func TestCredentialsWhoseServiceIsAwayAreWaitedFor(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("secret-token"), 0o600))
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/backup")
+	away := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for name, endpoint := range map[string]string{"there is no connection": "http://127.0.0.1:1", "it is in trouble": away.URL} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_ENDPOINT_URL_STS", endpoint)
+			store := open(t, s3.Options{Bucket: "bucket", Region: "us-east-1", Endpoint: "http://127.0.0.1:1", PathStyle: true, Patience: time.Millisecond})
+			_, err := store.Get(context.Background(), "key", 0, -1)
+			require.Equal(t, failure.Unreachable, failure.ClassOf(err), "%v", err)
+			require.Contains(t, failure.HintOf(err), "STS")
+			require.NotContains(t, err.Error(), "secret-token")
+		})
+	}
 }
 
 func TestAServiceThatDoesNotAnswerInTimeIsATimeout(t *testing.T) {
