@@ -136,3 +136,29 @@ func TestAReadThatFailedSaysSoAgain(t *testing.T) {
 	_, second := body.Read(make([]byte, 1))
 	require.Equal(t, first, second)
 }
+
+func TestAnObjectThatIsAdoptedIsLeftAloneAndMadeDurable(t *testing.T) {
+	server, ctx := newCrashing(t), t.Context()
+	opts := optionsOf(server.Server, filepath.Join(server.disk.Dir, "backups"))
+	dying := open(t, opts)
+	put(t, dying, "a/k", "value")
+	require.NoError(t, dying.Close())
+	before, err := os.Stat(filepath.Join(opts.Root, "a/k"))
+	require.NoError(t, err)
+
+	store := open(t, opts)
+	defer store.Close()
+	require.NoError(t, store.Copy(ctx, "a/k", "a/k"))
+	after, err := os.Stat(filepath.Join(opts.Root, "a/k"))
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after), "it was sent again, for which there may be no space")
+	require.NoError(t, store.Sync(ctx))
+	server.losePower(t)
+	require.Equal(t, map[string]string{"a/k": "value"}, storagetest.Contents(t, store))
+
+	require.NoError(t, store.Copy(ctx, "a/k", "a/k"))
+	server.Stop(t)
+	require.NoError(t, os.WriteFile(filepath.Join(opts.Root, "a/k"), []byte("zeros"), 0o600))
+	server.Run(t)
+	require.ErrorContains(t, store.Sync(ctx), "not there any more")
+}
