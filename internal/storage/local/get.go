@@ -16,30 +16,16 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// contextReader ends with the context's error as soon as the context has ended.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read checks the context before each read.
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
 // object is a reader of a range of a file.
 type object struct {
-	contextReader
+	storage.ContextReader
 	key  string
 	file *os.File
 }
 
 // Read classifies what the file system says.
 func (o *object) Read(p []byte) (int, error) {
-	n, err := o.contextReader.Read(p)
+	n, err := o.ContextReader.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = classifyRead("get object", o.key, err)
 	}
@@ -66,7 +52,7 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 	if err != nil {
 		return nil, errors.Join(classify(op, key, err), file.Close())
 	}
-	return &object{contextReader: contextReader{ctx: ctx, r: io.LimitReader(file, length)}, key: key, file: file}, nil
+	return &object{ContextReader: storage.ContextReader{Ctx: ctx, R: io.LimitReader(file, length)}, key: key, file: file}, nil
 }
 
 // openObject opens an existing regular file.

@@ -73,7 +73,7 @@ func copyBody(ctx context.Context, file *os.File, key string, body io.Reader, si
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	// One byte more than announced is asked for, so that a longer body is noticed.
-	limited := &contextReader{ctx: ctx, r: io.LimitReader(body, size+1)}
+	limited := &storage.ContextReader{Ctx: ctx, R: io.LimitReader(body, size+1)}
 	written, err := io.CopyBuffer(onlyWriter{file}, limited, *buffer)
 	if err != nil {
 		return err

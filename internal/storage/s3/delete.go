@@ -61,6 +61,7 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 	if s.noBatch.Load() {
 		return s.deleteEach(ctx, keys)
 	}
+	sentMD5 := s.wantsMD5.Load()
 	ids := make([]types.ObjectIdentifier, len(keys))
 	for i, key := range keys {
 		ids[i].Key = s.name(key)
@@ -69,6 +70,9 @@ func (s *Store) deleteBatch(ctx context.Context, keys []string) error {
 		Bucket: &s.opts.Bucket, Delete: &types.Delete{Objects: ids, Quiet: aws.Bool(true)},
 	}, s.batchChecksum)
 	switch {
+	case asksForMD5(err) && s.opts.Checksums && !sentMD5:
+		s.wantsMD5.Store(true)
+		return s.deleteBatch(ctx, keys)
 	case failure.ClassOf(err) == failure.Unsupported && codeOf(err) != codeLocked:
 		s.noBatch.Store(true)
 		return s.deleteEach(ctx, keys)
@@ -99,9 +103,9 @@ func (s *Store) deleteEach(ctx context.Context, keys []string) error {
 }
 
 // batchChecksum sends Content-MD5, which the protocol asks for here, where the checksum headers that
-// the SDK sends instead may be refused.
+// the SDK sends instead may be refused: MinIO before the summer of 2022 does.
 func (s *Store) batchChecksum(o *s3.Options) {
-	if s.opts.Checksums {
+	if s.opts.Checksums && !s.wantsMD5.Load() {
 		return
 	}
 	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {

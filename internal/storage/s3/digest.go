@@ -40,7 +40,7 @@ func (s *Store) digest(ctx context.Context, op, key string, body io.Reader, size
 		second = md5.New() //nolint:gosec // see above
 		sink = io.MultiWriter(sum, second)
 	}
-	n, err := io.CopyBuffer(onlyWriter{sink}, &contextReader{ctx, io.LimitReader(body, size+1)}, *buffer)
+	n, err := io.CopyBuffer(onlyWriter{sink}, &storage.ContextReader{Ctx: ctx, R: io.LimitReader(body, size+1)}, *buffer)
 	if err != nil {
 		return digest{}, fmt.Errorf("read the body: %w", err)
 	}
@@ -56,20 +56,6 @@ func (s *Store) digest(ctx context.Context, op, key string, body io.Reader, size
 
 // onlyWriter keeps io.CopyBuffer from looking for a faster way around the buffer.
 type onlyWriter struct{ io.Writer }
-
-// contextReader ends with its context.
-type contextReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-// Read checks the context before each read.
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
 
 // checksum is the value of x-amz-checksum-sha256, nil where it is not sent.
 func (d digest) checksum() *string {

@@ -46,6 +46,9 @@ func (s *Store) classify(op, key string, err error) error {
 		return err
 	case isCertificate(err), speaksPlainHTTP(err):
 		return classifyTLS(op, err)
+	case isCredentials(err) && isIssuerAway(err):
+		return failure.Wrap(failure.Unreachable, op, &answer{text: "no AWS credentials for the worker: " + networkText(err), err: err},
+			"Check that the worker reaches the service that gives it AWS credentials (STS, SSO or the container's endpoint), and that it is up.")
 	case isCredentials(err):
 		return failure.Wrap(failure.AuthFailed, op, err,
 			"Give the storage location access_key_id and secret_access_key, or give the worker AWS credentials (environment, profile or instance role).")
@@ -209,6 +212,11 @@ func isCredentials(err error) bool {
 	return strings.Contains(text, "get credentials") || strings.Contains(text, "failed to refresh cached credentials") ||
 		strings.Contains(text, "get identity")
 }
+
+// isIssuerAway reports whether credentials are missing because the service that gives them is away, which
+// passes. The instance's metadata service is asked last, also where there is none: not to reach it means that
+// the worker has no credentials.
+func isIssuerAway(err error) bool { return isNetwork(err) && !strings.Contains(err.Error(), "ec2imds") }
 
 func isNetwork(err error) bool {
 	var sending interface{ ConnectionError() bool }

@@ -2,8 +2,6 @@ package s3_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,28 +12,13 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/s3/s3server"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest"
 )
 
-// As in integration: only root can make a disk that is small enough to fill, and CI runs as root.
 func TestAServerWhoseDiskIsFullIsFullAndNothingIsLeft(t *testing.T) {
-	cannot := func(format string, args ...any) {
-		t.Helper()
-		if os.Getenv("CI") != "" {
-			t.Fatalf(format, args...)
-		}
-		t.Skipf(format, args...)
-	}
-	if os.Geteuid() != 0 {
-		cannot("only root may mount the small file system that this test fills")
-	}
-	disk := filepath.Join(t.TempDir(), "disk")
-	require.NoError(t, os.Mkdir(disk, 0o700))
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"); err != nil {
-		cannot("this machine does not let root mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(disk, unix.MNT_DETACH)) })
+	disk := storagetest.SmallDir(t, 8<<20)
 	if err := unix.Setxattr(disk, "user.test", []byte("x"), 0); err != nil {
-		cannot("this kernel's tmpfs has no attributes, which the server needs: %v", err)
+		storagetest.Cannot(t, "this kernel's tmpfs has no attributes, which the server needs: %v", err)
 	}
 	own, err := s3server.Start(context.Background(), s3server.Options{Dir: disk})
 	require.NoError(t, err)

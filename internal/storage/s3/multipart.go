@@ -3,8 +3,10 @@ package s3
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -48,7 +50,7 @@ func (b *stream) next(ctx context.Context, s *Store, key string, offset, n int64
 	if err != nil {
 		return nil, nil, err
 	}
-	read, err := io.ReadFull(&contextReader{ctx, b.body}, content)
+	read, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: b.body}, content)
 	if err != nil {
 		release()
 		if shortRead(err) {
@@ -133,15 +135,19 @@ func (s *Store) putPart(ctx context.Context, key string, upload *string, number 
 	return types.CompletedPart{PartNumber: &number, ETag: out.ETag, ChecksumSHA256: d.checksum()}, nil
 }
 
+// uploadMark is the metadata by which an object tells which upload made it.
+const uploadMark = "dataguardian-upload"
+
 // multipart opens an upload, lets send fill it, and makes the object of it or removes the parts. With
 // an algorithm, every part has to have its checksum.
 func (s *Store) multipart(
 	ctx context.Context, op, key string, algorithm types.ChecksumAlgorithm, send func(ctx context.Context, upload *string) ([]types.CompletedPart, error),
 ) (err error) {
+	mark := rand.Text()
 	in := &s3.CreateMultipartUploadInput{
 		Bucket: &s.opts.Bucket, Key: s.name(key), StorageClass: types.StorageClass(s.opts.StorageClass),
 		ServerSideEncryption: types.ServerSideEncryption(s.opts.SSE), SSEKMSKeyId: optional(s.opts.SSEKMSKeyID),
-		ChecksumAlgorithm: algorithm,
+		ChecksumAlgorithm: algorithm, Metadata: map[string]string{uploadMark: mark},
 	}
 	created, err := ask(ctx, s, op, key, s.client.CreateMultipartUpload, in)
 	if err != nil {
@@ -163,7 +169,25 @@ func (s *Store) multipart(
 	_, err = ask(ctx, s, op, key, s.client.CompleteMultipartUpload, &s3.CompleteMultipartUploadInput{
 		Bucket: &s.opts.Bucket, Key: s.name(key), UploadId: created.UploadId, MultipartUpload: &types.CompletedMultipartUpload{Parts: done},
 	})
+	if codeOf(err) == "NoSuchUpload" && s.made(ctx, op, key, mark) {
+		return nil
+	}
 	return err
+}
+
+// made reports whether the object at key is the one of an upload. The service forgets an upload when it has
+// made the object: if its answer is lost, the second request is told that there is no such upload.
+func (s *Store) made(ctx context.Context, op, key, mark string) bool {
+	found, err := ask(ctx, s, op, key, s.client.HeadObject, &s3.HeadObjectInput{Bucket: &s.opts.Bucket, Key: s.name(key)})
+	if err != nil {
+		return false // the error of the upload tells
+	}
+	for name, value := range found.Metadata { // not every service keeps the case of a name
+		if strings.EqualFold(name, uploadMark) {
+			return value == mark
+		}
+	}
+	return false
 }
 
 // abort removes the parts, also when the caller's context has ended: they would be paid for, and no

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -54,7 +55,7 @@ func (s *Store) putBuffered(ctx context.Context, key string, body io.Reader, siz
 		return err
 	}
 	defer release()
-	n, err := io.ReadFull(&contextReader{ctx, body}, content)
+	n, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: body}, content)
 	if shortRead(err) {
 		return storage.BodyError(opPut, key, int64(n), size)
 	}
@@ -81,7 +82,7 @@ func shortRead(err error) bool { return errors.Is(err, io.ErrUnexpectedEOF) || e
 
 // atEnd refuses a body that has more than was announced.
 func atEnd(ctx context.Context, key string, body io.Reader, size int64) error {
-	n, err := io.ReadFull(&contextReader{ctx, body}, make([]byte, 1))
+	n, err := io.ReadFull(&storage.ContextReader{Ctx: ctx, R: body}, make([]byte, 1))
 	switch {
 	case n > 0:
 		return storage.BodyError(opPut, key, size+1, size)
@@ -106,7 +107,7 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 		StorageClass: types.StorageClass(s.opts.StorageClass), ServerSideEncryption: types.ServerSideEncryption(s.opts.SSE),
 		SSEKMSKeyId: optional(s.opts.SSEKMSKeyID),
 	}
-	_, err = ask(ctx, s, opPut, key, s.client.PutObject, in, d.sign)
+	out, err := ask(ctx, s, opPut, key, s.client.PutObject, in, d.sign)
 	if s.learnsMD5(d, err) {
 		if _, err := content.Seek(0, io.SeekStart); err != nil {
 			return err
@@ -116,17 +117,28 @@ func (s *Store) putOne(ctx context.Context, key string, content *window, whole i
 		}
 		return s.putOne(ctx, key, content, whole, size)
 	}
+	if err == nil && aws.ToString(out.ETag) == "" {
+		return failure.New(failure.Unsupported, opPut, key+": the answer names no object, so nobody knows whether there is one",
+			"Check that the endpoint is that of the S3 service: a console, or a proxy before it, says yes to everything.")
+	}
 	return err
 }
 
 // learnsMD5 recognises the answer of a bucket whose Object Lock takes nothing without Content-MD5. All
 // later uploads send it, beginning with the one that was refused.
 func (s *Store) learnsMD5(sent digest, err error) bool {
-	if err == nil || sent.md5 != "" || codeOf(err) != "InvalidRequest" || !strings.Contains(err.Error(), "Content-MD5") {
+	if sent.md5 != "" || !asksForMD5(err) {
 		return false
 	}
 	s.wantsMD5.Store(true)
 	return true
+}
+
+// asksForMD5 recognises a refusal of a request without Content-MD5, which older services want for more
+// requests, whatever other checksum they have.
+func asksForMD5(err error) bool {
+	code := codeOf(err)
+	return code == "MissingContentMD5" || code == "InvalidRequest" && strings.Contains(err.Error(), "Content-MD5")
 }
 
 func optional(text string) *string {

@@ -11,6 +11,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -43,6 +45,7 @@ func newWire(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Req
 		w.requests, w.bodies = append(w.requests, r), append(w.bodies, body)
 		n := len(w.requests)
 		w.mu.Unlock()
+		response.Header().Set("ETag", `"made"`)
 		answer(n, response, r)
 	}))
 	t.Cleanup(w.Close)
@@ -286,6 +289,29 @@ func TestWithoutAnyCredentialsTheHintSaysWhereToPutThem(t *testing.T) {
 	require.Contains(t, failure.HintOf(err), "instance role")
 }
 
+func TestCredentialsWhoseServiceIsAwayAreWaitedFor(t *testing.T) {
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"} {
+		t.Setenv(name, "")
+	}
+	token := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(token, []byte("secret-token"), 0o600))
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+	t.Setenv("AWS_WEB_IDENTITY_TOKEN_FILE", token)
+	t.Setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/backup")
+	away := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) })
+	for name, endpoint := range map[string]string{"there is no connection": "http://127.0.0.1:1", "it is in trouble": away.URL} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_ENDPOINT_URL_STS", endpoint)
+			store := open(t, s3.Options{Bucket: "bucket", Region: "us-east-1", Endpoint: "http://127.0.0.1:1", PathStyle: true, Patience: time.Millisecond})
+			_, err := store.Get(context.Background(), "key", 0, -1)
+			require.Equal(t, failure.Unreachable, failure.ClassOf(err), "%v", err)
+			require.Contains(t, failure.HintOf(err), "STS")
+			require.NotContains(t, err.Error(), "secret-token")
+		})
+	}
+}
+
 func TestAServiceThatDoesNotAnswerInTimeIsATimeout(t *testing.T) {
 	t.Parallel()
 	over := make(chan struct{})
@@ -304,4 +330,31 @@ func TestAnAnswerThatIgnoresTheRangeIsNotTakenForIt(t *testing.T) {
 	w := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "the whole object") })
 	_, err := w.store(t, domain.StorageS3).Get(t.Context(), "key", 4, 5)
 	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
+}
+
+func TestAnAnswerThatNamesNoObjectIsNotTakenForAnUpload(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(_ int, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Del("ETag")
+		_, _ = io.WriteString(w, "<html><body>Welcome to the console</body></html>")
+	})
+	err := w.store(t, domain.StorageMinIO).Put(t.Context(), "key", strings.NewReader("x"), 1)
+	require.Equal(t, failure.Unsupported, failure.ClassOf(err), "%v", err)
+	require.Contains(t, failure.HintOf(err), "endpoint")
+}
+
+func TestAServiceThatWantsContentMD5ForBatchDeletesGetsIt(t *testing.T) {
+	t.Parallel()
+	w := newWire(t, func(_ int, w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Content-Md5") == "" {
+			refuse(w, http.StatusBadRequest, "MissingContentMD5", "Missing required header for this request: Content-Md5.")
+			return
+		}
+		_, _ = io.WriteString(w, `<?xml version="1.0"?><DeleteResult></DeleteResult>`)
+	})
+	store := w.store(t, domain.StorageMinIO)
+	for range 2 {
+		require.NoError(t, store.DeleteMany(t.Context(), []string{"a", "b"}))
+	}
+	require.Len(t, w.requests, 3, "the service's wish is remembered")
 }

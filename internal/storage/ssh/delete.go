@@ -86,6 +86,9 @@ func (s *Store) Copy(ctx context.Context, from, to string) error {
 	if err := errors.Join(storage.CheckKey(op, from), storage.CheckKey(op, to)); err != nil {
 		return err
 	}
+	if from == to {
+		return s.adopt(ctx, from)
+	}
 	source := &rereadable{ctx: ctx, store: s, key: from}
 	first, err := s.Get(ctx, from, 0, -1)
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest"
 	"github.com/dataguardian/dataguardian/internal/storage/storagetest/sshserver"
 )
 
@@ -149,30 +150,8 @@ func TestADirectoryThatMayOnlyBeReadCanBeRestoredFrom(t *testing.T) {
 	require.Equal(t, failure.AuthFailed, failure.ClassOf(err), "%v", err)
 }
 
-// mount gives a small file system that the test may fill.
-func mount(t *testing.T) string {
-	t.Helper()
-	cannot := func(format string, args ...any) {
-		t.Helper()
-		if os.Getenv("CI") != "" {
-			t.Fatalf(format, args...)
-		}
-		t.Skipf(format, args...)
-	}
-	if os.Geteuid() != 0 {
-		cannot("only root may mount the small file system that this test fills")
-	}
-	disk := filepath.Join(t.TempDir(), "disk")
-	require.NoError(t, os.Mkdir(disk, 0o700))
-	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"); err != nil {
-		cannot("this machine does not let root mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(disk, unix.MNT_DETACH)) })
-	return disk
-}
-
 func TestAFullDiskIsTold(t *testing.T) {
-	disk := mount(t)
+	disk := storagetest.SmallDir(t, 8<<20)
 	server := sshserver.Start(t, sshserver.Options{})
 	opts := optionsOf(server, filepath.Join(disk, "root"))
 	store := open(t, opts)
@@ -195,4 +174,19 @@ func TestAFullDiskIsTold(t *testing.T) {
 	err = store.Put(t.Context(), "new", strings.NewReader("x"), 1)
 	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%v", err)
 	require.ErrorContains(t, err, "read-only")
+}
+
+func TestMoreObjectsThanCanBeCountedAreNoFailure(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	store := open(t, optionsOf(server, t.TempDir()))
+	defer store.Close()
+	put(t, store, "a", "x")
+	store.CountFor(time.Nanosecond)
+	for range 2 {
+		usage, err := store.Usage(t.Context())
+		require.NoError(t, err)
+		require.EqualValues(t, -1, usage.Used)
+		require.Positive(t, usage.Available, "the server still tells what is free")
+		put(t, store, "b", "x")
+	}
 }

@@ -218,7 +218,7 @@ func syncDir(c *link.Conn, dir string) error {
 	return errors.Join(dirSyncError(file.Sync()), file.Close())
 }
 
-// Usage counts the objects' bytes (a walk of the tree, kept for a few minutes) and asks the server what
+// Usage counts the objects' bytes (a walk of the tree, kept for a few minutes, unknown if it takes long) and asks the server what
 // is free for this user and how large its file system is, if it can tell.
 func (s *Store) Usage(ctx context.Context) (storage.Usage, error) {
 	const op = "measure storage"

@@ -3,6 +3,7 @@ package ssh
 import (
 	"context"
 	"maps"
+	"time"
 )
 
 // Settle is what Sync does at its end when a connection broke since losses were counted.
@@ -18,3 +19,6 @@ func (s *Store) Unsynced() int { return len(s.fresh.objects) }
 
 // MaxUnsynced is how many wait at most.
 const MaxUnsynced = maxUnsynced
+
+// CountFor sets how long Usage counts.
+func (s *Store) CountFor(d time.Duration) { s.usage.longest = d }

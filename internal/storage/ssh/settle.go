@@ -16,13 +16,25 @@ import (
 const maxSettles = 3
 
 // settle repeats what Sync did for as long as connections broke meanwhile: a server that crashed after it
-// had saved a file, and before it saved the directory, has the content without the name.
+// had saved a file, and before it saved the directory, has the content without the name. Every connection
+// is asked for a sign of life first: what Sync did went over some of them, and what was put may have come
+// over another one, whose server crashed and started again unnoticed.
 func (s *Store) settle(ctx context.Context, objects map[string]*freshObject, dirs []string, losses int64) error {
 	const op = "sync storage"
-	for range maxSettles {
+	if len(objects) == 0 {
+		return nil
+	}
+	for attempt := 0; ; attempt++ {
+		if err := s.link.Probe(ctx); err != nil {
+			return err
+		}
 		now := s.link.Losses()
 		if now == losses {
 			return nil
+		}
+		if attempt == maxSettles {
+			return failure.New(failure.Unreachable, op, "the connections to "+s.link.Address()+" break while objects are made durable",
+				"Look for what ends them: the network, or a server that restarts.")
 		}
 		losses = now
 		again, againCtx := errgroup.WithContext(ctx)
@@ -37,11 +49,6 @@ func (s *Store) settle(ctx context.Context, objects map[string]*freshObject, dir
 			return s.classify(op, s.root, err)
 		}
 	}
-	if s.link.Losses() != losses {
-		return failure.New(failure.Unreachable, op, "the connections to "+s.link.Address()+" break while objects are made durable",
-			"Look for what ends them: the network, or a server that restarts.")
-	}
-	return nil
 }
 
 // checkGone looks whether a deleted object came back with a server that crashed and forgot the deletion.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -127,4 +129,40 @@ func TestACancelledCallDoesNotWaitForASilentServer(t *testing.T) {
 	require.ErrorIs(t, store.Put(ctx, "k", strings.NewReader("x"), 1), context.DeadlineExceeded)
 	require.Less(t, time.Since(started), 20*time.Second, "the connection is given up long before its silence is noticed")
 	put(t, store, "k", "on another connection")
+}
+
+// A server that lost power and is back knows nothing of the connections it had, and says so only to who
+// sends over them: the wire stands for the time until then.
+func TestSyncNoticesACrashThatNoConnectionHasToldOfYet(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	opts := optionsOf(server, t.TempDir())
+	w := newWire(t, server)
+	opts.Port, opts.Silence = w.listener.Addr().(*net.TCPAddr).Port, 4*time.Second
+	store := open(t, opts)
+	defer store.Close()
+	put(t, store, "k", "value")
+	w.cut()
+	require.NoError(t, os.WriteFile(filepath.Join(opts.Root, "k"), make([]byte, len("value")), 0o600))
+	// While calls wait on the first connection others have a second one opened: the first that is answered
+	// came over that one.
+	asking, asked := make(chan error), 0
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for answered := false; !answered; {
+		select {
+		case err := <-asking:
+			require.NoError(t, err)
+			answered = true
+		case <-ticker.C:
+			asked++
+			go func() {
+				_, err := store.Stat(context.Background(), "k")
+				asking <- err
+			}()
+		}
+	}
+	require.ErrorContains(t, store.Sync(t.Context()), "not there any more")
+	for range asked - 1 {
+		require.NoError(t, <-asking)
+	}
 }

@@ -69,8 +69,7 @@ func (c *Conn) keepalive(every time.Duration) {
 		case <-c.dead:
 			return
 		case <-ticker.C:
-			if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
-				c.client.Close()
+			if !c.probe() {
 				return
 			}
 		}
