@@ -53,6 +53,8 @@ type Store struct {
 	usage usage
 	fresh unsynced
 
+	naming sync.Mutex // of the volume
+
 	mu        sync.Mutex
 	leftovers map[string]struct{} // temporary files whose connection broke before they could be removed
 }
