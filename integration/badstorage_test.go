@@ -177,3 +177,34 @@ func fill(t *testing.T, dir string) {
 	require.ErrorContains(t, err, "no space left")
 	require.NoError(t, file.Close())
 }
+
+// What no trying again can mend is not tried again, and the job's owner reads the same hint.
+func TestABackupToALocationThatRefusesFailsAtOnceWithWhatToDo(t *testing.T) {
+	t.Parallel()
+	s3, ssh := badS3(t), badSSH(t)
+	for name, c := range map[string]struct {
+		at    badPlace
+		class string
+	}{
+		"a wrong secret":         {s3["the secret of an s3 location is wrong"], "AuthFailed"},
+		"a missing bucket":       {s3["the bucket of a minio location is missing"], "ConfigInvalid"},
+		"another region":         {s3["the region of a backblaze location is wrong"], "ConfigInvalid"},
+		"an expired certificate": {s3["the certificate of an s3 endpoint has expired"], "ConfigInvalid"},
+		"a full server":          {s3["the disk of an s3 server is full"], "StorageFull"},
+		"a wrong key":            {ssh["the key of an ssh location is wrong"], "AuthFailed"},
+		"a changed host key":     {ssh["the host key of an ssh server has changed"], "ConfigInvalid"},
+		"a read-only folder":     {ssh["the folder of an ssh server is read-only"], "AuthFailed"},
+		"a full NAS":             {ssh["the disk of an ssh server is full"], "StorageFull"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetup(t, withRows(10), withStorage(place{kind: c.at.kind, config: c.at.config}))
+			failed := s.backUp(t)
+			require.Equal(t, domain.Failed, failed.Status)
+			require.Equal(t, c.class, failed.Metadata.FailureClass, failed.ErrorMessage)
+			require.Contains(t, failed.ErrorMessage, s.storageName)
+			require.Contains(t, failed.ErrorMessage, c.at.says)
+			require.Contains(t, failed.Metadata.Hint, c.at.hint)
+			require.Equal(t, int32(1), s.attempts(t, failed, "Dump"))
+		})
+	}
+}

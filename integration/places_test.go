@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"net"
+	"path"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -95,6 +96,13 @@ func TestABackupToEveryTypeOfStorageRestores(t *testing.T) {
 			require.Len(t, s.chunks(t), s.chunkRows(t, backup))
 			checked := verify(t, backup, domain.VerifyFull)
 			require.True(t, checked.Verification.OK, checked.Verification.Message)
+			root, manifest := s.files(t, ""), backup.Metadata.ManifestPath
+			require.Equal(t, "folder", root[strings.SplitN(manifest, "/", 2)[0]].Type)
+			require.Equal(t, "file", root["dataguardian.json"].Type)
+			require.Len(t, root, 2)
+			require.Contains(t, s.files(t, path.Dir(manifest)), manifest)
+			_, content := s.download(t, manifest)
+			require.Equal(t, s.onDisk(t, manifest), content)
 
 			restored := s.restore(t, backup, restoreTo(s.database+"_copy"))
 			require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
