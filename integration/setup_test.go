@@ -189,7 +189,7 @@ func (s *setup) objects(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(s.storagePath, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" {
+		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" || strings.HasSuffix(path, "/.tmp/volume") {
 			return err
 		}
 		files = append(files, path)
