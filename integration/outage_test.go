@@ -56,9 +56,7 @@ func TestABackupOutlivesAServerThatIsAwayForHalfAMinute(t *testing.T) {
 			require.True(t, backup.Metadata.Verification.OK)
 			require.Equal(t, int32(1), s.attempts(t, backup, "Dump"), "the dump went on where it was")
 			require.Len(t, s.chunks(t), s.chunkRows(t, backup))
-			restored := s.restore(t, backup, restoreTo(s.database+"_copy"))
-			require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
-			s.requireSame(t, s.database, s.database+"_copy")
+			s.requireRestores(t, backup, s.database, "_copy")
 		})
 	}
 }
@@ -77,9 +75,7 @@ func TestABackupGoesElsewhereWhenTheServerIsGoneForGood(t *testing.T) {
 			warning := backup.Metadata.Warnings[len(backup.Metadata.Warnings)-1]
 			require.Contains(t, warning, s.storageName)
 			require.Contains(t, warning, s.place.address)
-			restored := s.restore(t, backup, restoreTo(s.database+"_copy"))
-			require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
-			s.requireSame(t, s.database, s.database+"_copy")
+			s.requireRestores(t, backup, s.database, "_copy")
 		})
 	}
 }
@@ -102,6 +98,7 @@ func TestABackupWhoseServerIsGoneForGoodFailsAndNamesIt(t *testing.T) {
 			require.NoError(t, s.place.restart())
 			again := s.backUp(t)
 			require.Equal(t, domain.Completed, again.Status, again.ErrorMessage)
+			s.requireRestores(t, again, s.database, "_copy")
 		})
 	}
 }
