@@ -29,6 +29,7 @@ type Tuning struct {
 	Heartbeat     time.Duration // silence after which a worker counts as lost, whole seconds; 0 is the workflow's default
 	Uploads       int           // concurrent uploads of one backup
 	ProgressEvery time.Duration // how often progress is written to Postgres and heartbeated
+	Patience      time.Duration // how long a call waits for a storage location that is away; 0 is storage/retry's default
 	RecordEvery   time.Duration // how long stored chunks wait until they are made durable and recorded; 0 is archive's default
 }
 

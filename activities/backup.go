@@ -69,6 +69,9 @@ func (a *Activities) loadCopy(ctx context.Context, executionID string, storageID
 // openStorage opens a location for a use, which shares the location's limits with all others.
 func (a *Activities) openStorage(ctx context.Context, location db.StorageLocation, use storage.Use) (storage.Store, error) {
 	use.LocationID = location.ID
+	if use.Patience == 0 {
+		use.Patience = a.Tuning.Patience
+	}
 	store, err := a.Open(ctx, location.Type, location.Config, use)
 	return store, failure.WithSubject(err, aboutStorage(location.Name))
 }

@@ -18,9 +18,8 @@ import (
 func TestAnSSHLocationIsConfirmedAndExplored(t *testing.T) {
 	t.Parallel()
 	server := sshserver.Start(t, sshserver.Options{})
-	config := domain.StorageConfig{
-		Host: server.Host, Port: server.Port, Username: server.User, PrivateKey: server.PrivateKey, RemotePath: filepath.Join(t.TempDir(), "nas"),
-	}
+	config := server.Config(filepath.Join(t.TempDir(), "nas"))
+	config.HostKey = ""
 	result, err := shared.owner.TestStorageDraft(t.Context(), client.StorageDraft{Type: domain.StorageSSH, Config: config})
 	require.NoError(t, err)
 	require.NotEqual(t, domain.HealthOK, result.Status)

@@ -154,7 +154,10 @@ func (p *platform) startProduct(ctx context.Context) (err error) {
 
 // startWorker runs a worker in this process until stop is called.
 func (p *platform) startWorker(o worker.Options) (stop func(), err error) {
-	o.DB, o.Temporal, o.Tuning, o.Logger = p.db, p.dialled, tuning(), quiet()
+	o.DB, o.Temporal, o.Logger = p.db, p.dialled, quiet()
+	if o.Tuning == (activities.Tuning{}) {
+		o.Tuning = tuning()
+	}
 	if o.DataListen == "" {
 		o.DataListen = "127.0.0.1:0"
 	}

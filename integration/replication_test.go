@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,10 +19,13 @@ import (
 // second makes another storage location at a path and a target of the test's job.
 func (s *setup) second(t *testing.T, strategy domain.StorageStrategy, path string) client.StorageLocation {
 	t.Helper()
-	location, err := shared.owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
-		Name: s.database + " second", Type: domain.StorageLocal, Pool: s.pool, Config: domain.StorageConfig{Path: path},
-	})
-	require.NoError(t, err)
+	return s.secondAt(t, strategy, disk(path))
+}
+
+func (s *setup) secondAt(t *testing.T, strategy domain.StorageStrategy, at place) client.StorageLocation {
+	t.Helper()
+	location := at.register(t, s.database+" second", s.pool)
+	var err error
 	s.job, err = shared.owner.BackupJobs.Update(t.Context(), s.job.ID, map[string]any{"backup_options": map[string]any{
 		"storage_strategy": strategy, "storage_targets": []any{map[string]any{"storage_location_id": location.ID}},
 	}})
@@ -38,13 +42,16 @@ func (s *setup) results(e client.Execution) map[string]string {
 	return results
 }
 
-// wipe removes what is in a directory, as somebody does by hand.
+// wipe removes what is in a directory but for hidden files, as somebody does by hand with rm -rf *.
 func wipe(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(path)
 	require.NoError(t, err)
 	require.NotEmpty(t, entries)
 	for _, entry := range entries {
+		if strings.HasPrefix(entry.Name(), ".") {
+			continue
+		}
 		require.NoError(t, os.RemoveAll(filepath.Join(path, entry.Name())))
 	}
 }
@@ -66,9 +73,22 @@ func files(t *testing.T, path string) map[string]time.Time {
 }
 
 func TestAReplicatedBackupOutlivesEitherStorage(t *testing.T) {
-	s := newSetup(t, withNoise(12), withRows(500))
-	disk := filepath.Join(t.TempDir(), "second")
-	second := s.second(t, domain.StrategyReplicate, disk)
+	for _, kinds := range [][2]domain.StorageLocationType{
+		{domain.StorageLocal, domain.StorageLocal},
+		{domain.StorageLocal, domain.StorageS3},
+		{domain.StorageMinIO, domain.StorageSSH},
+		{domain.StorageSSH, domain.StorageBackblaze},
+	} {
+		t.Run(fmt.Sprintf("%s and %s", kinds[0], kinds[1]), func(t *testing.T) {
+			testEitherStorage(t, newPlace(t, kinds[0]), newPlace(t, kinds[1]))
+		})
+	}
+}
+
+func testEitherStorage(t *testing.T, here, there place) {
+	t.Helper()
+	s := newSetup(t, withNoise(12), withRows(500), withStorage(here))
+	second := s.secondAt(t, domain.StrategyReplicate, there)
 	backup := s.backUp(t)
 	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
 	require.Equal(t, map[string]string{s.storage.ID: "completed", second.ID: "completed"}, s.results(backup))
@@ -97,7 +117,7 @@ func TestAReplicatedBackupOutlivesEitherStorage(t *testing.T) {
 	for path := range before {
 		require.Contains(t, after, path)
 	}
-	wipe(t, disk)
+	wipe(t, there.dir)
 	restored = s.restore(t, backup, restoreTo(s.database+"_two"))
 	require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
 	require.Equal(t, s.storage.ID, *restored.StorageLocationID)

@@ -29,7 +29,8 @@ import (
 type setup struct {
 	database, password          string
 	datasourceName, storageName string
-	storagePath                 string
+	storagePath                 string // where the objects lie as files on this machine
+	place                       place
 	datasource                  client.Datasource
 	storage                     client.StorageLocation
 	job                         client.BackupJob
@@ -50,15 +51,14 @@ func withRows(n int) option { return func(s *setup) { s.rows = n } }
 // withNoise adds a table of about n MB of random bytes, which do not compress.
 func withNoise(n int) option { return func(s *setup) { s.noiseMB = n } }
 
-func withPassword(p string) option     { return func(s *setup) { s.password = p } }
-func withPort(p int) option            { return func(s *setup) { s.port = p } }
-func withPool(name string) option      { return func(s *setup) { s.pool = name } }
-func withQuota(gb float64) option      { return func(s *setup) { s.quotaGB = gb } }
-func withStorageAt(path string) option { return func(s *setup) { s.storagePath = path } }
-func withDatabases(d *domain.DatabaseSelection) option {
-	return func(s *setup) { s.databases = d }
-}
-func withOptions(o domain.BackupOptions) option { return func(s *setup) { s.options = o } }
+func withPassword(p string) option                     { return func(s *setup) { s.password = p } }
+func withPort(p int) option                            { return func(s *setup) { s.port = p } }
+func withPool(name string) option                      { return func(s *setup) { s.pool = name } }
+func withQuota(gb float64) option                      { return func(s *setup) { s.quotaGB = gb } }
+func withStorageAt(path string) option                 { return func(s *setup) { s.place = disk(path) } }
+func withStorage(p place) option                       { return func(s *setup) { s.place = p } }
+func withDatabases(d *domain.DatabaseSelection) option { return func(s *setup) { s.databases = d } }
+func withOptions(o domain.BackupOptions) option        { return func(s *setup) { s.options = o } }
 
 // newSetup makes everything a backup needs, through the API where there is one. The test runs beside
 // others: it has nothing in common with them but the servers.
@@ -121,14 +121,12 @@ func (s *setup) register(t *testing.T, host, user string) {
 		Name: s.datasourceName, Type: domain.Postgres, Pool: s.pool, ConnectionConfig: config,
 	})
 	require.NoError(t, err)
-	if s.storagePath == "" {
-		s.storagePath = filepath.Join(t.TempDir(), "backups")
+	if s.place.kind == "" {
+		s.place = disk(filepath.Join(t.TempDir(), "backups"))
+		s.place.config.MaxSizeGB = s.quotaGB
 	}
-	s.storage, err = shared.owner.StorageLocations.Create(ctx, client.StorageLocationDocument{
-		Name: s.storageName, Type: domain.StorageLocal, Pool: s.pool,
-		Config: domain.StorageConfig{Path: s.storagePath, MaxSizeGB: s.quotaGB},
-	})
-	require.NoError(t, err)
+	s.storagePath = s.place.dir
+	s.storage = s.place.register(t, s.storageName, s.pool)
 	s.job, err = shared.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
 		Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
 	})
@@ -196,7 +194,7 @@ func (s *setup) objects(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(s.storagePath, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" {
+		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" || strings.HasSuffix(path, "/.tmp/volume") {
 			return err
 		}
 		files = append(files, path)
@@ -285,7 +283,7 @@ func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) 
 		require.NoError(t, err)
 		require.False(t, bytes.Contains(content, []byte(secret)), "%s holds the secret", path)
 	}
-	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "system_settings"} {
+	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "storage_locations", "system_settings"} {
 		var found bool
 		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
 			"select exists (select from "+table+" t where t::text like '%' || $1 || '%')", secret).Scan(&found)

@@ -25,6 +25,13 @@ directory, or the document that the recovery kit printed for it:
   dataguardian recover dump    --storage local:/mnt/backups --identity kit.txt latest -o orders.dump
   dataguardian recover restore --storage local:/mnt/backups --identity kit.txt latest --to postgres://admin@db/orders
 
+A bucket or an SSH server is named by its document alone, which holds the credentials: in a file that only you may read, or on
+standard input. For an s3 location it may leave them out, and the AWS credentials of the environment are used:
+
+  dataguardian recover list    --storage-config location.json
+  {"type": "ssh", "config": {"host": "nas", "username": "backup", "private_key": "-----BEGIN …", "host_key": "ssh-ed25519 AAAA…", "remote_path": "/srv/backups"}}
+  {"type": "s3", "config": {"bucket": "backups", "region": "eu-central-1", "prefix": "dataguardian"}}
+
 A backup is named by its execution id, the last eight digits of it, or 'latest' (with --datasource where the storage
 location holds several). Backups are only read: the disk may be mounted read-only.
 

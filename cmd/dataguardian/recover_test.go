@@ -150,6 +150,7 @@ func TestTheDemosBackupIsRestoredAfterThePlatformIsDeleted(t *testing.T) {
 		require.NoError(t, err)
 		require.NotEmpty(t, files)
 	})
+	t.Run("from servers", func(t *testing.T) { l.testRemotes(t) })
 	t.Run("what is refused", func(t *testing.T) { l.testRefusals(t) })
 	t.Run("damage", func(t *testing.T) { l.testDamage(t) })
 }

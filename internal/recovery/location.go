@@ -86,5 +86,5 @@ func (l Location) Open(ctx context.Context) (storage.Store, error) {
 	}
 	// Nothing is stored by a recovery, so a quota is not measured.
 	l.Config.MaxSizeGB = 0
-	return open.Open(ctx, l.Type, l.Config)
+	return open.OpenToRead(ctx, l.Type, l.Config)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -36,7 +37,7 @@ func TestManyObjectsAreDeletedFromAStoreWithoutBatches(t *testing.T) {
 			if test.fault != nil {
 				inner.Inject(*test.fault)
 			}
-			store := retry.New(inner, retry.Options{Retries: 2, FirstDelay: 1})
+			store := retry.New(inner, retry.Options{Retries: 2, FirstDelay: 1, Outage: 50 * time.Millisecond})
 			err := storage.DeleteMany(ctx, store, []string{"a", "never there", "b", "c"})
 			if test.err == nil {
 				require.NoError(t, err)

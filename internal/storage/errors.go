@@ -8,7 +8,7 @@ import (
 )
 
 // FullHint tells the operator what to do about a location without space.
-const FullHint = "Free space on the storage location, raise max_size_gb, or choose another location."
+const FullHint = "Free space on the storage location, raise its quota (of a local one: max_size_gb), or choose another location."
 
 // NotFoundError is what a backend returns for an object that is not there.
 func NotFoundError(op, key string) error {

@@ -10,6 +10,9 @@ type Use struct {
 	// BandwidthMbps is the most that is sent, and the most that is received, in megabits a second; 0
 	// is no limit.
 	BandwidthMbps float64
+	// Reading says that nothing will be written: opening the location makes no directory, and clears nothing
+	// away.
+	Reading bool
 	// Patience is how long a call waits for a location that can not be reached to come back; 0 is
 	// the default of package retry.
 	Patience time.Duration

@@ -24,6 +24,7 @@ import (
 type Options struct {
 	Root     string // absolute path; created (0700) if its parent exists
 	MaxBytes int64  // quota over all objects in bytes, 0 for none
+	Reading  bool   // Open creates and removes nothing; a directory that is not there is NotFound
 }
 
 // staleAfter is how old a file in .tmp is when it must belong to a process that died: no upload of
@@ -56,7 +57,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, failure.New(failure.ConfigInvalid, op, "path "+opts.Root+" is not an absolute path below /",
 			"Give the storage location an absolute directory of its own.")
 	}
-	if err := makeRoot(opts.Root); err != nil {
+	if err := makeRoot(opts); err != nil {
 		return nil, classify(op, opts.Root, err)
 	}
 	if info, err := os.Stat(opts.Root); err == nil && !info.IsDir() {
@@ -74,6 +75,9 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s.fresh.dirs, s.fresh.syncing = map[string]struct{}{}, make(chan struct{}, 1)
 	s.fresh.syncing <- struct{}{}
 	s.quota.max = opts.MaxBytes
+	if opts.Reading {
+		return s, nil
+	}
 	if err := s.removeStale(); err != nil {
 		return nil, errors.Join(classify(op, opts.Root, err), s.Close())
 	}
@@ -82,7 +86,11 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // makeRoot creates the last element of path only: a missing parent is more likely a typing error
 // or a disk that is not mounted than a wish.
-func makeRoot(path string) error {
+func makeRoot(opts Options) error {
+	if opts.Reading {
+		return nil
+	}
+	path := opts.Root
 	err := os.Mkdir(path, 0o700)
 	switch {
 	case errors.Is(err, fs.ErrExist):

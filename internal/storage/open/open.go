@@ -45,18 +45,24 @@ func (o *Opener) decorate(store storage.Store, config domain.StorageConfig, use 
 	return retry.New(store, retry.Options{Outage: use.Patience})
 }
 
-// Open opens a location for somebody who is alone with it, as a recovery is.
+// Open opens a location for somebody who is alone with it.
 func Open(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
 	return new(Opener).Open(ctx, kind, config, storage.Use{})
+}
+
+// OpenToRead opens a location for somebody who is alone with it and writes nothing, as a recovery. Errors
+// besides those of Open: NotFound for a directory that is not there.
+func OpenToRead(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig) (storage.Store, error) {
+	return new(Opener).Open(ctx, kind, config, storage.Use{Reading: true})
 }
 
 func openBackend(ctx context.Context, kind domain.StorageLocationType, config domain.StorageConfig, use storage.Use) (storage.Store, error) {
 	switch kind {
 	case domain.StorageLocal:
-		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes()})
+		return local.Open(ctx, local.Options{Root: config.Path, MaxBytes: config.MaxBytes(), Reading: use.Reading})
 	case domain.StorageSSH:
 		opts := ssh.OptionsOf(config)
-		opts.Patience = patience(use)
+		opts.Patience, opts.Reading = patience(use), use.Reading
 		return ssh.Open(ctx, opts)
 	case domain.StorageS3, domain.StorageMinIO, domain.StorageBackblaze:
 		return openS3(ctx, kind, config, use)

@@ -57,6 +57,7 @@ type Store struct {
 var (
 	_ storage.Store        = (*Store)(nil)
 	_ storage.BatchDeleter = (*Store)(nil)
+	_ storage.FolderLister = (*Store)(nil)
 )
 
 // New decorates inner.
@@ -107,13 +108,23 @@ func (s *Store) Stat(ctx context.Context, key string) (object storage.Object, er
 	return object, err
 }
 
-// List is repeated only as long as fn saw nothing: it must not see an object twice.
+// List is repeated only as long as fn saw nothing.
 func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object) error) error {
+	return untilSeen(ctx, s, fn, func(fn func(storage.Object) error) error { return s.Store.List(ctx, prefix, fn) })
+}
+
+// ListFolder is repeated only as long as fn saw nothing.
+func (s *Store) ListFolder(ctx context.Context, folder, after string, fn func(storage.Entry) error) error {
+	return untilSeen(ctx, s, fn, func(fn func(storage.Entry) error) error { return storage.ListFolder(ctx, s.Store, folder, after, fn) })
+}
+
+// untilSeen repeats a listing until it works or fn saw a part of it: fn must not see anything twice.
+func untilSeen[T any](ctx context.Context, s *Store, fn func(T) error, list func(func(T) error) error) error {
 	return s.do(ctx, func() error {
 		called := false
-		err := s.Store.List(ctx, prefix, func(o storage.Object) error {
+		err := list(func(found T) error {
 			called = true
-			return fn(o)
+			return fn(found)
 		})
 		if err != nil && called {
 			return &final{err}

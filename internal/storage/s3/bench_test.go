@@ -21,7 +21,7 @@ const parallel = domain.DefaultParallelUploads
 func BenchmarkTransfer(b *testing.B) {
 	for _, mib := range []int{4, 16} {
 		content := random(mib << 20)
-		opts, err := s3.OptionsOf(domain.StorageMinIO, config(domain.StorageMinIO, server, bucketName(), ""))
+		opts, err := s3.OptionsOf(domain.StorageMinIO, server.Config(domain.StorageMinIO, bucketName(), ""))
 		require.NoError(b, err)
 		require.NoError(b, server.CreateBucket(context.Background(), opts.Bucket))
 		store, err := s3.Open(context.Background(), opts)

@@ -7,3 +7,9 @@ func (s *Store) WithSmallLimits() *Store {
 	s.limits.copyOne, s.limits.copyPart = 6<<20, 5<<20
 	return s
 }
+
+// WithPages makes a store list so many entries at a time.
+func (s *Store) WithPages(entries int32) *Store {
+	s.limits.page = entries
+	return s
+}

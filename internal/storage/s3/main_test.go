@@ -57,24 +57,10 @@ func bucket(t *testing.T, on *s3server.Server) string {
 	return name
 }
 
-// config is a location of each type on a server, as a user would write it.
-func config(kind domain.StorageLocationType, on *s3server.Server, bucket, prefix string) domain.StorageConfig {
-	c := domain.StorageConfig{Prefix: prefix, Endpoint: on.Endpoint()}
-	switch kind {
-	case domain.StorageS3:
-		c.Bucket, c.AccessKeyID, c.SecretAccessKey, c.Region = bucket, s3server.AccessKey, s3server.SecretKey, on.Region()
-	case domain.StorageMinIO:
-		c.Bucket, c.AccessKey, c.SecretKey, c.Endpoint = bucket, s3server.AccessKey, s3server.SecretKey, on.Address
-	case domain.StorageBackblaze:
-		c.BucketName, c.ApplicationKeyID, c.ApplicationKey = bucket, s3server.AccessKey, s3server.SecretKey
-	}
-	c.Normalize(kind)
-	return c
-}
-
 func options(t *testing.T, kind domain.StorageLocationType, on *s3server.Server, bucket, prefix string) s3.Options {
 	t.Helper()
-	c := config(kind, on, bucket, prefix)
+	c := on.Config(kind, bucket, prefix)
+	c.Normalize(kind)
 	require.Empty(t, c.Validate(kind))
 	opts, err := s3.OptionsOf(kind, c)
 	require.NoError(t, err)

@@ -21,7 +21,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// limits are sizes in bytes at which a transfer is done differently.
+// limits are sizes in bytes at which a transfer is done differently, and the length of a page.
 type limits struct {
 	single   int64 // the largest body that can be read again and goes in one request
 	buffered int64 // the largest body that can not be read again and goes in one request
@@ -29,6 +29,7 @@ type limits struct {
 	copyOne  int64 // the largest object that one request copies: the protocol's limit is 5 GiB
 	copyPart int64
 	memory   int64 // of all bodies held in memory
+	page     int32 // entries of a listing in one answer; 0 leaves it to the service
 }
 
 var defaultLimits = limits{single: 64 << 20, buffered: 32 << 20, part: 16 << 20, copyOne: 5 << 30, copyPart: 512 << 20, memory: 64 << 20}

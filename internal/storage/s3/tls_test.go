@@ -2,16 +2,6 @@ package s3_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -24,25 +14,12 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage/s3/s3server"
 )
 
-// selfSigned makes a certificate for an address that ends at a time, and returns it and its files.
-func selfSigned(t *testing.T, address string, end time.Time) (certificate, certFile, keyFile string) {
+// selfSigned makes a certificate and its files for the time of a test.
+func selfSigned(t *testing.T, address string, end time.Time) s3server.Certificate {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	certificate, err := s3server.SelfSigned(t.TempDir(), address, end)
 	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, IPAddresses: []net.IP{net.ParseIP(address)},
-		NotBefore: time.Now().Add(-48 * time.Hour), NotAfter: end, IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	secret, err := x509.MarshalPKCS8PrivateKey(key)
-	require.NoError(t, err)
-	certificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
-	certFile, keyFile = filepath.Join(t.TempDir(), "cert.pem"), filepath.Join(t.TempDir(), "key.pem")
-	require.NoError(t, os.WriteFile(certFile, []byte(certificate), 0o600))
-	require.NoError(t, os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), 0o600))
-	return certificate, certFile, keyFile
+	return certificate
 }
 
 func TestCertificatesAreCheckedAndWhatIsWrongIsSaid(t *testing.T) {
@@ -61,15 +38,15 @@ func TestCertificatesAreCheckedAndWhatIsWrongIsSaid(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			certificate, certFile, keyFile := selfSigned(t, test.address, test.end)
-			secure := start(t, s3server.Options{CertFile: certFile, KeyFile: keyFile})
+			certificate := selfSigned(t, test.address, test.end)
+			secure := start(t, s3server.Options{CertFile: certificate.CertFile, KeyFile: certificate.KeyFile})
 			opts := s3.Options{
 				Bucket: "secure", Region: "us-east-1", Endpoint: secure.Endpoint(), PathStyle: true,
 				AccessKeyID: s3server.AccessKey, SecretAccessKey: s3server.SecretKey, Checksums: true,
 			}
 			require.NoError(t, secure.CreateBucket(context.Background(), opts.Bucket))
 			if test.trusted {
-				opts.CACertificate = certificate
+				opts.CACertificate = certificate.PEM
 			}
 			store := open(t, opts)
 			started := time.Now()
@@ -89,8 +66,8 @@ func TestCertificatesAreCheckedAndWhatIsWrongIsSaid(t *testing.T) {
 
 func TestPlainHTTPToAServerWithTLSHintsAtIt(t *testing.T) {
 	t.Parallel()
-	_, certFile, keyFile := selfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
-	secure := start(t, s3server.Options{CertFile: certFile, KeyFile: keyFile})
+	certificate := selfSigned(t, "127.0.0.1", time.Now().Add(time.Hour))
+	secure := start(t, s3server.Options{CertFile: certificate.CertFile, KeyFile: certificate.KeyFile})
 	opts := options(t, domain.StorageMinIO, secure, "some-bucket", "")
 	require.True(t, strings.HasPrefix(opts.Endpoint, "http://"), "a server on this machine is taken for one without TLS")
 	opts.Patience = time.Millisecond

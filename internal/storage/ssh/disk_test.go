@@ -109,7 +109,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		left = append(left, strings.TrimPrefix(path, opts.Root))
 		return err
 	}))
-	require.Equal(t, []string{"", "/.tmp"}, left)
+	require.Equal(t, []string{"", "/.tmp", "/.tmp/volume"}, left)
 }
 
 func TestANameIsAnObjectOrADirectory(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"sync"
 	"time"
 
@@ -179,6 +180,9 @@ func (s *Store) createTemp(c *link.Conn, temp string) (*sftp.File, error) {
 		if err := s.makeParents(c, temp); err != nil {
 			return nil, err
 		}
+		if err := s.nameVolume(c); err != nil {
+			return nil, err
+		}
 	}
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	file, err := c.OpenFile(s.path(temp), flags)
@@ -240,7 +244,7 @@ func (s *Store) removeStale(ctx context.Context, c *link.Conn) error {
 		return err
 	}
 	for _, entry := range entries {
-		if !entry.Mode().IsRegular() || time.Since(entry.ModTime()) < staleAfter {
+		if !entry.Mode().IsRegular() || time.Since(entry.ModTime()) < staleAfter || entry.Name() == path.Base(volumeFile) {
 			continue
 		}
 		if err := c.Remove(s.path(storage.Reserved + "/" + entry.Name())); c.Lost(err) {

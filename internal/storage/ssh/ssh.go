@@ -29,7 +29,8 @@ type HostKeyChangedError = link.HostKeyChangedError
 // Options say which directory of which server.
 type Options struct {
 	link.Options
-	Root string // absolute path on the server; created (0700) if its parent exists
+	Root    string // absolute path on the server; created (0700) if its parent exists
+	Reading bool   // Open creates and removes nothing; a directory that is not there is NotFound
 }
 
 // OptionsOf gives the options of a location's settings.
@@ -51,6 +52,8 @@ type Store struct {
 	dirs  directories
 	usage usage
 	fresh unsynced
+
+	naming sync.Mutex // of the volume
 
 	mu        sync.Mutex
 	leftovers map[string]struct{} // temporary files whose connection broke before they could be removed
@@ -77,7 +80,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s := &Store{link: pool, root: path.Clean(opts.Root), leftovers: map[string]struct{}{}}
 	err = pool.Do(ctx, func(c *link.Conn) error {
-		if err := s.makeRoot(c); err != nil {
+		if err := s.makeRoot(c, opts.Reading); err != nil || opts.Reading {
 			return err
 		}
 		return s.removeStale(ctx, c)
@@ -90,7 +93,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 
 // makeRoot creates the last element of the path only: a missing parent is more likely a typing error
 // or a disk that is not mounted than a wish.
-func (s *Store) makeRoot(c *link.Conn) error {
+func (s *Store) makeRoot(c *link.Conn, reading bool) error {
 	const op = "open ssh storage"
 	info, err := c.Stat(s.root)
 	switch {
@@ -100,6 +103,9 @@ func (s *Store) makeRoot(c *link.Conn) error {
 		return failure.New(failure.ConfigInvalid, op, s.root+" is not a directory", "Give the storage location a directory of its own on the server.")
 	case !errors.Is(err, fs.ErrNotExist):
 		return err
+	case reading:
+		return failure.New(failure.NotFound, op, "there is no directory "+s.root+" on the server",
+			"Mount the disk that holds the backups on the server, or correct remote_path.")
 	}
 	parent := path.Dir(s.root)
 	if _, err := c.Stat(parent); errors.Is(err, fs.ErrNotExist) {

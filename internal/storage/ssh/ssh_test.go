@@ -72,10 +72,8 @@ func TestSSHKeepsTheContract(t *testing.T) {
 
 func TestTheSettingsOfALocationOpenIt(t *testing.T) {
 	server := sshserver.Start(t, sshserver.Options{})
-	config := domain.StorageConfig{
-		Host: server.Host, Port: server.Port, Username: server.User, PrivateKey: server.PrivateKey,
-		HostKey: server.HostKeys[xssh.KeyAlgoRSA], RemotePath: t.TempDir(),
-	}
+	config := server.Config(t.TempDir())
+	config.HostKey = server.HostKeys[xssh.KeyAlgoRSA]
 	config.Normalize(domain.StorageSSH)
 	require.Empty(t, config.Validate(domain.StorageSSH))
 	store := open(t, ssh.OptionsOf(config))

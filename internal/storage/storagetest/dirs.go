@@ -82,11 +82,11 @@ func setImmutable(file *os.File, on bool) error {
 	return unix.IoctlSetPointerInt(int(file.Fd()), unix.FS_IOC_SETFLAGS, flags)
 }
 
-// Cannot ends a test that this machine lets nobody make. For root and on CI, where everything has to run,
-// that is a failure; for another user the test is skipped with the reason.
+// Cannot ends a test that this machine lets nobody make. For root, as whom CI runs, that is a failure;
+// for another user the test is skipped with the reason.
 func Cannot(t *testing.T, format string, args ...any) {
 	t.Helper()
-	if os.Geteuid() == 0 || os.Getenv("CI") != "" { //nolint:forbidigo // whose machine a test runs on is no setting of the product
+	if os.Geteuid() == 0 {
 		t.Fatalf(format, args...)
 	}
 	t.Skipf(format, args...)

@@ -71,6 +71,7 @@ func Run(t *testing.T, c Config) {
 		{"odd names are kept as they are", suite.testOddNames},
 		{"a listing is in byte order of the keys", suite.testListOrder},
 		{"a listing stops when it is told to", suite.testListStops},
+		{"a folder is listed by its entries", suite.testFolders},
 		{"objects are deleted while they are listed", suite.testDeleteListed},
 		{"delete and copy", suite.testDeleteAndCopy},
 		{"a body of another length leaves nothing", suite.testWrongLength},

@@ -24,6 +24,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/ssh"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 // binary is where Debian's package openssh-server puts it; sshd insists on an absolute path.
@@ -88,6 +90,13 @@ func Start(t testing.TB, opts Options) *Server {
 		}
 	})
 	return s
+}
+
+// Config are the settings of a storage location in a directory of the server, its Ed25519 key confirmed.
+func (s *Server) Config(root string) domain.StorageConfig {
+	return domain.StorageConfig{
+		Host: s.Host, Port: s.Port, Username: s.User, PrivateKey: s.PrivateKey, RemotePath: root, HostKey: s.HostKeys[ssh.KeyAlgoED25519],
+	}
 }
 
 var hostKeyFiles = []string{"host_ed25519", "host_ecdsa", "host_rsa"}
