@@ -359,8 +359,15 @@ func TestATargetTakesNoPasswordOnTheCommandLine(t *testing.T) {
 	target, err = ParseTarget("dir:/tmp/x", "")
 	require.NoError(t, err)
 	require.Equal(t, "/tmp/x", target.Folder)
+	target, err = ParseTarget("mariadb://admin@db.example.com/", "p4ss")
+	require.NoError(t, err)
+	require.Equal(t, domain.MariaDB, target.Server.Type)
+	require.Empty(t, target.Database, "every database of the server")
+	target, err = ParseTarget("sqlite:/srv/app.db", "")
+	require.NoError(t, err)
+	require.Equal(t, "/srv/app.db", target.Database)
 	for _, text := range []string{
-		"", "dir:", "orders", "mysql://u@h/d", "postgres://u:p4ss@h/d", "postgres://u@h/", "postgres://h/d", "postgres://u@h/d?sslmode=prefer",
+		"", "dir:", "sqlite:", "orders", "http://u@h/d", "postgres://u:p4ss@h/d", "postgres://h/d", "sqlserver://u@h/d", "postgres://u@h/d?sslmode=prefer",
 		"postgres://u@h/d?options=x", "postgres://u@h/d?port=x", "postgres://u@h/d?sslrootcert=/nothing/here", "postgres://u:p4ss@h:x/d",
 	} {
 		_, err := ParseTarget(text, "p4ss")
