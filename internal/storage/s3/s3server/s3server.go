@@ -164,6 +164,7 @@ func Program(ctx context.Context, kind Kind) (string, error) {
 	}
 	command := exec.CommandContext(ctx, "go", "tool", "-n", string(kind)) //nolint:gosec // one of our tools
 	command.Dir = module
+	command.Env = append(command.Environ(), "GOFLAGS=") // not those of the tests
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
