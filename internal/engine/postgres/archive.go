@@ -121,12 +121,12 @@ type entry struct {
 	definition string
 	copyInto   string // the COPY statement of a table's data
 	tablespace string
-	dependsOn  []int // the first one of a table's data is the table
+	dependsOn  []int
 	hasData    bool
 	file       string // with the data, in toc.dat
 }
 
-// table is the dump id of the table whose data an entry is, 0 none.
+// table is the dump id of what an entry depends on first, 0 none: of a table's data, the table.
 func (e entry) table() int {
 	if len(e.dependsOn) == 0 {
 		return 0

@@ -16,7 +16,9 @@ const (
 // own, of a table that the dump defines, that needs nothing but that table. One that uses a function
 // of the dump, say, waits until all data is there, because the function may read another table.
 func (e entry) followed(tables map[int]bool) int {
-	if len(e.dependsOn) != 1 || !tables[e.dependsOn[0]] {
+	table := e.table()
+	other := func(id int) bool { return id != table } // an index of two columns depends on its table twice
+	if !tables[table] || slices.ContainsFunc(e.dependsOn, other) {
 		return 0
 	}
 	begins := func(with string) bool { return strings.HasPrefix(e.definition, with) }
@@ -26,7 +28,7 @@ func (e entry) followed(tables map[int]bool) int {
 	default:
 		return 0
 	}
-	return e.dependsOn[0]
+	return table
 }
 
 // alone reports whether an entry takes its table for itself, as ALTER TABLE does. The definition of an index
@@ -69,17 +71,23 @@ func (j *job) follow(b batch) {
 	}
 }
 
-// define executes an entry's definition as pg_restore does: all of it is one transaction.
+// oneCore has a transaction make its indexes without parallel workers, on a server that has such.
+const oneCore = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'max_parallel_maintenance_workers';\n"
+
+// define executes an entry's definition as pg_restore does: all of it is one transaction. As long as a job
+// loads data an index is made by this job alone: the largest tables are loaded first, so the others
+// will wait for that load, and parallel workers would take its processor away.
 func (j *job) define(ctx context.Context, e entry) error {
-	statements := []string{e.definition}
+	statements := e.definition
 	if e.tablespace != "" {
-		statements = []string{"SET default_tablespace = " + quoted(e.tablespace), e.definition, "SET default_tablespace = ''"}
+		statements = "SET LOCAL default_tablespace = " + quoted(e.tablespace) + ";\n" + statements
 	}
-	for _, statement := range statements {
-		// The simple protocol takes several statements, and text in the dump's encoding.
-		if _, err := j.conn.PgConn().Exec(ctx, statement).ReadAll(); err != nil {
-			return j.failed(ctx, "create "+strings.ToLower(e.kind)+" "+quoted(e.tag), err)
-		}
+	if j.tasks.loading() {
+		statements = oneCore + statements
+	}
+	// The simple protocol takes several statements, and text in the dump's encoding.
+	if _, err := j.conn.PgConn().Exec(ctx, statements).ReadAll(); err != nil {
+		return j.failed(ctx, "create "+strings.ToLower(e.kind)+" "+quoted(e.tag), err)
 	}
 	return nil
 }

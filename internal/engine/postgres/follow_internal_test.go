@@ -18,6 +18,7 @@ func TestOnlyWhatNeedsNothingButItsTableFollowsIt(t *testing.T) {
 		"a unique index": {entry{kind: "INDEX", definition: "CREATE UNIQUE INDEX i ON public.t USING btree (v);\n", dependsOn: []int{5}}, 5, false},
 		"a primary key":  {entry{kind: "CONSTRAINT", definition: "ALTER TABLE ONLY public.t\n    ADD CONSTRAINT t_pkey PRIMARY KEY (id);\n", dependsOn: []int{4}}, 4, true},
 		"an index with a change of its table behind it": {entry{kind: "INDEX", definition: index + "\nALTER TABLE public.t CLUSTER ON i;\n", dependsOn: []int{4}}, 4, true},
+		"an index of two columns":                       {entry{kind: "INDEX", definition: index, dependsOn: []int{4, 4}}, 4, false},
 		"an index that uses a function":                 {entry{kind: "INDEX", definition: index, dependsOn: []int{4, 3}}, 0, false},
 		"an index of what is no table of the dump":      {entry{kind: "INDEX", definition: index, dependsOn: []int{6}}, 0, false},
 		"an index that says of nothing what it needs":   {entry{kind: "INDEX", definition: index}, 0, false},

@@ -38,7 +38,7 @@ func (s *staging) loadData(ctx context.Context, toc contents, batches []batch) e
 	}
 	tasks := newSchedule()
 	for _, b := range batches {
-		tasks.add(&task{size: b.size, do: func(ctx context.Context, j *job) error {
+		tasks.add(&task{size: b.size, loads: true, do: func(ctx context.Context, j *job) error {
 			if err := b.feed(ctx, j); err != nil {
 				return err
 			}

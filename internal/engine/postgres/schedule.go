@@ -12,6 +12,7 @@ type task struct {
 	size  int64 // bytes of the data that it is about
 	table int   // dump id of the table that it locks, 0 none
 	alone bool  // no other task may lock that table at the same time
+	loads bool  // it loads data
 	do    func(ctx context.Context, j *job) error
 }
 
@@ -91,4 +92,11 @@ func (s *schedule) stop() {
 	defer s.mu.Unlock()
 	s.stopped = true
 	s.changed.Broadcast()
+}
+
+// loading reports whether a job loads data.
+func (s *schedule) loading() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.running, func(t *task) bool { return t.loads })
 }
