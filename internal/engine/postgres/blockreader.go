@@ -53,7 +53,7 @@ func (b *blockReader) Read(p []byte) (int, error) {
 			}
 			continue
 		}
-		n, err := b.archive.Read(p[total:min(len(p), total+b.left)])
+		n, err := b.archive.Read(p[total : total+min(len(p)-total, b.left)])
 		total, b.left = total+n, b.left-n
 		if err != nil {
 			return total, damaged(err)
@@ -76,11 +76,14 @@ func (b *blockReader) buffered(p []byte) int {
 			if b.ended || len(head) <= b.numbers || head[0] != 0 {
 				break
 			}
-			b.left = decodeNumber(head, b.numbers)
-			b.ended, used = b.left == 0, used+1+b.numbers
+			size := decodeNumber(head, b.numbers)
+			if size < 0 {
+				break
+			}
+			b.left, b.ended, used = size, size == 0, used+1+b.numbers
 			continue
 		}
-		n := copy(p[total:], have[used:min(len(have), used+b.left)])
+		n := copy(p[total:], have[used:used+min(len(have)-used, b.left)])
 		if n == 0 {
 			break
 		}
