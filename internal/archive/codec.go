@@ -114,7 +114,7 @@ func newZstd(level, longest int) (compressor, error) {
 
 // decompressors keeps the decoders of one goroutine for the next chunk.
 type decompressors struct {
-	zstd *zstd.Decoder
+	zstd zstdDecoder
 	gzip *gzip.Reader
 	lz4  *lz4.Reader
 }
@@ -143,16 +143,33 @@ func (d *decompressors) decode(algorithm domain.Compression, frame, out []byte) 
 	}
 }
 
-func (d *decompressors) decodeZstd(frame, out []byte) error {
+// zstdDecoder is a reusable decoder: it fills out with the plaintext of frame, which must have exactly that
+// length.
+type zstdDecoder interface {
+	decode(frame, out []byte) error
+	close()
+}
+
+func (d *decompressors) decodeZstd(frame, out []byte) (err error) {
 	if d.zstd == nil {
-		decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
-			zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxChunk))
-		if err != nil {
+		if d.zstd, err = newUnzstd(); err != nil {
 			return err
 		}
-		d.zstd = decoder
 	}
-	plaintext, err := d.zstd.DecodeAll(frame, out[:0])
+	return d.zstd.decode(frame, out)
+}
+
+// goUnzstd is the decoder in Go, for builds without cgo.
+type goUnzstd struct{ decoder *zstd.Decoder }
+
+func newGoUnzstd() (zstdDecoder, error) {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxChunk))
+	return goUnzstd{decoder}, err
+}
+
+func (d goUnzstd) decode(frame, out []byte) error {
+	plaintext, err := d.decoder.DecodeAll(frame, out[:0])
 	if err != nil {
 		return err
 	}
@@ -161,6 +178,8 @@ func (d *decompressors) decodeZstd(frame, out []byte) error {
 	}
 	return checkPlain(len(plaintext), len(out))
 }
+
+func (d goUnzstd) close() { d.decoder.Close() }
 
 // fill reads exactly the whole of r into out.
 func fill(r io.Reader, out []byte) error {
@@ -196,6 +215,6 @@ func checkPlain(got, want int) error {
 // close frees what the decoders hold.
 func (d *decompressors) close() {
 	if d.zstd != nil {
-		d.zstd.Close()
+		d.zstd.close()
 	}
 }

@@ -117,12 +117,21 @@ type entry struct {
 	namespace  string
 	tag        string // the table's name
 	kind       string
-	section    int    // an entry that names none belongs to that of the one before
-	definition string // short ones: the settings of the session
+	section    int // an entry that names none belongs to that of the one before
+	definition string
 	copyInto   string // the COPY statement of a table's data
-	dependsOn  int    // the first dependency, 0 none; that of a table's data is the table
+	tablespace string
+	dependsOn  []int
 	hasData    bool
 	file       string // with the data, in toc.dat
+}
+
+// table is the dump id of what an entry depends on first, 0 none: of a table's data, the table.
+func (e entry) table() int {
+	if len(e.dependsOn) == 0 {
+		return 0
+	}
+	return e.dependsOn[0]
 }
 
 const (
@@ -170,11 +179,12 @@ func (a *archiveReader) entry() (e entry, err error) {
 		e.section = a.section
 	}
 	a.section = e.section
-	a.textInto(&e.definition, &err)
+	a.longTextInto(&e.definition, &err)
 	err = a.strings(1, err) // drop statement
 	a.longTextInto(&e.copyInto, &err)
 	a.textInto(&e.namespace, &err)
-	if err = a.strings(1, err); err == nil && a.version >= versionTableAM { // tablespace
+	a.textInto(&e.tablespace, &err)
+	if err == nil && a.version >= versionTableAM {
 		err = a.strings(1, nil)
 	}
 	if err == nil && a.version >= versionRelKind {
@@ -200,14 +210,13 @@ func (a *archiveReader) entry() (e entry, err error) {
 }
 
 func (a *archiveReader) dependencies(e *entry) error {
-	for first := true; ; first = false {
-		id, more, err := a.text()
+	for {
+		text, more, err := a.text()
 		if err != nil || !more {
 			return err
 		}
-		if first {
-			e.dependsOn, _ = strconv.Atoi(id) // one that is no number is nobody's
-		}
+		id, _ := strconv.Atoi(text) // one that is no number is nobody's
+		e.dependsOn = append(e.dependsOn, id)
 	}
 }
 
@@ -301,8 +310,8 @@ func (a *archiveReader) number() (int, error) {
 const (
 	// A name has 63 bytes unless the server was built otherwise.
 	longestName = 256
-	// A statement that names 1,600 columns has room in it.
-	longestCopy = 1 << 20
+	// A statement that names 1,600 columns has room in it; a longer definition is left to pg_restore.
+	longestStatement = 1 << 20
 )
 
 // text reads a string; false is a null one. One that is longer than a name is passed over.
@@ -332,7 +341,7 @@ func (a *archiveReader) textInto(text *string, err *error) {
 
 func (a *archiveReader) longTextInto(text *string, err *error) {
 	if *err == nil {
-		*text, _, *err = a.textUpTo(longestCopy)
+		*text, _, *err = a.textUpTo(longestStatement)
 	}
 }
 

@@ -43,16 +43,17 @@ func newBlockReader(archive io.Reader, numbers int, want dataBlock, last bool) (
 func (b *blockReader) Read(p []byte) (int, error) {
 	total := 0
 	for total < len(p) {
+		total += b.buffered(p[total:])
+		if total == len(p) || b.left == 0 && b.ended {
+			break
+		}
 		if b.left == 0 {
-			if b.ended {
-				break
-			}
 			if err := b.nextPiece(); err != nil {
 				return total, err
 			}
 			continue
 		}
-		n, err := b.archive.Read(p[total:min(len(p), total+b.left)])
+		n, err := b.archive.Read(p[total : total+min(len(p)-total, b.left)])
 		total, b.left = total+n, b.left-n
 		if err != nil {
 			return total, damaged(err)
@@ -62,6 +63,34 @@ func (b *blockReader) Read(p []byte) (int, error) {
 		return 0, b.end()
 	}
 	return total, nil
+}
+
+// buffered reads the pieces that are in memory, up to one whose length is not whole or makes no sense: a call
+// for each part of a row would cost more than copying it.
+func (b *blockReader) buffered(p []byte) int {
+	have, _ := b.archive.Peek(b.archive.Buffered()) // what is buffered can be had
+	total, used := 0, 0
+	for total < len(p) {
+		if b.left == 0 {
+			head := have[used:]
+			if b.ended || len(head) <= b.numbers || head[0] != 0 {
+				break
+			}
+			size := decodeNumber(head, b.numbers)
+			if size < 0 {
+				break
+			}
+			b.left, b.ended, used = size, size == 0, used+1+b.numbers
+			continue
+		}
+		n := copy(p[total:], have[used:used+min(len(have)-used, b.left)])
+		if n == 0 {
+			break
+		}
+		total, used, b.left = total+n, used+n, b.left-n
+	}
+	_, _ = b.archive.Discard(used)
+	return total
 }
 
 func (b *blockReader) nextPiece() error {
@@ -136,14 +165,27 @@ func (b *blockReader) number() (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	var wide [8]byte
-	copy(wide[:], raw[1:])
-	value := int(binary.LittleEndian.Uint64(wide[:])) //nolint:gosec // as the archive's own writer had it
-	if raw[0] != 0 {
-		value = -value
-	}
+	value := decodeNumber(raw, b.numbers)
 	_, err = b.archive.Discard(1 + b.numbers)
 	return value, err
+}
+
+// decodeNumber decodes a sign byte and the bytes of a number.
+func decodeNumber(raw []byte, numbers int) int {
+	if numbers == 4 { // as every pg_dump of today writes them
+		value := int(binary.LittleEndian.Uint32(raw[1:]))
+		if raw[0] != 0 {
+			return -value
+		}
+		return value
+	}
+	var wide [8]byte
+	copy(wide[:], raw[1:1+numbers])
+	value := int(binary.LittleEndian.Uint64(wide[:])) //nolint:gosec // as the archive's own writer had it
+	if raw[0] != 0 {
+		return -value
+	}
+	return value
 }
 
 // damaged keeps the class of what the archive's reader said; an end is one that comes too early.

@@ -128,7 +128,7 @@ func (f *dumpFiles) divide(withData []entry) (batches []batch) {
 	}
 	for _, e := range withData {
 		if f.streamed[e.file] || e.kind == largeKind {
-			batches = append(batches, batch{size: f.sizes[e.file], feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, []entry{e}, to) }})
+			batches = append(batches, batch{size: f.sizes[e.file], only: e, feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, []entry{e}, to) }})
 			continue
 		}
 		if some, size = append(some, e), size+f.sizes[e.file]; size > batchBytes {

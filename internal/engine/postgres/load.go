@@ -1,12 +1,9 @@
 package postgres
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"sync"
 
@@ -18,8 +15,10 @@ import (
 
 // batch is data that one job loads, one table after the other.
 type batch struct {
-	size int64 // bytes
-	feed func(ctx context.Context, to receiver) error
+	size      int64 // bytes
+	only      entry // whose data it is, unless it is that of several
+	feed      func(ctx context.Context, to receiver) error
+	followers []entry // what is defined as soon as it is loaded
 }
 
 // receiver takes the data of a batch. What it is given to read it reads to its end.
@@ -31,24 +30,39 @@ type receiver interface {
 // batchBytes is how much data of small tables makes a batch.
 const batchBytes = 64 << 20
 
-// loadData loads all batches, the largest first, so many at the same time as there are jobs. The
-// first error ends it.
+// loadData loads all batches, so many at the same time as there are jobs, and what follows a table as soon as
+// that is loaded. The first error ends it.
 func (s *staging) loadData(ctx context.Context, toc contents, batches []batch) error {
-	slices.SortStableFunc(batches, func(a, b batch) int { return cmp.Compare(b.size, a.size) })
-	queue := make(chan batch, len(batches))
-	for _, b := range batches {
-		queue <- b
+	if len(batches) == 0 {
+		return nil
 	}
-	close(queue)
+	tasks := newSchedule()
+	for _, b := range batches {
+		tasks.add(&task{size: b.size, loads: true, do: func(ctx context.Context, j *job) error {
+			if err := b.feed(ctx, j); err != nil {
+				return err
+			}
+			j.follow(b)
+			return nil
+		}})
+	}
 	group, ctx := errgroup.WithContext(ctx)
-	for range min(max(1, s.req.Jobs), len(batches)) {
-		group.Go(func() error { return s.loader(ctx, toc, queue) })
+	for range max(1, s.req.Jobs) {
+		group.Go(func() error { return s.work(ctx, toc, tasks) })
 	}
 	return group.Wait()
 }
 
-// loader is one job.
-func (s *staging) loader(ctx context.Context, toc contents, queue <-chan batch) error {
+// job loads over one connection.
+type job struct {
+	s     *staging
+	conn  *pgx.Conn
+	toc   contents
+	tasks *schedule
+}
+
+// work is one job.
+func (s *staging) work(ctx context.Context, toc contents, tasks *schedule) error {
 	conn, err := connect(ctx, s.target.Config, s.names.staging)
 	if err != nil {
 		return err
@@ -57,19 +71,7 @@ func (s *staging) loader(ctx context.Context, toc contents, queue <-chan batch) 
 	if err := s.beginSession(ctx, conn, toc); err != nil {
 		return err
 	}
-	for b := range queue {
-		if err := b.feed(ctx, &job{s: s, conn: conn, toc: toc}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// job loads over one connection.
-type job struct {
-	s    *staging
-	conn *pgx.Conn
-	toc  contents
+	return tasks.run(ctx, &job{s: s, conn: conn, toc: toc, tasks: tasks})
 }
 
 // beginSession gives the connection the settings that pg_restore gives its own
@@ -78,6 +80,7 @@ func (s *staging) beginSession(ctx context.Context, conn *pgx.Conn, toc contents
 	statements := append([]string{
 		"SET statement_timeout = 0", "SET lock_timeout = 0", "SET idle_in_transaction_session_timeout = 0",
 		"SET xmloption = content", "SET client_min_messages = warning", "SET row_security = off",
+		"SET default_tablespace = ''",
 	}, toc.session...)
 	for _, statement := range statements {
 		if _, err := conn.Exec(ctx, statement); err != nil {
@@ -92,7 +95,7 @@ func (s *staging) beginSession(ctx context.Context, conn *pgx.Conn, toc contents
 // visible or freeze them later. Nobody else can see this database, so that is nobody's surprise.
 func (j *job) table(ctx context.Context, e entry, data io.Reader) error {
 	from := &sourceError{r: data}
-	statement, frozen := e.copyStatement(j.toc.tables[e.dependsOn])
+	statement, frozen := e.copyStatement(j.toc.tables[e.table()])
 	load := func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "TRUNCATE TABLE ONLY "+pgx.Identifier{e.namespace, e.tag}.Sanitize()); err != nil {
 			return err
@@ -138,10 +141,16 @@ func (j *job) outcome(ctx context.Context, op string, from *sourceError, err err
 		return sourceErr
 	case err == nil:
 		return nil
-	case ctx.Err() != nil:
+	}
+	return j.failed(ctx, op, err)
+}
+
+// failed is the error of the context before that of the server.
+func (j *job) failed(ctx context.Context, op string, err error) error {
+	if ctx.Err() != nil {
 		return failure.Wrap(failure.ClassOf(ctx.Err()), op, ctx.Err(), "")
 	}
-	return classify(op+" into database "+quoted(j.s.names.staging), err)
+	return classify(op+" in database "+quoted(j.s.names.staging), err)
 }
 
 const copyEnd = " FROM stdin;\n"
@@ -202,13 +211,4 @@ func (s *sourceError) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
-}
-
-// laterList is what pg_restore --use-list takes for all that comes after the data of the tables.
-func (c contents) laterList() string {
-	var list strings.Builder
-	for _, id := range c.later {
-		fmt.Fprintf(&list, "%d;\n", id)
-	}
-	return list.String()
 }

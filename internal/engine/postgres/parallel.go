@@ -18,14 +18,15 @@ import (
 const smallFile = 1 << 20
 
 // restoreByTable loads in three steps: pg_restore makes the tables, so many connections as there are jobs
-// load the data straight from the backup, and pg_restore does the rest with as many jobs. What pg_restore
-// gets is a directory with a real toc.dat and without data, so nothing large is written to disk.
+// load the data straight from the backup and make the indexes of each large table behind it, and pg_restore
+// does the rest with as many jobs. What pg_restore gets is a directory with a real toc.dat and without data, so nothing large is written to disk.
 func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.Context, dir string) (contents, []batch, error)) error {
 	return s.inDirectory(func(env *toolEnv, dir string) error {
 		toc, batches, err := prepare(ctx, dir)
 		if err != nil {
 			return err
 		}
+		toc.settle(batches)
 		later, err := env.write("later.list", toc.laterList())
 		if err != nil {
 			return err
@@ -35,6 +36,9 @@ func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.C
 		}
 		if err := s.loadData(ctx, toc, batches); err != nil {
 			return err
+		}
+		if len(toc.later) == 0 {
+			return nil
 		}
 		return s.pgRestore(ctx, env, s.jobs(), "--use-list="+later, dir)
 	})
@@ -107,7 +111,11 @@ func (c *customDump) divide() (batches []batch) {
 	first, size := 0, int64(0)
 	flush := func(end int) {
 		if from := first; end > from {
-			batches = append(batches, batch{size: size, feed: func(ctx context.Context, to receiver) error { return c.feed(ctx, from, end, to) }})
+			b := batch{size: size, feed: func(ctx context.Context, to receiver) error { return c.feed(ctx, from, end, to) }}
+			if end-from == 1 {
+				b.only = c.entries[c.blocks[from].id]
+			}
+			batches = append(batches, b)
 		}
 		first, size = end, 0
 	}

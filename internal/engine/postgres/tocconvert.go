@@ -16,11 +16,12 @@ const tocHeadFormat = len(magic) + 5
 
 // contents is what is left to know of a table of contents.
 type contents struct {
-	withData []entry      // each with the name of its file
-	later    []int        // dump ids of what comes after the definitions of the tables, without any data
-	tables   map[int]bool // dump ids of the tables that the dump defines
-	session  []string     // statements that the session has to begin with
-	numbers  int          // bytes of a number in the archive, without its sign
+	withData  []entry         // each with the name of its file
+	later     []int           // dump ids of what comes after the definitions of the tables, without any data
+	tables    map[int]bool    // dump ids of the tables that the dump defines
+	mayFollow map[int][]entry // of what comes later, what needs only a table, by its dump id
+	session   []string        // statements that the session has to begin with
+	numbers   int             // bytes of a number in the archive, without its sign
 }
 
 // add takes an entry in.
@@ -34,6 +35,9 @@ func (c *contents) add(e entry) {
 	}
 	if e.section > sectionPreData && e.kind != tableDataKind && e.kind != largeKind {
 		c.later = append(c.later, e.id)
+		if table := e.followed(c.tables); table != 0 {
+			c.mayFollow[table] = append(c.mayFollow[table], e)
+		}
 	}
 	if e.hasData {
 		c.withData = append(c.withData, e)
@@ -44,7 +48,7 @@ func (c *contents) add(e entry) {
 // toc.dat of the directory format. Nothing else differs between the two but where each entry's data
 // is. A version whose structure is not known is errUnknownVersion.
 func convertTOC(r io.Reader, w io.Writer, format byte) (toc contents, err error) {
-	toc.tables = map[int]bool{}
+	toc.tables, toc.mayFollow = map[int]bool{}, map[int][]entry{}
 	walker := newWalkerOf(func(walker *walker) (summary, error) {
 		walker.copied = &bytes.Buffer{}
 		a := archiveReader{walker: walker, format: format, section: sectionPreData}
