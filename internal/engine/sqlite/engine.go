@@ -50,17 +50,25 @@ type Options struct {
 	// TempDir is where a copy of the database lies while it is backed up or inspected: it needs as much
 	// room as the database has bytes. Empty is TMPDIR.
 	TempDir string
+	// HoldTimeout bounds a restore's wait for others to end their transactions in the target. 0 is ten seconds.
+	HoldTimeout time.Duration
 }
 
 // Engine serves SQLite. It holds no connection and is safe for concurrent use.
-type Engine struct{ tempDir string }
+type Engine struct {
+	tempDir     string
+	holdTimeout time.Duration
+}
 
 // New returns the engine.
 func New(opts Options) *Engine {
 	if opts.TempDir == "" {
 		opts.TempDir = os.TempDir()
 	}
-	return &Engine{tempDir: opts.TempDir}
+	if opts.HoldTimeout <= 0 {
+		opts.HoldTimeout = 10 * time.Second
+	}
+	return &Engine{tempDir: opts.TempDir, holdTimeout: opts.HoldTimeout}
 }
 
 // Type is domain.SQLite.

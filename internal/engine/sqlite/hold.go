@@ -9,9 +9,6 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// holdTimeout bounds the wait for others to end their transactions.
-const holdTimeout = 10 * time.Second
-
 // holder keeps everybody else out of a database: its exclusive lock is held by a connection that has
 // written nothing, so that closing it removes no file.
 type holder struct {
@@ -25,9 +22,9 @@ type holder struct {
 // leaves the mode, which SQLite only does when no other connection is open: an application that has it open
 // is found even if it is idle. In the other modes an idle application has no lock that could be seen; when
 // the file is replaced, SQLite gives its next write the error READONLY_DBMOVED.
-func (p place) hold(ctx context.Context) (*holder, error) {
+func (p place) hold(ctx context.Context, limit time.Duration) (*holder, error) {
 	h := &holder{path: p.target}
-	if err := h.leaveWAL(ctx); err != nil {
+	if err := h.leaveWAL(ctx, limit); err != nil {
 		return nil, inUse(err)
 	}
 	db, err := open(ctx, p.target, writable)
@@ -35,7 +32,7 @@ func (p place) hold(ctx context.Context) (*holder, error) {
 		return nil, errors.Join(err, h.enterWAL(ctx))
 	}
 	h.connection = db
-	err = whileLocked(ctx, holdTimeout, func() error {
+	err = whileLocked(ctx, limit, func() error {
 		_, err := db.ExecContext(ctx, "BEGIN EXCLUSIVE")
 		return err
 	})
@@ -67,12 +64,12 @@ func inUse(err error) error {
 	return err
 }
 
-func (h *holder) leaveWAL(ctx context.Context) error {
+func (h *holder) leaveWAL(ctx context.Context, limit time.Duration) error {
 	db, err := open(ctx, h.path, writable)
 	if err != nil {
 		return err
 	}
-	err = whileLocked(ctx, holdTimeout, func() error {
+	err = whileLocked(ctx, limit, func() error {
 		mode, err := db.journalMode(ctx)
 		if err != nil || mode != walMode {
 			return err

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -34,24 +35,24 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 		return nil, failure.New(failure.NotFound, op, fmt.Sprintf("%s does not exist, and the target is not the result of this restore", p.staging), "Run the restore again.")
 	}
 	// What is in the target may have changed since CheckTarget.
-	if err := p.checkReplaceable(ctx, req.DropExisting); err != nil {
+	if err := p.checkReplaceable(ctx, req.DropExisting, e.holdTimeout); err != nil {
 		return nil, err
 	}
-	if err := p.swap(ctx); err != nil {
+	if err := p.swap(ctx, e.holdTimeout); err != nil {
 		return nil, classify(op, errors.Join(err, p.unmarkUnlessSwapped()))
 	}
 	return p.clearAside(), nil
 }
 
 // swap writes the mark first: with it and without a staging, the target is this restore's.
-func (p place) swap(ctx context.Context) error {
+func (p place) swap(ctx context.Context, limit time.Duration) error {
 	if err := p.writeMark(); err != nil {
 		return err
 	}
 	if info, err := os.Stat(p.target); errors.Is(err, fs.ErrNotExist) || (err == nil && info.Size() == 0 && len(sides(p.target)) == 0) {
 		return p.rename(p.moveAside)
 	}
-	held, err := p.hold(ctx)
+	held, err := p.hold(ctx, limit)
 	if isDamaged(err) { // SQLite can not lock what it can not read; checkReplaceable allowed it
 		return p.rename(p.moveAside)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -36,7 +37,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err := checkFolder(filepath.Dir(p.staging), size); err != nil || req.Scratch {
 		return err
 	}
-	return p.checkReplaceable(ctx, req.DropExisting)
+	return p.checkReplaceable(ctx, req.DropExisting, e.holdTimeout)
 }
 
 func checkFolder(dir string, size int64) error {
@@ -49,7 +50,7 @@ func checkFolder(dir string, size int64) error {
 
 // checkReplaceable refuses a target that is there and must not, or can not, be replaced. One that this restore
 // itself put there is left to Promote.
-func (p place) checkReplaceable(ctx context.Context, dropExisting bool) error {
+func (p place) checkReplaceable(ctx context.Context, dropExisting bool, limit time.Duration) error {
 	op := "check the target file " + p.target
 	info, err := os.Lstat(p.target)
 	switch {
@@ -68,7 +69,7 @@ func (p place) checkReplaceable(ctx context.Context, dropExisting bool) error {
 	case info.Size() == 0 && len(sides(p.target)) == 0:
 		return nil
 	}
-	holder, err := p.hold(ctx)
+	holder, err := p.hold(ctx, limit)
 	if err == nil {
 		defer func() { _ = holder.close() }()
 	}
