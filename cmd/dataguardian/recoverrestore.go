@@ -15,7 +15,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 	var to, passwordFile string
 	var dropExisting bool
 	command := &cobra.Command{
-		Use:   "restore BACKUP --to postgres://USER@HOST/DATABASE | dir:FOLDER",
+		Use:   "restore BACKUP --to postgres://USER@HOST/DATABASE | sqlite:FILE | dir:FOLDER",
 		Short: "Restore a backup into a database, or its plain files into a folder",
 		Long: "Restore a backup into a database, or its plain files into a folder.\n\n" +
 			"The backup is read end to end and checked before the first write. A database is loaded beside the target and swapped in;\n" +
@@ -23,7 +23,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 		Args: exactly(1, "one backup: an execution id, its last eight digits, or latest"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if to == "" {
-				return badUsage(cmd, "--to is missing; give postgres://USER@HOST/DATABASE or dir:FOLDER")
+				return badUsage(cmd, "--to is missing; give postgres://USER@HOST/DATABASE, sqlite:FILE or dir:FOLDER")
 			}
 			r, settings, done, err := flags.open(cmd.Context(), cmd)
 			if err != nil {
@@ -51,7 +51,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 			return err
 		},
 	}
-	command.Flags().StringVar(&to, "to", "", "target: postgres://USER@HOST/DATABASE?sslmode=…, or dir:FOLDER")
+	command.Flags().StringVar(&to, "to", "", "target: postgres://USER@HOST/DATABASE?sslmode=…, sqlite:FILE, or dir:FOLDER")
 	command.Flags().StringVar(&passwordFile, "password-file", "", "file that holds the password of the target, and nothing else [PGPASSWORD]")
 	command.Flags().BoolVar(&dropExisting, "drop-existing", false, "replace a database that is not empty")
 	return command

@@ -359,8 +359,13 @@ func TestATargetTakesNoPasswordOnTheCommandLine(t *testing.T) {
 	target, err = ParseTarget("dir:/tmp/x", "")
 	require.NoError(t, err)
 	require.Equal(t, "/tmp/x", target.Folder)
+	target, err = ParseTarget("sqlite:/srv/orders.db", "")
+	require.NoError(t, err)
+	require.Equal(t, domain.SQLite, target.Server.Type)
+	require.Equal(t, domain.ConnectionConfig{FilePath: "/srv/orders.db"}, target.Server.Config)
+	require.Equal(t, "/srv/orders.db", target.Database)
 	for _, text := range []string{
-		"", "dir:", "orders", "mysql://u@h/d", "postgres://u:p4ss@h/d", "postgres://u@h/", "postgres://h/d", "postgres://u@h/d?sslmode=prefer",
+		"", "dir:", "sqlite:", "orders", "mysql://u@h/d", "postgres://u:p4ss@h/d", "postgres://u@h/", "postgres://h/d", "postgres://u@h/d?sslmode=prefer",
 		"postgres://u@h/d?options=x", "postgres://u@h/d?port=x", "postgres://u@h/d?sslrootcert=/nothing/here", "postgres://u:p4ss@h:x/d",
 	} {
 		_, err := ParseTarget(text, "p4ss")

@@ -23,10 +23,10 @@ type Target struct {
 
 const (
 	readTarget = "read the target"
-	targetHint = "Give postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=FILE, or dir:FOLDER."
+	targetHint = "Give postgres://user@host:5432/database?sslmode=verify-full&sslrootcert=FILE, sqlite:FILE, or dir:FOLDER."
 )
 
-// ParseTarget reads a target as people write it: a postgres:// URL as libpq takes it, or dir:FOLDER.
+// ParseTarget reads a target as people write it: a postgres:// URL as libpq takes it, sqlite:FILE, or dir:FOLDER.
 // A password in a URL would be readable by every process of the machine: it comes apart from it.
 // Errors: ConfigInvalid, which never quotes the URL.
 func ParseTarget(text, password string) (Target, error) {
@@ -37,9 +37,12 @@ func ParseTarget(text, password string) (Target, error) {
 		absolute, err := filepath.Abs(folder)
 		return Target{Folder: absolute}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
 	}
+	if file, is := strings.CutPrefix(text, "sqlite:"); is {
+		return sqliteTarget(file)
+	}
 	address, err := url.Parse(text)
 	if err != nil || (address.Scheme != "postgres" && address.Scheme != "postgresql") {
-		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it is neither a postgres:// URL nor dir: and a folder", targetHint)
+		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it is neither a postgres:// URL nor sqlite: and a file nor dir: and a folder", targetHint)
 	}
 	if _, given := address.User.Password(); given {
 		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "it holds a password, which every process of this machine can read there",
@@ -56,6 +59,19 @@ func ParseTarget(text, password string) (Target, error) {
 	}
 	name := fmt.Sprintf("database %q on %s", config.Database, config.Host)
 	return Target{Server: engine.Source{Name: name, Type: domain.Postgres, Config: config}, Database: config.Database}, nil
+}
+
+// sqliteTarget is a database file of this machine.
+func sqliteTarget(file string) (Target, error) {
+	if file == "" {
+		return Target{}, failure.New(failure.ConfigInvalid, readTarget, "the file has no name", targetHint)
+	}
+	absolute, err := filepath.Abs(file)
+	if err != nil {
+		return Target{}, failure.Wrap(failure.ConfigInvalid, readTarget, err, targetHint)
+	}
+	config := domain.ConnectionConfig{FilePath: absolute}
+	return Target{Server: engine.Source{Name: "database file " + absolute, Type: domain.SQLite, Config: config}, Database: absolute}, nil
 }
 
 func connection(address *url.URL) (domain.ConnectionConfig, error) {

@@ -27,7 +27,7 @@ const queryHint = "Give one SELECT, VALUES, WITH or EXPLAIN statement that only 
 // (neither may VACUUM INTO), and that can not change settings of the process with a pragma.
 func (e *Engine) Query(ctx context.Context, src engine.Source, statement string) (domain.QueryResult, error) {
 	var result domain.QueryResult
-	prepared, err := prepare(statement)
+	text, err := checked(statement)
 	if err != nil {
 		return result, err
 	}
@@ -41,7 +41,7 @@ func (e *Engine) Query(ctx context.Context, src engine.Source, statement string)
 		if err := db.read(ctx, probeTimeout); err != nil {
 			return err
 		}
-		return db.answer(ctx, prepared, &result)
+		return db.answer(ctx, text, &result)
 	})
 	result.DurationMS = time.Since(start).Milliseconds()
 	return result, classifyQuery(ctx, err)
@@ -70,9 +70,8 @@ var harmlessPragmas = []string{
 	"pragma_foreign_key_list", "pragma_function_list", "pragma_collation_list", "pragma_compile_options",
 }
 
-// prepare checks the statement and puts it into one that reads no more rows than are answered. It makes them all in its
-// first step: the driver only interrupts that one when the time is up.
-func prepare(statement string) (string, error) {
+// checked is the statement alone, if it is one that reads.
+func checked(statement string) (string, error) {
 	const op = "read the statement"
 	text, more := firstStatement(statement)
 	word := firstWord.FindString(text)
@@ -87,10 +86,20 @@ func prepare(statement string) (string, error) {
 			return "", failure.New(failure.ConfigInvalid, op, fmt.Sprintf("it uses %s, which may do more than read", pragma), queryHint)
 		}
 	}
-	if strings.EqualFold(word, "explain") {
-		return text, nil
+	return text, nil
+}
+
+// bounded is a statement with so many columns put into one that reads no more rows than are answered. It makes them
+// all in its first step: the driver only interrupts that one when the time is up. The plus signs, which change
+// no value, keep the driver from reading the text of a column that is declared as a date.
+func bounded(text string, columns int) string {
+	names, values := make([]string, columns), make([]string, columns)
+	for i := range names {
+		names[i] = fmt.Sprintf("c%d", i)
+		values[i] = "+" + names[i]
 	}
-	return fmt.Sprintf("WITH dataguardian_answer AS MATERIALIZED (SELECT * FROM (%s\n) LIMIT %d) SELECT * FROM dataguardian_answer", text, domain.MaxQueryRows+1), nil
+	return fmt.Sprintf("WITH dataguardian_answer(%s) AS MATERIALIZED (SELECT * FROM (%s\n) LIMIT %d) SELECT %s FROM dataguardian_answer",
+		strings.Join(names, ", "), text, domain.MaxQueryRows+1, strings.Join(values, ", "))
 }
 
 // firstStatement is the text up to the first semicolon that is neither in quotes nor in a comment, without comments
@@ -144,34 +153,51 @@ func commentLength(text string) int {
 	return len(text)
 }
 
-// answer collects the rows.
-func (c *connection) answer(ctx context.Context, statement string, result *domain.QueryResult) error {
-	rows, err := c.QueryContext(ctx, statement)
+// answer describes the columns and collects the rows.
+func (c *connection) answer(ctx context.Context, text string, result *domain.QueryResult) error {
+	described := text
+	explains := strings.EqualFold(firstWord.FindString(text), "explain")
+	if !explains {
+		described = "SELECT * FROM (" + text + "\n) LIMIT 0"
+	}
+	rows, err := c.QueryContext(ctx, described)
 	if err != nil {
 		return err
 	}
-	defer rows.Close()
 	types, err := rows.ColumnTypes()
 	if err != nil {
-		return err
+		return errors.Join(err, rows.Close())
 	}
+	result.Columns, result.Rows = []domain.SchemaColumn{}, [][]any{}
 	for _, t := range types {
 		result.Columns = append(result.Columns, domain.SchemaColumn{Name: t.Name(), Type: t.DatabaseTypeName(), Nullable: true})
 	}
-	result.Rows = [][]any{}
+	if !explains {
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		if rows, err = c.QueryContext(ctx, bounded(text, len(types))); err != nil { //nolint:sqlclosecheck // collect closes it
+			return err
+		}
+	}
+	return errors.Join(collect(rows, len(types), result), ctx.Err())
+}
+
+func collect(rows *sql.Rows, columns int, result *domain.QueryResult) error {
+	defer rows.Close()
 	bytes := 0
 	for rows.Next() {
 		if len(result.Rows) == domain.MaxQueryRows || bytes >= domain.MaxQueryBytes {
 			result.Truncated = true
 			break
 		}
-		row, size, err := values(rows, len(types))
+		row, size, err := values(rows, columns)
 		if err != nil {
 			return err
 		}
 		result.Rows, bytes = append(result.Rows, row), bytes+size
 	}
-	return errors.Join(rows.Err(), ctx.Err())
+	return rows.Err()
 }
 
 // values reads one row and tells about how many bytes it has.
@@ -214,8 +240,6 @@ func encoded(value any) any {
 		if !utf8.ValidString(v) {
 			return strings.ToValidUTF8(v, "\uFFFD")
 		}
-	case time.Time: // the driver's reading of a column that is declared as a time
-		return v.Format(time.RFC3339Nano)
 	}
 	return value
 }

@@ -17,15 +17,15 @@ import (
 
 func TestAQueryAnswersWithValuesThatJSONHas(t *testing.T) {
 	result, err := newEngine().Query(enginetest.Context(t), newSample(t),
-		"-- everything\nSELECT i, r, t, b, n, any FROM plain WHERE id <= 3 ORDER BY id; -- the end")
+		"-- everything\nSELECT i, r, t, b, n, any, d FROM plain WHERE id <= 3 ORDER BY id; -- the end")
 	require.NoError(t, err)
 	require.False(t, result.Truncated)
 	require.Equal(t, [][]any{
-		{int64(1), 1.5, "x", "AP8A", int64(12), nil},
-		{"9223372036854775807", -1e308, "emoji 😀 'quoted'", "", 3.25, "AQ=="},
-		{nil, nil, "", result.Rows[2][3], "text in a number", "text"},
+		{int64(1), 1.5, "x", "AP8A", int64(12), nil, "2024-01-02 03:04:05"},
+		{"9223372036854775807", -1e308, "emoji 😀 'quoted'", "", 3.25, "AQ==", nil},
+		{nil, nil, "", result.Rows[2][3], "text in a number", "text", int64(17)},
 	}, result.Rows)
-	require.Equal(t, "i", result.Columns[0].Name)
+	require.Equal(t, domain.SchemaColumn{Name: "d", Type: "DATETIME", Nullable: true}, result.Columns[6])
 	for name, statement := range map[string]string{
 		"values":        "VALUES (1), (2)",
 		"with":          "WITH x AS (SELECT ';') SELECT * FROM x",

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"syscall"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -91,10 +93,16 @@ func (p place) inherit(stream engine.Stream) (warning string, err error) {
 	if err != nil {
 		return "", err
 	}
+	// By a descriptor: whoever owns the folder could put a link in the file's place.
+	file, err := os.OpenFile(p.partial, os.O_RDONLY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
 	if owner, known := info.Sys().(*syscall.Stat_t); known {
-		if err := os.Lchown(p.partial, int(owner.Uid), int(owner.Gid)); err != nil {
+		if err := file.Chown(int(owner.Uid), int(owner.Gid)); err != nil {
 			warning = fmt.Sprintf("the restored file does not belong to user %d and group %d as the old one does: %v", owner.Uid, owner.Gid, err)
 		}
 	}
-	return warning, os.Chmod(p.partial, info.Mode().Perm()) // after the owner, whose change may take bits away
+	return warning, file.Chmod(info.Mode().Perm()) // after the owner, whose change may take bits away
 }
