@@ -154,37 +154,45 @@ func commentLength(text string) int {
 }
 
 // answer describes the columns and collects the rows.
-func (c *connection) answer(ctx context.Context, text string, result *domain.QueryResult) error {
-	described := text
+func (c *connection) answer(ctx context.Context, text string, result *domain.QueryResult) (err error) {
 	explains := strings.EqualFold(firstWord.FindString(text), "explain")
+	described := text
 	if !explains {
 		described = "SELECT * FROM (" + text + "\n) LIMIT 0"
 	}
-	rows, err := c.QueryContext(ctx, described)
+	if result.Columns, err = c.describeAnswer(ctx, described); err != nil {
+		return err
+	}
+	if !explains {
+		text = bounded(text, len(result.Columns))
+	}
+	rows, err := c.QueryContext(ctx, text)
 	if err != nil {
 		return err
 	}
+	return errors.Join(collect(rows, len(result.Columns), result), ctx.Err())
+}
+
+func (c *connection) describeAnswer(ctx context.Context, text string) ([]domain.SchemaColumn, error) {
+	rows, err := c.QueryContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
 	types, err := rows.ColumnTypes()
 	if err != nil {
-		return errors.Join(err, rows.Close())
+		return nil, err
 	}
-	result.Columns, result.Rows = []domain.SchemaColumn{}, [][]any{}
+	columns := []domain.SchemaColumn{}
 	for _, t := range types {
-		result.Columns = append(result.Columns, domain.SchemaColumn{Name: t.Name(), Type: t.DatabaseTypeName(), Nullable: true})
+		columns = append(columns, domain.SchemaColumn{Name: t.Name(), Type: t.DatabaseTypeName(), Nullable: true})
 	}
-	if !explains {
-		if err := rows.Close(); err != nil {
-			return err
-		}
-		if rows, err = c.QueryContext(ctx, bounded(text, len(types))); err != nil { //nolint:sqlclosecheck // collect closes it
-			return err
-		}
-	}
-	return errors.Join(collect(rows, len(types), result), ctx.Err())
+	return columns, errors.Join(rows.Err(), rows.Close())
 }
 
 func collect(rows *sql.Rows, columns int, result *domain.QueryResult) error {
 	defer rows.Close()
+	result.Rows = [][]any{}
 	bytes := 0
 	for rows.Next() {
 		if len(result.Rows) == domain.MaxQueryRows || bytes >= domain.MaxQueryBytes {
