@@ -69,7 +69,7 @@ func (s *server) datasourceSchema(ctx context.Context, in *schemaInput) (*huma.S
 	if err != nil {
 		return nil, err
 	}
-	return s.look(ctx, row, contract.TransferSchema, contract.DatasourceLook{Database: in.Database}, auth.DatasourcesRead, "query.database")
+	return s.look(ctx, row, contract.TransferSchema, contract.DatasourceLook{Database: in.Database}, auth.DatasourcesRead, "")
 }
 
 func (s *server) queryDatasource(ctx context.Context, in *queryInput) (*huma.StreamResponse, error) {
@@ -128,12 +128,17 @@ func (s *server) look(ctx context.Context, row db.Datasource, kind string, asked
 }
 
 // lookProblem makes an answer of what a datasource could not tell. That the file or the database of a datasource
-// is not there is no 404: the datasource is.
+// is not there is no 404: the datasource is. What can not work as it is is the fault of the field, if there is one,
+// else of the datasource's configuration.
 func lookProblem(class failure.Class, message, hint, field string) error {
 	detail := strings.TrimSpace(strings.TrimRight(message, ".") + ". " + hint)
 	switch class {
-	case failure.ConfigInvalid, failure.Unsupported:
-		return problem.New(http.StatusUnprocessableEntity, detail, problem.Field{Location: field, Message: message})
+	case failure.ConfigInvalid:
+		if field != "" {
+			return problem.New(http.StatusUnprocessableEntity, detail, problem.Field{Location: field, Message: message})
+		}
+	case failure.Unsupported:
+		return problem.New(http.StatusUnprocessableEntity, detail)
 	case failure.Timeout:
 		return problem.New(http.StatusGatewayTimeout, detail)
 	}

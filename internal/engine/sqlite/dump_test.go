@@ -204,3 +204,21 @@ func TestNoCopyIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, left)
 }
+
+func TestPagesOfEverySizeAreBackedUp(t *testing.T) {
+	for _, setting := range []string{"page_size = 512", "page_size = 65536", "auto_vacuum = FULL", "encoding = 'UTF-16le'"} {
+		for _, mode := range []string{"WAL", "DELETE"} {
+			t.Run(setting+" in mode "+mode, func(t *testing.T) {
+				src := sourceOf(filepath.Join(t.TempDir(), "x.db"))
+				db := connect(t, src.Config.FilePath)
+				exec(t, db, "PRAGMA "+setting, "PRAGMA journal_mode = "+mode, sampleSchema, "DELETE FROM plain WHERE id % 3 = 0")
+				require.NoError(t, db.Close())
+				archive, report := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+				require.Empty(t, report.Warnings)
+				path := filepath.Join(t.TempDir(), "restored.db")
+				enginetest.Restore(t, newEngine(), sourceOf(path), archive.Request("cccc0003", path), archive.Opener())
+				require.Equal(t, content(t, src), content(t, sourceOf(path)))
+			})
+		}
+	}
+}
