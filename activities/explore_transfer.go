@@ -24,7 +24,11 @@ func (a *Activities) OfferTransfer(context.Context, contract.TransferInput) (con
 
 // TransferSources are what the worker's data port delivers.
 func (a *Activities) TransferSources() map[string]dataport.Source {
-	return map[string]dataport.Source{contract.TransferStorageFiles: a.openStorageFile}
+	return map[string]dataport.Source{
+		contract.TransferStorageFiles: a.openStorageFile,
+		contract.TransferSchema:       a.openSchema,
+		contract.TransferQuery:        a.openQuery,
+	}
 }
 
 // openStorageFile opens a file of a storage location, or a folder as a zip.

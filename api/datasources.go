@@ -66,6 +66,7 @@ func (s *server) registerDatasources() {
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
 	}, s.deleteDatasource)
 	register(s, mayTest(auth.DatasourcesWrite), testOperation("datasource", path, tags), s.testDatasource)
+	s.registerDatasourceLooks(tags, path)
 }
 
 func (s *server) listDatasources(ctx context.Context, in *Paging) (*body[page[Datasource]], error) {

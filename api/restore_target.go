@@ -73,6 +73,9 @@ func checkTarget(v *domain.Invalid, name string, t domain.DatasourceType) {
 		}
 		return
 	}
+	if t == domain.SQLite && !strings.ContainsRune(name, '/') {
+		return // a file beside the datasource's own
+	}
 	if !filepath.IsAbs(name) || filepath.Clean(name) == "/" {
 		v.Add("target_database", "is %q; give the absolute path that is restored into", name)
 	}

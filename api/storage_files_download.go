@@ -85,12 +85,18 @@ func (s *server) downloadFile(ctx context.Context, in *downloadInput) (*huma.Str
 	if err != nil {
 		return nil, fmt.Errorf("encode what to transfer: %w", err)
 	}
-	return s.transfer(ctx, dataport.Request{Kind: contract.TransferStorageFiles, Pool: row.Pool, Body: text}, in.header(), auth.StorageDownload)
+	return s.transfer(ctx, dataport.Request{Kind: contract.TransferStorageFiles, Pool: row.Pool, Body: text}, in.header(), auth.StorageDownload,
+		func(class failure.Class, message, hint string) error {
+			return storageProblem(class, message, hint, "query.path")
+		})
 }
 
+// toldAs makes an answer to the client of what a worker could not deliver.
+type toldAs func(class failure.Class, message, hint string) error
+
 // transfer streams what a worker of a pool has to the client, who must go on holding the permission.
-func (s *server) transfer(ctx context.Context, request dataport.Request, header http.Header, needs auth.Permission) (*huma.StreamResponse, error) {
-	answer, err := s.openTransfer(ctx, request, header) //nolint:bodyclose // relay closes it, which is called whatever becomes of the client
+func (s *server) transfer(ctx context.Context, request dataport.Request, header http.Header, needs auth.Permission, told toldAs) (*huma.StreamResponse, error) {
+	answer, err := s.openTransfer(ctx, request, header, told) //nolint:bodyclose // relay closes it, which is called whatever becomes of the client
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +109,7 @@ func (s *server) transfer(ctx context.Context, request dataport.Request, header 
 
 // openTransfer finds a worker's port and asks it. A port that does not answer may be that of a worker
 // which has just ended: then another one is looked for.
-func (s *server) openTransfer(ctx context.Context, request dataport.Request, header http.Header) (*http.Response, error) {
+func (s *server) openTransfer(ctx context.Context, request dataport.Request, header http.Header, told toldAs) (*http.Response, error) {
 	source := dataport.Client{Key: dataport.Key(s.db.TransferKey())}
 	for try := 1; ; try++ {
 		offer, err := s.transferOffer(ctx, request.Pool)
@@ -119,9 +125,9 @@ func (s *server) openTransfer(ctx context.Context, request dataport.Request, hea
 		case class == failure.Unreachable && try < transferTries:
 			continue
 		case errors.Is(err, dataport.ErrOffer):
-			return nil, storageProblem(failure.AuthFailed, failure.Redact(err.Error()), failure.HintOf(err), "")
+			return nil, told(failure.AuthFailed, failure.Redact(err.Error()), failure.HintOf(err))
 		default:
-			return nil, storageProblem(class, failure.Redact(err.Error()), failure.HintOf(err), "query.path")
+			return nil, told(class, failure.Redact(err.Error()), failure.HintOf(err))
 		}
 	}
 }

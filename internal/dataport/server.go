@@ -19,6 +19,13 @@ import (
 // folder's listing aside.
 const maxTransfers = 16
 
+// maxHeader bounds what is read before a ticket is looked at, in bytes. A ticket holds what is asked for: a path,
+// or a statement of MaxBody.
+const maxHeader = 192 << 10
+
+// MaxBody is how long the body of a Request may be, in bytes, as JSON.
+const MaxBody = 128 << 10
+
 // Options are what a worker's port is made of.
 type Options struct {
 	Listen string // host:port; port 0 is any free one
@@ -69,7 +76,7 @@ func Serve(o Options) (*Server, error) {
 		Handler:           http.HandlerFunc(s.serve),
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       10 * time.Second,
-		MaxHeaderBytes:    32 << 10,
+		MaxHeaderBytes:    maxHeader,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ErrorLog:          slog.NewLogLogger(o.Logger.Handler(), slog.LevelDebug),
 		// One connection for each transfer, so that TCP's flow control is that transfer's.

@@ -57,6 +57,7 @@ type ConnectionConfig struct {
 // supported are the types that this version has an engine for; package engine/all has the engines.
 var supported = []DatasourceType{
 	Postgres,
+	SQLite,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.
@@ -116,6 +117,18 @@ func (c ConnectionConfig) Target(t DatasourceType) string {
 	default:
 		return c.Database
 	}
+}
+
+// Offers reports whether a datasource of type t with this connection includes the database of that name: its
+// only one, or one that it selects of a server. What is not of the datasource is not looked into through it.
+func (c ConnectionConfig) Offers(t DatasourceType, database string) bool {
+	if !IsServer(t) {
+		return false
+	}
+	if c.Databases != nil {
+		return c.Databases.Selects(database)
+	}
+	return c.Database == database
 }
 
 // SameFamily reports whether a backup of one type can be restored into the other.

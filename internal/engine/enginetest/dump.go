@@ -37,6 +37,9 @@ func (h Harness) connectionErrors(t *testing.T) {
 		"an unknown database is NotFound": {h.MissingDatabase, failure.NotFound},
 		"a closed port is Unreachable":    {h.Unreachable, failure.Unreachable},
 	} {
+		if test.spoil == nil { // see Harness
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			src := test.spoil(h.Source)
 			_, err := h.Engine.Probe(Context(t), src)
@@ -65,7 +68,9 @@ func (h Harness) cancelledDump(t *testing.T) {
 		started := make(chan struct{})
 		go func() {
 			defer close(started)
-			AwaitChild(t, h.DumpTool)
+			if h.DumpTool != "" {
+				AwaitChild(t, h.DumpTool)
+			}
 			cancel()
 		}()
 		h.cancelIn(ctx, t, func(io.Reader) error { return nil })

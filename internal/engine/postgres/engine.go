@@ -32,6 +32,11 @@ var (
 	_ engine.Stager = (*Engine)(nil)
 
 	_ engine.StreamChecker = (*Engine)(nil)
+
+	_ engine.Describer      = (*Engine)(nil)
+	_ engine.Querier        = (*Engine)(nil)
+	_ engine.Executor       = (*Engine)(nil)
+	_ engine.DatabaseLister = (*Engine)(nil)
 )
 
 // Options configures the engine.
@@ -42,6 +47,8 @@ type Options struct {
 	// ScratchBytes is how much disk one dump by several jobs may take for what is not stored yet,
 	// below TMPDIR. 0 is 1 GiB.
 	ScratchBytes int64
+	// QueryTimeout bounds a statement of Query and Schema. 0 is domain.QueryTimeout.
+	QueryTimeout time.Duration
 }
 
 const defaultScratch = 1 << 30
@@ -50,6 +57,8 @@ const defaultScratch = 1 << 30
 type Engine struct {
 	tools   toolbox
 	scratch int64
+
+	queryTimeout time.Duration
 }
 
 // New returns the engine. It looks for tools at each use, so that one that is installed later is
@@ -58,7 +67,10 @@ func New(opts Options) *Engine {
 	if opts.ScratchBytes <= 0 {
 		opts.ScratchBytes = defaultScratch
 	}
-	return &Engine{tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, scratch: opts.ScratchBytes}
+	if opts.QueryTimeout <= 0 {
+		opts.QueryTimeout = domain.QueryTimeout
+	}
+	return &Engine{tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, scratch: opts.ScratchBytes, queryTimeout: opts.QueryTimeout}
 }
 
 // Type is domain.Postgres.

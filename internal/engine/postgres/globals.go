@@ -23,17 +23,6 @@ var (
 	_ engine.GlobalsDumper  = (*Engine)(nil)
 )
 
-// Databases lists every database that connections are allowed to, but the templates.
-func (e *Engine) Databases(ctx context.Context, src engine.Source) ([]string, error) {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
-	if err != nil {
-		return nil, err
-	}
-	defer closeConn(conn)
-	found, err := names(ctx, conn, "select datname::text from pg_database where datallowconn and not datistemplate order by datname collate \"C\"")
-	return found, classify("list the databases", err)
-}
-
 // DumpGlobals dumps roles, their memberships and settings, and tablespaces with pg_dumpall. A user who
 // may not read the passwords of roles gets them without, and a warning.
 func (e *Engine) DumpGlobals(ctx context.Context, src engine.Source, sink engine.Sink) ([]string, error) {

@@ -30,6 +30,7 @@ const (
 	propExtensions     = "extensions"      // [{name, schema, version}]
 	propSchemas        = "schemas"         // names, without the system's
 	propRoles          = "roles"           // owners and grantees in the dump
+	propTablespaces    = "tablespaces"     // where tables and indexes are, but for the database's own
 	propBlocks         = "blocks"          // where a custom-format dump holds what; see writeIndex
 	propFiles          = "files"           // one a line: what toc.dat names, or what a bundle holds
 	propPartial        = "partial"         // "true": only the tables of include_tables
@@ -87,7 +88,7 @@ func readProperties(ctx context.Context, conn *pgx.Conn) (map[string]string, err
 	}
 	lists := map[string]any{propSettings: settings}
 	for key, read := range map[string]func(context.Context, *pgx.Conn) (any, error){
-		propExtensions: readExtensions, propSchemas: readSchemas, propRoles: readRoles,
+		propExtensions: readExtensions, propSchemas: readSchemas, propRoles: readRoles, propTablespaces: readTablespaces,
 	} {
 		if lists[key], err = read(ctx, conn); err != nil {
 			return nil, classify(fmt.Sprintf("%s (%s)", op, key), err)
@@ -156,6 +157,10 @@ func readRoles(ctx context.Context, conn *pgx.Conn) (any, error) {
 			union all select proowner from pg_proc where oid >= 16384
 			union all select typowner from pg_type where oid >= 16384
 		) owners order by 1`)
+}
+
+func readTablespaces(ctx context.Context, conn *pgx.Conn) (any, error) {
+	return names(ctx, conn, `select distinct spcname::text from pg_class c join pg_tablespace t on t.oid = reltablespace where not relisshared order by 1`)
 }
 
 // names runs a query of one text column.

@@ -152,6 +152,13 @@ func (a *admin) missingRoles(ctx context.Context, roles []string) ([]string, err
 	return missing, classify("look for roles", err)
 }
 
+// unusableTablespaces are those of tablespaces that the server does not have, or this user may not put anything in.
+func (a *admin) unusableTablespaces(ctx context.Context, tablespaces []string) ([]string, error) {
+	unusable, err := names(ctx, a, `select r from unnest($1::text[]) r
+		where not exists (select from pg_tablespace where spcname = r and has_tablespace_privilege(oid, 'CREATE'))`, tablespaces)
+	return unusable, classify("look for tablespaces", err)
+}
+
 // pause waits, or ends with the context.
 func pause(ctx context.Context, d time.Duration) error {
 	select {

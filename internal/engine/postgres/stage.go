@@ -48,6 +48,8 @@ type staging struct {
 	// loads under the same name: it must neither drop that one's database nor call it loaded.
 	oid        uint32
 	keepOwners bool
+	// moveTables puts what was in other tablespaces into the database's own.
+	moveTables bool
 	tables     int
 	warnings   []string
 }
@@ -79,6 +81,9 @@ func (s *staging) create(ctx context.Context) error {
 		return err
 	}
 	if err := s.decideOwners(ctx, server); err != nil {
+		return err
+	}
+	if err := s.decideTablespaces(ctx, server); err != nil {
 		return err
 	}
 	tablespace := ""
@@ -121,6 +126,22 @@ func (s *staging) decideOwners(ctx context.Context, server *admin) error {
 	default:
 		s.keepOwners = true
 	}
+	return nil
+}
+
+// decideTablespaces gives up on tablespaces where one can not be used: a restore that stops at the first error would
+// otherwise bring nothing back on another server.
+func (s *staging) decideTablespaces(ctx context.Context, server *admin) error {
+	tablespaces, err := listOf[string](s.stream, propTablespaces)
+	if err != nil || len(tablespaces) == 0 {
+		return err
+	}
+	unusable, err := server.unusableTablespaces(ctx, tablespaces)
+	if err != nil || len(unusable) == 0 {
+		return err
+	}
+	s.moveTables = true
+	s.warnings = append(s.warnings, "everything is in the database's own tablespace, because the server lacks these of the backup, or the user may not use them: "+strings.Join(unusable, ", "))
 	return nil
 }
 
@@ -185,6 +206,9 @@ func (s *staging) restoreArgs() []string {
 	args := []string{"--exit-on-error", "--no-password", "--dbname=" + connInfo(s.names.staging)}
 	if !s.keepOwners {
 		args = append(args, "--no-owner", "--no-acl")
+	}
+	if s.moveTables {
+		args = append(args, "--no-tablespaces")
 	}
 	return args
 }
