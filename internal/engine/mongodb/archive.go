@@ -18,6 +18,8 @@ import (
 type contents struct {
 	database    string
 	collections int // without views
+	// indexes are the definitions of each collection's, without that of _id.
+	indexes map[string][]bson.D
 }
 
 // The types of namespaces in an archive's prelude; an old server gives none.
@@ -56,6 +58,9 @@ func parseArchive(r io.Reader) (contents, error) {
 	check := &namespaces{open: map[string]hash.Hash64{}}
 	for _, meta := range prelude.NamespaceMetadatas {
 		data := meta.Collection
+		if err := found.addIndexes(meta); err != nil {
+			return found, err
+		}
 		switch meta.Type {
 		case typeView:
 			found.collections--
@@ -74,6 +79,42 @@ func parseArchive(r io.Reader) (contents, error) {
 		return found, fmt.Errorf("it ends before the end of %s", name)
 	}
 	return found, nil
+}
+
+// addIndexes reads what the prelude says of a collection, which is extended JSON.
+func (c *contents) addIndexes(meta *archive.CollectionMetadata) error {
+	var metadata struct{ Indexes []bson.D }
+	if meta.Metadata == "" {
+		return nil
+	}
+	if err := bson.UnmarshalExtJSON([]byte(meta.Metadata), true, &metadata); err != nil {
+		return fmt.Errorf("the description of %s: %w", meta.Collection, err)
+	}
+	if c.indexes == nil {
+		c.indexes = map[string][]bson.D{}
+	}
+	for _, index := range metadata.Indexes {
+		var definition bson.D
+		for _, field := range index {
+			// Old servers put the namespace in; the version is the new server's choice.
+			if field.Key != "ns" && field.Key != "v" && field.Key != "background" {
+				definition = append(definition, field)
+			}
+		}
+		if name, _ := lookUp(definition, "name").(string); name != "_id_" {
+			c.indexes[meta.Collection] = append(c.indexes[meta.Collection], definition)
+		}
+	}
+	return nil
+}
+
+func lookUp(document bson.D, key string) any {
+	for _, field := range document {
+		if field.Key == key {
+			return field.Value
+		}
+	}
+	return nil
 }
 
 // namespaces follows the blocks of an archive.

@@ -32,6 +32,12 @@ func connect(ctx context.Context, src engine.Source) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isDirect(src) {
+		// The driver looks for a server until its time is up, even for one that is known not to be there.
+		if err := knock(ctx, src); err != nil {
+			return nil, classifyConnect(ctx, src, err)
+		}
+	}
 	client, err := mongo.Connect(ctx, opts)
 	if err != nil {
 		return nil, classifyConnect(ctx, src, err)
@@ -42,6 +48,19 @@ func connect(ctx context.Context, src engine.Source) (*session, error) {
 		return nil, classifyConnect(ctx, src, err)
 	}
 	return s, nil
+}
+
+// knock opens a connection and closes it.
+func knock(ctx context.Context, src engine.Source) error {
+	target := src.Via
+	if target == "" {
+		target = address(src.Config)
+	}
+	conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp", target)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 func disconnect(s *session) {

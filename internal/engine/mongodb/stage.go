@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"go.mongodb.org/mongo-driver/bson"
+
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
@@ -74,7 +76,30 @@ func (s *staging) load(ctx context.Context, open engine.Opener) error {
 	if err != nil {
 		return err
 	}
+	if err := s.makeIndexes(ctx, found); err != nil {
+		return err
+	}
 	return s.finish(ctx, found)
+}
+
+// makeIndexes makes all indexes of a collection with one command: the server reads it once.
+func (s *staging) makeIndexes(ctx context.Context, found contents) error {
+	loaded, err := s.client.loaded(ctx, s.names.database, s.prefix)
+	if err != nil {
+		return err
+	}
+	for _, spec := range loaded {
+		name := strings.TrimPrefix(spec.Name, s.prefix)
+		indexes := found.indexes[name]
+		if len(indexes) == 0 {
+			continue
+		}
+		command := bson.D{{Key: "createIndexes", Value: spec.Name}, {Key: "indexes", Value: indexes}}
+		if err := s.client.Database(s.names.database).RunCommand(ctx, command).Err(); err != nil {
+			return classify("make the indexes of collection "+name, err)
+		}
+	}
+	return nil
 }
 
 func (s *staging) restore(ctx context.Context, open engine.Opener) (contents, error) {

@@ -151,9 +151,11 @@ func dump(config Config, args []string) error {
 	return tool.Dump()
 }
 
+// restore loads documents. Indexes are made by package mongodb: mongorestore gives them an option that
+// servers with a strict API refuse.
 func restore(config Config, args []string, archive io.Reader) error {
 	jobs := fmt.Sprint(max(1, config.Jobs))
-	args = append(args, "--archive", "--stopOnError", "--nsFrom="+ns.Escape(config.Database)+".*", "--nsTo="+config.Target,
+	args = append(args, "--archive", "--stopOnError", "--noIndexRestore", "--nsFrom="+ns.Escape(config.Database)+".*", "--nsTo="+config.Target,
 		"--numParallelCollections="+jobs, "--numInsertionWorkersPerCollection="+jobs)
 	for _, namespace := range config.Include {
 		args = append(args, "--nsInclude="+namespace)
