@@ -23,7 +23,7 @@ const marksName = "dataguardian_restore"
 var (
 	tokenPattern = regexp.MustCompile(`^[0-9a-z]{4,32}$`)
 	// ownPattern are the names of collections that a restore has loaded and not yet renamed.
-	ownPattern = regexp.MustCompile(`^dg_[0-9a-z]{4,32}_[0-9a-f]{8}\.`)
+	ownPattern = regexp.MustCompile(`^dg_[0-9a-z]{4,32}_[0-9a-f]{8}_`)
 )
 
 // restoreNames are the names a restore deals with.

@@ -53,7 +53,7 @@ func newSample(t *testing.T, name string) engine.Source {
 	require.NoError(t, database.CreateCollection(ctx, "nothing"))
 	require.NoError(t, database.CreateCollection(ctx, "newest", options.CreateCollection().SetCapped(true).SetSizeInBytes(1<<20)))
 	insert(t, database, "newest", bson.D{{Key: "_id", Value: 1}})
-	insert(t, database, "näme with.dots and %2F 漢", bson.D{{Key: "_id", Value: "x"}})
+	insert(t, database, "näme with spaces and %2F 漢", bson.D{{Key: "_id", Value: "x"}})
 	return source(name)
 }
 

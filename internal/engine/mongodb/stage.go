@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/bson"
+	"go.mongodb.org/mongo-driver/mongo"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
@@ -45,7 +46,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	}
 	s := &staging{engine: e, client: client, target: target, req: req, names: names, stream: stream}
 	if !req.Scratch {
-		s.prefix = names.own + attemptNumber() + "."
+		s.prefix = names.own + attemptNumber() + "_"
 	}
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
@@ -155,7 +156,29 @@ func (s *staging) finish(ctx context.Context, found contents) error {
 	if s.req.Scratch {
 		return nil
 	}
+	if err := s.tryRename(ctx, loaded); err != nil {
+		return err
+	}
 	return s.client.setMark(ctx, s.names, mark)
+}
+
+// tryRename renames one collection and back, so that a missing right is found before the target is touched.
+// FerretDB 1 renames none with a dot in its name, so it is one of those if there are any.
+func (s *staging) tryRename(ctx context.Context, loaded []*mongo.CollectionSpecification) error {
+	var chosen *mongo.CollectionSpecification
+	for _, spec := range loaded {
+		if spec.Type == "collection" && (chosen == nil || strings.Contains(spec.Name, ".")) {
+			chosen = spec
+		}
+	}
+	if chosen == nil {
+		return nil
+	}
+	moved := &mongo.CollectionSpecification{Name: s.prefix}
+	if err := s.client.rename(ctx, s.names, chosen, moved.Name, false); err != nil {
+		return failure.Wrap(failure.ClassOf(err), "try to rename a collection", err, "")
+	}
+	return s.client.rename(ctx, s.names, moved, chosen.Name, false)
 }
 
 // remove takes back what this attempt made, also when ctx has ended.
