@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"net"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/mongo"
@@ -66,6 +67,10 @@ func classifyConnect(ctx context.Context, src engine.Source, err error) error {
 	var command mongo.CommandError
 	if errors.As(err, &command) {
 		return classify(op, err)
+	}
+	var network net.Error
+	if errors.As(err, &network) && network.Timeout() {
+		return failure.Wrap(failure.Timeout, op, err, hintReach)
 	}
 	return failure.Wrap(failure.Unreachable, op, err, hintReach)
 }

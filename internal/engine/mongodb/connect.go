@@ -50,17 +50,28 @@ func connect(ctx context.Context, src engine.Source) (*session, error) {
 	return s, nil
 }
 
-// knock opens a connection and closes it.
+// knock opens a connection as the datasource says and closes it.
 func knock(ctx context.Context, src engine.Source) error {
+	conn, err := dial(ctx, src)
+	if err != nil {
+		return err
+	}
+	_ = conn.Close() // the server may have closed it: nobody said anything
+	return nil
+}
+
+// dial connects to the one server of a direct connection.
+func dial(ctx context.Context, src engine.Source) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
 	target := src.Via
 	if target == "" {
 		target = address(src.Config)
 	}
-	conn, err := (&net.Dialer{Timeout: connectTimeout}).DialContext(ctx, "tcp", target)
-	if err != nil {
-		return err
+	if config := tlsConfig(src.Config); config != nil {
+		return (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", target)
 	}
-	return conn.Close()
+	return (&net.Dialer{}).DialContext(ctx, "tcp", target)
 }
 
 func disconnect(s *session) {

@@ -2,7 +2,6 @@ package mongodb
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -13,17 +12,13 @@ import (
 // forwarder connects every connection to its listener with the server, protected as the datasource says.
 type forwarder struct {
 	listener net.Listener
-	target   string
-	tls      *tls.Config // nil: none
+	src      engine.Source
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 }
 
 func newForwarder(ctx context.Context, src engine.Source, listener net.Listener) *forwarder {
-	f := &forwarder{listener: listener, target: address(src.Config), tls: tlsConfig(src.Config)}
-	if src.Via != "" {
-		f.target = src.Via
-	}
+	f := &forwarder{listener: listener, src: src}
 	ctx, f.cancel = context.WithCancel(ctx)
 	f.running.Go(func() { f.accept(ctx) })
 	return f
@@ -48,7 +43,7 @@ func (f *forwarder) accept(ctx context.Context) {
 
 func (f *forwarder) serve(ctx context.Context, near net.Conn) {
 	defer near.Close()
-	far, err := f.dial(ctx)
+	far, err := dial(ctx, f.src)
 	if err != nil {
 		return // the tool sees its connection end, and tries again until its own time is up
 	}
@@ -63,13 +58,4 @@ func (f *forwarder) serve(ctx context.Context, near net.Conn) {
 	_, _ = io.Copy(far, near)
 	_ = far.Close()
 	answers.Wait()
-}
-
-func (f *forwarder) dial(ctx context.Context) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	if f.tls != nil {
-		return (&tls.Dialer{Config: f.tls}).DialContext(ctx, "tcp", f.target)
-	}
-	return (&net.Dialer{}).DialContext(ctx, "tcp", f.target)
 }

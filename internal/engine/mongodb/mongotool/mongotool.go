@@ -10,8 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/mongodb/mongo-tools/common/archive"
 	"github.com/mongodb/mongo-tools/common/log"
 	"github.com/mongodb/mongo-tools/common/progress"
 	"github.com/mongodb/mongo-tools/mongodump"
@@ -141,14 +144,39 @@ func dump(config Config, args []string) error {
 	if err != nil {
 		return err
 	}
+	read, write := io.Pipe()
 	tool := mongodump.MongoDump{
 		ToolOptions: options.ToolOptions, InputOptions: options.InputOptions, OutputOptions: options.OutputOptions,
-		SkipUsersAndRoles: true, OutputWriter: os.Stdout, ProgressManager: silent(),
+		SkipUsersAndRoles: true, OutputWriter: write, ProgressManager: silent(),
 	}
-	if err := tool.Init(); err != nil {
+	written := make(chan error, 1)
+	go func() {
+		err := sortPrelude(os.Stdout, read)
+		_ = read.CloseWithError(err)
+		written <- err
+	}()
+	if err = tool.Init(); err == nil {
+		err = tool.Dump()
+	}
+	_ = write.CloseWithError(err)
+	return errors.Join(err, <-written)
+}
+
+// sortPrelude copies an archive. Its prelude lists the collections in an order that is another each time;
+// sorted, the same data gives the same bytes.
+func sortPrelude(out io.Writer, in io.Reader) error {
+	prelude := &archive.Prelude{}
+	if err := prelude.Read(in); err != nil {
 		return err
 	}
-	return tool.Dump()
+	slices.SortFunc(prelude.NamespaceMetadatas, func(a, b *archive.CollectionMetadata) int {
+		return strings.Compare(a.Collection, b.Collection)
+	})
+	if err := prelude.Write(out); err != nil {
+		return err
+	}
+	_, err := io.CopyBuffer(struct{ io.Writer }{out}, in, make([]byte, 256<<10))
+	return err
 }
 
 // restore loads documents. Indexes are made by package mongodb: mongorestore gives them an option that
