@@ -77,7 +77,7 @@ func classifyConnect(ctx context.Context, src engine.Source, err error) error {
 
 // redacted is err with no secret in its text.
 func redacted(src engine.Source, err error) error {
-	return &redactedError{text: failure.Redact(err.Error(), src.Config.SecretValues()...), cause: err}
+	return &redactedError{text: failure.Redact(err.Error(), secretsOf(src.Config)...), cause: err}
 }
 
 type redactedError struct {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"go.mongodb.org/mongo-driver/mongo"
@@ -159,6 +160,17 @@ func plainURI(cfg domain.ConnectionConfig) (string, error) {
 	}
 	u.Path, u.RawPath, u.RawQuery = "/", "", query.Encode()
 	return u.String(), nil
+}
+
+// secretsOf are what must not be shown: also the password of a URI as it is spelled in plainURI.
+func secretsOf(cfg domain.ConnectionConfig) []string {
+	secrets := cfg.SecretValues()
+	if u, err := url.Parse(cfg.URI); err == nil && u.User != nil {
+		if _, spelled, given := strings.Cut(u.User.String(), ":"); given && spelled != "" {
+			secrets = append(secrets, spelled)
+		}
+	}
+	return secrets
 }
 
 // tlsConfig is nil without TLS. Certificates are checked for Host, also when a tunnel leads to it.

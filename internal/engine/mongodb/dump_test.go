@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.mongodb.org/mongo-driver/bson"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongodbserver"
@@ -108,10 +110,22 @@ func TestAURIConnects(t *testing.T) {
 	enginetest.Restore(t, newEngine(), uri(password), archive.Request("bbbb0002", target), archive.Opener())
 	require.Equal(t, []string{"users"}, collections(t, target))
 
-	wrong := uri("wr0ng%2Fsecret")
+	wrong := uri("wr0ng;%2Fsecret")
 	_, err := newEngine().Probe(enginetest.Context(t), wrong)
 	enginetest.RequireClass(t, failure.AuthFailed, err)
-	for _, secret := range wrong.Config.SecretValues() {
+	require.NotContains(t, failure.Message(err), "wr0ng")
+}
+
+// The child repeats its URI when it finds no server.
+func TestWhatTheToolSaysHoldsNoSecret(t *testing.T) {
+	src := small(t, "says", "users")
+	src.Config = domain.ConnectionConfig{Database: "says", AuthSource: "admin", URI: fmt.Sprintf(
+		"mongodb://%s:p%%40ss%%3Aw%%2Frd%%25%%3F%%23@127.0.0.1:%d/?directConnection=true&serverSelectionTimeoutMS=1000&connectTimeoutMS=1000", mongodbserver.Username, front.port())}
+	release := hold(t, src)
+	defer release()
+	_, _, err := enginetest.TryDump(t, newEngine(), src, engine.DumpOptions{IdleTimeout: 20 * time.Second})
+	require.Error(t, err)
+	for _, secret := range []string{mongodbserver.Password, "p%40ss", "w%2Frd"} {
 		require.NotContains(t, failure.Message(err), secret)
 	}
 }
@@ -122,6 +136,11 @@ func TestTheDatabasesAndFieldsOfAServerAreTold(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, names, "described")
 	require.NotContains(t, names, "admin")
+	_, err = newEngine().Probe(ctx, in(src, ""))
+	require.NoError(t, err)
+	estimate, err := newEngine().Estimate(ctx, in(src, ""))
+	require.NoError(t, err)
+	require.Positive(t, estimate.Bytes)
 
 	schema, err := newEngine().Schema(ctx, src)
 	require.NoError(t, err)

@@ -65,8 +65,10 @@ func (e *Engine) Probe(ctx context.Context, src engine.Source) (engine.Info, err
 		return engine.Info{}, err
 	}
 	defer disconnect(client)
-	if _, err := client.collections(ctx, src.Config.Database); err != nil {
-		return engine.Info{}, err
+	if src.Config.Database != "" { // a server of which every database is backed up names none
+		if _, err := client.collections(ctx, src.Config.Database); err != nil {
+			return engine.Info{}, err
+		}
 	}
 	start := time.Now()
 	if err := client.Ping(ctx, readpref.PrimaryPreferred()); err != nil {
@@ -84,6 +86,10 @@ func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estima
 		return engine.Estimate{}, err
 	}
 	defer disconnect(client)
+	if src.Config.Database == "" {
+		all, err := client.ListDatabases(ctx, bson.D{})
+		return engine.Estimate{Bytes: all.TotalSize}, classify("ask for the size of the databases", err)
+	}
 	var stats bson.M
 	err = client.Database(src.Config.Database).RunCommand(ctx, bson.D{{Key: "dbStats", Value: 1}}).Decode(&stats)
 	if err != nil {

@@ -36,7 +36,7 @@ func (e *Engine) command(ctx context.Context, src engine.Source, what string, co
 		return nil, err
 	}
 	c := &command{Command: process.Command{
-		Path: program, Args: []string{mongotool.Name, what}, Secrets: src.Config.SecretValues(),
+		Path: program, Args: []string{mongotool.Name, what}, Secrets: secretsOf(src.Config),
 		Env: []string{"PATH=/usr/bin:/bin", "LC_ALL=C.UTF-8", "TZ=UTC"},
 	}}
 	if err := c.connection(ctx, src, &config); err != nil {
