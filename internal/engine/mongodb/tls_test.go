@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"math/big"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -33,7 +34,7 @@ func certificate(t *testing.T) (text, certFile, keyFile string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "db.example"}, DNSNames: []string{"db.example"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "db.example"}, DNSNames: []string{"db.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -77,6 +78,10 @@ func TestCertificatesAreCheckedForTheServersNameThroughATunnel(t *testing.T) {
 			byURI(c, secure.Port, "tlsAllowInvalidHostnames=false")
 			c.CACertificate = other
 		}, true},
+		"a URI with the server's own CA": {func(c *domain.ConnectionConfig) {
+			byURI(c, secure.Port, "tlsAllowInvalidHostnames=false")
+			c.CACertificate = text
+		}, false},
 		"a URI that asks for no check at all": {func(c *domain.ConnectionConfig) { byURI(c, secure.Port, "tlsInsecure=true") }, false},
 	} {
 		t.Run(name, func(t *testing.T) {

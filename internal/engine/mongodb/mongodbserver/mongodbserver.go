@@ -19,7 +19,7 @@ import (
 // The user that the server takes; it may do everything.
 const (
 	Username = "backup"
-	Password = "p@ss:w/rd%?#"
+	Password = "p@ss:w/rd%?#" //nolint:gosec // of a server that tests start
 )
 
 // startTimeout bounds the start of a server that is built already.

@@ -57,7 +57,7 @@ type Config struct {
 // Run is the subcommand. It returns the exit status.
 func Run(args []string) int {
 	if len(args) == 1 && args[0] == "--version" {
-		fmt.Println(Version)
+		fmt.Fprintln(os.Stdout, Version)
 		return 0
 	}
 	if err := run(args); err != nil {
@@ -73,10 +73,11 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	connection, err := config.connection()
+	connection, done, err := config.connection()
 	if err != nil {
 		return err
 	}
+	defer done()
 	switch {
 	case len(args) == 1 && args[0] == Dump:
 		return dump(config, connection)
@@ -105,33 +106,30 @@ func ReadConfig(r *bufio.Reader) (Config, error) {
 	return config, nil
 }
 
-// connection are the options of both tools. They never leave this process.
-func (c Config) connection() ([]string, error) {
-	args := []string{"--uri=" + c.URI}
+// connection are the options of both tools. They never leave this process. The CA certificate is there
+// until done is called.
+func (c Config) connection() (args []string, done func(), err error) {
+	args = []string{"--uri=" + c.URI}
 	if c.Username != "" {
 		args = append(args, "--username="+c.Username, "--password="+c.Password, "--authenticationDatabase="+c.AuthSource)
 	}
 	if c.Insecure {
 		args = append(args, "--ssl", "--tlsInsecure")
 	}
-	if c.CA != "" {
-		// In memory: a child that is killed leaves no file.
-		fd, err := unix.MemfdCreate("ca", 0)
-		if err != nil {
-			return nil, fmt.Errorf("keep the CA certificate: %w", err)
-		}
-		file := os.NewFile(uintptr(fd), "ca")
-		if _, err := file.WriteString(c.CA); err != nil {
-			return nil, fmt.Errorf("keep the CA certificate: %w", err)
-		}
-		caFile = file
-		args = append(args, "--ssl", fmt.Sprintf("--sslCAFile=/proc/self/fd/%d", fd))
+	if c.CA == "" {
+		return args, func() {}, nil
 	}
-	return args, nil
+	// In memory: a child that is killed leaves no file.
+	fd, err := unix.MemfdCreate("ca", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, nil, fmt.Errorf("keep the CA certificate: %w", err)
+	}
+	file := os.NewFile(uintptr(fd), "ca") //nolint:gosec // a descriptor is small
+	if _, err := file.WriteString(c.CA); err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("keep the CA certificate: %w", err), file.Close())
+	}
+	return append(args, "--ssl", fmt.Sprintf("--sslCAFile=/proc/self/fd/%d", fd)), func() { _ = file.Close() }, nil
 }
-
-// caFile stays open as long as the process: its finalizer would close it.
-var caFile *os.File
 
 func dump(config Config, args []string) error {
 	args = append(args, "--db="+config.Database, "--archive", "--numParallelCollections=1")
