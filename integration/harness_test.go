@@ -25,6 +25,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
 	"github.com/dataguardian/dataguardian/internal/standalone/postgres"
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
 	"github.com/dataguardian/dataguardian/internal/temporalclient"
@@ -62,6 +63,9 @@ func tuning() activities.Tuning {
 }
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == mongotool.Name { // the child of engine mongodb, as in main
+		os.Exit(mongotool.Run(os.Args[2:]))
+	}
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(runWorkerProcess())
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataguardian/dataguardian/internal/config"
+	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -21,6 +22,10 @@ import (
 var version = ""
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == mongotool.Name {
+		// The child process of engine mongodb. It has nothing to stop in order: signals keep their meaning.
+		os.Exit(mongotool.Run(os.Args[2:]))
+	}
 	// The first signal asks for an orderly stop. It also gives the signals their usual meaning
 	// back, so that a second one ends the process at once.
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)

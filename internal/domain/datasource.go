@@ -58,6 +58,7 @@ type ConnectionConfig struct {
 var supported = []DatasourceType{
 	Postgres,
 	SQLite,
+	MongoDB,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/mongodb"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlite"
 )
@@ -21,6 +22,7 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 	for _, e := range []engine.Engine{
 		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
 		sqlite.New(sqlite.Options{}),
+		mongodb.New(mongodb.Options{}),
 	} {
 		engines[e.Type()] = e
 	}
