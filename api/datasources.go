@@ -19,7 +19,7 @@ import (
 // DatasourceDocument is what a client writes of a datasource.
 type DatasourceDocument struct {
 	Name             string                  `json:"name" doc:"Unique" maxLength:"200"`
-	Type             domain.DatasourceType   `json:"type" enum:"postgres,mysql,mariadb,mongodb,sqlserver,sqlite,files" doc:"This version backs up postgres; it can not be changed later"`
+	Type             domain.DatasourceType   `json:"type" enum:"postgres,mysql,mariadb,mongodb,sqlserver,sqlite,files" doc:"It can not be changed later"`
 	Enabled          *bool                   `json:"enabled,omitempty" doc:"Default true; a disabled datasource is neither backed up nor restored into"`
 	Tags             []string                `json:"tags,omitempty" maxItems:"50" doc:"Kept trimmed, in lower case, each once"`
 	Pool             string                  `json:"pool,omitempty" maxLength:"63" doc:"Workers that reach it; default: default"`
@@ -170,7 +170,7 @@ func (d DatasourceDocument) fill(row *db.Datasource) domain.Invalid {
 	case d.Type != row.Type:
 		v.Add("type", "can not be changed from %s to %s; create another datasource", row.Type, d.Type)
 	case !domain.SupportedDatasource(d.Type):
-		v.Add("type", "is %s, which this version does not back up yet; it supports postgres", d.Type)
+		v.Add("type", "is %s, which this version does not back up yet", d.Type)
 	default:
 		d.ConnectionConfig.Normalize(d.Type)
 		v = append(v, unmaskConnection(&d.ConnectionConfig, row.Config).Under("connection_config")...)
