@@ -52,6 +52,9 @@ type Base struct {
 	Type    domain.BackupType // Incremental or Differential: what is made on top of it
 	Streams []Stream          // with their properties
 	Open    Opener
+	// Reusable reports whether a Segment may name the range: it begins and ends as a segment of the base,
+	// and the storage location still has its data. What it has not is read from the datasource again.
+	Reusable func(ctx context.Context, r Range) (bool, error)
 }
 
 // Stream describes one stream of a dump. Format names what reads it (for example "pg_dump-custom").
