@@ -125,6 +125,7 @@ func (b *backup) dumpOptions() engine.DumpOptions {
 		ExcludeTables: b.options.ExcludeTables,
 		Jobs:          b.options.ParallelJobs,
 		IdleTimeout:   b.idleTimeout(),
+		Increments:    b.options.BackupType != "" && b.options.BackupType != domain.Full,
 	}
 }
 
