@@ -75,7 +75,9 @@ var patterns []pattern
 
 func init() { //nolint:gochecknoinits // the table names functions that use it
 	patterns = []pattern{
-		known(`select 1;`, func(_ *session, _ []string, _ []any, out *tokens) { out.table([]Column{{"", BigInt}}, [][]any{{int64(1)}}) }),
+		known(`select 1;`, func(_ *session, _ []string, _ []any, out *tokens) {
+			out.table([]Column{{"", BigInt}}, [][]any{{int64(1)}})
+		}),
 		known(`SET LOCK_TIMEOUT`, ok),
 		known(`SELECT CONVERT\(nvarchar\(128\), SERVERPROPERTY\('ProductVersion'\)\)`, func(s *session, _ []string, _ []any, out *tokens) {
 			out.table([]Column{{"", NVarChar}, {"", BigInt}}, [][]any{{s.server.options.Version, s.server.options.Edition}})
@@ -117,7 +119,7 @@ func (s *session) dispatch(statement string, params []any, out *tokens) {
 	}
 	for _, p := range patterns {
 		if parts := p.text.FindStringSubmatch(statement); parts != nil {
-			for i := range parts {
+			for i := range min(len(parts), 3) { // names and texts; the third is options, which have texts in them
 				parts[i] = strings.NewReplacer("]]", "]", "''", "'").Replace(parts[i])
 			}
 			p.do(s, parts, params, out)
