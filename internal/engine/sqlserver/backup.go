@@ -36,7 +36,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 		return engine.Report{}, failure.New(failure.Unsupported, "back database "+quoted(src.Config.Database)+" up", "Azure SQL writes no backups into directories",
 			"Use Azure's own backups, or a SQL Server that has a disk.")
 	}
-	dir, err := openDirectory(src.Config)
+	dir, err := e.openDirectory(src.Config)
 	if err != nil {
 		return engine.Report{}, err
 	}

@@ -2,6 +2,7 @@ package sqlserver_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -138,15 +139,19 @@ func TestAFileThatIsShorterThanTheServerSaysIsNoBackup(t *testing.T) {
 			_ = os.Truncate(filepath.Join(s.dir, entries[0].Name()), 5000)
 		}
 	}})
-	ctx, cancel := context.WithCancel(enginetest.Context(t))
-	timer := time.AfterFunc(time.Second, cancel) // it would wait longer for a slow share
-	defer timer.Stop()
-	_, err := s.engine.Dump(ctx, s.source(sampleName), engine.DumpOptions{}, func(_ context.Context, _ engine.Stream, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	})
-	require.Error(t, err)
+	_, _, err := enginetest.TryDump(t, s.engine, s.source(sampleName), engine.DumpOptions{})
+	enginetest.RequireClass(t, failure.Corrupt, err)
+	require.Contains(t, failure.Message(err), "it has 5000 bytes")
 	s.requireClean()
+}
+
+func TestADirectoryThatIsNotTheServersIsTold(t *testing.T) {
+	s := newSite(t, tdsserver.Options{})
+	src := s.source(sampleName)
+	src.Config.WorkerDirectory = t.TempDir()
+	_, _, err := enginetest.TryDump(t, s.engine, src, engine.DumpOptions{})
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.Message(err), "has to be the same directory")
 }
 
 func TestABackupWithoutProgressEnds(t *testing.T) {
@@ -159,22 +164,16 @@ func TestABackupWithoutProgressEnds(t *testing.T) {
 }
 
 func TestABackupWithProgressGoesOn(t *testing.T) {
-	s := newSite(t, tdsserver.Options{})
 	release, looks := make(chan struct{}), 0
-	s.server.Inject(&tdsserver.Fault{Match: "BACKUP DATABASE", Block: release},
-		&tdsserver.Fault{Match: "percent_complete", Do: func() {
-			looks++
-			name := "SELECT CONCAT(percent_complete"
-			_ = name
-			if looks == 30 {
-				close(release)
-			}
-			_ = os.WriteFile(filepath.Join(s.dir, "ignored"), nil, 0o600)
-		}})
-	start := time.Now()
-	_, _, err := enginetest.TryDump(t, s.engine, s.source(sampleName), engine.DumpOptions{IdleTimeout: 300 * time.Millisecond})
-	_ = start
-	_ = err
+	s := newSite(t, tdsserver.Options{Progress: func() string {
+		if looks++; looks == 20 { // of which there are 8 in the idle time
+			close(release)
+		}
+		return fmt.Sprint(looks)
+	}})
+	s.server.Inject(&tdsserver.Fault{Match: "BACKUP DATABASE", Block: release})
+	_, _, err := enginetest.TryDump(t, s.engine, s.source(sampleName), engine.DumpOptions{IdleTimeout: 400 * time.Millisecond})
+	require.NoError(t, err)
 }
 
 func TestACancelledBackupIsCancelledOnTheServer(t *testing.T) {

@@ -25,9 +25,8 @@ const (
 	// leftoverAge is how old a file of ours has to be until it is what a killed worker left: longer than
 	// it takes to stream one that another worker still reads.
 	leftoverAge = 48 * time.Hour
-	// shareDelay is how long a file may take until a share shows the worker what the server wrote.
-	shareDelay = 10 * time.Second
-	shareRetry = 200 * time.Millisecond
+	// shareRetry is how often a share is asked again; see Options.ShareDelay.
+	shareRetry = 100 * time.Millisecond
 	// fileMode lets the server's account read what is restored if it is in the directory's group.
 	fileMode = 0o640
 )
@@ -37,15 +36,16 @@ type directory struct {
 	root   *os.Root
 	worker string // its path on the worker, for messages
 	server string // its path on the server
+	delay  time.Duration
 }
 
-func openDirectory(cfg domain.ConnectionConfig) (*directory, error) {
+func (e *Engine) openDirectory(cfg domain.ConnectionConfig) (*directory, error) {
 	const hint = "worker_directory has to be the server's backup_directory as this worker sees it; mount it, and let the worker read, write and delete there."
 	root, err := os.OpenRoot(cfg.WorkerDirectory)
 	if err != nil {
 		return nil, failure.Wrap(failure.ConfigInvalid, fmt.Sprintf("open worker_directory %q", cfg.WorkerDirectory), err, hint)
 	}
-	return &directory{root: root, worker: cfg.WorkerDirectory, server: cfg.BackupDirectory}, nil
+	return &directory{root: root, worker: cfg.WorkerDirectory, server: cfg.BackupDirectory, delay: e.shareDelay}, nil
 }
 
 func (d *directory) close() { _ = d.root.Close() }
@@ -80,7 +80,7 @@ func (d *directory) removeLeftovers(now time.Time) {
 // remove removes a file, also when ctx has ended. The server may hold a file of a cancelled backup for
 // a moment more. What can not be removed is told in the warning.
 func (d *directory) remove(ctx context.Context, name string) (warning string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shareDelay)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), d.delay)
 	defer cancel()
 	for {
 		err := d.root.Remove(name)
@@ -96,7 +96,7 @@ func (d *directory) remove(ctx context.Context, name string) (warning string) {
 // open opens what the server wrote: at least size bytes of it have to be there.
 func (d *directory) open(ctx context.Context, name string, size int64) (*os.File, int64, error) {
 	op := fmt.Sprintf("open file %s in worker_directory %q", name, d.worker)
-	waiting, cancel := context.WithTimeout(ctx, shareDelay)
+	waiting, cancel := context.WithTimeout(ctx, d.delay)
 	defer cancel()
 	for {
 		file, found, err := d.tryOpen(name)

@@ -47,11 +47,25 @@ var (
 	_ engine.DatabaseLister = (*Engine)(nil)
 )
 
+// Options configures the engine.
+type Options struct {
+	// ShareDelay is how long a file in the shared directory may take until the worker sees what the
+	// server wrote, or may remove it. 0 is 10 seconds.
+	ShareDelay time.Duration
+}
+
+const defaultShareDelay = 10 * time.Second
+
 // Engine serves SQL Server. It holds no connection and is safe for concurrent use.
-type Engine struct{}
+type Engine struct{ shareDelay time.Duration }
 
 // New returns the engine.
-func New() *Engine { return &Engine{} }
+func New(opts Options) *Engine {
+	if opts.ShareDelay <= 0 {
+		opts.ShareDelay = defaultShareDelay
+	}
+	return &Engine{shareDelay: opts.ShareDelay}
+}
 
 // Type is domain.SQLServer.
 func (e *Engine) Type() domain.DatasourceType { return domain.SQLServer }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -29,7 +30,7 @@ type site struct {
 
 func newSite(t *testing.T, options tdsserver.Options) *site {
 	t.Helper()
-	s := &site{T: t, server: tdsserver.Start(t, options), dir: t.TempDir(), engine: sqlserver.New()}
+	s := &site{T: t, server: tdsserver.Start(t, options), dir: t.TempDir(), engine: sqlserver.New(sqlserver.Options{ShareDelay: 300 * time.Millisecond})}
 	s.server.Create(sampleName, sampleTables())
 	return s
 }

@@ -23,7 +23,7 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 	if req.Scratch {
 		return nil, failure.New(failure.ConfigInvalid, "promote a restore", "it is a verification, which replaces nothing", "")
 	}
-	p, err := newPromotion(ctx, target, req)
+	p, err := e.newPromotion(ctx, target, req)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 // Discard drops the staging database. A target that an interrupted Promote left without its name, or in
 // single-user mode, is put back; otherwise it is not touched, nor what a promoted restore replaced.
 func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.StageRequest) error {
-	p, err := newPromotion(ctx, target, req)
+	p, err := e.newPromotion(ctx, target, req)
 	if err != nil {
 		return err
 	}
@@ -67,12 +67,12 @@ type promotion struct {
 	req    engine.StageRequest
 }
 
-func newPromotion(ctx context.Context, target engine.Source, req engine.StageRequest) (*promotion, error) {
+func (e *Engine) newPromotion(ctx context.Context, target engine.Source, req engine.StageRequest) (*promotion, error) {
 	names, err := namesOf(req)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDirectory(target.Config)
+	dir, err := e.openDirectory(target.Config)
 	if err != nil {
 		return nil, err
 	}

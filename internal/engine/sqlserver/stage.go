@@ -27,7 +27,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	dir, err := openDirectory(target.Config)
+	dir, err := e.openDirectory(target.Config)
 	if err != nil {
 		return engine.StageReport{}, err
 	}

@@ -27,7 +27,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 		return err
 	}
 	defer server.close()
-	dir, err := openDirectory(target.Config)
+	dir, err := e.openDirectory(target.Config)
 	if err != nil {
 		return err
 	}

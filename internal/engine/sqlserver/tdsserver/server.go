@@ -22,6 +22,7 @@ type Options struct {
 	Certificate *tls.Certificate // offers TLS with it
 	Directory   string           // files of databases, by name only; "/var/opt/mssql/data/" is the default
 	MayCreate   func() bool      // nil is everybody
+	Progress    func() string    // of a statement, which others may ask for; nil is none
 }
 
 // The login that the server knows.

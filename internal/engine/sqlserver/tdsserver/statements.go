@@ -89,13 +89,19 @@ func init() { //nolint:gochecknoinits // the table names functions that use it
 		known(`SELECT CONVERT\(int, ISNULL\(HAS_PERMS_BY_NAME`, func(s *session, _ []string, _ []any, out *tokens) {
 			single(out, map[bool]int64{true: 1, false: 0}[s.server.options.MayCreate == nil || s.server.options.MayCreate()])
 		}),
-		known(`SELECT CONCAT\(percent_complete`, func(_ *session, _ []string, _ []any, out *tokens) {
-			out.table([]Column{{"", NVarChar}}, [][]any{{"0 0 0"}})
+		known(`SELECT CONCAT\(percent_complete`, func(s *session, _ []string, _ []any, out *tokens) {
+			rows := [][]any{}
+			if s.server.options.Progress != nil {
+				rows = append(rows, []any{s.server.options.Progress()})
+			}
+			out.table([]Column{{"", NVarChar}}, rows)
 		}),
 		known(`SELECT ISNULL\(SUM\(COALESCE\(CAST\(FILEPROPERTY`, func(_ *session, _ []string, _ []any, out *tokens) { single(out, 100) }),
 		known(`SELECT COUNT\(\*\) FROM `+name+`\.sys\.(tables|objects) WHERE is_ms_shipped = 0`, countTables),
 		known(`SELECT d\.name, d\.state_desc`, findDatabase),
 		known(`SELECT name FROM sys\.databases`, listDatabases),
+		known(`SELECT TOP \(@p1\) CONVERT\(bigint, o\.object_id\)`, listObjects),
+		known(`SELECT TOP \(@p1\) CONVERT\(bigint, c\.object_id\)`, listColumns),
 		known(`SELECT p\.name FROM `+name+`\.sys\.database_principals`, orphans),
 		known(`SELECT differential_base_guid FROM sys\.master_files WHERE database_id = DB_ID\(`+text+`\)`, differentialBase),
 		known(`SELECT CONVERT\(bigint, session_id\) AS id FROM sys\.dm_exec_sessions WHERE database_id = DB_ID\(`+text+`\)`, sessionsIn),
@@ -193,6 +199,31 @@ func listDatabases(s *session, _ []string, _ []any, out *tokens) {
 		}
 	}
 	out.table([]Column{{"name", NVarChar}}, rows)
+}
+
+// tablesOf are the tables of the session's database, up to what TOP says, numbered by their order.
+func tablesOf(s *session, params []any) (*Database, []string) {
+	database := s.server.find(s.database)
+	tables := slices.Sorted(maps.Keys(database.Tables))
+	return database, tables[:min(len(tables), int(params[0].(int64)))]
+}
+
+func listObjects(s *session, _ []string, params []any, out *tokens) {
+	rows := [][]any{}
+	database, tables := tablesOf(s, params)
+	for i, table := range tables {
+		rows = append(rows, []any{int64(i), "dbo", table, "table", int64(len(database.Tables[table])), int64(8192)})
+	}
+	out.table([]Column{{"", BigInt}, {"", NVarChar}, {"name", NVarChar}, {"", NVarChar}, {"", BigInt}, {"", BigInt}}, rows)
+}
+
+func listColumns(s *session, _ []string, params []any, out *tokens) {
+	rows := [][]any{}
+	_, tables := tablesOf(s, params)
+	for i := range tables {
+		rows = append(rows, []any{int64(i), "row", "nvarchar(max)", true})
+	}
+	out.table([]Column{{"", BigInt}, {"name", NVarChar}, {"", NVarChar}, {"is_nullable", Bit}}, rows)
 }
 
 func differentialBase(s *session, parts []string, _ []any, out *tokens) {
