@@ -5,6 +5,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
+	"github.com/dataguardian/dataguardian/internal/engine/sqlserver"
 )
 
 // Options configures the engines.
@@ -19,6 +20,7 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 	engines := map[domain.DatasourceType]engine.Engine{}
 	for _, e := range []engine.Engine{
 		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
+		sqlserver.New(sqlserver.Options{}),
 	} {
 		engines[e.Type()] = e
 	}

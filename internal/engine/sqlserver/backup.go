@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -144,10 +145,10 @@ func (b *backup) usableBase(ctx context.Context) (full engine.Stream, why string
 	if err != nil {
 		return full, "", err
 	}
-	for _, one := range bases {
-		if one != full.Properties[propSet] {
-			return full, otherBase, nil
-		}
+	// A file that is newer than the full has no base: all of it will be in the differential.
+	bases = slices.DeleteFunc(bases, func(one string) bool { return one == "" })
+	if len(bases) == 0 || slices.ContainsFunc(bases, func(one string) bool { return one != full.Properties[propSet] }) {
+		return full, otherBase, nil
 	}
 	if full.Bytes <= 0 || b.opts.Base.Reusable == nil {
 		return full, "the full backup that it would build on can not be reused", nil
@@ -165,9 +166,6 @@ func (s *session) differentialBases(ctx context.Context, database string) ([]str
 	var found []string
 	for _, row := range rows {
 		found = append(found, row.text("differential_base_guid"))
-	}
-	if err == nil && len(found) == 0 {
-		found = []string{""} // nothing is known: not the one that is wanted
 	}
 	return found, err
 }

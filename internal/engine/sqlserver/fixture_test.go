@@ -1,6 +1,7 @@
 package sqlserver_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlserver"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlserver/tdsserver"
 )
@@ -74,4 +76,8 @@ func closedPort(t *testing.T) int {
 	require.NoError(t, err)
 	defer func() { require.NoError(t, listener.Close()) }()
 	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func contextFor(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(enginetest.Context(t), d)
 }
