@@ -49,6 +49,9 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.manifest_path_recorded")
+	if err := a.loadIncrements(ctx, job); err != nil {
+		return contract.DumpResult{}, err
+	}
 	preparing := a.prepareWriter(ctx, job, base, attempt, &progress)
 	options := job.dumpOptions()
 	if base.stored != nil {

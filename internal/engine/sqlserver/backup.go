@@ -123,7 +123,7 @@ func (b *backup) differential(ctx context.Context, full engine.Stream) (why stri
 		stream.Properties[propBase] = h.base
 		return b.store(ctx, name, h, stream)
 	})
-	if numbered(err, 3035) { // somebody else's full was undone, or the database restored meanwhile
+	if numbered(err, 3024, 3035) { // it is master, or the database was restored meanwhile
 		return "the server has no full backup that a differential can build on", nil
 	}
 	return why, err

@@ -189,10 +189,10 @@ func (p *promotion) accessFile() string { return filePrefix + p.names.token + ".
 
 // rememberAccess keeps what the first attempt found: a later one may find what that left.
 func (p *promotion) rememberAccess(access string) error {
-	file, err := p.dir.root.OpenFile(p.accessFile(), os.O_CREATE|os.O_EXCL|os.O_WRONLY, fileMode)
-	if errors.Is(err, fs.ErrExist) {
+	if _, known := p.recallAccess(); known {
 		return nil
 	}
+	file, err := p.dir.root.OpenFile(p.accessFile(), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, fileMode)
 	if err == nil {
 		_, err = file.WriteString(access + "\n")
 		if syncErr := file.Sync(); err == nil {

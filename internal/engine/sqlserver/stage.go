@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,8 +58,7 @@ func (s *staging) load(ctx context.Context, open engine.Opener) error {
 	if err := s.dropLeftover(ctx); err != nil {
 		return err
 	}
-	streams := s.backup.inOrder()
-	for _, stream := range streams {
+	for _, stream := range s.backup.inOrder() {
 		if err := s.copyOut(ctx, stream, open); err != nil {
 			return err
 		}
@@ -69,18 +69,35 @@ func (s *staging) load(ctx context.Context, open engine.Opener) error {
 		return err
 	}
 	defer server.close()
-	data, log, err := server.defaultDirectories(ctx)
+	return s.restoreAll(ctx, server)
+}
+
+// restoreAll verifies every file before anything is made, and restores them in order.
+func (s *staging) restoreAll(ctx context.Context, server *admin) error {
+	places, err := server.defaultDirectories(ctx)
 	if err != nil {
 		return err
 	}
-	for _, name := range s.files {
+	contents := make([][]databaseFile, len(s.files))
+	for i, name := range s.files {
 		path := s.dir.onServer(name)
-		if err := server.execute(ctx, "verify the backup in "+path, "RESTORE VERIFYONLY FROM DISK = "+literal(path)+" WITH CHECKSUM"); err != nil {
+		if contents[i], err = server.listFiles(ctx, path); err != nil {
+			return err
+		}
+		// With MOVE, so that the directories of the backup's server are not looked for.
+		options := append(s.moves(contents[i], places), "CHECKSUM")
+		if err := server.execute(ctx, "verify the backup in "+path, "RESTORE VERIFYONLY FROM DISK = "+literal(path)+" WITH "+strings.Join(options, ", ")); err != nil {
 			return err
 		}
 	}
+	placed := map[int64]bool{}
 	for i, name := range s.files {
-		if err := s.restore(ctx, server, name, data, log, i == len(streams)-1); err != nil {
+		// A differential has a place only for the files that are newer than the full.
+		added := slices.DeleteFunc(contents[i], func(f databaseFile) bool { return placed[f.number] })
+		for _, file := range added {
+			placed[file.number] = true
+		}
+		if err := s.restore(ctx, server, name, s.moves(added, places), i == 0, i == len(s.files)-1); err != nil {
 			return err
 		}
 	}
@@ -115,33 +132,40 @@ func (s *staging) copyOut(ctx context.Context, stream engine.Stream, open engine
 }
 
 // restore restores one backup set. The last one is recovered; the database can then be opened.
-func (s *staging) restore(ctx context.Context, server *admin, name, data, log string, last bool) error {
+func (s *staging) restore(ctx context.Context, server *admin, name string, options []string, first, last bool) error {
 	path := s.dir.onServer(name)
-	files, err := server.listFiles(ctx, path)
-	if err != nil {
-		return err
-	}
-	options := make([]string, 0, len(files)+4)
-	for _, file := range files {
-		directory, extension := data, ".ndf"
-		switch {
-		case file.kind == "L":
-			directory, extension = log, ".ldf"
-		case file.kind != "D": // a directory
-			extension = ""
-		case file.number == 1:
-			extension = ".mdf"
-		}
-		to := join(directory, fmt.Sprintf("%s%d%s", s.names.fileBase(), file.number, extension))
-		options = append(options, "MOVE "+literal(file.logical)+" TO "+literal(to))
+	if first {
+		options = append(options, "REPLACE") // files that an earlier attempt left
 	}
 	state := "NORECOVERY"
 	if last {
 		state = "RECOVERY"
 	}
-	options = append(options, state, "REPLACE", "CHECKSUM", "STATS = 5")
+	options = append(options, state, "CHECKSUM", "STATS = 5")
 	return server.execute(ctx, "restore "+path+" into database "+quoted(s.names.staging),
 		"RESTORE DATABASE "+quoted(s.names.staging)+" FROM DISK = "+literal(path)+" WITH "+strings.Join(options, ", "))
+}
+
+// places are the directories for the files of new databases.
+type places struct{ data, log string }
+
+// moves say where each file goes.
+func (s *staging) moves(files []databaseFile, to places) []string {
+	moves := make([]string, 0, len(files))
+	for _, file := range files {
+		directory, extension := to.data, ".ndf"
+		switch {
+		case file.kind == "L":
+			directory, extension = to.log, ".ldf"
+		case file.kind != "D": // a directory
+			extension = ""
+		case file.number == 1:
+			extension = ".mdf"
+		}
+		path := join(directory, fmt.Sprintf("%s%d%s", s.names.fileBase(), file.number, extension))
+		moves = append(moves, "MOVE "+literal(file.logical)+" TO "+literal(path))
+	}
+	return moves
 }
 
 // finish looks at what was restored.
@@ -180,16 +204,17 @@ func (s *staging) finish(ctx context.Context, server *admin) error {
 }
 
 // defaultDirectories are where the server puts the files of new databases.
-func (a *admin) defaultDirectories(ctx context.Context) (data, log string, err error) {
+func (a *admin) defaultDirectories(ctx context.Context) (to places, err error) {
+	const op = "ask for the server's default directories"
 	err = a.QueryRowContext(ctx, `SELECT ISNULL(CONVERT(nvarchar(4000), SERVERPROPERTY('InstanceDefaultDataPath')), N''),
-		ISNULL(CONVERT(nvarchar(4000), SERVERPROPERTY('InstanceDefaultLogPath')), N'')`).Scan(&data, &log)
+		ISNULL(CONVERT(nvarchar(4000), SERVERPROPERTY('InstanceDefaultLogPath')), N'')`).Scan(&to.data, &to.log)
 	if err != nil {
-		return "", "", classify("ask for the server's default directories", err)
+		return to, classify(op, err)
 	}
-	if data == "" || log == "" {
-		return "", "", failure.New(failure.Unsupported, "ask for the server's default directories", "it tells none", "SQL Server 2012 or later is needed.")
+	if to.data == "" || to.log == "" {
+		return to, failure.New(failure.Unsupported, op, "it tells none", "SQL Server 2012 or later is needed.")
 	}
-	return data, log, nil
+	return to, nil
 }
 
 // removeFiles removes the files from the shared directory.
