@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"path"
 	"time"
 
@@ -141,7 +142,7 @@ func (a *Activities) loadIncrements(ctx context.Context, b *backup) error {
 		return nil
 	}
 	job, err := a.DB.GetBackupJob(ctx, *b.execution.JobID)
-	if failure.ClassOf(err) == failure.NotFound {
+	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
 	b.increments = makesIncrements(job.BackupOptions)

@@ -135,7 +135,7 @@ const otherBase = "somebody else made a full backup of the database since the on
 func (b *backup) usableBase(ctx context.Context) (full engine.Stream, why string, err error) {
 	base, err := setsOf(b.opts.Base.Streams)
 	if err != nil {
-		return full, "the backup that it would build on can not be used: " + err.Error(), nil
+		return full, "the backup that it would build on can not be used: " + err.Error(), nil //nolint:nilerr // a full is made instead
 	}
 	full = base.full
 	if full.Properties[propCopyOnly] == "true" || full.Properties[propSet] == "" {

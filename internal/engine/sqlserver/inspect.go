@@ -31,7 +31,7 @@ func (e *Engine) Inspect(ctx context.Context, s engine.Stream, r io.Reader) (int
 	}
 	tables, err := strconv.Atoi(s.Properties[propTables])
 	if err != nil {
-		return 0, nil // the full below a differential, which has the number
+		return 0, nil //nolint:nilerr // the full below a differential, which has the number
 	}
 	return tables, nil
 }

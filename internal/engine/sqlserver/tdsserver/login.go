@@ -1,6 +1,7 @@
 package tdsserver
 
 import (
+	"context"
 	"crypto/tls"
 	"encoding/binary"
 	"fmt"
@@ -27,8 +28,8 @@ func (s *session) login() bool {
 	}
 	if encryption == on {
 		wrapped := &handshake{Conn: s.conn}
-		secure := tls.Server(wrapped, &tls.Config{Certificates: []tls.Certificate{*certificate}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12})
-		if secure.Handshake() != nil {
+		secure := tls.Server(wrapped, &tls.Config{Certificates: []tls.Certificate{*certificate}, MaxVersion: tls.VersionTLS12, MinVersion: tls.VersionTLS12}) //nolint:gosec // as old servers have it
+		if secure.HandshakeContext(context.Background()) != nil {
 			return false
 		}
 		wrapped.over = true

@@ -28,7 +28,7 @@ type Options struct {
 // The login that the server knows.
 const (
 	Login    = "backup"
-	Password = "geheim & 'quoted'"
+	Password = "geheim & 'quoted'" //nolint:gosec // of a server for tests
 )
 
 // Server is a running server.

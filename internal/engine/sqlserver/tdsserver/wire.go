@@ -188,7 +188,7 @@ func (t *tokens) table(columns []Column, rows [][]any) {
 	for _, row := range rows {
 		t.WriteByte(0xD1)
 		for i, value := range row {
-			t.value(columns[i].Kind, value)
+			t.value(columns[i].Kind, value) //nolint:gosec // a row has as many values as there are columns
 		}
 	}
 	t.done(doneCount, len(rows))
