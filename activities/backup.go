@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"path"
 	"time"
 
@@ -22,6 +23,7 @@ type backup struct {
 	store      storage.Store
 	options    domain.BackupOptions
 	parentDir  string // the parent's directory on the storage, "" for a full
+	increments bool   // later backups of its job will build on it; set for a dump
 }
 
 // loadBackup reads the execution and opens its storage location. close must be called.
@@ -128,7 +130,26 @@ func (b *backup) dumpOptions() engine.DumpOptions {
 		ExcludeTables: b.options.ExcludeTables,
 		Jobs:          b.options.ParallelJobs,
 		IdleTimeout:   b.idleTimeout(),
+		Increments:    b.increments || makesIncrements(b.options),
 	}
+}
+
+func makesIncrements(o domain.BackupOptions) bool {
+	return o.BackupType == domain.Incremental || o.BackupType == domain.Differential
+}
+
+// loadIncrements asks the job, if there still is one, whether it makes incremental or differential
+// backups: an execution's own options may ask for one full in between.
+func (a *Activities) loadIncrements(ctx context.Context, b *backup) error {
+	if b.execution.JobID == nil {
+		return nil
+	}
+	job, err := a.DB.GetBackupJob(ctx, *b.execution.JobID)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil
+	}
+	b.increments = makesIncrements(job.BackupOptions)
+	return err
 }
 
 // heldBack is the most that waits to be stored while the dump tool can not go on, in bytes: what a

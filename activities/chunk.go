@@ -9,18 +9,18 @@ import (
 )
 
 // chunkWriter prepares the archive writer of a backup: the generation's secret, which every
-// attempt shares, and the chunks that need not be stored again.
-func (a *Activities) chunkWriter(ctx context.Context, job *backup, base *base, attempt int32, estimate engine.Estimate) (*archive.Writer, error) {
+// attempt shares, and the chunks that need not be stored again, which it returns too.
+func (a *Activities) chunkWriter(ctx context.Context, job *backup, base *base, attempt int32, estimate engine.Estimate) (*archive.Writer, *archive.KnownChunks, error) {
 	if base.parent == "" {
 		var err error
 		base.params = archive.ParamsFor(estimate.Bytes)
 		if base.secret, err = a.DB.ChunkSecret(ctx, job.datasource.ID, job.execution.Generation); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	known, err := a.knownChunks(ctx, job, base, attempt)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	writer, err := archive.NewWriter(ctx, archive.WriterOptions{
 		Store:         job.store,
@@ -40,7 +40,7 @@ func (a *Activities) chunkWriter(ctx context.Context, job *backup, base *base, a
 		Uploads:     a.Tuning.Uploads,
 		ReportEvery: a.Tuning.RecordEvery,
 	})
-	return writer, failure.WithSubject(err, aboutStorage(job.storage.Name))
+	return writer, known, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }
 
 // knownChunks are the chunks of the backup that this one builds on, and those of this very execution

@@ -49,13 +49,21 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.manifest_path_recorded")
+	if err := a.loadIncrements(ctx, job); err != nil {
+		return contract.DumpResult{}, err
+	}
 	preparing := a.prepareWriter(ctx, job, base, attempt, &progress)
-	report, err := job.engine.Dump(ctx, job.source(), job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
+	options := job.dumpOptions()
+	if base.stored != nil {
+		base.stored.preparing = preparing
+		options.Base = base.stored.forEngine(job)
+	}
+	report, err := job.engine.Dump(ctx, job.source(), options, func(ctx context.Context, s engine.Stream, r io.Reader) error {
 		writer, err := preparing.wait(ctx)
 		if err != nil {
 			return err
 		}
-		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, dumpReader{r})
+		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, base.stored.storable(ctx, r))
 		return failure.WithSubject(err, aboutStorage(job.storage.Name))
 	})
 	<-preparing.done // it uses what ends with this call
@@ -88,6 +96,7 @@ func (d dumpReader) Read(p []byte) (int, error) {
 type preparation struct {
 	done   chan struct{}
 	writer *archive.Writer
+	known  *archive.KnownChunks
 	err    error
 }
 
@@ -100,7 +109,7 @@ func (a *Activities) prepareWriter(ctx context.Context, job *backup, base *base,
 			p.err = failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 			return
 		}
-		if p.writer, p.err = a.chunkWriter(ctx, job, base, attempt, estimate); p.err == nil {
+		if p.writer, p.known, p.err = a.chunkWriter(ctx, job, base, attempt, estimate); p.err == nil {
 			progress.follow(p.writer, estimate)
 		}
 	}()

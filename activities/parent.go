@@ -20,6 +20,7 @@ type base struct {
 	manifest   *archive.Manifest
 	params     archive.Params
 	secret     [32]byte
+	stored     *storedBase // for the engine, nil for a full
 }
 
 // chooseBase claims the parent of an incremental or differential backup, the same for every attempt,
@@ -106,12 +107,21 @@ func (a *Activities) openParent(ctx context.Context, job *backup, parent db.Exec
 		}
 	}
 	secret, err := manifest.Secret(identities)
+	if err == nil {
+		err = manifest.Unseal(identities)
+	}
 	switch failure.ClassOf(err) {
 	case failure.AuthFailed, failure.Corrupt:
 		return "its chunk secret can not be read: " + failure.Redact(err.Error()), nil
 	}
+	if err != nil {
+		return "", err
+	}
 	b.parent, b.manifest, b.params, b.secret = parent.ID, manifest, manifest.Params, secret
-	return "", err
+	b.stored = &storedBase{
+		job: job, key: parent.Metadata.ManifestPath, hash: parent.Metadata.ManifestSHA256, identities: identities, streams: engineStreams(manifest),
+	}
+	return "", nil
 }
 
 // makeFull makes a full of the backup and tells why.

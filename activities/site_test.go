@@ -359,6 +359,7 @@ type source struct {
 	once    bool          // only the next one does
 	meeting *sync.WaitGroup
 	ran     []string // statements that hooks ran
+	pieces  *pieces  // set: the dump is a stream of segments
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -410,13 +411,19 @@ func (s *source) Estimate(context.Context, engine.Source) (engine.Estimate, erro
 	return engine.Estimate{Bytes: int64(len(s.content()))}, nil
 }
 
-func (s *source) Dump(ctx context.Context, _ engine.Source, _ engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
+func (s *source) Dump(ctx context.Context, _ engine.Source, opts engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
 	if s.meeting != nil { // both dumps are under way at once
 		s.meeting.Done()
 		s.meeting.Wait()
 	}
 	data := s.content()
 	var r io.Reader = bytes.NewReader(data)
+	if s.pieces != nil {
+		var err error
+		if r, err = s.pieces.stream(ctx, data, opts.Base); err != nil {
+			return engine.Report{}, err
+		}
+	}
 	if s.refused != "" {
 		r = io.MultiReader(bytes.NewReader(data[:len(data)/2]), failing{failure.New(s.refused, "dump", "the tool died", "")})
 		if s.once {

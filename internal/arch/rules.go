@@ -131,6 +131,10 @@ var rules = []rule{
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{
+		packages: "internal/engine/sqlserver/...", onlyHere: []string{"github.com/microsoft/go-mssqldb/..."},
+		reason: "a provider's types stay in the leaf that talks to it",
+	},
+	{
 		packages: "internal/notify/slack/...", onlyHere: []string{"github.com/slack-go/..."},
 		reason: "a provider's types stay in the leaf that talks to it",
 	},

@@ -67,6 +67,9 @@ func (w *Writer) runPipeline(ctx context.Context, meta StreamMeta, r io.Reader) 
 	cut := make(chan struct{})
 	group.Go(func() error {
 		defer close(cut)
+		if segmented, ok := r.(Segmented); ok {
+			return p.cutAll(ctx, segmented)
+		}
 		return p.cut(ctx, r)
 	})
 	group.Go(func() error { return w.reportRegularly(ctx, cut) })
@@ -76,7 +79,7 @@ func (w *Writer) runPipeline(ctx context.Context, meta StreamMeta, r io.Reader) 
 	return Stream{StreamMeta: meta, Bytes: p.bytes, Chunks: p.chunks}, nil
 }
 
-// cut reads the stream and sends its chunks on.
+// cut reads a stream, or a segment of one, to its end and sends its chunks on.
 func (p *pipeline) cut(ctx context.Context, r io.Reader) error {
 	longest := p.w.opts.Params.Max
 	cutter := newCutter(p.w.opts.Params, p.w.keys.boundary)

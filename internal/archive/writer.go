@@ -47,7 +47,7 @@ type WriterOptions struct {
 
 // Counters say how far a Writer is.
 type Counters struct {
-	Bytes   int64 // plain bytes read
+	Bytes   int64 // plain bytes of the streams so far, those that were not read again included
 	Chunks  int64 // chunks they were cut into
 	Skipped int64 // of those, how many were stored already
 	Stored  int64 // bytes of the objects written
@@ -138,7 +138,8 @@ func (w *Writer) Counters() Counters {
 // first error of a call cancels its stages and fails every later call, and the reader's errors come
 // back as they are. When the context ends, or an upload fails, WriteStream returns as soon as a Read
 // that is in progress does: r should end with the context too, as a pipe from a process that is
-// killed does. The properties may be added to by r, up to the Read that returns io.EOF.
+// killed does. The properties may be added to by r, up to the Read that returns io.EOF. A Segmented r
+// is taken segment by segment.
 func (w *Writer) WriteStream(ctx context.Context, meta StreamMeta, r io.Reader) error {
 	position, err := w.start(meta)
 	if err != nil {

@@ -59,6 +59,7 @@ var supported = []DatasourceType{
 	Postgres,
 	SQLite,
 	MongoDB,
+	SQLServer,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

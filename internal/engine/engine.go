@@ -45,6 +45,9 @@ type DumpOptions struct {
 	// Base is the backup that an incremental or differential one builds on, nil for a full. What equals
 	// it is found and not stored again without the engine's help; an engine uses it to read less.
 	Base *Base
+	// Increments says that the job makes incremental or differential backups, so that later ones build on
+	// this. An engine whose server keeps track of what changed since a backup needs to know.
+	Increments bool
 }
 
 // Base is a stored backup of the same datasource.
@@ -52,6 +55,9 @@ type Base struct {
 	Type    domain.BackupType // Incremental or Differential: what is made on top of it
 	Streams []Stream          // with their properties
 	Open    Opener
+	// Reusable reports whether a Segment may name the range: it begins and ends as a segment of the base,
+	// and the storage location still has its data. What it has not is read from the datasource again.
+	Reusable func(ctx context.Context, r Range) (bool, error)
 }
 
 // Stream describes one stream of a dump. Format names what reads it (for example "pg_dump-custom").

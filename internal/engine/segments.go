@@ -18,7 +18,7 @@ type Segmented interface {
 type Segment struct {
 	Data io.Reader // nil: it is Base
 	// Base is a range of a stream of DumpOptions.Base that began and ended as a segment there: its bytes
-	// are part of this stream too, and are neither read nor stored again.
+	// are part of this stream too, and are neither read nor stored again. Base.Reusable has said yes to it.
 	Base Range
 }
 

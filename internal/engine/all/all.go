@@ -7,6 +7,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlite"
+	"github.com/dataguardian/dataguardian/internal/engine/sqlserver"
 )
 
 // Options configures the engines.
@@ -23,6 +24,7 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
 		sqlite.New(sqlite.Options{}),
 		mongodb.New(mongodb.Options{}),
+		sqlserver.New(sqlserver.Options{}),
 	} {
 		engines[e.Type()] = e
 	}

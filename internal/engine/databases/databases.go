@@ -158,6 +158,7 @@ func (e *Engine) optionsFor(opts engine.DumpOptions, database string) engine.Dum
 	opts.Base = nil
 	if base.Streams = of(base.Streams, database); len(base.Streams) > 0 {
 		base.Open = opener(base.Open, database)
+		base.Reusable = reusable(base.Reusable, database)
 		opts.Base = &base
 	}
 	return opts
@@ -166,6 +167,17 @@ func (e *Engine) optionsFor(opts engine.DumpOptions, database string) engine.Dum
 func opener(open engine.Opener, database string) engine.Opener {
 	return func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 		return open(ctx, streamName(database, name), offset)
+	}
+}
+
+// reusable asks for a range of one database by the name that its stream has in the backup.
+func reusable(ask func(context.Context, engine.Range) (bool, error), database string) func(context.Context, engine.Range) (bool, error) {
+	if ask == nil {
+		return nil
+	}
+	return func(ctx context.Context, r engine.Range) (bool, error) {
+		r.Stream = streamName(database, r.Stream)
+		return ask(ctx, r)
 	}
 }
 

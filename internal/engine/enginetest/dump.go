@@ -93,6 +93,7 @@ func (h Harness) cancelledDump(t *testing.T) {
 func (h Harness) cancelIn(ctx context.Context, t *testing.T, first func(io.Reader) error) {
 	t.Helper()
 	_, err := h.Engine.Dump(ctx, h.Source, h.Options, func(ctx context.Context, _ engine.Stream, r io.Reader) error {
+		r = Flat(ctx, r, nil)
 		if err := first(r); err != nil {
 			return err
 		}
@@ -152,8 +153,8 @@ func (h Harness) dyingTool(t *testing.T) {
 
 func (h Harness) failingSink(t *testing.T) {
 	broken := errors.New("the storage went away")
-	_, err := h.Engine.Dump(Context(t), h.Source, h.Options, func(_ context.Context, _ engine.Stream, r io.Reader) error {
-		if _, err := io.ReadFull(r, make([]byte, 1)); err != nil {
+	_, err := h.Engine.Dump(Context(t), h.Source, h.Options, func(ctx context.Context, _ engine.Stream, r io.Reader) error {
+		if _, err := io.ReadFull(Flat(ctx, r, nil), make([]byte, 1)); err != nil {
 			return err
 		}
 		return broken

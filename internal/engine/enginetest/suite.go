@@ -97,7 +97,7 @@ func TryDump(t *testing.T, e engine.Engine, src engine.Source, opts engine.DumpO
 	var mu sync.Mutex
 	var streams []Archive
 	report, err := e.Dump(Context(t), src, opts, func(_ context.Context, s engine.Stream, r io.Reader) error {
-		bytes, err := io.ReadAll(r)
+		bytes, err := io.ReadAll(Flat(Context(t), r, opts.Base))
 		mu.Lock()
 		defer mu.Unlock()
 		s.Bytes = int64(len(bytes))
