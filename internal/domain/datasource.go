@@ -56,7 +56,7 @@ type ConnectionConfig struct {
 
 // supported are the types that this version has an engine for; package engine/all has the engines.
 var supported = []DatasourceType{
-	Postgres,
+	Postgres, Files,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

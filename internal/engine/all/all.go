@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/files"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 )
 
@@ -19,6 +20,7 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 	engines := map[domain.DatasourceType]engine.Engine{}
 	for _, e := range []engine.Engine{
 		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
+		files.New(files.Options{}),
 	} {
 		engines[e.Type()] = e
 	}

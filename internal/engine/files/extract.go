@@ -145,6 +145,11 @@ func (x *extraction) files(ctx context.Context, open engine.Opener) error {
 			return err
 		})
 	}
+	if failed == nil && x.chosen.all { // what is behind the last file is part of the backup, and damage is damage
+		if failed = x.seek(ctx, open, x.end()); failed == nil {
+			_, failed = io.Copy(io.Discard, x.tar)
+		}
+	}
 	// What a goroutine met comes first: the reader only saw the context end.
 	if err := group.Wait(); err != nil {
 		return err
@@ -193,6 +198,14 @@ func (x *extraction) seek(ctx context.Context, open engine.Opener, offset int64)
 	}
 	x.tar, x.at = stream, offset
 	return nil
+}
+
+// end is where the end of the archive is marked.
+func (x *extraction) end() int64 {
+	if n := len(x.chosen.packs); n > 0 {
+		return x.chosen.packs[n-1].offset + x.chosen.packs[n-1].bytes
+	}
+	return 0
 }
 
 // cut makes an end of the stream that comes too early a damage of the backup.
