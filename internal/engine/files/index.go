@@ -204,6 +204,8 @@ func (r *indexReader) readPath(e *entry) error {
 			return errors.New("the root is not the first directory")
 		}
 		r.last = r.last[:0]
+	} else if r.count == 0 {
+		return errors.New("the root does not come first")
 	} else if !localPath(e.name) {
 		return fmt.Errorf("%q is no path below the root", e.name)
 	} else if before != "" && comparePaths(before, e.name) >= 0 {

@@ -165,8 +165,8 @@ func split(list []byte) (names []string) {
 	return names
 }
 
-// age lets the clock of the file system tick on, so that what follows has another time than what is there.
-func age() { time.Sleep(30 * time.Millisecond) }
+// tick lets the clock of the file system tick on, so that what follows has another time than what is there.
+func tick() { time.Sleep(30 * time.Millisecond) }
 
 // backup is a dump in memory, with the ranges of segments.
 type backup struct {
@@ -179,7 +179,7 @@ type backup struct {
 // dump backs a tree up, on top of a base if there is one. The clock of the file system ticks before.
 func dump(t testing.TB, src engine.Source, base *backup) *backup {
 	t.Helper()
-	age()
+	tick()
 	b, err := tryDump(context.Background(), src, base)
 	require.NoError(t, err)
 	return b
