@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/platform"
@@ -182,15 +181,20 @@ func measureFilesRestore(ctx context.Context, s *suite, section *report.Section)
 	section.Commands = []string{"restic restore latest --target restored  # restic", `POST /api/backups/{id}/restore {"target_database": "/…/restored", …}  # DataGuardian`}
 	var job *platform.Job
 	var made platform.Backup
-	target := filepath.Join(s.dir, "tree-restored")
-	clean := func(context.Context) error { return os.RemoveAll(target) }
+	// A new directory for each run, and nothing is removed before the end: for some seconds ext4 is slow to
+	// make inodes where it has just freed many.
+	var target string
+	fresh := func(context.Context) error {
+		target = s.freshDir("restored")
+		return nil
+	}
 	guardian := contestant{
-		series: &measure.Series{Name: nameDataGuardian}, ready: clean,
+		series: &measure.Series{Name: nameDataGuardian}, ready: fresh,
 		run: func(ctx context.Context) (measure.Run, error) { return job.Restore(ctx, made.ID, target, s.jobs) },
 	}
 	var into *rival.Restic
 	restic := contestant{
-		series: &measure.Series{Name: nameRestic, Missing: s.restic.missing}, rival: true, ready: clean,
+		series: &measure.Series{Name: nameRestic, Missing: s.restic.missing}, rival: true, ready: fresh,
 		run: func(ctx context.Context) (measure.Run, error) { return into.RestoreTree(ctx, target) },
 	}
 	dir := s.freshDir(nameRestic)
@@ -212,7 +216,6 @@ func measureFilesRestore(ctx context.Context, s *suite, section *report.Section)
 		_, made, err = job.BackUp(ctx)
 		return err
 	}
-	s.trash = append(s.trash, target)
 	err := comparison{
 		prepare: prepare, contestants: []contestant{restic, guardian}, bases: []*measure.Series{restic.series},
 		limits: func() []report.Limit {

@@ -21,8 +21,9 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	defer func() { _ = root.Close() }()
 	warn := &warnings{}
 	// One that reads, while another one waits for the disk; more where they are asked for.
-	readers := max(2, opts.Jobs)
-	entries, links, err := walk(ctx, src.Config, readers, warn)
+	readers := min(max(2, opts.Jobs), maxReaders)
+	files := &tree{root: root, path: src.Config.SourcePath, follow: src.Config.FollowSymlinks}
+	entries, links, err := walk(ctx, src.Config, files, readers, warn)
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -30,7 +31,6 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if err != nil {
 		return engine.Report{}, err
 	}
-	files := &tree{root: root, path: src.Config.SourcePath, follow: src.Config.FollowSymlinks}
 	packs, err := storeTar(ctx, files, plan, links, readers, warn, sink)
 	if err != nil {
 		return engine.Report{}, err
@@ -43,11 +43,20 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	}, nil
 }
 
+// maxReaders bounds the memory: each may hold two packs.
+const maxReaders = 8
+
 // storeTar hands the tar over and returns its packs.
 func storeTar(ctx context.Context, t *tree, p *plan, links map[*entry]*entry, readers int, warn *warnings, sink engine.Sink) ([]pack, error) {
+	// One for each reader, one that waits, and one that is stored.
+	memory, err := newArenas(readers + 2)
+	if err != nil {
+		return nil, err
+	}
+	defer memory.close()
 	group, ctx := errgroup.WithContext(ctx)
 	work := make(chan *job, readers)
-	w := &tarSegments{ctx: ctx, tree: t, plan: p, targets: links, warnings: warn, queue: make(chan *job, readers), packs: p.packs}
+	w := &tarSegments{ctx: ctx, tree: t, plan: p, targets: links, warnings: warn, queue: make(chan *job, readers), packs: p.packs, arenas: memory}
 	if n := len(p.packs); n > 0 {
 		w.end = p.packs[n-1].offset + p.packs[n-1].bytes
 	}
@@ -55,17 +64,23 @@ func storeTar(ctx context.Context, t *tree, p *plan, links map[*entry]*entry, re
 		defer close(w.queue)
 		defer close(work)
 		jobsOf(ctx, p.pending, func(j *job) bool {
-			if !send(ctx, w.queue, j) {
+			if j.large { // it is read as it is stored
+				return send(ctx, w.queue, j)
+			}
+			// Memory is given out in the order in which it is given back, or the first could wait for the second.
+			arena, err := memory.take(ctx)
+			if err != nil {
 				return false
 			}
-			return j.large || send(ctx, work, j) // a large file is read as it is stored
+			j.arena = arena
+			return send(ctx, w.queue, j) && send(ctx, work, j)
 		})
 		return nil
 	})
 	for range readers {
 		group.Go(func() error {
 			for j := range work {
-				j.read(ctx, t, w.takeBuffer(), warn)
+				j.read(ctx, t, warn)
 			}
 			return nil
 		})
@@ -78,7 +93,7 @@ func storeTar(ctx context.Context, t *tree, p *plan, links map[*entry]*entry, re
 		}
 		return err
 	})
-	err := group.Wait()
+	err = group.Wait()
 	return w.packs, err
 }
 
@@ -106,7 +121,10 @@ func writeIndex(to io.Writer, entries []*entry, packs []pack) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.kind == 0 || e.place.pack < 0 { // it vanished
+		if e.kind == 0 && len(e.stale) > 0 { // it vanished, but an older version of it is there
+			e.kind, e.place = kindGone, place{}
+		}
+		if e.kind == 0 || e.place.pack < 0 {
 			continue
 		}
 		if err := w.add(e); err != nil {

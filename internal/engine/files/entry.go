@@ -15,6 +15,7 @@ const (
 	kindDir
 	kindSymlink
 	kindHardlink // to a file that comes earlier in the walk
+	kindGone     // in an index only: nothing, of which a pack holds an older version all the same
 )
 
 // entry is one file, directory or link of a tree. A tree of n entries takes about 200 bytes each in memory.
@@ -68,10 +69,11 @@ func (e *entry) path() string {
 	return e.dir.path + e.name
 }
 
-// same reports whether the file system says nothing of a change since the entry was backed up.
+// same reports whether the file system says nothing of a change since the entry was backed up. The number
+// of its device is not asked: it may be another one each time that something is mounted.
 func (e *entry) same(old *entry) bool {
 	return e.kind == old.kind && e.size == old.size && e.mtime == old.mtime && e.ctime == old.ctime && e.inode == old.inode &&
-		e.device == old.device && e.mode == old.mode && e.uid == old.uid && e.gid == old.gid && e.link == old.link && old.flags&flagSuspect == 0
+		e.mode == old.mode && e.uid == old.uid && e.gid == old.gid && e.link == old.link && old.flags&flagSuspect == 0
 }
 
 // fill takes what stat says. The kind of a hard link is found by who knows the other names.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -27,12 +28,14 @@ type extraction struct {
 	warnings warnings
 	count    int
 
-	asRoot     bool
-	uid, gid   uint32
-	masked     uint32 // mode bits that a new file does not get
-	attributes map[*entry]map[string]string
-	tar        io.ReadCloser
-	at         int64 // of tar
+	asRoot      bool
+	uid, gid    uint32
+	masked      uint32     // mode bits that a new file does not get
+	remembering sync.Mutex // guards attributes
+	attributes  map[*entry]map[string]string
+	tar         io.ReadCloser
+	at          int64  // of tar
+	spare       []byte // to copy large files
 }
 
 // span is what is read at once: files that are close to each other.
@@ -42,7 +45,7 @@ type span struct {
 }
 
 const (
-	spanBytes = 4 << 20   // of a span
+	spanBytes = 2 << 20   // of a span
 	spanGap   = 64 << 10  // that is read over within one
 	skipBytes = 16 << 20  // that are read over rather than opening the stream again
 	copyBytes = 512 << 10 // of a buffer
@@ -284,12 +287,10 @@ func (x *extraction) large(ctx context.Context, open engine.Opener, e *entry) er
 	var err error
 	if e.flags&flagSparse != 0 {
 		// Package tar wants the map behind the header.
-		var mapped int64
 		var text bytes.Buffer
-		if sparse, mapped, err = parseSparse(io.TeeReader(content, &text), e.size, e.place.data); err != nil {
+		if sparse, err = parseSparse(io.TeeReader(content, &text), e.size, e.place.data); err != nil {
 			return failure.Wrap(failure.Corrupt, "read the sparse map of "+printable(e.name), cut(err), "Use another backup.")
 		}
-		_ = mapped
 		attributes, err = attributesIn(append(header, text.Bytes()...), e)
 	} else {
 		if e.place.data != e.size {
@@ -300,8 +301,10 @@ func (x *extraction) large(ctx context.Context, open engine.Opener, e *entry) er
 	if err != nil {
 		return err
 	}
-	buffer := make([]byte, copyBytes)
-	if err := x.writeFile(e, attributes, content, sparse, buffer); err != nil {
+	if x.spare == nil {
+		x.spare = make([]byte, copyBytes)
+	}
+	if err := x.writeFile(e, attributes, content, sparse, x.spare); err != nil {
 		return err
 	}
 	padding := padded(e.place.data) - e.place.data

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -113,12 +112,10 @@ func (x *extraction) times(e *entry) error {
 	return nil
 }
 
-var remembering sync.Mutex
-
 // remember keeps the attributes of what is made later.
 func (x *extraction) remember(e *entry, attributes map[string]string) {
-	remembering.Lock()
-	defer remembering.Unlock()
+	x.remembering.Lock()
+	defer x.remembering.Unlock()
 	x.attributes[e] = attributes
 }
 

@@ -150,7 +150,7 @@ func (r *indexReader) read(e *entry) error {
 		return io.EOF
 	}
 	*e = entry{kind: kind(tag)}
-	if e.kind > kindHardlink {
+	if e.kind > kindGone {
 		return fmt.Errorf("a record of kind %d", tag)
 	}
 	if e.flags, err = r.byte(); err != nil {

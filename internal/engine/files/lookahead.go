@@ -10,14 +10,14 @@ import (
 
 // lookahead lists directories in a few goroutines before the walk comes to them.
 type lookahead struct {
-	slots  chan struct{}
-	follow bool
+	tree  *tree
+	slots chan struct{}
 }
 
 // listing is what a directory holds, sorted by name.
 type listing struct {
-	path     string
-	follow   bool
+	tree     *tree
+	path     string        // from the root
 	taken    chan struct{} // of capacity 1: who puts a token lists it
 	done     chan struct{}
 	children []child
@@ -31,13 +31,13 @@ type child struct {
 	err  error
 }
 
-func newLookahead(jobs int, follow bool) *lookahead {
-	return &lookahead{slots: make(chan struct{}, jobs), follow: follow}
+func newLookahead(t *tree, jobs int) *lookahead {
+	return &lookahead{tree: t, slots: make(chan struct{}, jobs)}
 }
 
 // list begins to list a directory if a goroutine is free. If none is, wait does it.
 func (a *lookahead) list(path string) *listing {
-	l := &listing{path: path, follow: a.follow, taken: make(chan struct{}, 1), done: make(chan struct{})}
+	l := &listing{tree: a.tree, path: path, taken: make(chan struct{}, 1), done: make(chan struct{})}
 	select {
 	case a.slots <- struct{}{}:
 		l.taken <- struct{}{}
@@ -64,15 +64,12 @@ func (l *listing) wait() ([]child, error) {
 
 func (l *listing) read() {
 	defer close(l.done)
-	flags := unix.O_NOFOLLOW
-	if l.follow {
-		flags = 0
-	}
-	dir, err := os.OpenFile(l.path, os.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|flags, 0) //nolint:gosec // the tree that is backed up
+	opened, err := l.tree.open(l.path, unix.O_DIRECTORY)
 	if err != nil {
 		l.err = err
 		return
 	}
+	dir := os.NewFile(uintptr(opened), l.path) //nolint:gosec // a file descriptor
 	defer func() { _ = dir.Close() }()
 	names, err := dir.Readdirnames(-1)
 	if err != nil {
@@ -88,7 +85,7 @@ func (l *listing) read() {
 		if c.err = fstatat(fd, name, &c.stat, unix.AT_SYMLINK_NOFOLLOW); c.err != nil || c.stat.Mode&unix.S_IFMT != unix.S_IFLNK {
 			continue
 		}
-		if l.follow && fstatat(fd, name, &c.stat, 0) == nil {
+		if l.tree.follow && fstatat(fd, name, &c.stat, 0) == nil {
 			continue
 		}
 		c.link, c.err = readlink(fd, name)

@@ -16,7 +16,7 @@ const markAttribute = "user.dataguardian.restore"
 // directory by its inode.
 func (n names) mark(directory string) error {
 	err := unix.Setxattr(directory, markAttribute, []byte(n.token), 0)
-	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) {
+	if errors.Is(err, unix.ENOTSUP) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		var id string
 		if id, err = inodeOf(directory); err == nil {
 			err = os.WriteFile(n.markFile(), []byte(id), 0o600)

@@ -12,9 +12,9 @@ import (
 
 const (
 	// packBytes is when a pack is full. Packs are what a later backup keeps or reads again: some chunks each.
-	packBytes = 2 << 20
+	packBytes = 3 << 19
 	// largeBytes is the size of files that are a pack of their own.
-	largeBytes = 1 << 20
+	largeBytes = 1 << 19
 )
 
 // job is a pack that is to be read: small files, which are read whole into memory by one of several
@@ -22,6 +22,7 @@ const (
 type job struct {
 	entries []*entry
 	large   bool
+	arena   []byte        // that buffer began in
 	done    chan struct{} // closed when buffer or err is there
 	buffer  []byte
 	err     error
@@ -54,9 +55,9 @@ func jobsOf(ctx context.Context, pending []*entry, emit func(*job) bool) {
 }
 
 // read fills the buffer of a job of small files. Entries that are gone get the kind 0.
-func (j *job) read(ctx context.Context, t *tree, buffer []byte, warn *warnings) {
+func (j *job) read(ctx context.Context, t *tree, warn *warnings) {
 	defer close(j.done)
-	j.buffer = buffer[:0]
+	j.buffer = j.arena[:0]
 	for _, e := range j.entries {
 		if j.err = ctx.Err(); j.err != nil {
 			return

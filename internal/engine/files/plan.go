@@ -65,7 +65,7 @@ func makePlan(ctx context.Context, entries []*entry, base *engine.Base, warn *wa
 // forget undoes a comparison.
 func forget(entries []*entry) {
 	for _, e := range entries {
-		e.place, e.stale = place{pack: -1}, nil
+		e.place, e.stale, e.flags, e.xattrs = place{pack: -1}, nil, 0, 0
 	}
 }
 
@@ -129,8 +129,12 @@ func (c *comparison) note(e *entry, old *entry) {
 		c.broken[old.place.pack] = true // these are written anew each time
 		return
 	}
+	holding := old.stale
+	if old.kind != kindGone {
+		holding = append(holding, old.place.pack)
+	}
 	if e == nil || e.kind != old.kind {
-		for _, pack := range append(old.stale, old.place.pack) {
+		for _, pack := range holding {
 			if pack <= most {
 				c.grow(pack)
 				c.broken[pack] = true
@@ -188,7 +192,9 @@ func (p *plan) keep(ctx context.Context, entries []*entry, c *comparison, base *
 			e.stale = nil
 		}
 		if e.place.pack >= 0 {
-			e.place.pack = number[e.place.pack]
+			if e.place.pack = number[e.place.pack]; e.place.pack < 0 { // it is read again, and found anew what it is
+				e.flags, e.xattrs = 0, 0
+			}
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 )
@@ -19,7 +18,7 @@ type tarSegments struct {
 	targets  map[*entry]*entry // of hard links
 	warnings *warnings
 	queue    chan *job
-	buffers  sync.Pool // *[]byte
+	arenas   *arenas
 
 	kept    int // of plan.kept, how many are handed over
 	current *job
@@ -36,11 +35,11 @@ func (*tarSegments) Read([]byte) (int, error) {
 	return 0, errors.New("the stream is made of segments")
 }
 
-func (s *tarSegments) takeBuffer() []byte {
-	if buffer, ok := s.buffers.Get().(*[]byte); ok {
-		return *buffer
+func (s *tarSegments) giveBack(j *job) {
+	if j.arena != nil {
+		s.arenas.give(j.arena)
+		j.arena, j.buffer = nil, nil
 	}
-	return make([]byte, 0, packBytes+packBytes/2)
 }
 
 // Next returns the next segment.
@@ -103,6 +102,7 @@ func (s *tarSegments) nextRead() (io.Reader, error) {
 			s.current = j
 			return bytes.NewReader(j.buffer), nil
 		}
+		s.giveBack(j)
 	}
 	return nil, s.ctx.Err()
 }
@@ -120,7 +120,7 @@ func (s *tarSegments) finish() {
 		s.large = nil
 		length = j.entries[0].place.length()
 	} else {
-		s.buffers.Put(&j.buffer)
+		s.giveBack(j)
 	}
 	for _, e := range j.entries {
 		if e.kind != 0 {

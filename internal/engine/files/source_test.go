@@ -156,11 +156,7 @@ func TestWhatCanNotBeReadIsWarnedOfAndListed(t *testing.T) {
 	}
 	root := filepath.Join(t.TempDir(), "source")
 	require.NoError(t, os.Mkdir(root, 0o755)) //nolint:gosec // others have to read it
-	for at := root; at != "/"; at = filepath.Dir(at) {
-		if info, err := os.Stat(at); err == nil && info.Mode().Perm()&0o5 == 0 {
-			require.NoError(t, os.Chmod(at, info.Mode().Perm()|0o755)) //nolint:gosec // as above
-		}
-	}
+	openTo(t, root)
 	write(t, root, "open", "x")
 	require.NoError(t, os.Chmod(write(t, root, "closed", "x"), 0))
 	require.NoError(t, os.Chmod(filepath.Dir(write(t, root, "dir/in it", "x")), 0))
@@ -184,4 +180,45 @@ func asNobody(t *testing.T, do func() *backup) *backup {
 	require.NoError(t, unix.Setresuid(-1, 65534, -1))
 	defer func() { require.NoError(t, unix.Setresuid(-1, 0, -1)) }()
 	return do()
+}
+
+// What vanished while it was read leaves an older version in a pack that stays. The next backup does not
+// forget it.
+func TestAnOlderVersionOfWhatVanishedDoesNotComeBack(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "source")
+	for _, name := range []string{"a", "b", "c"} {
+		write(t, root, name, random(uint64(name[0]), 500_000))
+	}
+	write(t, root, "0-large", random(1, 4<<20))
+	full := dump(t, source(root), nil)
+	write(t, root, "b", "changed")
+	write(t, root, "0-large", random(2, 4<<20))
+	tick()
+	// As good as vanished: nothing tells when it is read, so its rights are taken.
+	require.NoError(t, os.Chmod(filepath.Join(root, "b"), 0))
+	openTo(t, root)
+	next := asNobody(t, func() *backup { return dump(t, source(root), full) })
+	require.Contains(t, strings.Join(next.report.Warnings, "\n"), "b: it could not be read")
+	require.NoFileExists(t, filepath.Join(restoreTo(t, next, nil), "b"))
+	require.NoError(t, os.Remove(filepath.Join(root, "b")))
+	third := dump(t, source(root), next)
+	require.Equal(t, []string{"0-large", "a", "c"}, list(t, untar(t, third.stream("files.tar"))))
+	require.Equal(t, []string{"0-large", "a", "c"}, list(t, restoreTo(t, third, nil)))
+}
+
+func TestTheRootMayBeASymbolicLink(t *testing.T) {
+	place := t.TempDir()
+	write(t, place, "real/file", "x")
+	require.NoError(t, os.Symlink("real", filepath.Join(place, "link")))
+	require.Equal(t, []string{"file"}, paths(t, dump(t, source(filepath.Join(place, "link")), nil)))
+}
+
+// openTo lets everybody come to a directory.
+func openTo(t *testing.T, directory string) {
+	t.Helper()
+	for at := directory; at != "/"; at = filepath.Dir(at) {
+		if info, err := os.Stat(at); err == nil && info.Mode().Perm()&0o5 == 0 {
+			require.NoError(t, os.Chmod(at, info.Mode().Perm()|0o755)) //nolint:gosec // a test's own
+		}
+	}
 }

@@ -89,17 +89,17 @@ func (m *sparseMap) reader(f *os.File) io.Reader {
 }
 
 // parseSparse reads the map that text writes, for a file of size bytes of which data are stored.
-func parseSparse(r io.Reader, size, data int64) (*sparseMap, int64, error) {
+func parseSparse(r io.Reader, size, data int64) (*sparseMap, error) {
 	var block [blockSize]byte
 	var line []byte
 	var numbers []int64
 	read, want := int64(0), int64(1)
 	for int64(len(numbers)) < want {
 		if read+blockSize > data {
-			return nil, 0, errors.New("the sparse map is longer than the entry")
+			return nil, errors.New("the sparse map is longer than the entry")
 		}
 		if _, err := io.ReadFull(r, block[:]); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		read += blockSize
 		rest := block[:]
@@ -111,11 +111,11 @@ func parseSparse(r io.Reader, size, data int64) (*sparseMap, int64, error) {
 			}
 			n, err := strconv.ParseInt(string(line), 10, 64)
 			if err != nil || n < 0 {
-				return nil, 0, fmt.Errorf("%.40q in the sparse map is not a number", line)
+				return nil, fmt.Errorf("%.40q in the sparse map is not a number", line)
 			}
 			if numbers = append(numbers, n); len(numbers) == 1 {
 				if n > maxRegions+1 {
-					return nil, 0, fmt.Errorf("the sparse map has %d regions", n)
+					return nil, fmt.Errorf("the sparse map has %d regions", n)
 				}
 				want += 2 * n
 			}
@@ -126,13 +126,13 @@ func parseSparse(r io.Reader, size, data int64) (*sparseMap, int64, error) {
 	for i := 1; i+1 < len(numbers); i += 2 {
 		offset, length := numbers[i], numbers[i+1]
 		if offset < end || length > size-offset {
-			return nil, 0, errors.New("a region of the sparse map is not in the file")
+			return nil, errors.New("a region of the sparse map is not in the file")
 		}
 		m.regions = append(m.regions, region{offset, length})
 		end = offset + length
 	}
 	if m.bytes() != data-read {
-		return nil, 0, errors.New("the sparse map and the data do not fit")
+		return nil, errors.New("the sparse map and the data do not fit")
 	}
-	return m, read, nil
+	return m, nil
 }

@@ -103,16 +103,19 @@ func readChosen(ctx context.Context, req engine.StageRequest, open engine.Opener
 		if !dirs[parent] { // a writer lists every directory: whatever is below something else is an attack
 			return failure.New(failure.Corrupt, "read the index of files", printable(e.name)+" is in no directory of the backup", "Use another backup.")
 		}
+		if e.kind == kindGone {
+			return nil
+		}
 		if e.kind == kindDir {
 			dirs[e.name] = true
 		}
 		if !c.all && !picks(paths, e, found) {
 			return nil
 		}
-		if e.kind == kindHardlink && !wanted[e.link] {
+		if !c.all && e.kind == kindHardlink && !wanted[e.link] {
 			missing[e.link] = append(missing[e.link], e)
 		}
-		if e.kind == kindFile {
+		if !c.all && e.kind == kindFile {
 			wanted[e.name] = true
 		}
 		c.entries = append(c.entries, e)

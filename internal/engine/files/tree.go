@@ -17,9 +17,10 @@ type tree struct {
 	plain  atomic.Bool // the kernel has no openat2
 }
 
-// open opens a file for reading. It does not wait, should the file have become a pipe.
-func (t *tree) open(path string) (int, error) {
-	const flags = unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC
+// open opens a file for reading, or with O_DIRECTORY a directory. It does not wait, should it have become a
+// pipe.
+func (t *tree) open(path string, more int) (int, error) {
+	flags := unix.O_RDONLY | unix.O_NONBLOCK | unix.O_CLOEXEC | more
 	root := int(t.root.Fd())
 	for {
 		var fd int
@@ -31,7 +32,7 @@ func (t *tree) open(path string) (int, error) {
 			fd, err = unix.Openat(root, path, flags|unix.O_NOFOLLOW, 0)
 		default:
 			fd, err = unix.Openat2(root, path, &unix.OpenHow{
-				Flags: flags | unix.O_NOFOLLOW, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
+				Flags: uint64(flags | unix.O_NOFOLLOW), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
 			})
 			if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // an old kernel, or a sandbox that does not know the call
 				t.plain.Store(true)
@@ -47,7 +48,7 @@ func (t *tree) open(path string) (int, error) {
 
 // openEntry opens a file as it is now, and brings the entry up to date.
 func (t *tree) openEntry(e *entry) (int, error) {
-	fd, err := t.open(e.path())
+	fd, err := t.open(e.path(), 0)
 	if err != nil {
 		return -1, err
 	}

@@ -36,7 +36,7 @@ type fileID struct{ device, inode uint64 }
 
 // walk lists the tree below the source's path. What can not be listed is warned of; only the root itself
 // and errors of the disk fail the walk.
-func walk(ctx context.Context, config domain.ConnectionConfig, jobs int, warn *warnings) (entries []*entry, links map[*entry]*entry, err error) {
+func walk(ctx context.Context, config domain.ConnectionConfig, t *tree, jobs int, warn *warnings) (entries []*entry, links map[*entry]*entry, err error) {
 	var s selection
 	if s.include, err = parsePatterns("include_patterns", config.IncludePatterns); err != nil {
 		return nil, nil, err
@@ -46,17 +46,17 @@ func walk(ctx context.Context, config domain.ConnectionConfig, jobs int, warn *w
 	}
 	w := &walker{
 		ctx: ctx, config: config, root: config.SourcePath, selection: s, warnings: warn, first: map[fileID]*entry{}, links: map[*entry]*entry{},
-		ahead: newLookahead(jobs, config.FollowSymlinks),
+		ahead: newLookahead(t, jobs),
 	}
 	var st unix.Stat_t
-	if err := unix.Stat(w.root, &st); err != nil {
-		return nil, nil, classify("look at "+w.root, &os.PathError{Op: "stat", Path: w.root, Err: err})
+	if err := unix.Fstat(int(t.root.Fd()), &st); err != nil {
+		return nil, nil, classify("look at "+w.root, err)
 	}
 	w.rootDev = st.Dev
 	root := w.newEntry()
 	root.fill(&st)
 	w.entries = append(w.entries, root)
-	listing := w.ahead.list(w.root)
+	listing := w.ahead.list(".")
 	err = w.descend(listing, &directory{}, len(s.include) == 0, fileID{st.Dev, st.Ino})
 	return w.entries, w.links, err
 }
@@ -103,7 +103,7 @@ func (w *walker) startBelow(children []child, dir *directory) []*listing {
 		path := dir.path + c.name
 		if c.err == nil && c.stat.Mode&unix.S_IFMT == unix.S_IFDIR && !w.leftOut(path, c.name, true) &&
 			!(w.config.OneFileSystem && c.stat.Dev != w.rootDev) {
-			below[i] = w.ahead.list(w.root + "/" + path)
+			below[i] = w.ahead.list(path)
 		}
 	}
 	return below
