@@ -1,7 +1,6 @@
 package files_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -109,14 +108,4 @@ func (b *backup) stream(name string) []byte {
 		}
 	}
 	return nil
-}
-
-// with is the backup with other bytes in a stream.
-func (b *backup) with(name string, content []byte) engine.Opener {
-	return func(ctx context.Context, stream string, offset int64) (io.ReadCloser, error) {
-		if stream == name {
-			return io.NopCloser(bytes.NewReader(content[min(offset, int64(len(content))):])), nil
-		}
-		return b.Opener()(ctx, stream, offset)
-	}
 }

@@ -143,7 +143,7 @@ func systemVersion(fd int) string {
 		unix.EXT4_SUPER_MAGIC: "ext4", unix.XFS_SUPER_MAGIC: "xfs", unix.BTRFS_SUPER_MAGIC: "btrfs", unix.TMPFS_MAGIC: "tmpfs",
 		unix.NFS_SUPER_MAGIC: "nfs", unix.OVERLAYFS_SUPER_MAGIC: "overlay", 0x2fc12fc1: "zfs", 0xff534d42: "cifs", unix.FUSE_SUPER_MAGIC: "fuse",
 	}
-	if kind := kinds[int64(fs.Type)]; kind != "" {
+	if kind := kinds[fs.Type]; kind != "" {
 		return version + ", " + kind
 	}
 	return fmt.Sprintf("%s, file system %#x", version, fs.Type)

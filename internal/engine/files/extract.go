@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -291,7 +292,7 @@ func (x *extraction) large(ctx context.Context, open engine.Opener, e *entry) er
 		if sparse, err = parseSparse(io.TeeReader(content, &text), e.size, e.place.data); err != nil {
 			return failure.Wrap(failure.Corrupt, "read the sparse map of "+printable(e.name), cut(err), "Use another backup.")
 		}
-		attributes, err = attributesIn(append(header, text.Bytes()...), e)
+		attributes, err = attributesIn(slices.Concat(header, text.Bytes()), e)
 	} else {
 		if e.place.data != e.size {
 			return corruptPlace(e)

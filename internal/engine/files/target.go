@@ -191,11 +191,11 @@ func removeTree(directory string) error {
 	if err == nil || !errors.Is(err, os.ErrPermission) {
 		return err
 	}
-	_ = filepath.WalkDir(directory, func(path string, entry os.DirEntry, err error) error {
+	_ = filepath.WalkDir(directory, func(path string, entry os.DirEntry, _ error) error {
 		if entry != nil && entry.IsDir() {
 			_ = os.Chmod(path, 0o700) //nolint:gosec // a directory that is being removed
 		}
-		return nil //nolint:nilerr // what can not be removed is told by the removal
+		return nil // what can not be removed is told by the removal
 	})
 	return os.RemoveAll(directory)
 }
