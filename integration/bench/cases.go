@@ -33,7 +33,7 @@ func cases() []benchCase {
 		{name: "incompressible", measure: measureIncompressible},
 		{name: "long", measure: measureLong, optional: true},
 	}
-	return append(all, storageCases()...)
+	return append(append(all, filesCases()...), storageCases()...)
 }
 
 func (c benchCase) run(ctx context.Context, s *suite) report.Section {

@@ -32,6 +32,7 @@ type suite struct {
 
 	shop   *database.Shop // once a case needed it
 	stored *stored        // once a case needed it
+	tree   tree           // once a case needed it
 	serial int
 	trash  []string // directories that the running case leaves
 }

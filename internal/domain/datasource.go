@@ -60,6 +60,7 @@ var supported = []DatasourceType{
 	SQLite,
 	MongoDB,
 	SQLServer,
+	Files,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

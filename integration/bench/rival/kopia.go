@@ -67,6 +67,14 @@ func (k *Kopia) BackUp(ctx context.Context, dump []string, environment []string)
 	return run, snapshot.Root.Object, nil
 }
 
+// BackUpTree stores a directory, on top of the newest backup of it.
+func (k *Kopia) BackUpTree(ctx context.Context, tree string) (measure.Run, error) {
+	p := k.pipeline("snapshot", "create", "--no-progress", "--json", tree)
+	p.Durable = k.dir
+	run, _, err := backUp(ctx, p, k.dir)
+	return run, err
+}
+
 // Read writes a backup to nowhere.
 func (k *Kopia) Read(ctx context.Context, backup string) (measure.Run, error) {
 	return k.pipeline("show", backup+"/"+streamName).Run(ctx, os.DevNull)

@@ -62,6 +62,21 @@ func (r *Restic) BackUp(ctx context.Context, dump []string, environment []string
 	return run, "", fmt.Errorf("bench: restic printed no summary: %.200s", told)
 }
 
+// BackUpTree stores a directory, on top of the newest backup of it.
+func (r *Restic) BackUpTree(ctx context.Context, tree string) (measure.Run, error) {
+	p := r.pipeline("backup", "--json", "--host", "bench", tree)
+	p.Durable = r.dir
+	run, _, err := backUp(ctx, p, r.dir)
+	return run, err
+}
+
+// RestoreTree restores the newest backup of a directory into another one.
+func (r *Restic) RestoreTree(ctx context.Context, target string) (measure.Run, error) {
+	p := r.pipeline("restore", "latest", "-q", "--target", target)
+	p.Durable = r.dir
+	return p.Run(ctx, os.DevNull)
+}
+
 // Read writes a backup to nowhere.
 func (r *Restic) Read(ctx context.Context, backup string) (measure.Run, error) {
 	return r.pipeline("dump", backup, "/"+streamName).Run(ctx, os.DevNull)

@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/files"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlite"
@@ -25,6 +26,7 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 		sqlite.New(sqlite.Options{}),
 		mongodb.New(mongodb.Options{}),
 		sqlserver.New(sqlserver.Options{}),
+		files.New(files.Options{}),
 	} {
 		engines[e.Type()] = e
 	}
