@@ -57,6 +57,8 @@ type ConnectionConfig struct {
 // supported are the types that this version has an engine for; package engine/all has the engines.
 var supported = []DatasourceType{
 	Postgres,
+	MySQL,
+	MariaDB,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

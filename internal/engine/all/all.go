@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/mysql"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 )
 
@@ -19,6 +20,8 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 	engines := map[domain.DatasourceType]engine.Engine{}
 	for _, e := range []engine.Engine{
 		postgres.New(postgres.Options{BinDirs: opts.ClientTools}),
+		mysql.New(domain.MySQL, mysql.Options{BinDirs: opts.ClientTools}),
+		mysql.New(domain.MariaDB, mysql.Options{BinDirs: opts.ClientTools}),
 	} {
 		engines[e.Type()] = e
 	}
