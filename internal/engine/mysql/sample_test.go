@@ -1,6 +1,7 @@
 package mysql_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -49,7 +50,7 @@ var sample = []string{
 		SELECT concat('customer ', seq, ' \\ \t\n\r\0\Z '' " ;\nUSE x;\n', repeat('ü', seq % 50)), 'a,it''s', 1 + seq % 3, json_object('i', seq, 'é', null), unhex(md5(seq)),
 			date '1970-01-01' + interval seq day, seq % 100 FROM seq_1_to_3000`,
 	`INSERT INTO customers (name) VALUES (''), ('-- Dump completed\n')`,
-	`INSERT INTO orders (customer, total, placed) SELECT 1 + seq % 3000, seq * 1.01, timestamp '2025-01-01' + interval seq hour FROM seq_1_to_5000`,
+	`INSERT INTO orders (customer, total, placed) SELECT 1 + seq % 3000, seq * 1.01, timestamp '2025-01-01 00:00:00' + interval seq hour FROM seq_1_to_5000`,
 	`INSERT INTO every_type VALUES (1, -128, 65535, -8388608, -9223372036854775808, 1.5, 2.25e300, b'101010101', true, '2025-02-03 04:05:06.789', '-838:59:59', 2155,
 		'c', x'00ff', x'5c27220a00', 'tiny', 'medium', repeat('x', 70000), x'', x'00', ST_GeomFromText('LINESTRING(0 0, 1 1)', 4326), point(1, 2), uuid(), '1.2.3.4', '::1'),
 		(2, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)`,
@@ -86,7 +87,9 @@ func content(t *testing.T, src engine.Source) any {
 	}
 	for _, table := range unquote(t, queryRows(t, "", "select table_name from information_schema.tables where table_schema = ? and table_type <> 'SEQUENCE'", database)) {
 		found["definition of "+table] = neutral(queryRows(t, database, "show create table "+quoted(table)))
-		found["rows of "+table] = queryRows(t, database, "select * from "+quoted(table)+" order by 1, 2 limit 100000")
+		rows := queryRows(t, database, "select * from "+quoted(table))
+		slices.Sort(rows)
+		found["rows of "+table] = rows
 	}
 	for _, sequence := range unquote(t, queryRows(t, "", "select table_name from information_schema.tables where table_schema = ? and table_type = 'SEQUENCE'", database)) {
 		found["sequence "+sequence] = append(queryRows(t, database, "show create table "+quoted(sequence)), queryRows(t, database, "select * from "+quoted(sequence))...)
@@ -99,7 +102,12 @@ func content(t *testing.T, src engine.Source) any {
 	found["triggers"] = queryRows(t, "", `select trigger_name, event_manipulation, event_object_table, action_order, action_statement, action_timing, sql_mode, definer,
 		character_set_client, collation_connection, database_collation from information_schema.triggers where trigger_schema = ? order by 1`, database)
 	for _, name := range unquote(t, queryRows(t, "", "select event_name from information_schema.events where event_schema = ?", database)) {
-		found["event "+name] = queryRows(t, database, "show create event "+quoted(name))
+		event := queryRows(t, database, "show create event "+quoted(name))
+		if strings.HasPrefix(database, "dataguardian_verify_") && name == "yearly" { // events do not run in a verification
+			require.Contains(t, event[0], "PRESERVE DISABLE")
+			event[0] = strings.Replace(event[0], "PRESERVE DISABLE", "PRESERVE ENABLE", 1)
+		}
+		found["event "+name] = event
 	}
 	require.NotEmpty(t, found["keys"])
 	return found

@@ -27,7 +27,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err := refuseChoice(req); err != nil {
 		return engine.StageReport{}, err
 	}
-	s := &staging{engine: e, target: target, names: names, stream: stream, attempt: rand.Text()}
+	s := &staging{engine: e, target: target, names: names, stream: stream, scratch: req.Scratch, attempt: rand.Text()}
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
 	}
@@ -43,6 +43,7 @@ type staging struct {
 	// attempt is this run. A lost one may wake up while a later one loads under the same name: it must
 	// neither drop that one's database nor call it loaded.
 	attempt string
+	scratch bool
 
 	client       tool
 	keepDefiners bool
@@ -124,7 +125,7 @@ func (s *staging) push(ctx context.Context, open engine.Opener) (*loader, error)
 	}
 	defer env.remove()
 	// In binary mode nothing in a dump is a command to the client but DELIMITER.
-	command := env.command(s.client, s.target, "--batch", "--binary-mode", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
+	command := env.command(s.client, s.target, "--batch", "--binary-mode", "--comments", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
 		"--database="+s.names.staging)
 	loaded := newLoader(dump, s.stream.Properties[propDatabase], s.names.staging, s.keepDefiners)
 	stderr, err := process.Push(ctx, command, loaded)
@@ -152,6 +153,9 @@ func (s *staging) finish(ctx context.Context, loaded *loader) error {
 		return classify("count the restored tables", err)
 	}
 	s.warnings = append(s.warnings, server.definerWarnings(ctx, loaded.definerNames(), s.keepDefiners)...)
+	if s.scratch { // nothing is promoted; events stay disabled, whatever comes of the database
+		return classify("clear the mark of database "+quoted(s.names.staging), server.exec(ctx, "DROP TABLE "+named(s.names.staging, markTable)))
+	}
 	if err := server.record(ctx, s.names.staging, loaded.enabled); err != nil {
 		return err
 	}
