@@ -122,17 +122,36 @@ func (s *session) moveMark(ctx context.Context, names restoreNames) error {
 		"DROP TABLE IF EXISTS "+named(names.target, markTable)))
 }
 
-// clear is step 7. The restore has succeeded: what can not be dropped is a warning, unless the context has ended.
-func (s *session) clear(ctx context.Context, names restoreNames) ([]string, error) {
-	err := s.exec(ctx, "SET foreign_key_checks = 0", "DROP DATABASE IF EXISTS "+quoted(names.staging), "DROP DATABASE IF EXISTS "+quoted(names.old))
-	switch {
-	case err == nil:
-		return nil, nil
-	case ctx.Err() != nil:
-		return nil, failure.Wrap(failure.ClassOf(ctx.Err()), "drop database "+quoted(names.old), ctx.Err(), "")
+// reconnectAttempts bounds how often a lost connection is made again to drop what is not needed any more.
+const reconnectAttempts = 3
+
+// clearUp is step 7. The restore has succeeded: what can not be dropped is a warning, unless the context has ended.
+// It connects anew, in case that was the trouble, but does not ask a server again that gave its answer.
+func clearUp(ctx context.Context, target engine.Source, names restoreNames) ([]string, error) {
+	var err error
+	for range reconnectAttempts {
+		if err = dropLeftovers(ctx, target, names); err == nil {
+			return nil, nil
+		}
+		if ctx.Err() != nil {
+			return nil, failure.Wrap(failure.ClassOf(ctx.Err()), "drop database "+quoted(names.old), ctx.Err(), "")
+		}
+		if errorNumber(err) != 0 {
+			break
+		}
 	}
 	return []string{fmt.Sprintf("database %s holds the restored data, but what it replaced may still be there as database %s: drop it by hand when nothing uses it any more. The reason: %s",
-		quoted(names.target), quoted(names.old), failure.Message(classify("", err)))}, nil
+		quoted(names.target), quoted(names.old), failure.Message(err))}, nil
+}
+
+func dropLeftovers(ctx context.Context, target engine.Source, names restoreNames) error {
+	s, err := connect(ctx, target, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return classify("drop what was replaced",
+		s.exec(ctx, "SET foreign_key_checks = 0", "DROP DATABASE IF EXISTS "+quoted(names.staging), "DROP DATABASE IF EXISTS "+quoted(names.old)))
 }
 
 // Discard drops the staging database. Where a crash left the target without its triggers, they are made again first.

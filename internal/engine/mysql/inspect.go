@@ -12,6 +12,9 @@ import (
 // Inspect follows the SQL of a dump from its header to its end marker and counts the tables it makes. It needs
 // neither a server nor a tool.
 func (e *Engine) Inspect(ctx context.Context, s engine.Stream, r io.Reader) (int, error) {
+	if s.Format == AccountsFormat {
+		return 0, inspectAccounts(r)
+	}
 	if s.Format != Format {
 		return 0, failure.New(failure.Unsupported, "list the dump", "nothing is known of format "+strconv.Quote(s.Format), "")
 	}

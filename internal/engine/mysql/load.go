@@ -7,6 +7,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // loader is a dump as it is loaded into a staging database: what names the database it was made from names
@@ -22,15 +23,15 @@ type loader struct {
 	// keepDefiners: the user may give programs to others. Otherwise they are the user's own.
 	keepDefiners bool
 
-	definers map[string]bool // `user`@`host` of programs
-	enabled  map[string]bool // events that run where they come from
+	definers map[account]bool // of programs
+	enabled  map[string]bool  // events that run where they come from
 	first    bool
 }
 
 func newLoader(dump io.Reader, source, staging string, keepDefiners bool) *loader {
 	l := &loader{
 		followed: follow(dump), scratch: make([]byte, 256<<10), source: source, staging: staging, keepDefiners: keepDefiners,
-		definers: map[string]bool{}, enabled: map[string]bool{}, first: true,
+		definers: map[account]bool{}, enabled: map[string]bool{}, first: true,
 	}
 	l.script.out = &l.out
 	l.script.statement = l.rewrite
@@ -53,14 +54,18 @@ func (l *loader) Read(p []byte) (int, error) {
 	return l.out.Read(p)
 }
 
-const identifier = "(?:`(?:[^`]|``)+`|[\\w$]+)"
+// An identifier is quoted in one way or, under sql_mode ANSI_QUOTES, in another, or not at all.
+const (
+	quotedIdentifier = "(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\")"
+	identifier       = "(?:" + quotedIdentifier + "|[\\w$]+)"
+)
 
 var (
 	alterDatabase = regexp.MustCompile("(?i)^ALTER\\s+DATABASE\\s+(" + identifier + ")")
-	definer       = regexp.MustCompile("DEFINER\\s*=\\s*(`(?:[^`]|``)*`(?:@`(?:[^`]|``)*`)?)\\s*")
+	definer       = regexp.MustCompile("DEFINER\\s*=\\s*(" + quotedIdentifier + ")(?:@(" + quotedIdentifier + "))?\\s*")
 	triggerNames  = regexp.MustCompile("(?is)(TRIGGER\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?)(?:" + identifier + "\\s*\\.\\s*)?(" + identifier +
 		"\\s+(?:BEFORE|AFTER)\\s+(?:INSERT|UPDATE|DELETE)\\s+ON\\s+)(?:" + identifier + "\\s*\\.\\s*)?(" + identifier + "\\s+FOR\\s+EACH\\s+ROW)")
-	createEvent  = regexp.MustCompile("(?s)EVENT\\s+(`(?:[^`]|``)+`)\\s+ON\\s+SCHEDULE\\s.*?(ON\\s+COMPLETION\\s+(?:NOT\\s+)?PRESERVE\\s+)ENABLE\\b")
+	createEvent  = regexp.MustCompile("(?s)EVENT\\s+(" + quotedIdentifier + ")\\s+ON\\s+SCHEDULE\\s.*?(ON\\s+COMPLETION\\s+(?:NOT\\s+)?PRESERVE\\s+)ENABLE\\b")
 	anyCreate    = regexp.MustCompile(`(?i)^CREATE\s`)
 	createOfWhat = regexp.MustCompile(`(?i)\b(TRIGGER|EVENT|VIEW|FUNCTION|PROCEDURE|PACKAGE|TABLE)\b`)
 )
@@ -83,21 +88,38 @@ func (l *loader) rewrite(text []byte) ([]byte, error) {
 	}
 	switch string(bytes.ToUpper(createOfWhat.Find(head))) {
 	case "TABLE":
-		return l.withoutSource(text), nil
+		return []byte(withoutSequences(string(text), l.source)), nil
+	case "VIEW":
+		text = []byte(withoutDatabase(string(text), l.source))
 	case "TRIGGER":
 		text = replaceFirst(triggerNames, text, []byte("${1}${2}${3}"))
 	case "EVENT":
 		if match := createEvent.FindSubmatchIndex(text); match != nil {
-			l.enabled[string(text[match[2]:match[3]])] = true
+			l.enabled[bare(text[match[2]:match[3]])] = true
 			text = slices.Concat(text[:match[5]], []byte("DISABLE"), text[match[1]:])
 		}
 	}
 	return l.withDefiner(text), nil
 }
 
-// withoutSource leaves the database away from the sequences of a table's defaults.
-func (l *loader) withoutSource(text []byte) []byte {
-	return bytes.ReplaceAll(text, []byte("val("+quoted(l.source)+"."), []byte("val("))
+// withoutSequences leaves the database away from the sequences of a table's defaults.
+func withoutSequences(text, database string) string {
+	return strings.ReplaceAll(text, "val("+quoted(database)+".", "val(")
+}
+
+// withoutDatabase leaves the database away from the columns and functions of a view, where the server did not.
+func withoutDatabase(text, database string) string {
+	pattern := regexp.MustCompile(regexp.QuoteMeta(quoted(database)) + "\\.((?:`(?:[^`]|``)+`)(?:\\.`|\\())")
+	return pattern.ReplaceAllString(text, "${1}")
+}
+
+// bare is an identifier without its quotes.
+func bare(name []byte) string {
+	if len(name) < 2 {
+		return string(name)
+	}
+	quote := string(name[0])
+	return strings.ReplaceAll(string(name[1:len(name)-1]), quote+quote, quote)
 }
 
 // withDefiner notes the definer of a program, and takes it away where the user may not set it.
@@ -106,14 +128,18 @@ func (l *loader) withDefiner(text []byte) []byte {
 	if match == nil {
 		return text
 	}
-	l.definers[string(text[match[2]:match[3]])] = true
+	if match[4] >= 0 { // not a role
+		l.definers[account{user: bare(text[match[2]:match[3]]), host: bare(text[match[4]:match[5]])}] = true
+	}
 	if l.keepDefiners {
 		return text
 	}
 	return slices.Concat(text[:match[0]], text[match[1]:])
 }
 
-func (l *loader) definerNames() []string { return slices.Sorted(maps.Keys(l.definers)) }
+func (l *loader) definerAccounts() []account {
+	return slices.SortedFunc(maps.Keys(l.definers), func(a, b account) int { return strings.Compare(a.String(), b.String()) })
+}
 
 // replaceFirst replaces the first match by template.
 func replaceFirst(pattern *regexp.Regexp, text, template []byte) []byte {

@@ -55,6 +55,10 @@ func sourceOn(s *mariadbserver.Server, database string) engine.Source {
 	}}
 }
 
+func sourceAddress(s *mariadbserver.Server) string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.Port))
+}
+
 func in(src engine.Source, database string) engine.Source {
 	src.Config.Database = database
 	return src

@@ -107,6 +107,9 @@ func (p *plan) choose(relations []relation, opts engine.DumpOptions) error {
 		}
 	}
 	for _, r := range relations {
+		if r.kind == "SEQUENCE" { // tables take defaults from it
+			continue
+		}
 		included := len(opts.IncludeTables) == 0 || matchesAny(opts.IncludeTables, r.name)
 		if !included || matchesAny(opts.ExcludeTables, r.name) {
 			p.left = append(p.left, r.name)

@@ -68,7 +68,7 @@ func (s *session) programsOf(ctx context.Context, database string, kinds []strin
 	var programs []program
 	for _, kind := range kinds {
 		for _, name := range names[kind] {
-			p, err := s.programOf(ctx, kind, name)
+			p, err := s.programOf(ctx, database, kind, name)
 			if err != nil {
 				return nil, classify(fmt.Sprintf("read %s %s", strings.ToLower(kind), quoted(name)), err)
 			}
@@ -80,7 +80,7 @@ func (s *session) programsOf(ctx context.Context, database string, kinds []strin
 
 // programOf asks for one definition. The text of programs is stored in the character set of the client that
 // made them and comes as these bytes; that of views is translated.
-func (s *session) programOf(ctx context.Context, kind, name string) (program, error) {
+func (s *session) programOf(ctx context.Context, database, kind, name string) (program, error) {
 	if kind != kindView {
 		if err := s.exec(ctx, "SET character_set_results = NULL"); err != nil {
 			return program{}, err
@@ -104,7 +104,7 @@ func (s *session) programOf(ctx context.Context, kind, name string) (program, er
 		return p, fmt.Errorf("the server does not show it: the user needs the right to (docs/operations.md lists them)")
 	}
 	if kind == kindView {
-		p.client = "utf8mb4"
+		p.client, p.statement = "utf8mb4", withoutDatabase(p.statement, database)
 	}
 	return p, nil
 }
@@ -172,7 +172,7 @@ func (s *session) record(ctx context.Context, staging string, enabled map[string
 		return err
 	}
 	for _, p := range slices.Concat(programs, defaults) {
-		if p.kind == kindEvent && enabled[quoted(p.name)] {
+		if p.kind == kindEvent && enabled[p.name] {
 			p.statement = string(replaceFirst(disabled, []byte(p.statement), []byte("${1}ENABLE")))
 		}
 		if err := s.mark(ctx, staging, p); err != nil {
@@ -195,7 +195,7 @@ func (s *session) defaultsOf(ctx context.Context, database string) ([]program, e
 	}
 	var defaults []program
 	for _, row := range rows {
-		value := strings.ReplaceAll(row[2], "val("+quoted(database)+".", "val(")
+		value := withoutSequences(row[2], database)
 		defaults = append(defaults, program{
 			kind: kindDefault, name: row[0] + "." + row[1],
 			statement: "ALTER TABLE " + quoted(row[0]) + " ALTER COLUMN " + quoted(row[1]) + " SET DEFAULT " + value,

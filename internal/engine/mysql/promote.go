@@ -53,7 +53,7 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 	if err := s.complete(ctx, names); err != nil {
 		return nil, err
 	}
-	return s.clear(ctx, names)
+	return clearUp(ctx, target, names)
 }
 
 func (s *session) checkLoaded(ctx context.Context, names restoreNames) error {

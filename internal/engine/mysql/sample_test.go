@@ -63,8 +63,17 @@ var sample = []string{
 // newSample makes a database with the sample in it.
 func newSample(t *testing.T, name string) engine.Source {
 	t.Helper()
+	return newSampleOf(t, name, func(string) bool { return true })
+}
+
+// newSampleOf is newSample with some of the statements.
+func newSampleOf(t *testing.T, name string, keep func(string) bool) engine.Source {
+	t.Helper()
 	statements := []string{}
 	for _, statement := range sample {
+		if !keep(statement) {
+			continue
+		}
 		statements = append(statements, strings.ReplaceAll(statement, "SELF", quoted(name)))
 	}
 	return create(t, name, "CHARACTER SET utf8mb4 COLLATE utf8mb4_spanish_ci", statements...)

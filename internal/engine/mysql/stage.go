@@ -152,7 +152,7 @@ func (s *staging) finish(ctx context.Context, loaded *loader) error {
 	if err != nil {
 		return classify("count the restored tables", err)
 	}
-	s.warnings = append(s.warnings, server.definerWarnings(ctx, loaded.definerNames(), s.keepDefiners)...)
+	s.warnings = append(s.warnings, server.definerWarnings(ctx, loaded.definerAccounts(), s.keepDefiners)...)
 	if s.scratch { // nothing is promoted; events stay disabled, whatever comes of the database
 		return classify("clear the mark of database "+quoted(s.names.staging), server.exec(ctx, "DROP TABLE "+named(s.names.staging, markTable)))
 	}
@@ -202,29 +202,23 @@ func (s *session) mayDefine(ctx context.Context) (bool, error) {
 }
 
 // definerWarnings tells whose rights the programs of the dump run with, where that is not as it was.
-func (s *session) definerWarnings(ctx context.Context, definers []string, kept bool) []string {
-	if len(definers) == 0 {
-		return nil
-	}
-	if !kept {
-		return []string{"views, triggers, routines and events belong to the user of the restore, which may not make them for others; they were of " +
-			strings.Join(definers, ", ")}
-	}
-	var missing []string
+func (s *session) definerWarnings(ctx context.Context, definers []account, kept bool) []string {
+	var theirs, missing []string
 	for _, d := range definers {
-		user, host, isUser := strings.Cut(d, "`@`")
-		if !isUser {
-			continue
-		}
-		user, host = strings.ReplaceAll(user[1:], "``", "`"), strings.ReplaceAll(strings.TrimSuffix(host, "`"), "``", "`")
+		theirs = append(theirs, d.String())
 		// Who may not look there is not told.
-		if count, err := queryOne[int](ctx, s, "select count(*) from mysql.user where user = ? and host = ?", user, host); err == nil && count == 0 {
-			missing = append(missing, d)
+		count, err := queryOne[int](ctx, s, "select count(*) from mysql.user where user = ? and host = ?", d.user, d.host)
+		if err == nil && count == 0 {
+			missing = append(missing, d.String())
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	switch {
+	case len(theirs) > 0 && !kept:
+		return []string{"views, triggers, routines and events belong to the user of the restore, which may not make them for others; they were of " +
+			strings.Join(theirs, ", ")}
+	case len(missing) > 0:
+		return []string{"the server lacks these users, which views, triggers, routines or events of the backup run as; they fail until the users are made: " +
+			strings.Join(missing, ", ")}
 	}
-	return []string{"the server lacks these users, which views, triggers, routines or events of the backup run as; they fail until the users are made: " +
-		strings.Join(missing, ", ")}
+	return nil
 }

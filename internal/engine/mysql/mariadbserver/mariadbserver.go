@@ -55,7 +55,9 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 		}
 	}
 	data := filepath.Join(dir, "data")
-	install := exec.CommandContext(ctx, "mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db")
+	install := exec.CommandContext(ctx, "mariadb-install-db", append([]string{
+		"--no-defaults", "--datadir=" + data, "--auth-root-authentication-method=normal", "--skip-test-db",
+	}, settings...)...)
 	install.SysProcAttr, install.Dir = &syscall.SysProcAttr{Credential: account}, dir
 	if output, err := install.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("mariadb: make a data directory: %w: %s", err, output)
