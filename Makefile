@@ -14,11 +14,11 @@ export GOTOOLCHAIN := local
 
 # Debian packages that building, the tests and the demo use. The versioned PostgreSQL packages bring
 # the server's binaries, which Debian keeps off PATH.
-PACKAGES := postgresql postgresql-client age zstd jq gcc libc6-dev git ca-certificates curl
+PACKAGES := postgresql postgresql-client mariadb-client age zstd jq gcc libc6-dev git ca-certificates curl
 
-# What only the tests need: servers to store on. The tests start an sshd of their own; on a machine with
-# systemd, Debian's package starts one for the machine besides.
-TEST_PACKAGES := openssh-server
+# What only the tests need: servers to store on and to back up. The tests start an sshd and a mariadbd of their own; on
+# a machine with systemd, Debian's packages start one of each for the machine besides.
+TEST_PACKAGES := openssh-server mariadb-server
 
 # What only the benchmarks need.
 BENCH_PACKAGES := openssh-server rclone

@@ -66,9 +66,12 @@ func (e *Engine) DumpGlobals(ctx context.Context, src engine.Source, sink engine
 	if err != nil {
 		return nil, classify("list the accounts", err)
 	}
-	text, err := s.accountStatements(ctx, accounts)
+	text, unknown, err := s.accountStatements(ctx, accounts)
 	if err != nil {
 		return nil, err
+	}
+	if len(unknown) > 0 {
+		warnings = append(warnings, "the server does not use these accounts and does not tell of them (skip_name_resolve is on): "+strings.Join(unknown, ", "))
 	}
 	stream := engine.Stream{Name: AccountsName, Format: AccountsFormat, Properties: map[string]string{propServerVersion: s.version.text}}
 	return warnings, sink(ctx, stream, strings.NewReader(text))
@@ -117,12 +120,12 @@ func (s *session) ownAccount(ctx context.Context) ([]account, error) {
 }
 
 // accountStatements makes every account before the first grant: grants name roles.
-func (s *session) accountStatements(ctx context.Context, accounts []account) (string, error) {
+func (s *session) accountStatements(ctx context.Context, accounts []account) (text string, unknown []string, err error) {
 	var made, granted strings.Builder
 	if !s.version.mariadb && s.version.atLeast(8, 0) {
 		// Hashes of caching_sha2_password are binary.
 		if err := s.exec(ctx, "SET SESSION print_identified_with_as_hex = ON"); err != nil {
-			return "", classify("prepare for reading accounts", err)
+			return "", nil, classify("prepare for reading accounts", err)
 		}
 	}
 	for _, a := range accounts {
@@ -130,8 +133,12 @@ func (s *session) accountStatements(ctx context.Context, accounts []account) (st
 			fmt.Fprintf(&made, "CREATE ROLE IF NOT EXISTS %s;\n", a)
 		} else {
 			create, err := s.queryColumn(ctx, "SHOW CREATE USER "+a.String())
+			if errorNumber(err) == 1133 { // an account for a host's name, where the server resolves none
+				unknown = append(unknown, a.String())
+				continue
+			}
 			if err != nil {
-				return "", classify("read account "+a.String(), err)
+				return "", nil, classify("read account "+a.String(), err)
 			}
 			for _, statement := range create {
 				fmt.Fprintf(&made, "%s;\n", strings.Replace(statement, "CREATE USER ", "CREATE USER IF NOT EXISTS ", 1))
@@ -139,13 +146,13 @@ func (s *session) accountStatements(ctx context.Context, accounts []account) (st
 		}
 		grants, err := s.queryColumn(ctx, "SHOW GRANTS FOR "+a.String())
 		if err != nil {
-			return "", classify("read the grants of account "+a.String(), err)
+			return "", nil, classify("read the grants of account "+a.String(), err)
 		}
 		for _, statement := range grants {
 			fmt.Fprintf(&granted, "%s;\n", statement)
 		}
 	}
-	return accountsStart + made.String() + granted.String() + accountsEnd, nil
+	return accountsStart + made.String() + granted.String() + accountsEnd, unknown, nil
 }
 
 // inspectAccounts reads a dump of accounts to its end. It lists no table.

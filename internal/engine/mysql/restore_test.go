@@ -88,7 +88,7 @@ func TestAFullDiskFailsARestoreAndLeavesNothing(t *testing.T) {
 	small, err := os.MkdirTemp("", "dataguardian-small-")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(small)) })
-	require.NoError(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=160m"))
+	require.NoError(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=100m"))
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(small, unix.MNT_DETACH)) })
 	// The server's own files have room, or it ends itself where its log can not be written.
 	roomy, err := os.MkdirTemp("", "dataguardian-roomy-")
@@ -100,8 +100,8 @@ func TestAFullDiskFailsARestoreAndLeavesNothing(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, full.Stop()) })
 
-	src := create(t, "too large", "", "CREATE TABLE noise (id int PRIMARY KEY, body longblob)",
-		"INSERT INTO noise SELECT seq, repeat(unhex(sha2(seq, 512)), 4000) FROM seq_1_to_700")
+	src := create(t, "too large", "", "CREATE TABLE noise (id int PRIMARY KEY, body varchar(8000)) CHARACTER SET latin1",
+		"INSERT INTO noise SELECT seq, repeat(sha2(seq, 512), 30) FROM seq_1_to_30000")
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
 	target := sourceOn(full, "keep")
 	db := full.Open("")
