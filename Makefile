@@ -21,7 +21,7 @@ PACKAGES := postgresql postgresql-client mariadb-client age zstd jq gcc libc6-de
 TEST_PACKAGES := openssh-server mariadb-server
 
 # What only the benchmarks need.
-BENCH_PACKAGES := openssh-server rclone
+BENCH_PACKAGES := openssh-server rclone mariadb-server
 
 .PHONY: help
 help: ## List the commands
@@ -91,7 +91,7 @@ fmt: ## Format the code
 
 # Sizes are parameters: make bench SIZE=200MB CASES=first,read REPETITIONS=5 REPORT=
 BENCH_ARGUMENTS = $(if $(CASES),-cases $(CASES)) -size $(or $(SIZE),2GB) -incompressible-size $(or $(RANDOM_SIZE),$(SIZE),2GB) \
-	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
+	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) -mariadb-size $(or $(MARIADB_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
 REPORT ?= docs/benchmarks.md
 
 .PHONY: bench-deps

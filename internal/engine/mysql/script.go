@@ -16,18 +16,23 @@ type script struct {
 	statement func(text []byte) ([]byte, error)
 	// out, where set, gets the whole script.
 	out *bytes.Buffer
+	// cuts, where set, begins the INSERTs of dumps with a row a line elsewhere.
+	cuts *cuts
 
 	tables int // tables that are created
 
-	text      []byte // since the last statement
-	started   bool   // text has more than space and comments
-	state     lexState
-	escaped   bool // the next character of a quoted text is taken as it is
-	literal   bool // backslashes escape nothing
-	delimiter []byte
-	rows      bool // in the rows of an INSERT
-	semicolon bool // the last byte of rows was one
-	err       error
+	text       []byte // since the last statement
+	started    bool   // text has more than space and comments
+	state      lexState
+	escaped    bool // the next character of a quoted text is taken as it is
+	literal    bool // backslashes escape nothing
+	delimiter  []byte
+	rows       bool // in the rows of an INSERT
+	fresh      bool // before the first of them
+	cutting    bool // they go through cuts
+	headerLine bool // the line of the header has not ended
+	semicolon  bool // the last byte of rows was one
+	err        error
 }
 
 type lexState byte
@@ -51,6 +56,9 @@ func (s *script) Write(p []byte) (int, error) {
 	whole := len(p)
 	for len(p) > 0 && s.err == nil {
 		if s.rows {
+			if s.fresh {
+				s.beginRows(p[0])
+			}
 			p = p[s.passRows(p):]
 			continue
 		}
@@ -60,9 +68,31 @@ func (s *script) Write(p []byte) (int, error) {
 	return whole, s.err
 }
 
+// beginRows passes the header of an INSERT on; next is what follows it.
+func (s *script) beginRows(next byte) {
+	s.fresh, s.started, s.semicolon = false, false, false
+	s.cutting = s.cuts != nil && next == '\n'
+	if !s.cutting {
+		s.pass(s.text)
+	} else {
+		s.cuts.begin(s.text)
+		s.headerLine = true
+	}
+	s.text = s.text[:0]
+}
+
 // passRows passes what belongs to an INSERT on, and returns how much that was.
 func (s *script) passRows(p []byte) int {
 	n := len(p)
+	if s.headerLine { // begin wrote its end
+		s.headerLine = false
+		return 1
+	}
+	if s.cutting {
+		n, ended := s.cuts.rows(p)
+		s.rows = !ended
+		return n
+	}
 	if s.semicolon && p[0] == '\n' {
 		n, s.rows = 1, false
 	} else if at := bytes.Index(p, []byte(";\n")); at >= 0 {
@@ -74,6 +104,9 @@ func (s *script) passRows(p []byte) int {
 }
 
 func (s *script) pass(p []byte) {
+	if s.cuts != nil && len(p) > 0 {
+		s.cuts.end()
+	}
 	if s.out != nil {
 		s.out.Write(p)
 	}
@@ -153,8 +186,7 @@ func (s *script) code(c byte) {
 		return
 	case 'S':
 		if bytes.HasSuffix(s.text, []byte(" VALUES")) && insert.Match(s.text) {
-			s.pass(s.text)
-			s.text, s.started, s.rows, s.semicolon = s.text[:0], false, true, false
+			s.rows, s.fresh = true, true
 			return
 		}
 	}
