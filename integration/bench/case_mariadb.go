@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 
 	"github.com/dataguardian/dataguardian/integration/bench/measure"
 	"github.com/dataguardian/dataguardian/integration/bench/platform"
