@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -79,7 +80,7 @@ func (b *breaker) serve(client net.Conn) {
 			b.cut.Store(true)
 			return
 		}
-		if _, err := server.Write(append(header, body...)); err != nil {
+		if _, err := server.Write(slices.Concat(header, body)); err != nil {
 			return
 		}
 	}

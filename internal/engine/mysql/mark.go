@@ -34,7 +34,8 @@ func (s *session) makeMark(ctx context.Context, staging, attempt string) error {
 }
 
 func (s *session) mark(ctx context.Context, database string, p program) error {
-	_, err := s.conn.ExecContext(ctx, "INSERT INTO "+named(database, markTable)+` (kind, name, statement, sql_mode, client, collation_connection,
+	into := "INSERT INTO " + named(database, markTable)
+	_, err := s.conn.ExecContext(ctx, into+` (kind, name, statement, sql_mode, client, collation_connection,
 		time_zone, database_collation) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.kind, p.name, []byte(p.statement), p.sqlMode, p.client, p.connection, p.zone, p.database)
 	return err

@@ -185,15 +185,16 @@ func capabilitiesOf(greeting []byte) ([]byte, error) {
 
 // readPacket reads one packet of the handshake, header included.
 func readPacket(r io.Reader) ([]byte, error) {
-	packet := make([]byte, packetHeader)
-	if _, err := io.ReadFull(r, packet); err != nil {
+	header := make([]byte, packetHeader)
+	if _, err := io.ReadFull(r, header); err != nil {
 		return nil, err
 	}
-	length := int(packet[0]) | int(packet[1])<<8 | int(packet[2])<<16
+	length := int(header[0]) | int(header[1])<<8 | int(header[2])<<16
 	if length > maxHandshakeText {
 		return nil, fmt.Errorf("a handshake of %d bytes is too long", length)
 	}
-	packet = append(packet, make([]byte, length)...)
+	packet := make([]byte, packetHeader+length)
+	copy(packet, header)
 	_, err := io.ReadFull(r, packet[packetHeader:])
 	return packet, err
 }

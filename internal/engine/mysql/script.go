@@ -175,9 +175,7 @@ func (s *script) code(c byte) {
 	case '#':
 		s.state = inLineComment
 		return
-	case '-':
-		return // of a comment, or of something that goes on
-	case '/': // of a comment, or of something that goes on, or the end of one with code in it
+	case '-', '/': // of a comment, or of something that goes on, or the end of one with code in it
 		return
 	case '*':
 		if bytes.HasSuffix(s.text, []byte("/*")) {
@@ -190,14 +188,15 @@ func (s *script) code(c byte) {
 			return
 		}
 	}
-	if c == ' ' || c == '\t' || c == '\r' {
-		return
+	if !isBlank(c) {
+		s.started = true
 	}
-	s.started = true
 	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) {
 		s.ends()
 	}
 }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 var (
 	insert        = regexp.MustCompile(`^\s*(?:INSERT|REPLACE) `)

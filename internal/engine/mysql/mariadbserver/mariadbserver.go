@@ -80,7 +80,7 @@ func Start(ctx context.Context, dir string, settings ...string) (*Server, error)
 	if err := os.WriteFile(init, []byte(text), 0o644); err != nil { //nolint:gosec // the server's user reads it
 		return nil, fmt.Errorf("mariadb: %w", err)
 	}
-	s.process = exec.Command(program, append([]string{
+	s.process = exec.CommandContext(context.WithoutCancel(ctx), program, append([]string{
 		"--no-defaults", "--datadir=" + data, "--socket=" + filepath.Join(dir, "mysqld.sock"), "--port=" + strconv.Itoa(s.Port),
 		"--bind-address=127.0.0.1", "--pid-file=" + filepath.Join(dir, "pid"), "--init-file=" + init, "--skip-name-resolve",
 	}, settings...)...)
