@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The image of `api` and `worker`. Postgres client tools of every supported major version are in it,
-# because pg_dump must not be older than the server it reads.
+# because pg_dump must not be older than the server it reads. MariaDB's serve MySQL too (docs/operations.md).
 
 FROM golang:1.26-bookworm AS build
 WORKDIR /src
@@ -16,7 +16,7 @@ FROM debian:bookworm-slim
 ARG POSTGRES_MAJORS="13 14 15 16 17 18"
 RUN set -eux; \
     apt-get update; \
-    apt-get install -y --no-install-recommends ca-certificates curl tzdata; \
+    apt-get install -y --no-install-recommends ca-certificates curl tzdata mariadb-client; \
     install -d /usr/share/postgresql-common/pgdg; \
     curl -fsSL -o /usr/share/postgresql-common/pgdg/apt.postgresql.org.asc https://www.postgresql.org/media/keys/ACCC4CF8.asc; \
     echo "deb [signed-by=/usr/share/postgresql-common/pgdg/apt.postgresql.org.asc] https://apt.postgresql.org/pub/repos/apt bookworm-pgdg main" \

@@ -15,14 +15,14 @@ export GOTOOLCHAIN := local
 
 # Debian packages that building, the tests and the demo use. The versioned PostgreSQL packages bring
 # the server's binaries, which Debian keeps off PATH.
-PACKAGES := postgresql postgresql-client age zstd jq gcc libc6-dev git ca-certificates curl
+PACKAGES := postgresql postgresql-client mariadb-client age zstd jq gcc libc6-dev git ca-certificates curl
 
-# What only the tests need: servers to store on. The tests start an sshd of their own; on a machine with
-# systemd, Debian's package starts one for the machine besides.
-TEST_PACKAGES := openssh-server
+# What only the tests need: servers to store on and to back up. The tests start an sshd and a mariadbd of their own; on
+# a machine with systemd, Debian's packages start one of each for the machine besides.
+TEST_PACKAGES := openssh-server mariadb-server
 
 # What only the benchmarks need.
-BENCH_PACKAGES := openssh-server rclone
+BENCH_PACKAGES := openssh-server rclone mariadb-server
 
 .PHONY: help
 help: ## List the commands
@@ -95,7 +95,7 @@ fmt: ## Format the code
 
 # Sizes are parameters: make bench SIZE=200MB CASES=first,read REPETITIONS=5 REPORT=
 BENCH_ARGUMENTS = $(if $(CASES),-cases $(CASES)) -size $(or $(SIZE),2GB) -incompressible-size $(or $(RANDOM_SIZE),$(SIZE),2GB) \
-	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
+	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) -mariadb-size $(or $(MARIADB_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
 REPORT ?= docs/benchmarks.md
 
 .PHONY: bench-deps

@@ -41,7 +41,7 @@ func TestBadDatasources(t *testing.T) {
 		"with an empty name":             {with(good, "  ", "name"), "name", "required"},
 		"with a name of 300 bytes":       {with(good, strings.Repeat("n", 300), "name"), "name", ""},
 		"with a line break in the name":  {with(good, "a\nb", "name"), "name", "control"},
-		"of a type this version lacks":   {with(good, "mysql", "type"), "type", "this version does not back up yet"},
+		"with fields of another type":    {with(good, "sqlite", "type"), "connection_config.host", "not a setting of datasource type sqlite"},
 		"of no type":                     {with(good, "oracle", "type"), "type", ""},
 		"in a pool with a bad name":      {with(good, "Site B", "pool"), "pool", "lower-case"},
 		"without a host":                 {with(good, nil, "connection_config", "host"), "connection_config.host", "required"},

@@ -31,6 +31,7 @@ func cases() []benchCase {
 		{name: "appended", measure: measureAppended},
 		{name: "updated", measure: measureUpdated},
 		{name: "incompressible", measure: measureIncompressible},
+		{name: "mariadb", measure: measureMariaDB},
 		{name: "long", measure: measureLong, optional: true},
 	}
 	return append(append(all, filesCases()...), storageCases()...)

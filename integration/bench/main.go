@@ -27,7 +27,7 @@ import (
 type options struct {
 	cases                          string
 	size, incompressible, longSize byteSize
-	transferSize                   byteSize
+	transferSize, mariadbSize      byteSize
 	scale, repetitions, jobs       int
 	binary, report                 string
 	workDir, peersDir              string
@@ -52,13 +52,14 @@ func run(ctx context.Context, arguments []string) error {
 	if len(arguments) > 0 && arguments[0] == transfer.Command {
 		return transfer.Main(ctx, arguments[1:])
 	}
-	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte, transferSize: gigabyte}
+	o := options{size: 2 * gigabyte, incompressible: 2 * gigabyte, longSize: 20 * gigabyte, transferSize: gigabyte, mariadbSize: gigabyte}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.StringVar(&o.cases, "cases", defaultCases(), "cases to run, of "+allCases())
 	flags.Var(&o.size, "size", "size of the dump of the shop database")
 	flags.Var(&o.incompressible, "incompressible-size", "size of the dump of case incompressible")
 	flags.Var(&o.longSize, "long-size", "size of the dump of case long, of which one run is made")
 	flags.Var(&o.transferSize, "transfer-size", "bytes that case storage puts and gets")
+	flags.Var(&o.mariadbSize, "mariadb-size", "size of the dump of case mariadb")
 	flags.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
 	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
 	flags.IntVar(&o.jobs, "jobs", 2, "parallel jobs of case restore")

@@ -61,6 +61,8 @@ var supported = []DatasourceType{
 	MongoDB,
 	SQLServer,
 	Files,
+	MySQL,
+	MariaDB,
 }
 
 // SupportedDatasource reports whether this version has an engine for t.

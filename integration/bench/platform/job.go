@@ -32,21 +32,20 @@ type Backup struct {
 // Job makes a job that backs address up to a directory of its own, with the default options where
 // options says nothing. name must be new.
 func (p *Platform) Job(ctx context.Context, name string, address database.Address, options domain.BackupOptions) (*Job, error) {
-	return p.job(ctx, name, domain.Postgres, domain.ConnectionConfig{
+	return p.JobOf(ctx, name, domain.Postgres, domain.ConnectionConfig{
 		Host: address.Host, Port: address.Port, Database: address.Name, Username: address.User, Password: address.Password,
 	}, options)
 }
 
 // FilesJob is Job for a directory.
 func (p *Platform) FilesJob(ctx context.Context, name, path string, options domain.BackupOptions) (*Job, error) {
-	return p.job(ctx, name, domain.Files, domain.ConnectionConfig{SourcePath: path}, options)
+	return p.JobOf(ctx, name, domain.Files, domain.ConnectionConfig{SourcePath: path}, options)
 }
 
-func (p *Platform) job(ctx context.Context, name string, kind domain.DatasourceType, config domain.ConnectionConfig, options domain.BackupOptions) (*Job, error) {
+// JobOf is Job for a datasource of any type.
+func (p *Platform) JobOf(ctx context.Context, name string, kind domain.DatasourceType, config domain.ConnectionConfig, options domain.BackupOptions) (*Job, error) {
 	j := &Job{platform: p, name: name, dir: filepath.Join(p.dir, storageFolder, name)}
-	source, err := p.api.Datasources.Create(ctx, client.DatasourceDocument{
-		Name: name, Type: kind, Pool: pool, ConnectionConfig: config,
-	})
+	source, err := p.api.Datasources.Create(ctx, client.DatasourceDocument{Name: name, Type: kind, Pool: pool, ConnectionConfig: config})
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}

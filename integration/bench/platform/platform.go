@@ -68,7 +68,7 @@ func Start(ctx context.Context, binary, dir, binDir string) (_ *Platform, err er
 	_, _ = rand.Read(key) // never fails
 	p.environment = []string{
 		"DATABASE_URL=" + catalogue, "DATAGUARDIAN_MASTER_KEY=" + base64.StdEncoding.EncodeToString(key),
-		"DATAGUARDIAN_CLIENT_TOOLS_PATH=" + binDir,
+		"DATAGUARDIAN_CLIENT_TOOLS_PATH=" + binDir + string(filepath.ListSeparator) + "/usr/bin", // MariaDB's are there
 	}
 	p.up, err = p.start("up", "DATAGUARDIAN_DATA_DIR="+filepath.Join(dir, "data"),
 		"DATAGUARDIAN_LISTEN=127.0.0.1:"+ports[0], "DATAGUARDIAN_TEMPORAL_PORT="+ports[1], "DATAGUARDIAN_TEMPORAL_UI_PORT="+ports[2])

@@ -6,6 +6,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/files"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb"
+	"github.com/dataguardian/dataguardian/internal/engine/mysql"
 	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlite"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlserver"
@@ -27,6 +28,8 @@ func Engines(opts Options) map[domain.DatasourceType]engine.Engine {
 		mongodb.New(mongodb.Options{}),
 		sqlserver.New(sqlserver.Options{}),
 		files.New(files.Options{}),
+		mysql.New(domain.MySQL, mysql.Options{BinDirs: opts.ClientTools}),
+		mysql.New(domain.MariaDB, mysql.Options{BinDirs: opts.ClientTools}),
 	} {
 		engines[e.Type()] = e
 	}

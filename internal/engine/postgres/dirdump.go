@@ -60,7 +60,7 @@ func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, cfg domain.Conn
 	}
 	defer env.remove()
 	d := &dirDump{
-		dir: filepath.Join(env.dir.path, "dump"), jobs: opts.Jobs, bound: e.scratch, toc: stream, sink: sink,
+		dir: filepath.Join(env.dir.Path, "dump"), jobs: opts.Jobs, bound: e.scratch, toc: stream, sink: sink,
 		names: map[string]bool{}, open: map[string]*growing{}, slots: make(chan struct{}, opts.Jobs+1),
 	}
 	d.toc.Name, d.toc.Format = tocName, DirectoryFormat

@@ -48,17 +48,17 @@ func (e *Engine) inspectTOC(ctx context.Context, s engine.Stream, r io.Reader) (
 	if err != nil {
 		return 0, err
 	}
-	dir, err := newPrivateDir()
+	dir, err := process.NewPrivateDir()
 	if err != nil {
-		return 0, tempFailure(err)
-	}
-	defer dir.remove()
-	checked := newTOCReader(r, func([]string) {})
-	defer checked.w.stop()
-	if err := writeFile(filepath.Join(dir.path, tocName), checked); err != nil {
 		return 0, err
 	}
-	tables, err := list(ctx, lister, strings.NewReader(""), "--format=directory", dir.path)
+	defer dir.Remove()
+	checked := newTOCReader(r, func([]string) {})
+	defer checked.w.stop()
+	if err := writeFile(filepath.Join(dir.Path, tocName), checked); err != nil {
+		return 0, err
+	}
+	tables, err := list(ctx, lister, strings.NewReader(""), "--format=directory", dir.Path)
 	if err != nil {
 		return 0, classifyTool("list the dump", err)
 	}

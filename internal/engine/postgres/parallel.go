@@ -63,7 +63,7 @@ func (s *staging) inDirectory(do func(env *toolEnv, dir string) error) error {
 		return err
 	}
 	defer env.remove()
-	dir := filepath.Join(env.dir.path, "dump")
+	dir := filepath.Join(env.dir.Path, "dump")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return tempFailure(err)
 	}

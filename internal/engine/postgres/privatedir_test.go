@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -33,15 +34,15 @@ func newEnv(t *testing.T) *toolEnv {
 func TestAToolsDirectoryIsBelowTheUsersOwnAndGoesAway(t *testing.T) {
 	base := ownTemp(t)
 	env := newEnv(t)
-	require.Equal(t, base, filepath.Dir(env.dir.path))
-	require.Regexp(t, "^"+strconv.Itoa(os.Getpid())+"-", filepath.Base(env.dir.path))
-	for path, mode := range map[string]os.FileMode{base: 0o700, env.dir.path: 0o700, filepath.Join(env.dir.path, "pgpass"): 0o600} {
+	require.Equal(t, base, filepath.Dir(env.dir.Path))
+	require.Regexp(t, "^"+strconv.Itoa(os.Getpid())+"-", filepath.Base(env.dir.Path))
+	for path, mode := range map[string]os.FileMode{base: 0o700, env.dir.Path: 0o700, filepath.Join(env.dir.Path, "pgpass"): 0o600} {
 		info, err := os.Stat(path)
 		require.NoError(t, err)
 		require.Equal(t, mode, info.Mode().Perm(), path)
 	}
 	env.remove()
-	require.NoDirExists(t, env.dir.path)
+	require.NoDirExists(t, env.dir.Path)
 }
 
 func TestPasswordsOfAKilledWorkerAreRemovedByTheNext(t *testing.T) {
@@ -51,7 +52,7 @@ func TestPasswordsOfAKilledWorkerAreRemovedByTheNext(t *testing.T) {
 	theirs := filepath.Join(base, strconv.Itoa(os.Getpid())+"-1") // the same process id, as in a container
 	require.NoError(t, os.Mkdir(theirs, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(theirs, "pgpass"), []byte("secret"), 0o600))
-	lock, err := os.OpenFile(filepath.Join(theirs, lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(theirs, process.LockName), os.O_CREATE|os.O_RDWR, 0o600)
 	require.NoError(t, err)
 	require.NoError(t, syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB))
 	worker := exec.Command("sleep", "600")
@@ -66,7 +67,7 @@ func TestPasswordsOfAKilledWorkerAreRemovedByTheNext(t *testing.T) {
 	_ = worker.Wait()
 	newEnv(t)
 	require.NoDirExists(t, theirs)
-	require.FileExists(t, filepath.Join(ours.dir.path, "pgpass"), "this process still uses it")
+	require.FileExists(t, filepath.Join(ours.dir.Path, "pgpass"), "this process still uses it")
 }
 
 func TestADirectoryWithoutALockIsAbandonedAndOtherThingsAreNot(t *testing.T) {

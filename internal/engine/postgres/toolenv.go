@@ -1,32 +1,29 @@
 package postgres
 
 import (
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/engine/process"
 )
 
 // toolEnv is the private directory and the environment of one run of a client tool. The password
 // is in a file that only this user can read, and nowhere else: command lines are public on a
 // machine and environments leak into children and crash reports.
 type toolEnv struct {
-	dir  *privateDir
+	dir  *process.PrivateDir
 	vars []string
 }
 
 // newToolEnv prepares the environment for a connection to database. The caller removes it.
 func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) {
-	dir, err := newPrivateDir()
+	dir, err := process.NewPrivateDir()
 	if err != nil {
-		return nil, tempFailure(err)
+		return nil, err
 	}
 	env := &toolEnv{dir: dir}
 	mode := cfg.SSLMode
@@ -36,7 +33,7 @@ func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) 
 	env.vars = []string{
 		"PATH=/usr/bin:/bin",
 		"LC_ALL=C",         // messages are classified
-		"HOME=" + dir.path, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
+		"HOME=" + dir.Path, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
 		"PGHOST=" + cfg.Host,
 		"PGPORT=" + strconv.Itoa(cfg.Port),
 		"PGUSER=" + cfg.Username,
@@ -69,11 +66,11 @@ func (e *toolEnv) addFile(variable, name, content string) error {
 
 // write makes a file in the private directory.
 func (e *toolEnv) write(name, content string) (path string, err error) {
-	path = filepath.Join(e.dir.path, name)
+	path = filepath.Join(e.dir.Path, name)
 	return path, tempFailure(os.WriteFile(path, []byte(content), 0o600))
 }
 
-func (e *toolEnv) remove() { e.dir.remove() }
+func (e *toolEnv) remove() { e.dir.Remove() }
 
 // passLine is the one entry of the password file: any host, port, database and user, because the
 // file serves one connection. A colon and a backslash in the password are escaped.
@@ -86,14 +83,4 @@ func connInfo(database string) string {
 	return "dbname='" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) + "'"
 }
 
-func tempFailure(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
-		return failure.Wrap(failure.StorageFull, "write to the worker's temporary directory", err,
-			"Make room in it, or set TMPDIR to a larger one.")
-	}
-	return failure.Wrap(failure.ConfigInvalid, "prepare a private directory for a client tool", err,
-		"Check that the worker's temporary directory (TMPDIR) can be written, or set another one.")
-}
+func tempFailure(err error) error { return process.TempFailure(err) }

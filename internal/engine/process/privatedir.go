@@ -1,4 +1,4 @@
-package postgres
+package process
 
 import (
 	"context"
@@ -13,19 +13,23 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"golang.org/x/sys/unix"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// privateDir is a directory that only this user can look into, below one runtime directory of the
+// PrivateDir is a directory that only this user can look into, below one runtime directory of the
 // user. Its lock is held as long as it is in use and goes away with the process, however that ends:
 // a worker that is killed leaves passwords behind, and the next one finds by the lock what nobody
 // uses any more. A process id would not do: a container's worker has the same one after a restart.
-type privateDir struct {
-	path string
+type PrivateDir struct {
+	Path string // absolute, mode 0700
 	lock *flock.Flock
 }
 
 const (
-	lockName = "lock"
+	// LockName is the file in a PrivateDir that holds its lock.
+	LockName = "lock"
 	// runtimeLockTimeout bounds the wait for others that make or clear directories, which takes them
 	// milliseconds.
 	runtimeLockTimeout = 10 * time.Second
@@ -34,8 +38,14 @@ const (
 // privateName is a process id, for people, and something random.
 var privateName = regexp.MustCompile(`^[0-9]+-[0-9]+$`)
 
-// newPrivateDir makes a directory, after it removed those that died with their process.
-func newPrivateDir() (*privateDir, error) {
+// NewPrivateDir makes a directory, after it removed those that died with their process. The caller
+// removes it. Errors: those of TempFailure.
+func NewPrivateDir() (*PrivateDir, error) {
+	dir, err := newPrivateDir()
+	return dir, TempFailure(err)
+}
+
+func newPrivateDir() (*PrivateDir, error) {
 	base, err := runtimeDir()
 	if err != nil {
 		return nil, err
@@ -43,7 +53,7 @@ func newPrivateDir() (*privateDir, error) {
 	// Nobody may take a directory for an abandoned one before its own lock is held.
 	ctx, cancel := context.WithTimeout(context.Background(), runtimeLockTimeout)
 	defer cancel()
-	making := flock.New(filepath.Join(base, lockName), flock.SetPermissions(0o600))
+	making := flock.New(filepath.Join(base, LockName), flock.SetPermissions(0o600))
 	if _, err := making.TryLockContext(ctx, 10*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", base, err)
 	}
@@ -55,20 +65,21 @@ func newPrivateDir() (*privateDir, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := &privateDir{path: path, lock: lockOf(path)}
+	dir := &PrivateDir{Path: path, lock: lockOf(path)}
 	if held, err := dir.lock.TryLock(); err != nil || !held {
-		dir.remove()
+		dir.Remove()
 		return nil, errors.Join(fmt.Errorf("%s can not be locked", path), err)
 	}
 	return dir, nil
 }
 
 func lockOf(dir string) *flock.Flock {
-	return flock.New(filepath.Join(dir, lockName), flock.SetPermissions(0o600))
+	return flock.New(filepath.Join(dir, LockName), flock.SetPermissions(0o600))
 }
 
-func (d *privateDir) remove() {
-	_ = os.RemoveAll(d.path)
+// Remove removes the directory with everything in it.
+func (d *PrivateDir) Remove() {
+	_ = os.RemoveAll(d.Path)
 	_ = d.lock.Unlock()
 }
 
@@ -119,4 +130,18 @@ func runtimeDir() (string, error) {
 		return "", fmt.Errorf("%s has mode %04o instead of 0700", path, info.Mode().Perm())
 	}
 	return path, nil
+}
+
+// TempFailure classifies an error of writing below the temporary directory: failure.StorageFull where it
+// has no space, else failure.ConfigInvalid; nil stays nil.
+func TempFailure(err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		return failure.Wrap(failure.StorageFull, "write to the worker's temporary directory", err,
+			"Make room in it, or set TMPDIR to a larger one.")
+	}
+	return failure.Wrap(failure.ConfigInvalid, "prepare a private directory for a client tool", err,
+		"Check that the worker's temporary directory (TMPDIR) can be written, or set another one.")
 }

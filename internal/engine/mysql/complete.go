@@ -1,0 +1,190 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// complete is steps 5 and 6 of Promote. Every part of it may be done again.
+func (s *session) complete(ctx context.Context, names restoreNames) error {
+	if has, err := s.hasMarkTable(ctx, names.target); err != nil || !has {
+		return err // it is done
+	}
+	if err := s.exec(ctx, "USE "+quoted(names.target), "SET foreign_key_checks = 0"); err != nil {
+		return classify("use database "+quoted(names.target), err)
+	}
+	if exists, err := s.hasDatabase(ctx, names.staging); err != nil {
+		return err
+	} else if exists {
+		clause, err := s.clauseOf(ctx, names.staging)
+		if err == nil {
+			err = classify("set the character set of database "+quoted(names.target), s.exec(ctx, "ALTER DATABASE "+quoted(names.target)+clause))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	programs, err := s.recorded(ctx, names.target, programKinds...)
+	if err != nil {
+		return err
+	}
+	if err := s.dropOthers(ctx, names.target, programs); err != nil {
+		return err
+	}
+	if err := s.makeAll(ctx, names.target, programs); err != nil {
+		return err
+	}
+	return s.moveMark(ctx, names)
+}
+
+// dropOthers drops what the replaced database had and the restored one has not.
+func (s *session) dropOthers(ctx context.Context, target string, programs []program) error {
+	there, err := s.programNames(ctx, target)
+	if err != nil {
+		return err
+	}
+	for _, kind := range programKinds {
+		for _, name := range there[kind] {
+			if slices.ContainsFunc(programs, func(p program) bool { return p.kind == kind && p.name == name }) {
+				continue
+			}
+			if err := s.exec(ctx, "DROP "+kind+" IF EXISTS "+quoted(name)); err != nil {
+				return classify("drop "+kind+" "+quoted(name), err)
+			}
+		}
+	}
+	return nil
+}
+
+// makeAll makes programs kind by kind. Those of a kind may use each other: what fails is tried again after
+// the others, as long as that helps.
+func (s *session) makeAll(ctx context.Context, target string, programs []program) error {
+	collation, err := charsetOf(ctx, s, target)
+	if err != nil {
+		return err
+	}
+	for _, kind := range programKinds {
+		var waiting []program
+		for _, p := range programs {
+			if p.kind == kind {
+				waiting = append(waiting, p)
+			}
+		}
+		for len(waiting) > 0 {
+			var failed []program
+			var failures []error
+			for _, p := range waiting {
+				if err := s.makeIn(ctx, target, collation[1], p); err != nil {
+					if errorNumber(err) == 0 {
+						return err
+					}
+					failed, failures = append(failed, p), append(failures, err)
+				}
+			}
+			if len(failed) == len(waiting) {
+				return errors.Join(failures...)
+			}
+			waiting = failed
+		}
+	}
+	return nil
+}
+
+// makeIn makes a program while the database has the collation that it is read under.
+func (s *session) makeIn(ctx context.Context, target, collation string, p program) error {
+	if p.database == "" || p.database == collation {
+		return s.make(ctx, p)
+	}
+	if err := s.exec(ctx, "ALTER DATABASE "+quoted(target)+" COLLATE "+quoted(p.database)); err != nil {
+		return classify("set the collation of database "+quoted(target), err)
+	}
+	err := s.make(ctx, p)
+	return errors.Join(err, s.exec(ctx, "ALTER DATABASE "+quoted(target)+" COLLATE "+quoted(collation)))
+}
+
+// moveMark keeps what says that the target is this restore's result, and nothing else of the mark table.
+func (s *session) moveMark(ctx context.Context, names restoreNames) error {
+	op := "mark database " + quoted(names.target) + " as restored"
+	if !s.hasComments() {
+		return classify(op, s.exec(ctx, "DELETE FROM "+named(names.target, markTable)+" WHERE kind <> "+literal(kindLoaded)))
+	}
+	comment, err := s.comment(ctx, names.target)
+	if err != nil {
+		return err
+	}
+	return classify(op, s.exec(ctx,
+		"ALTER DATABASE "+quoted(names.target)+" COMMENT "+literal(withMark(comment, names.token)),
+		"DROP TABLE IF EXISTS "+named(names.target, markTable)))
+}
+
+// reconnectAttempts bounds how often a lost connection is made again to drop what is not needed any more.
+const reconnectAttempts = 3
+
+// clearUp is step 7. The restore has succeeded: what can not be dropped is a warning, unless the context has ended.
+// It connects anew, in case that was the trouble, but does not ask a server again that gave its answer.
+func clearUp(ctx context.Context, target engine.Source, names restoreNames) ([]string, error) {
+	var err error
+	for range reconnectAttempts {
+		if err = dropLeftovers(ctx, target, names); err == nil {
+			return nil, nil
+		}
+		if ctx.Err() != nil {
+			return nil, failure.Wrap(failure.ClassOf(ctx.Err()), "drop database "+quoted(names.old), ctx.Err(), "")
+		}
+		if errorNumber(err) != 0 {
+			break
+		}
+	}
+	return []string{fmt.Sprintf("database %s holds the restored data, but what it replaced may still be there as database %s: drop it by hand when nothing uses it any more. The reason: %s",
+		quoted(names.target), quoted(names.old), failure.Message(err))}, nil
+}
+
+func dropLeftovers(ctx context.Context, target engine.Source, names restoreNames) error {
+	s, err := connect(ctx, target, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return classify("drop what was replaced",
+		s.exec(ctx, "SET foreign_key_checks = 0", "DROP DATABASE IF EXISTS "+quoted(names.staging), "DROP DATABASE IF EXISTS "+quoted(names.old)))
+}
+
+// Discard drops the staging database. Where a crash left the target without its triggers, they are made again first.
+// It touches nothing else of the target, nor what a promoted restore replaced.
+func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.StageRequest) error {
+	names, err := namesOf(req)
+	if err != nil {
+		return err
+	}
+	s, err := connect(ctx, target, "")
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return s.dropStaging(ctx, names)
+}
+
+// dropStaging undoes a swap that has not happened.
+func (s *session) dropStaging(ctx context.Context, names restoreNames) error {
+	if names.target != "" {
+		if err := s.restoreTriggers(ctx, names); err != nil {
+			return err
+		}
+		if left, err := s.countObjects(ctx, names.old); err != nil {
+			return err
+		} else if exists, err := s.hasDatabase(ctx, names.old); err != nil {
+			return err
+		} else if exists && left == 0 {
+			if err := s.exec(ctx, "DROP DATABASE IF EXISTS "+quoted(names.old)); err != nil {
+				return classify("drop database "+quoted(names.old), err)
+			}
+		}
+	}
+	err := s.exec(ctx, "SET foreign_key_checks = 0", "DROP DATABASE IF EXISTS "+quoted(names.staging))
+	return classify("drop database "+quoted(names.staging), err)
+}

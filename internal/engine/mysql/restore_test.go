@@ -1,0 +1,233 @@
+package mysql_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
+	"github.com/dataguardian/dataguardian/internal/engine/mysql/mariadbserver"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// occupied makes a target with everything in it that a swap has to take care of.
+func occupied(t *testing.T, name string) engine.Source {
+	t.Helper()
+	return create(t, name, "CHARACTER SET latin1",
+		"CREATE TABLE customers (id int PRIMARY KEY)",
+		"CREATE TABLE orders (id int PRIMARY KEY, customer int, CONSTRAINT of_customer FOREIGN KEY (customer) REFERENCES customers (id))",
+		"CREATE TABLE paid (n int)",           // a view in the sample
+		"CREATE VIEW log AS SELECT 1 AS line", // a table in the sample
+		"CREATE VIEW only_here AS SELECT * FROM customers",
+		"CREATE FUNCTION twice(a int) RETURNS int DETERMINISTIC RETURN a * 3",
+		"CREATE PROCEDURE only_here() SELECT 1",
+		"CREATE EVENT yearly ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01 00:00:00' DO DELETE FROM paid",
+		"CREATE TRIGGER audit BEFORE INSERT ON orders FOR EACH ROW SET NEW.customer = 1",
+		"CREATE TRIGGER third BEFORE UPDATE ON customers FOR EACH ROW SET NEW.id = NEW.id + 1",
+		"INSERT INTO customers VALUES (1), (7)", "INSERT INTO orders VALUES (1, 7)")
+}
+
+// A statement of Promote that fails stands for a crash before it: what was done until then stays.
+func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
+	// Of the sample, what a swap treats in different ways.
+	src := newSampleOf(t, "interrupted sample", func(statement string) bool {
+		return !strings.HasPrefix(statement, "INSERT") && !strings.Contains(statement, "every_type") && !strings.Contains(statement, "parts") &&
+			!strings.Contains(statement, "no_rows") && !strings.Contains(statement, "evil") && !strings.Contains(statement, "with\nUSE")
+	})
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	want, before, ctx := content(t, src), databases(t), enginetest.Context(t)
+	stages := 0
+	for point := 0; ; point++ {
+		target := occupied(t, fmt.Sprintf("occupied %d", point))
+		untouched := content(t, target)
+		req := archive.Request(fmt.Sprintf("cccc%04d", point), target.Config.Database)
+		req.DropExisting = true
+		_, err := newEngine().Stage(ctx, target, req, archive.Opener())
+		require.NoError(t, err)
+
+		broken := newBreaker(t, point)
+		warnings, err := newEngine().Promote(ctx, broken.source(target), req)
+		if !broken.stop() {
+			require.NoError(t, err)
+			stages = point
+			requireSameContent(t, want, content(t, target))
+			break
+		}
+		require.True(t, err != nil || len(warnings) > 0)
+		if committed := len(queryRows(t, "", "select 1 from information_schema.tables where table_schema = ? and table_name = 'ticket'", target.Config.Database)) > 0; !committed && point%2 == 1 {
+			require.NoError(t, newEngine().Discard(ctx, target, req))
+			requireSameContent(t, untouched, content(t, target))
+		} else {
+			_, err = newEngine().Promote(ctx, target, req)
+			require.NoError(t, err, "after statement %d", point)
+			requireSameContent(t, want, content(t, target))
+		}
+		execute(t, "", "DROP DATABASE "+quoted(target.Config.Database))
+		require.Equal(t, before, databases(t))
+	}
+	t.Logf("%d statements", stages)
+	require.Greater(t, stages, 30)
+}
+
+func requireSameContent(t *testing.T, want, got any) {
+	t.Helper()
+	require.Equal(t, want, got)
+}
+
+func TestAFullDiskFailsARestoreAndLeavesNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can mount a small disk")
+	}
+	small, err := os.MkdirTemp("", "dataguardian-small-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(small)) })
+	require.NoError(t, unix.Mount("tmpfs", small, "tmpfs", 0, "size=100m"))
+	t.Cleanup(func() { require.NoError(t, unix.Unmount(small, unix.MNT_DETACH)) })
+	// The server's own files have room, or it ends itself where its log can not be written.
+	roomy, err := os.MkdirTemp("", "dataguardian-roomy-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(roomy)) })
+	require.NoError(t, os.Chmod(roomy, 0o777)) //nolint:gosec // the server's user writes there
+	full, err := mariadbserver.Start(enginetest.Context(t), small, "--innodb-log-group-home-dir="+roomy, "--innodb-data-home-dir="+roomy,
+		"--innodb-undo-directory="+roomy, "--aria-log-dir-path="+roomy, "--tmpdir="+roomy)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, full.Stop()) })
+
+	src := create(t, "too large", "", "CREATE TABLE noise (id int PRIMARY KEY, body varchar(8000)) CHARACTER SET latin1",
+		"INSERT INTO noise SELECT seq, repeat(sha2(seq, 512), 30) FROM seq_1_to_30000")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	target := sourceOn(full, "keep")
+	db := full.Open("")
+	defer db.Close()
+	for _, statement := range []string{"CREATE DATABASE keep", "CREATE TABLE keep.n (n int)", "INSERT INTO keep.n VALUES (42)"} {
+		_, err := db.Exec(statement)
+		require.NoError(t, err)
+	}
+	req := archive.Request("dddd0001", "keep")
+	req.DropExisting = true
+	_, err = newEngine().Stage(enginetest.Context(t), target, req, archive.Opener())
+	enginetest.RequireClass(t, failure.StorageFull, err)
+	require.Contains(t, failure.HintOf(err), "Free space")
+	var n, left int
+	require.NoError(t, db.QueryRow("select n from keep.n").Scan(&n))
+	require.NoError(t, db.QueryRow("select count(*) from information_schema.schemata where schema_name like 'keep%'").Scan(&left))
+	require.Equal(t, []int{42, 1}, []int{n, left})
+}
+
+func TestADumpThatReachesBeyondItsDatabaseIsRefused(t *testing.T) {
+	src := create(t, "strict", "", "CREATE TABLE kept (id int PRIMARY KEY)", "INSERT INTO kept VALUES (1)")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	for name, statement := range map[string]string{
+		"use":                        "USE `strict`;",
+		"use in a version's comment": "/*!40000 USE `strict`*/;",
+		"drop database":              "DROP DATABASE `strict`;",
+		"create a user":              "CREATE USER evil;",
+		"a grant":                    "GRANT ALL ON *.* TO evil;",
+	} {
+		t.Run(name, func(t *testing.T) {
+			dump := strings.Replace(string(archive.Bytes), "CREATE TABLE", statement+"\nCREATE TABLE", 1)
+			changed := archive.With([]byte(dump))
+			_, err := newEngine().Inspect(enginetest.Context(t), archive.Stream, strings.NewReader(dump))
+			enginetest.RequireClass(t, failure.Corrupt, err)
+			before := databases(t)
+			_, err = newEngine().Stage(enginetest.Context(t), src, archive.Request("dddd0002", fresh(t)), changed.Opener())
+			enginetest.RequireClass(t, failure.Corrupt, err)
+			require.Equal(t, before, databases(t))
+		})
+	}
+	t.Run("a statement that fails ends the restore", func(t *testing.T) {
+		dump := strings.Replace(string(archive.Bytes), "INSERT INTO `kept`", "INSERT INTO `lost`", 1)
+		_, err := newEngine().Stage(enginetest.Context(t), src, archive.Request("dddd0003", fresh(t)), archive.With([]byte(dump)).Opener())
+		require.ErrorContains(t, err, "doesn't exist")
+	})
+}
+
+func TestIncludedTablesHaveToExist(t *testing.T) {
+	src := newSample(t, "chosen")
+	_, _, err := enginetest.TryDump(t, newEngine(), src, engine.DumpOptions{IncludeTables: []string{"orders", "no_such_*"}})
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.Message(err), `"no_such_*"`)
+	require.Contains(t, failure.Message(err), "include_tables")
+
+	archive, report := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{IncludeTables: []string{"orders", "c*", "paid", "all_paid", "log"}, ExcludeTables: []string{"log"}, Jobs: 4})
+	require.Contains(t, strings.Join(report.Warnings, "\n"), "parallel_jobs")
+	target := fresh(t)
+	enginetest.Restore(t, newEngine(), src, archive.Request("dddd0004", target), archive.Opener())
+	require.Equal(t, []string{`"all_paid"`, `"customers"`, `"orders"`, `"paid"`},
+		queryRows(t, "", "select table_name from information_schema.tables where table_schema = ? order by 1", target)[:4])
+
+	_, report = enginetest.Dump(t, newEngine(), src, engine.DumpOptions{ExcludeTables: []string{"customers"}})
+	require.Contains(t, strings.Join(report.Warnings, "\n"), "view `paid` is not in the backup")
+	require.Contains(t, strings.Join(report.Warnings, "\n"), "view `all_paid` is not in the backup")
+}
+
+func TestAToolThatIsTooOldForTheServerIsRefused(t *testing.T) {
+	src := create(t, "old tools", "", "CREATE TABLE kept (id int)")
+	for says, version := range map[string]string{
+		"10.2.44": "mariadb-dump  Ver 10.16 Distrib 10.2.44-MariaDB, for Linux (x86_64)",
+		"8.0.36":  "mysqldump  Ver 8.0.36 for Linux on x86_64 (MySQL Community Server - GPL)",
+	} {
+		dir := t.TempDir()
+		script := "#!/bin/sh\necho '" + version + "'\n"
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "mysqldump"), []byte(script), 0o755)) //nolint:gosec // a program
+		_, _, err := enginetest.TryDump(t, withTools(dir), src, engine.DumpOptions{})
+		enginetest.RequireClass(t, failure.ToolMissing, err)
+		require.Contains(t, err.Error(), says)
+		require.Contains(t, failure.HintOf(err), "apt-get install mariadb-client")
+	}
+}
+
+func TestTablesWithoutTransactionsAreToldOf(t *testing.T) {
+	src := create(t, "loose", "", "CREATE TABLE a (n int) ENGINE=MyISAM", "CREATE TABLE b (n int) ENGINE=Aria", "CREATE TABLE c (n int)",
+		"CREATE TABLE v (n int) WITH SYSTEM VERSIONING")
+	archive, report := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	require.Len(t, report.Warnings, 2)
+	require.Contains(t, report.Warnings[0], "`a` (MyISAM), `b` (Aria)")
+	require.Contains(t, report.Warnings[1], "`v`")
+	enginetest.Restore(t, newEngine(), src, archive.Request("dddd0005", fresh(t)), archive.Opener())
+}
+
+func TestAUserWithFewRightsRestoresWhatBecomesTheUsersOwn(t *testing.T) {
+	src := newSample(t, "few")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	execute(t, "", "CREATE USER few@'%' IDENTIFIED BY 'fewpassword'", "GRANT ALL ON `few%`.* TO few@'%'")
+	t.Cleanup(func() { execute(t, "", "DROP USER few@'%'") })
+	target := source("few_target")
+	target.Config.Username, target.Config.Password = "few", "fewpassword"
+	dropAfter(t, "few_target")
+	report := enginetest.Restore(t, newEngine(), target, archive.Request("dddd0006", "few_target"), archive.Opener())
+	require.Contains(t, strings.Join(report.Warnings, "\n"), "`keeper`@`%`")
+	require.Equal(t, []string{`"few@%"`}, queryRows(t, "", "select distinct definer from information_schema.triggers where trigger_schema = 'few_target'"))
+
+	refused := archive.Request("dddd0007", "elsewhere")
+	err := newEngine().CheckTarget(enginetest.Context(t), target, refused)
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.NotEmpty(t, failure.HintOf(err))
+}
+
+func TestADefinerThatIsMissingIsToldOf(t *testing.T) {
+	execute(t, "", "CREATE USER leaver@'%'")
+	src := create(t, "left", "", "CREATE TABLE a (n int)", "CREATE DEFINER=leaver@'%' VIEW v AS SELECT * FROM a")
+	execute(t, "", "DROP USER leaver@'%'")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	report := enginetest.Restore(t, newEngine(), src, archive.Request("dddd0008", fresh(t)), archive.Opener())
+	require.Contains(t, strings.Join(report.Warnings, "\n"), "`leaver`@`%`")
+}
+
+func TestATargetThatOthersPointIntoIsNotReplaced(t *testing.T) {
+	src := create(t, "pointed", "", "CREATE TABLE a (n int PRIMARY KEY)")
+	create(t, "pointing", "", "CREATE TABLE b (n int, FOREIGN KEY (n) REFERENCES pointed.a (n))")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	req := archive.Request("dddd0009", "pointed")
+	req.DropExisting = true
+	err := newEngine().CheckTarget(context.Background(), src, req)
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.ErrorContains(t, err, "pointing.b")
+}

@@ -1,0 +1,271 @@
+package mysql
+
+import (
+	"bytes"
+	"errors"
+	"regexp"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// script follows the SQL of a dump that is written to it piece by piece, as the client tools read it: statements
+// end with a delimiter outside of quotes and comments. The rows of an INSERT, nearly all of a dump, are only
+// searched for their end: in them the dump tools escape line breaks, so ";\n" is never data.
+type script struct {
+	// statement is told of each statement, with what stands before it, and returns what goes to out in its place.
+	statement func(text []byte) ([]byte, error)
+	// out, where set, gets the whole script.
+	out *bytes.Buffer
+	// cuts, where set, begins the INSERTs of dumps with a row a line elsewhere.
+	cuts *cuts
+
+	tables int // tables that are created
+
+	text       []byte // since the last statement
+	started    bool   // text has more than space and comments
+	state      lexState
+	escaped    bool // the next character of a quoted text is taken as it is
+	literal    bool // backslashes escape nothing
+	delimiter  []byte
+	rows       bool // in the rows of an INSERT
+	fresh      bool // before the first of them
+	cutting    bool // they go through cuts
+	headerLine bool // the line of the header has not ended
+	semicolon  bool // the last byte of rows was one
+	err        error
+}
+
+type lexState byte
+
+const (
+	inCode         lexState = 0
+	inLineComment  lexState = '-'
+	inBlockComment lexState = '*'
+	// The quoting ones are the quote itself.
+)
+
+// maxStatement bounds what is kept of a statement in bytes; a longer one is passed on as it is.
+const maxStatement = 64 << 20
+
+func newScript() *script {
+	return &script{delimiter: []byte(";"), statement: checkStatement}
+}
+
+// Write looks at p and keeps nothing of it.
+func (s *script) Write(p []byte) (int, error) {
+	whole := len(p)
+	for len(p) > 0 && s.err == nil {
+		if s.rows {
+			if s.fresh {
+				s.beginRows(p[0])
+			}
+			p = p[s.passRows(p):]
+			continue
+		}
+		s.character(p[0])
+		p = p[1:]
+	}
+	return whole, s.err
+}
+
+// beginRows passes the header of an INSERT on; next is what follows it.
+func (s *script) beginRows(next byte) {
+	s.fresh, s.started, s.semicolon = false, false, false
+	s.cutting = s.cuts != nil && next == '\n'
+	if !s.cutting {
+		s.pass(s.text)
+	} else {
+		s.cuts.begin(s.text)
+		s.headerLine = true
+	}
+	s.text = s.text[:0]
+}
+
+// passRows passes what belongs to an INSERT on, and returns how much that was.
+func (s *script) passRows(p []byte) int {
+	n := len(p)
+	if s.headerLine { // begin wrote its end
+		s.headerLine = false
+		return 1
+	}
+	if s.cutting {
+		n, ended := s.cuts.rows(p)
+		s.rows = !ended
+		return n
+	}
+	if s.semicolon && p[0] == '\n' {
+		n, s.rows = 1, false
+	} else if at := bytes.Index(p, []byte(";\n")); at >= 0 {
+		n, s.rows = at+2, false
+	}
+	s.semicolon = p[n-1] == ';'
+	s.pass(p[:n])
+	return n
+}
+
+func (s *script) pass(p []byte) {
+	if s.cuts != nil && len(p) > 0 {
+		s.cuts.end()
+	}
+	if s.out != nil {
+		s.out.Write(p)
+	}
+}
+
+// character takes one character outside of rows.
+func (s *script) character(c byte) {
+	s.text = append(s.text, c)
+	switch s.state {
+	case inCode:
+		s.code(c)
+	case inLineComment:
+		if c == '\n' {
+			s.state = inCode
+			s.commentEnds()
+		}
+	case inBlockComment:
+		if c == '!' && (bytes.HasSuffix(s.text, []byte("/*!")) || bytes.HasSuffix(s.text, []byte("/*M!"))) {
+			s.state, s.started = inCode, true // for some versions it is code
+			return
+		}
+		if c == '/' && bytes.HasSuffix(s.text, []byte("*/")) {
+			s.state = inCode
+			s.commentEnds()
+		}
+	default:
+		s.quotedText(c)
+	}
+	if len(s.text) >= maxStatement {
+		s.pass(s.text)
+		s.text = s.text[:0]
+	}
+}
+
+func (s *script) quotedText(c byte) {
+	switch {
+	case s.escaped:
+		s.escaped = false
+	case c == '\\' && s.state != '`' && !s.literal:
+		s.escaped = true
+	case c == byte(s.state): // a doubled quote begins the next quoted text
+		s.state = inCode
+	}
+}
+
+// commentEnds lets go of comments before a statement.
+func (s *script) commentEnds() {
+	if !s.started {
+		s.pass(s.text)
+		s.text = s.text[:0]
+	}
+}
+
+func (s *script) code(c byte) {
+	switch c {
+	case '\'', '"', '`':
+		s.state = lexState(c)
+	case ' ', '\t', '\r':
+		if bytes.HasSuffix(s.text, []byte("-- ")) || bytes.HasSuffix(s.text, []byte("--\t")) {
+			s.state = inLineComment
+			return
+		}
+	case '\n':
+		s.line()
+		return
+	case '#':
+		s.state = inLineComment
+		return
+	case '-', '/': // of a comment, or of something that goes on, or the end of one with code in it
+		return
+	case '*':
+		if bytes.HasSuffix(s.text, []byte("/*")) {
+			s.state = inBlockComment
+		}
+		return
+	case 'S':
+		if bytes.HasSuffix(s.text, []byte(" VALUES")) && insert.Match(s.text) {
+			s.rows, s.fresh = true, true
+			return
+		}
+	}
+	if !isBlank(c) {
+		s.started = true
+	}
+	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) {
+		s.ends()
+	}
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
+
+var (
+	insert        = regexp.MustCompile(`^\s*(?:INSERT|REPLACE) `)
+	delimiterLine = regexp.MustCompile(`(?i)^\s*DELIMITER\s+(\S+)\s*$`)
+)
+
+// line ends a line of code: an empty comment, or a command of the client.
+func (s *script) line() {
+	if bytes.HasSuffix(s.text, []byte("--\n")) && !s.started {
+		s.commentEnds()
+		return
+	}
+	if len(s.text) > 200 {
+		return
+	}
+	if match := delimiterLine.FindSubmatch(s.text); match != nil {
+		s.delimiter = append([]byte{}, match[1]...)
+		s.pass(s.text)
+		s.text, s.started = s.text[:0], false
+	}
+}
+
+// ends ends a statement.
+func (s *script) ends() {
+	head := headOf(s.text)
+	switch {
+	case createTable.Match(head):
+		s.tables++
+	case bytes.Contains(head, []byte("sql_mode")) || bytes.Contains(head, []byte("SQL_MODE")):
+		s.literal = bytes.Contains(s.text, []byte("NO_BACKSLASH_ESCAPES"))
+	}
+	text, err := s.statement(s.text)
+	if err != nil {
+		s.err = err
+		return
+	}
+	s.pass(text)
+	s.text, s.started = s.text[:0], false
+}
+
+// close says that the script ended.
+func (s *script) close() {
+	s.pass(s.text)
+	s.text = nil
+}
+
+var versionComment = regexp.MustCompile(`/\*M?!\d*\s*|\*/`)
+
+// maxHead is how much of a statement says what it is.
+const maxHead = 1024
+
+// headOf is the beginning of a statement without space and version comments around its words.
+func headOf(statement []byte) []byte {
+	statement = bytes.TrimLeft(statement, " \t\r\n")
+	statement = statement[:min(len(statement), maxHead)]
+	return bytes.TrimLeft(versionComment.ReplaceAll(statement, nil), " \t\r\n")
+}
+
+var (
+	createTable = regexp.MustCompile(`(?i)^CREATE\s+TABLE\s`)
+	foreign     = regexp.MustCompile(`(?i)^(?:USE\s|(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b|(?:CREATE|DROP|ALTER|RENAME)\s+USER\b|GRANT\s|REVOKE\s)`)
+)
+
+var errForeign = errors.New("it has a statement that reaches beyond its database")
+
+// checkStatement refuses statements that would leave the database that is loaded into.
+func checkStatement(text []byte) ([]byte, error) {
+	if head := headOf(text); foreign.Match(head) {
+		return nil, failure.Wrap(failure.Corrupt, "read the dump", errForeign, "A dump of DataGuardian has none; restore another backup.")
+	}
+	return text, nil
+}
