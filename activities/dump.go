@@ -49,19 +49,24 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.manifest_path_recorded")
-	preparing := a.prepareWriter(ctx, job, base, attempt, &progress)
-	report, err := job.engine.Dump(ctx, job.source(), job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
-		writer, err := preparing.wait(ctx)
-		if err != nil {
-			return err
+	var preparing *preparation
+	var report engine.Report
+	err = a.reach(ctx, job.datasource, func(src engine.Source) (err error) {
+		preparing = a.prepareWriter(ctx, job, src, base, attempt, &progress)
+		report, err = job.engine.Dump(ctx, src, job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
+			writer, err := preparing.wait(ctx)
+			if err != nil {
+				return err
+			}
+			err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, dumpReader{r})
+			return failure.WithSubject(err, aboutStorage(job.storage.Name))
+		})
+		<-preparing.done // it uses what ends with this call
+		if err == nil {
+			err = preparing.err
 		}
-		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, dumpReader{r})
-		return failure.WithSubject(err, aboutStorage(job.storage.Name))
+		return err
 	})
-	<-preparing.done // it uses what ends with this call
-	if err == nil {
-		err = preparing.err
-	}
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
@@ -91,11 +96,11 @@ type preparation struct {
 	err    error
 }
 
-func (a *Activities) prepareWriter(ctx context.Context, job *backup, base *base, attempt int32, progress *dumpProgress) *preparation {
+func (a *Activities) prepareWriter(ctx context.Context, job *backup, src engine.Source, base *base, attempt int32, progress *dumpProgress) *preparation {
 	p := &preparation{done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		estimate, err := job.engine.Estimate(ctx, job.source())
+		estimate, err := job.engine.Estimate(ctx, src)
 		if err != nil {
 			p.err = failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 			return

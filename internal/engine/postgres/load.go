@@ -49,7 +49,7 @@ func (s *staging) loadData(ctx context.Context, toc contents, batches []batch) e
 
 // loader is one job.
 func (s *staging) loader(ctx context.Context, toc contents, queue <-chan batch) error {
-	conn, err := connect(ctx, s.target.Config, s.names.staging)
+	conn, err := connect(ctx, s.target, s.names.staging)
 	if err != nil {
 		return err
 	}
