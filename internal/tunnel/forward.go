@@ -65,7 +65,7 @@ func (t *Tunnel) reach() (ssh.Channel, error) {
 		channel, err := t.open(client)
 		answered <- answer{channel, err}
 	}()
-	timer := time.NewTimer(openPatience)
+	timer := time.NewTimer(t.patience)
 	defer timer.Stop()
 	select {
 	case a := <-answered:

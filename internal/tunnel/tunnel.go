@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/crypto/ssh"
 
@@ -25,7 +26,8 @@ type Tunnel struct {
 	host     string // of the target, as the bastion host sees it
 	port     int
 	listener net.Listener
-	alive    context.Context // ends with Close
+	patience time.Duration   // openPatience
+	alive    context.Context //nolint:containedctx // ends with Close
 	end      context.CancelFunc
 	running  sync.WaitGroup
 	dialing  chan struct{} // held while a connection to the bastion host is opened
@@ -53,7 +55,7 @@ func Open(ctx context.Context, bastion domain.SSHTunnel, host string, port int) 
 	if err != nil {
 		return nil, err
 	}
-	t := &Tunnel{dialer: dialer, host: strings.Trim(host, "[]"), port: port, dialing: make(chan struct{}, 1)}
+	t := &Tunnel{dialer: dialer, host: strings.Trim(host, "[]"), port: port, patience: openPatience, dialing: make(chan struct{}, 1)}
 	t.alive, t.end = context.WithCancel(context.Background())
 	if _, err := t.connect(ctx); err != nil {
 		t.end()

@@ -1,0 +1,6 @@
+package tunnel
+
+import "time"
+
+// Patience sets how long the bastion host may take to reach the target.
+func (t *Tunnel) Patience(d time.Duration) { t.patience = d }
