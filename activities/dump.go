@@ -53,14 +53,20 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	var report engine.Report
 	err = a.reach(ctx, job.datasource, func(src engine.Source) (err error) {
 		preparing = a.prepareWriter(ctx, job, src, base, attempt, &progress)
-		report, err = job.engine.Dump(ctx, src, job.dumpOptions(), func(ctx context.Context, s engine.Stream, r io.Reader) error {
+		sink := func(ctx context.Context, s engine.Stream, r io.Reader) error {
 			writer, err := preparing.wait(ctx)
 			if err != nil {
 				return err
 			}
 			err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, dumpReader{r})
 			return failure.WithSubject(err, aboutStorage(job.storage.Name))
-		})
+		}
+		report, err = job.engine.Dump(ctx, src, job.dumpOptions(), sink)
+		if err == nil {
+			var warnings []string
+			warnings, err = a.dumpReferenced(ctx, job, src, sink)
+			report.Warnings = append(report.Warnings, warnings...)
+		}
 		<-preparing.done // it uses what ends with this call
 		if err == nil {
 			err = preparing.err

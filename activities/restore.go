@@ -13,6 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/referenced"
 )
 
 // restore is one restore execution: the backup it reads and the target it writes.
@@ -86,9 +87,7 @@ func (r *restore) close() { r.backup.close() }
 func (r *restore) request() engine.StageRequest {
 	var streams []engine.Stream
 	if r.manifest != nil {
-		for _, s := range r.manifest.Streams {
-			streams = append(streams, engineStream(s))
-		}
+		streams = engineStreams(r.manifest)
 	}
 	return engine.StageRequest{
 		Token:        domain.ID8(r.execution.ID),
@@ -153,6 +152,11 @@ func (a *Activities) waiting(ctx context.Context, r *restore, phase domain.Phase
 func (a *Activities) CheckTarget(ctx context.Context, in contract.RestoreStep) (contract.Nothing, error) {
 	return contract.Nothing{}, a.withRestore(ctx, in, func(ctx context.Context, r *restore) error {
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
+			if dir := r.options.ReferencedFilesDirectory; dir != "" {
+				if err := referenced.CheckTarget(dir, r.request().Token); err != nil {
+					return err
+				}
+			}
 			err := a.reach(ctx, r.target, func(src engine.Source) error { return r.stager.CheckTarget(ctx, src, r.request()) })
 			if err == nil {
 				a.at("restore.target_checked")
@@ -207,6 +211,9 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		if r.options.VerificationMode && staged.Tables == 0 {
 			return failure.New(failure.Corrupt, "verify the restored database", "it has no tables",
 				"Look at what the backup job includes: a backup of nothing proves nothing.")
+		}
+		if err := a.restoreReferenced(ctx, r, reader, counter); err != nil {
+			return err
 		}
 		a.at("restore.staged")
 		result = contract.StageResult{Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
