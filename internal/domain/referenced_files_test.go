@@ -30,7 +30,7 @@ func TestReferencedFilesAreChecked(t *testing.T) {
 			options.Normalize()
 			var fields []string
 			for _, wrong := range options.Validate() {
-				fields = append(fields, wrong.Path)
+				fields = append(fields, wrong.Field)
 			}
 			for i := range c.wrong {
 				c.wrong[i] = "referenced_files." + c.wrong[i]

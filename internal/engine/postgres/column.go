@@ -35,7 +35,10 @@ func (e *Engine) ReadColumn(ctx context.Context, src engine.Source, statement, c
 	defer rows.Close()
 	fields := rows.FieldDescriptions()
 	at := slices.IndexFunc(fields, func(f pgconn.FieldDescription) bool { return f.Name == column })
-	if at < 0 && rows.Err() == nil && fields != nil {
+	if at < 0 {
+		if rows.Close(); rows.Err() != nil { // it failed before there could be one
+			return refusedStatement(op, rows.Err())
+		}
 		return failure.New(failure.ConfigInvalid, op, "it has no column "+quoted(column), "Name the column in the statement: SELECT … AS "+quoted(column)+".")
 	}
 	if at >= 0 && !slices.Contains(textTypes, fields[at].DataTypeOID) {
