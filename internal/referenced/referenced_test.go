@@ -51,8 +51,12 @@ func TestFilesAreStoredOnceInOrderAndRestored(t *testing.T) {
 	archive, report, err := write(t, domain.MissingFail, []string{base}, filepath.Join(base, "deep", "a.txt"), "b.txt", filepath.Join(base, "b.txt"), "", "deep/../b.txt", "inside")
 	require.NoError(t, err)
 	require.Equal(t, referenced.Report{Files: 3, Bytes: int64(len("a.txt") + len("b.txt") + len("a.txt"))}, report)
-	again, _, err := write(t, domain.MissingFail, []string{base}, "inside", "b.txt", "deep/a.txt")
+	for _, name := range []string{"b.txt", "deep/a.txt"} { // it was read since
+		require.NoError(t, os.Chtimes(filepath.Join(base, name), time.Now(), time.Unix(1e9, 5)))
+	}
+	again, _, err := write(t, domain.MissingFail, []string{base}, "inside", "b.txt", filepath.Join(base, "b.txt"), "deep/a.txt")
 	require.NoError(t, err)
+	require.True(t, bytes.Equal(archive, again), "what did not change is the same to the byte")
 	files, err := referenced.Inspect(bytes.NewReader(again))
 	require.NoError(t, err)
 	require.Equal(t, 3, files)

@@ -183,11 +183,13 @@ func (w *Writer) warn(text string) {
 }
 
 func (w *Writer) store(name string, file *os.File, info fs.FileInfo) error {
-	header, err := tar.FileInfoHeader(info, "")
-	if err != nil {
-		return failure.Wrap(failure.Unsupported, storing, err, "")
+	// No more than this: when a file was read last, say, differs from backup to backup.
+	header := &tar.Header{
+		Typeflag: tar.TypeReg, Format: tar.FormatPAX, Name: name, Size: info.Size(), ModTime: info.ModTime(), Mode: int64(info.Mode().Perm()),
 	}
-	header.Name, header.Format = name, tar.FormatPAX
+	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
+		header.Uid, header.Gid = int(owner.Uid), int(owner.Gid)
+	}
 	if err := w.archive.WriteHeader(header); err != nil {
 		return err
 	}

@@ -65,7 +65,9 @@ func (t *Tunnel) reach() (ssh.Channel, error) {
 		channel, err := t.open(client)
 		answered <- answer{channel, err}
 	}()
+	t.mu.Lock()
 	timer := time.NewTimer(t.patience)
+	t.mu.Unlock()
 	defer timer.Stop()
 	select {
 	case a := <-answered:

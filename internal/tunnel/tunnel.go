@@ -26,16 +26,16 @@ type Tunnel struct {
 	host     string // of the target, as the bastion host sees it
 	port     int
 	listener net.Listener
-	patience time.Duration   // openPatience
 	alive    context.Context //nolint:containedctx // ends with Close
 	end      context.CancelFunc
 	running  sync.WaitGroup
 	dialing  chan struct{} // held while a connection to the bastion host is opened
 
-	mu      sync.Mutex
-	current *link
-	refused error // why the last connection did not get to the target; nil: it did
-	broke   error // that connections broke with the one to the bastion host
+	mu       sync.Mutex
+	patience time.Duration // openPatience
+	current  *link
+	refused  error // why the last connection did not get to the target; nil: it did
+	broke    error // that connections broke with the one to the bastion host
 }
 
 // link is one connection to the bastion host.
