@@ -131,10 +131,6 @@ func (a *Activities) engineReading(m *archive.Manifest) (engine.Engine, error) {
 	return databases.ForStreams(e, engineStreams(m))
 }
 
-func sourceOf(d db.Datasource) engine.Source {
-	return engine.Source{Name: d.Name, Type: d.Type, Config: d.Config}
-}
-
 func aboutDatasource(name string) failure.Subject {
 	return failure.Subject{Side: failure.Datasource, Name: "datasource " + quoted(name)}
 }

@@ -80,8 +80,7 @@ func (a *Activities) openStorage(ctx context.Context, location db.StorageLocatio
 
 func (b *backup) close() { _ = b.store.Close() }
 
-func (b *backup) id() string            { return b.execution.ID }
-func (b *backup) source() engine.Source { return sourceOf(b.datasource) }
+func (b *backup) id() string { return b.execution.ID }
 
 // manifestKey is where an attempt of the dump (from 1) writes its manifest.
 func (b *backup) manifestKey(attempt int32) string {

@@ -52,24 +52,35 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	if err := a.loadIncrements(ctx, job); err != nil {
 		return contract.DumpResult{}, err
 	}
-	preparing := a.prepareWriter(ctx, job, base, attempt, &progress)
-	options := job.dumpOptions()
-	if base.stored != nil {
-		base.stored.preparing = preparing
-		options.Base = base.stored.forEngine(job)
-	}
-	report, err := job.engine.Dump(ctx, job.source(), options, func(ctx context.Context, s engine.Stream, r io.Reader) error {
-		writer, err := preparing.wait(ctx)
-		if err != nil {
-			return err
+	var preparing *preparation
+	var report engine.Report
+	err = a.reach(ctx, job.datasource, func(src engine.Source) (err error) {
+		preparing = a.prepareWriter(ctx, job, src, base, attempt, &progress)
+		options := job.dumpOptions()
+		if base.stored != nil {
+			base.stored.preparing = preparing
+			options.Base = base.stored.forEngine(job)
 		}
-		err = writer.WriteStream(ctx, archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}, base.stored.storable(ctx, r))
-		return failure.WithSubject(err, aboutStorage(job.storage.Name))
+		sink := func(ctx context.Context, s engine.Stream, r io.Reader) error {
+			writer, err := preparing.wait(ctx)
+			if err != nil {
+				return err
+			}
+			meta := archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}
+			return failure.WithSubject(writer.WriteStream(ctx, meta, base.stored.storable(ctx, r)), aboutStorage(job.storage.Name))
+		}
+		report, err = job.engine.Dump(ctx, src, options, sink)
+		if err == nil {
+			var warnings []string
+			warnings, err = a.dumpReferenced(ctx, job, src, sink)
+			report.Warnings = append(report.Warnings, warnings...)
+		}
+		<-preparing.done // it uses what ends with this call
+		if err == nil {
+			err = preparing.err
+		}
+		return err
 	})
-	<-preparing.done // it uses what ends with this call
-	if err == nil {
-		err = preparing.err
-	}
 	if err != nil {
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
@@ -100,11 +111,11 @@ type preparation struct {
 	err    error
 }
 
-func (a *Activities) prepareWriter(ctx context.Context, job *backup, base *base, attempt int32, progress *dumpProgress) *preparation {
+func (a *Activities) prepareWriter(ctx context.Context, job *backup, src engine.Source, base *base, attempt int32, progress *dumpProgress) *preparation {
 	p := &preparation{done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		estimate, err := job.engine.Estimate(ctx, job.source())
+		estimate, err := job.engine.Estimate(ctx, src)
 		if err != nil {
 			p.err = failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 			return

@@ -12,6 +12,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -36,7 +37,11 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 	probing, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	started := time.Now()
-	info, err := e.Probe(probing, sourceOf(d))
+	var info engine.Info
+	err = a.reach(probing, d, func(src engine.Source) (err error) {
+		info, err = e.Probe(probing, src)
+		return err
+	})
 	result := checkResult(time.Since(started), failure.WithSubject(err, aboutDatasource(d.Name)), d.Config.SecretValues()...)
 	if err == nil {
 		result.LatencyMS, result.Version = info.Latency.Milliseconds(), info.Version

@@ -93,7 +93,7 @@ func (a *Activities) doHook(ctx context.Context, hook domain.Hook, timeout time.
 		if !ok {
 			return fmt.Errorf("a %s datasource takes no SQL", d.Type)
 		}
-		return executor.Execute(ctx, sourceOf(d), hook.SQL)
+		return a.reach(ctx, d, func(src engine.Source) error { return executor.Execute(ctx, src, hook.SQL) })
 	case hook.URL != "":
 		return callHook(ctx, hook.URL, timeout, hookCall{
 			Event: in.Moment, ExecutionID: in.ExecutionID, Datasource: d.Name, Status: in.Outcome, Error: in.Message,

@@ -61,7 +61,7 @@ func (a *Activities) lookInto(ctx context.Context, body json.RawMessage, ask fun
 	if l.datasource, err = a.DB.GetDatasource(ctx, l.asked.DatasourceID); err != nil {
 		return dataport.Content{}, err
 	}
-	answer, err := a.answerOf(l, ask)
+	answer, err := a.answerOf(ctx, l, ask)
 	if err != nil {
 		return dataport.Content{}, withoutSecrets(failure.WithSubject(err, aboutDatasource(l.datasource.Name)), l.datasource.Config.SecretValues())
 	}
@@ -75,7 +75,7 @@ func (a *Activities) lookInto(ctx context.Context, body json.RawMessage, ask fun
 	}}, nil
 }
 
-func (a *Activities) answerOf(l look, ask func(engine.Engine, look) (any, error)) (any, error) {
+func (a *Activities) answerOf(ctx context.Context, l look, ask func(engine.Engine, look) (any, error)) (answer any, err error) {
 	if l.datasource.Pool != l.asked.Pool {
 		return nil, failure.New(failure.ConfigInvalid, "look into the datasource", "it has moved to pool "+l.datasource.Pool, "Try again.")
 	}
@@ -83,14 +83,18 @@ func (a *Activities) answerOf(l look, ask func(engine.Engine, look) (any, error)
 	if err != nil {
 		return nil, err
 	}
-	l.source = sourceOf(l.datasource)
-	if l.asked.Database != "" {
-		if !l.datasource.Config.Offers(l.datasource.Type, l.asked.Database) {
-			return nil, failure.New(failure.ConfigInvalid, "look into the datasource", "database "+quoted(l.asked.Database)+" is not one of it", "")
-		}
-		l.source.Config.Database = l.asked.Database
+	if l.asked.Database != "" && !l.datasource.Config.Offers(l.datasource.Type, l.asked.Database) {
+		return nil, failure.New(failure.ConfigInvalid, "look into the datasource", "database "+quoted(l.asked.Database)+" is not one of it", "")
 	}
-	return ask(e, l)
+	err = a.reach(ctx, l.datasource, func(src engine.Source) (err error) {
+		l.source = src
+		if l.asked.Database != "" {
+			l.source.Config.Database = l.asked.Database
+		}
+		answer, err = ask(e, l)
+		return err
+	})
+	return answer, err
 }
 
 // databasesOnly is the schema of a server of which no database was chosen.

@@ -13,6 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/referenced"
 )
 
 // restore is one restore execution: the backup it reads and the target it writes.
@@ -81,15 +82,12 @@ func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
 	return nil
 }
 
-func (r *restore) close()                { r.backup.close() }
-func (r *restore) source() engine.Source { return sourceOf(r.target) }
+func (r *restore) close() { r.backup.close() }
 
 func (r *restore) request() engine.StageRequest {
 	var streams []engine.Stream
 	if r.manifest != nil {
-		for _, s := range r.manifest.Streams {
-			streams = append(streams, engineStream(s))
-		}
+		streams = engineStreams(r.manifest)
 	}
 	return engine.StageRequest{
 		Token:        domain.ID8(r.execution.ID),
@@ -154,11 +152,16 @@ func (a *Activities) waiting(ctx context.Context, r *restore, phase domain.Phase
 func (a *Activities) CheckTarget(ctx context.Context, in contract.RestoreStep) (contract.Nothing, error) {
 	return contract.Nothing{}, a.withRestore(ctx, in, func(ctx context.Context, r *restore) error {
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
-			if err := r.stager.CheckTarget(ctx, r.source(), r.request()); err != nil {
-				return err
+			if dir := r.options.ReferencedFilesDirectory; dir != "" {
+				if err := referenced.CheckTarget(dir, r.request().Token); err != nil {
+					return err
+				}
 			}
-			a.at("restore.target_checked")
-			return nil
+			err := a.reach(ctx, r.target, func(src engine.Source) error { return r.stager.CheckTarget(ctx, src, r.request()) })
+			if err == nil {
+				a.at("restore.target_checked")
+			}
+			return err
 		})
 	})
 }
@@ -195,8 +198,12 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		}
 		stop := a.report(ctx, in.ExecutionID, counter.progress)
 		defer stop()
-		staged, err := r.stager.Stage(ctx, r.source(), r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
-			return counter.open(ctx, reader, name, offset)
+		var staged engine.StageReport
+		err = a.reach(ctx, r.target, func(src engine.Source) (err error) {
+			staged, err = r.stager.Stage(ctx, src, r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+				return counter.open(ctx, reader, name, offset)
+			})
+			return err
 		})
 		if err != nil {
 			return err
@@ -204,6 +211,9 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		if r.options.VerificationMode && staged.Tables == 0 {
 			return failure.New(failure.Corrupt, "verify the restored database", "it has no tables",
 				"Look at what the backup job includes: a backup of nothing proves nothing.")
+		}
+		if err := a.restoreReferenced(ctx, r, reader, counter); err != nil {
+			return err
 		}
 		a.at("restore.staged")
 		result = contract.StageResult{Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
@@ -235,9 +245,11 @@ func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine
 func (a *Activities) PromoteRestore(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
 	return contract.Nothing{}, a.withRestore(ctx, contract.RestoreStep{ExecutionID: in.ExecutionID}, func(ctx context.Context, r *restore) error {
 		var warnings []string
-		err := a.waiting(ctx, r, domain.PhaseSwapping, func() (err error) {
-			warnings, err = r.stager.Promote(ctx, r.source(), r.request())
-			return err
+		err := a.waiting(ctx, r, domain.PhaseSwapping, func() error {
+			return a.reach(ctx, r.target, func(src engine.Source) (err error) {
+				warnings, err = r.stager.Promote(ctx, src, r.request())
+				return err
+			})
 		})
 		for _, w := range warnings {
 			a.log(ctx, r.execution.ID, "warning", "%s", w)
@@ -282,7 +294,7 @@ func (a *Activities) DropStaging(ctx context.Context, in contract.ExecutionRef) 
 
 func (a *Activities) discardStaging(ctx context.Context, r *restore) error {
 	err := a.waiting(ctx, r, domain.PhaseCleaning, func() error {
-		err := r.stager.Discard(ctx, r.source(), r.request())
+		err := a.reach(ctx, r.target, func(src engine.Source) error { return r.stager.Discard(ctx, src, r.request()) })
 		if err == nil {
 			a.at("restore.discarded")
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/referenced"
 )
 
 // Verify checks a stored backup. Quick looks at every object's presence and size; full reads
@@ -80,10 +81,13 @@ func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *arch
 	return contract.VerifyResult{Objects: int64(len(manifest.Objects)), Bytes: manifest.StoredBytes()}, nil
 }
 
+// engineStreams are the streams that the engine wrote.
 func engineStreams(m *archive.Manifest) []engine.Stream {
-	streams := make([]engine.Stream, len(m.Streams))
-	for i, s := range m.Streams {
-		streams[i] = engineStream(s)
+	streams := make([]engine.Stream, 0, len(m.Streams))
+	for _, s := range m.Streams {
+		if s.Format != referenced.Format {
+			streams = append(streams, engineStream(s))
+		}
 	}
 	return streams
 }
@@ -94,6 +98,10 @@ func inspect(ctx context.Context, e engine.Engine, reader *archive.Reader, s arc
 		return 0, err
 	}
 	defer func() { _ = r.Close() }()
+	if s.Format == referenced.Format {
+		_, err := referenced.Inspect(r)
+		return 0, err
+	}
 	return e.Inspect(ctx, engineStream(s), r)
 }
 

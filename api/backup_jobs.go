@@ -92,7 +92,7 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetHooks(ctx, "create-backup-job", nil, row.BackupOptions.Hooks); err != nil {
+	if err := s.maySetSQL(ctx, "create-backup-job", domain.BackupOptions{}, row.BackupOptions); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -132,7 +132,7 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.maySetHooks(ctx, "update-backup-job", before.BackupOptions.Hooks, row.BackupOptions.Hooks); err != nil {
+		if err := s.maySetSQL(ctx, "update-backup-job", before.BackupOptions, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
@@ -166,12 +166,19 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 	})
 }
 
-// maySetHooks refuses SQL that is to run on a datasource to those who may not send it any themselves.
-func (s *server) maySetHooks(ctx context.Context, operation string, before, after *domain.Hooks) error {
-	if !after.HaveSQL() || reflect.DeepEqual(before, after) || principalOf(ctx).Grants.Allows(auth.DatasourcesQuery) {
-		return nil
+// maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
+// which are any of the worker's, to those who may not make a datasource of them.
+func (s *server) maySetSQL(ctx context.Context, operation string, before, after domain.BackupOptions) error {
+	grants := principalOf(ctx).Grants
+	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
+	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
+	switch {
+	case (newHooks || newFiles) && !grants.Allows(auth.DatasourcesQuery):
+		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
+	case newFiles && !grants.Allows(auth.DatasourcesWrite):
+		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesWrite})
 	}
-	return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
+	return nil
 }
 
 // checkEnds refuses a job whose datasource or storage locations do not exist, or whose ends no one

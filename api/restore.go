@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -25,6 +26,7 @@ type RestoreRequest struct {
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
 	IncludeTables      []string `json:"include_tables,omitempty" doc:"This version restores whole databases: leave it empty"`
 	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
+	ReferencedFiles    string   `json:"referenced_files_directory,omitempty" maxLength:"4096" doc:"Where the files that rows point to are restored: a new or empty directory on the worker of the target's pool, absolute; left out: they are not restored"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
 	ParallelJobs       int      `json:"parallel_jobs,omitempty" doc:"Tables loaded and indexes made at the same time; default the backup's parallel_jobs if it is above 1, otherwise the worker's CPUs, at most 4" minimum:"0" maximum:"16"`
@@ -123,6 +125,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 		return plan, err
 	}
 	v := in.Body.check(backedUp, plan.storage, plan.target)
+	in.Body.checkReferenced(&v, source)
 	database, databases := in.Body.chooseTarget(&v, source.Metadata.Databases, plan.target)
 	if err := v.OrNil(); err != nil {
 		return plan, err
@@ -134,6 +137,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
 		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths,
+		ReferencedFilesDirectory: in.Body.ReferencedFiles,
 	}
 	if in.Body.StorageLocationID != "" {
 		plan.options.StorageLocationID = plan.storage.ID
@@ -180,6 +184,19 @@ func (s *server) restorableBackup(ctx context.Context, id string) (db.Execution,
 		return row, problem.New(http.StatusConflict, fmt.Sprintf("The datasource or the storage location of backup %s is gone.", id))
 	}
 	return row, nil
+}
+
+// checkReferenced finds what is wrong with where referenced files go.
+func (r RestoreRequest) checkReferenced(v *domain.Invalid, source db.Execution) {
+	switch dir := r.ReferencedFiles; {
+	case dir == "":
+	case !filepath.IsAbs(dir) || filepath.Clean(dir) == "/" || strings.ContainsAny(dir, "\x00\n"):
+		v.Add("referenced_files_directory", "is not an absolute path below /; give a new or empty directory on the worker")
+	case r.VerificationMode:
+		v.Add("referenced_files_directory", "is given with verification_mode, which restores no files")
+	case source.Metadata.Options == nil || !source.Metadata.Options.ReferencedFiles.Active():
+		v.Add("referenced_files_directory", "is given, and the backup has no referenced files")
+	}
 }
 
 // check finds every wrong field of the request, the confirmation last: a client that asks with an

@@ -64,6 +64,9 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 	if !reflect.DeepEqual(options.Hooks, job.BackupOptions.Hooks) {
 		return nil, invalidField("backup_options.hooks", "can not be changed for one run; change them in the job")
 	}
+	if !reflect.DeepEqual(options.ReferencedFiles, job.BackupOptions.ReferencedFiles) {
+		return nil, invalidField("backup_options.referenced_files", "can not be changed for one run; change them in the job")
+	}
 	options.Normalize()
 	if err := options.Validate().Under("backup_options").OrNil(); err != nil {
 		return nil, err

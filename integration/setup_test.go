@@ -41,6 +41,7 @@ type setup struct {
 	quotaGB       float64
 	options       domain.BackupOptions
 	databases     *domain.DatabaseSelection // in place of database
+	tunnel        *domain.SSHTunnel
 }
 
 type option func(*setup)
@@ -58,6 +59,7 @@ func withQuota(gb float64) option                      { return func(s *setup) {
 func withStorageAt(path string) option                 { return func(s *setup) { s.place = disk(path) } }
 func withStorage(p place) option                       { return func(s *setup) { s.place = p } }
 func withDatabases(d *domain.DatabaseSelection) option { return func(s *setup) { s.databases = d } }
+func withTunnel(b domain.SSHTunnel) option             { return func(s *setup) { s.tunnel = &b } }
 func withOptions(o domain.BackupOptions) option        { return func(s *setup) { s.options = o } }
 
 // newSetup makes everything a backup needs, through the API where there is one. The test runs beside
@@ -113,7 +115,10 @@ func (s *setup) register(t *testing.T, host, user string) {
 	t.Helper()
 	ctx := t.Context()
 	var err error
-	config := domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password}
+	config := domain.ConnectionConfig{Host: host, Port: s.port, Database: s.database, Username: user, Password: s.password, SSHTunnel: s.tunnel}
+	if s.tunnel != nil { // a host behind one counts as far away, and this server offers no TLS
+		config.SSLMode = domain.SSLDisable
+	}
 	if s.databases != nil {
 		config.Database, config.Databases = "", s.databases
 	}

@@ -197,6 +197,8 @@ type RestoreRequest struct {
 
 	Databases    []string `json:"databases,omitempty"`     // backups of a whole server
 	IncludePaths []string `json:"include_paths,omitempty"` // files backups
+
+	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty"`
 }
 
 // ConfirmVerify confirms a restore in verification mode.

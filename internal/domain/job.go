@@ -36,6 +36,8 @@ type BackupOptions struct {
 	TimeoutMinutes     int             `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
 	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
 	Hooks              *Hooks          `json:"hooks,omitempty" doc:"What a run does before and after its work"`
+
+	ReferencedFiles *ReferencedFiles `json:"referenced_files,omitempty" doc:"Files that rows point to, backed up with the database"`
 }
 
 // MaxParallelJobs is the most jobs a dump or a restore may have.
@@ -60,6 +62,7 @@ func (o *BackupOptions) Normalize() {
 	setDefault(&o.ParallelJobs, 1)
 	setDefault(&o.TimeoutMinutes, 24*60)
 	setDefault(&o.IdleTimeoutMinutes, 15)
+	o.ReferencedFiles.normalize()
 	if o.Encryption == nil {
 		on := true
 		o.Encryption = &on
@@ -92,6 +95,7 @@ func (o BackupOptions) Validate() Invalid {
 	}
 	checkRange(&v, "timeout_minutes", o.TimeoutMinutes, 1, 43200)
 	v = append(v, o.Hooks.validate().Under("hooks")...)
+	v = append(v, o.ReferencedFiles.validate().Under("referenced_files")...)
 	checkRange(&v, "idle_timeout_minutes", o.IdleTimeoutMinutes, 1, 1440)
 	for field, patterns := range map[string][]string{"include_tables": o.IncludeTables, "exclude_tables": o.ExcludeTables} {
 		for _, p := range patterns {

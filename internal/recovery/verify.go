@@ -9,6 +9,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/referenced"
 )
 
 // Checked is what Verify found good.
@@ -65,6 +66,10 @@ func (r *Recovery) readStream(ctx context.Context, chosen engine.Engine, reader 
 		return "", err
 	}
 	defer func() { _ = content.Close() }()
+	if s.Format == referenced.Format {
+		files, err := referenced.Inspect(content)
+		return fmt.Sprintf("stream %s reads back whole and holds %d files", s.Name, files), err
+	}
 	if chosen != nil {
 		tables, err := chosen.Inspect(ctx, engineStream(s), content)
 		if err == nil {
@@ -85,10 +90,13 @@ func engineStream(s archive.Stream) engine.Stream {
 	return engine.Stream{Name: s.Name, Format: s.Format, Properties: s.Properties, Bytes: s.Bytes}
 }
 
+// engineStreams are the streams that the engine wrote.
 func engineStreams(m *archive.Manifest) []engine.Stream {
-	streams := make([]engine.Stream, len(m.Streams))
-	for i, s := range m.Streams {
-		streams[i] = engineStream(s)
+	streams := make([]engine.Stream, 0, len(m.Streams))
+	for _, s := range m.Streams {
+		if s.Format != referenced.Format {
+			streams = append(streams, engineStream(s))
+		}
 	}
 	return streams
 }

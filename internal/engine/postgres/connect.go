@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -28,17 +30,17 @@ const (
 	anyDatabase = "postgres"
 )
 
-// connect opens one connection to a database of the server that cfg names; "" is the one that every
+// connect opens one connection to a database of the datasource's server; "" is the one that every
 // server has.
-func connect(ctx context.Context, cfg domain.ConnectionConfig, database string) (*pgx.Conn, error) {
+func connect(ctx context.Context, src engine.Source, database string) (*pgx.Conn, error) {
 	if database == "" {
 		database = anyDatabase
 	}
-	connConfig, err := connectionConfig(cfg, database)
+	connConfig, err := connectionConfig(src, database)
 	if err != nil {
 		return nil, err
 	}
-	op := fmt.Sprintf("connect to database %q on %s", database, address(cfg))
+	op := fmt.Sprintf("connect to database %q on %s", database, address(src.Config))
 	conn, err := pgx.ConnectConfig(ctx, connConfig)
 	if err != nil {
 		return nil, classifyConnect(ctx, op, err)
@@ -46,9 +48,10 @@ func connect(ctx context.Context, cfg domain.ConnectionConfig, database string) 
 	return conn, nil
 }
 
-// connectionConfig takes everything from cfg and nothing from the worker's environment: every
+// connectionConfig takes everything from src and nothing from the worker's environment: every
 // field that a PG* variable could have set is set again.
-func connectionConfig(cfg domain.ConnectionConfig, database string) (*pgx.ConnConfig, error) {
+func connectionConfig(src engine.Source, database string) (*pgx.ConnConfig, error) {
+	cfg := src.Config
 	parsed, err := pgx.ParseConfig("host=localhost sslmode=disable")
 	if err != nil {
 		return nil, failure.Wrap(failure.ConfigInvalid, "prepare the connection", err, "Unset the PG* variables in the worker's environment.")
@@ -57,6 +60,12 @@ func connectionConfig(cfg domain.ConnectionConfig, database string) (*pgx.ConnCo
 		return nil, failure.New(failure.ConfigInvalid, "prepare the connection", fmt.Sprintf("port is %d", cfg.Port), "Give a port from 1 to 65535.")
 	}
 	parsed.Host, parsed.Port = cfg.Host, uint16(cfg.Port)
+	if host, port, err := via(src); err != nil {
+		return nil, err
+	} else if host != "" {
+		parsed.Port = port
+		parsed.LookupFunc = func(context.Context, string) ([]string, error) { return []string{host}, nil }
+	}
 	parsed.Database, parsed.User, parsed.Password = database, cfg.Username, cfg.Password
 	parsed.ConnectTimeout = connectTimeout
 	parsed.Fallbacks = nil
@@ -68,6 +77,15 @@ func connectionConfig(cfg domain.ConnectionConfig, database string) (*pgx.ConnCo
 		return nil, err
 	}
 	return parsed, nil
+}
+
+// via is where to connect to in place of the server itself; the host is an address, and "" if there is no such place.
+func via(src engine.Source) (host string, port uint16, err error) {
+	if src.Via == "" {
+		return "", 0, nil
+	}
+	found, err := netip.ParseAddrPort(src.Via)
+	return found.Addr().String(), found.Port(), failure.Wrap(failure.ConfigInvalid, "prepare the connection through a tunnel", err, "")
 }
 
 // tlsConfig means what libpq means by the same words: require takes any certificate unless a CA is

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -49,12 +48,12 @@ type dirDump struct {
 }
 
 // dumpDirectory dumps with several jobs.
-func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
+func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, src engine.Source, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
 	stream, err := describe(ctx)
 	if err != nil {
 		return "", err
 	}
-	env, err := newToolEnv(cfg, cfg.Database)
+	env, err := newToolEnv(src, src.Config.Database)
 	if err != nil {
 		return "", err
 	}
@@ -72,7 +71,7 @@ func (e *Engine) dumpDirectory(ctx context.Context, dumper tool, cfg domain.Conn
 		args = append(args, "--no-sync")
 	}
 	return d.run(ctx, process.Command{
-		Path: dumper.path, Args: args, Env: env.vars, IdleTimeout: opts.IdleTimeout, Meter: &d.meter, Secrets: []string{cfg.Password},
+		Path: dumper.path, Args: args, Env: env.vars, IdleTimeout: opts.IdleTimeout, Meter: &d.meter, Secrets: []string{src.Config.Password},
 	})
 }
 

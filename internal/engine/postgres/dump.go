@@ -6,7 +6,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 )
@@ -16,7 +15,7 @@ import (
 // structure of the dump is followed while it passes: what sink reads ends with io.EOF only if
 // pg_dump exited with status 0 and wrote every block it had announced.
 func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -46,7 +45,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if opts.Jobs > 1 {
 		dump = e.dumpDirectory
 	}
-	stderr, err := dump(ctx, dumper, src.Config, opts, describe, sink)
+	stderr, err := dump(ctx, dumper, src, opts, describe, sink)
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+quoted(src.Config.Database), err)
 	}
@@ -67,8 +66,8 @@ func describe(ctx context.Context, conn *pgx.Conn) (engine.Stream, error) {
 // takes as long.
 type describer func(context.Context) (engine.Stream, error)
 
-func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
-	env, err := newToolEnv(cfg, cfg.Database)
+func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.DumpOptions, describe describer, sink engine.Sink) (string, error) {
+	env, err := newToolEnv(src, src.Config.Database)
 	if err != nil {
 		return "", err
 	}
@@ -78,7 +77,7 @@ func dumpTo(ctx context.Context, dumper tool, cfg domain.ConnectionConfig, opts 
 		Args:        append([]string{"--format=custom"}, dumpArgs(opts)...),
 		Env:         env.vars,
 		IdleTimeout: opts.IdleTimeout,
-		Secrets:     []string{cfg.Password},
+		Secrets:     []string{src.Config.Password},
 	}, func(ctx context.Context, r io.Reader) error {
 		stream, err := describe(ctx)
 		if err != nil {

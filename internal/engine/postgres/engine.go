@@ -78,7 +78,7 @@ func (e *Engine) Type() domain.DatasourceType { return domain.Postgres }
 
 // Probe connects to the datasource's database and measures one round trip on the open connection.
 func (e *Engine) Probe(ctx context.Context, src engine.Source) (engine.Info, error) {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return engine.Info{}, err
 	}
@@ -98,7 +98,7 @@ func (e *Engine) Probe(ctx context.Context, src engine.Source) (engine.Info, err
 // Estimate is the database's size on the server's disk. Indexes are in it and a dump's text is
 // wider than its rows, so it is right within a factor of about two.
 func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estimate, error) {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return engine.Estimate{}, err
 	}

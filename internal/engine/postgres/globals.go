@@ -26,7 +26,7 @@ var (
 // DumpGlobals dumps roles, their memberships and settings, and tablespaces with pg_dumpall. A user who
 // may not read the passwords of roles gets them without, and a warning.
 func (e *Engine) DumpGlobals(ctx context.Context, src engine.Source, sink engine.Sink) ([]string, error) {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func (e *Engine) DumpGlobals(ctx context.Context, src engine.Source, sink engine
 		args = append(args, "--no-role-passwords")
 		warnings = append(warnings, "the roles are backed up without their passwords, which only a superuser may read")
 	}
-	env, err := newToolEnv(src.Config, anyDatabase)
+	env, err := newToolEnv(src, anyDatabase)
 	if err != nil {
 		return nil, err
 	}

@@ -63,7 +63,7 @@ type job struct {
 
 // work is one job.
 func (s *staging) work(ctx context.Context, toc contents, tasks *schedule) error {
-	conn, err := connect(ctx, s.target.Config, s.names.staging)
+	conn, err := connect(ctx, s.target, s.names.staging)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (s *staging) jobs() string { return "--jobs=" + strconv.Itoa(max(1, s.req.J
 
 // inDirectory gives do an environment for client tools and an empty directory for a dump.
 func (s *staging) inDirectory(do func(env *toolEnv, dir string) error) error {
-	env, err := newToolEnv(s.target.Config, s.names.staging)
+	env, err := newToolEnv(s.target, s.names.staging)
 	if err != nil {
 		return err
 	}

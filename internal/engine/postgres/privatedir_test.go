@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -25,7 +26,7 @@ func ownTemp(t *testing.T) string {
 
 func newEnv(t *testing.T) *toolEnv {
 	t.Helper()
-	env, err := newToolEnv(domain.ConnectionConfig{Host: "h", Port: 1, Username: "u", Password: "secret"}, "d")
+	env, err := newToolEnv(engine.Source{Config: domain.ConnectionConfig{Host: "h", Port: 1, Username: "u", Password: "secret"}}, "d")
 	require.NoError(t, err)
 	t.Cleanup(env.remove)
 	return env
@@ -103,7 +104,7 @@ func TestARuntimeDirectoryThatSomebodyElsePreparedIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			base := ownTemp(t)
 			test.prepare(t, base)
-			_, err := newToolEnv(domain.ConnectionConfig{Password: "secret"}, "d")
+			_, err := newToolEnv(engine.Source{Config: domain.ConnectionConfig{Password: "secret"}}, "d")
 			require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err))
 			require.ErrorContains(t, err, test.says)
 			require.NotContains(t, failure.Message(err), "secret")

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -30,7 +29,7 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 	if err != nil {
 		return nil, err
 	}
-	err = dropReplaced(ctx, target.Config, names)
+	err = dropReplaced(ctx, target, names)
 	switch {
 	case err == nil:
 		return nil, nil
@@ -50,7 +49,7 @@ func promote(ctx context.Context, target engine.Source, req engine.StageRequest)
 	if err != nil {
 		return names, err
 	}
-	server, err := maintenance(ctx, target.Config, names.target)
+	server, err := maintenance(ctx, target, names.target)
 	if err != nil {
 		return names, err
 	}
@@ -83,9 +82,9 @@ func promote(ctx context.Context, target engine.Source, req engine.StageRequest)
 // dropReplaced drops the old database, which nothing needs any more. It connects anew, in case that
 // was the trouble, but does not ask a server again that gave its answer: drop itself tries a
 // database that is in use some times.
-func dropReplaced(ctx context.Context, cfg domain.ConnectionConfig, names restoreNames) (err error) {
+func dropReplaced(ctx context.Context, target engine.Source, names restoreNames) (err error) {
 	for attempt := 1; attempt <= reconnectAttempts; attempt++ {
-		if err = connectAndDrop(ctx, cfg, names); err == nil {
+		if err = connectAndDrop(ctx, target, names); err == nil {
 			return nil
 		}
 		if sqlState(err) != "" || failure.IsPermanent(failure.ClassOf(err)) || pause(ctx, time.Second) != nil {
@@ -95,8 +94,8 @@ func dropReplaced(ctx context.Context, cfg domain.ConnectionConfig, names restor
 	return err
 }
 
-func connectAndDrop(ctx context.Context, cfg domain.ConnectionConfig, names restoreNames) error {
-	server, err := maintenance(ctx, cfg, names.target)
+func connectAndDrop(ctx context.Context, target engine.Source, names restoreNames) error {
+	server, err := maintenance(ctx, target, names.target)
 	if err != nil {
 		return err
 	}
@@ -164,7 +163,7 @@ func (a *admin) rename(ctx context.Context, names restoreNames, existing *databa
 // called. The rename waits for them to go while its lock lets no new one in, so that even clients
 // that reconnect at once lose the race.
 func (a *admin) evict(ctx context.Context, databases ...string) (stop func(), err error) {
-	evictor, err := maintenance(ctx, a.cfg, databases[0])
+	evictor, err := maintenance(ctx, a.src, databases[0])
 	if err != nil {
 		return nil, err
 	}
@@ -188,7 +187,7 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 	if err != nil {
 		return err
 	}
-	server, err := maintenance(ctx, target.Config, names.target)
+	server, err := maintenance(ctx, target, names.target)
 	if err != nil {
 		return err
 	}

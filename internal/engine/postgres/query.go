@@ -61,7 +61,7 @@ func one(ctx context.Context, conn *pgx.Conn, statement string) error {
 // reading runs read in a transaction that can not write. The connection is closed after it, which ends
 // everything that a function took for the session.
 func (e *Engine) reading(ctx context.Context, src engine.Source, read func(*pgx.Conn) error) error {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (e *Engine) classifyQuery(err error) error {
 // Execute runs one statement of a hook, outside a transaction block: VACUUM and CHECKPOINT are taken. Its rows
 // are read and dropped one by one.
 func (e *Engine) Execute(ctx context.Context, src engine.Source, statement string) error {
-	conn, err := connect(ctx, src.Config, src.Config.Database)
+	conn, err := connect(ctx, src, src.Config.Database)
 	if err != nil {
 		return err
 	}

@@ -18,7 +18,7 @@ var ofProviders = []string{"rdsadmin", "cloudsqladmin", "azure_maintenance", "az
 // somebody keeps data there. One that the user may not connect to is listed all the same: a backup of every
 // database must fail rather than leave one out unnoticed.
 func (e *Engine) Databases(ctx context.Context, src engine.Source) ([]string, error) {
-	server, err := maintenance(ctx, src.Config, "")
+	server, err := maintenance(ctx, src, "")
 	if err != nil {
 		return nil, err
 	}

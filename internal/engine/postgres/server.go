@@ -10,7 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -25,7 +25,7 @@ type pgxQuerier interface {
 // and dropped.
 type admin struct {
 	*pgx.Conn
-	cfg       domain.ConnectionConfig
+	src       engine.Source
 	version   version
 	superuser bool
 	createDB  bool
@@ -33,16 +33,16 @@ type admin struct {
 
 // maintenance connects to postgres, else template1, else the configured database: whichever lets
 // us in and is not the target, which can not be renamed from inside.
-func maintenance(ctx context.Context, cfg domain.ConnectionConfig, target string) (*admin, error) {
+func maintenance(ctx context.Context, src engine.Source, target string) (*admin, error) {
 	var conn *pgx.Conn
 	var err error
 	tried := []string{}
-	for _, database := range []string{"postgres", "template1", cfg.Database} {
+	for _, database := range []string{"postgres", "template1", src.Config.Database} {
 		if database == "" || database == target || slices.Contains(tried, database) {
 			continue
 		}
 		tried = append(tried, database)
-		conn, err = connect(ctx, cfg, database)
+		conn, err = connect(ctx, src, database)
 		// No such database, or this user has no entry or right for it: the next may do.
 		if err == nil || !slices.Contains([]string{"3D000", "28000", "42501"}, sqlState(err)) {
 			break
@@ -51,7 +51,7 @@ func maintenance(ctx context.Context, cfg domain.ConnectionConfig, target string
 	if err != nil {
 		return nil, failure.Wrap(failure.Unknown, "open a maintenance database (tried "+strings.Join(tried, ", ")+")", err, "")
 	}
-	a := &admin{Conn: conn, cfg: cfg}
+	a := &admin{Conn: conn, src: src}
 	if a.version, err = serverVersion(ctx, conn); err == nil {
 		err = classify("ask for the user's rights", conn.QueryRow(ctx,
 			"select rolsuper, rolcreatedb from pg_roles where rolname = current_user").Scan(&a.superuser, &a.createDB))

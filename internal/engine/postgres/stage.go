@@ -72,7 +72,7 @@ func (s *staging) load(ctx context.Context, open engine.Opener) error {
 // create makes the empty staging database. It keeps no connection while pg_restore works: one to
 // template1 would stand in others' way.
 func (s *staging) create(ctx context.Context) error {
-	server, err := maintenance(ctx, s.target.Config, s.names.target)
+	server, err := maintenance(ctx, s.target, s.names.target)
 	if err != nil {
 		return err
 	}
@@ -156,7 +156,7 @@ func (s *staging) prepareForTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	conn, err := connect(ctx, s.target.Config, s.names.staging)
+	conn, err := connect(ctx, s.target, s.names.staging)
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (s *staging) restoreStream(ctx context.Context, open engine.Opener) error {
 		return failure.Wrap(failure.ClassOf(err), "open the backup", err, "")
 	}
 	defer archive.Close()
-	env, err := newToolEnv(s.target.Config, s.names.staging)
+	env, err := newToolEnv(s.target, s.names.staging)
 	if err != nil {
 		return err
 	}
@@ -244,7 +244,7 @@ func (s *staging) finish(ctx context.Context) error {
 	if s.tables, err = s.countTables(ctx); err != nil {
 		return err
 	}
-	server, err := maintenance(ctx, s.target.Config, s.names.target)
+	server, err := maintenance(ctx, s.target, s.names.target)
 	if err != nil {
 		return err
 	}
@@ -280,7 +280,7 @@ func (s *staging) finish(ctx context.Context) error {
 // countTables counts the ordinary tables, partitions among them, that are not an extension's: what
 // a dump holds TABLE DATA for.
 func (s *staging) countTables(ctx context.Context) (count int, err error) {
-	conn, err := connect(ctx, s.target.Config, s.names.staging)
+	conn, err := connect(ctx, s.target, s.names.staging)
 	if err != nil {
 		return 0, err
 	}
@@ -296,7 +296,7 @@ var errSuperseded = failure.New(failure.Unknown, "finish the restore", "another 
 func (s *staging) remove(ctx context.Context) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	server, err := maintenance(ctx, s.target.Config, s.names.target)
+	server, err := maintenance(ctx, s.target, s.names.target)
 	if err == nil {
 		defer server.close()
 		var oid uint32

@@ -21,7 +21,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if _, err := e.tools.atLeast(ctx, "pg_restore", archiveMajor(stream)); err != nil {
 		return err
 	}
-	server, err := maintenance(ctx, target.Config, names.target)
+	server, err := maintenance(ctx, target, names.target)
 	if err != nil {
 		return err
 	}
@@ -48,8 +48,8 @@ func (a *admin) checkReplaceable(ctx context.Context, names restoreNames, req en
 	case existing.Template:
 		return failure.New(failure.ConfigInvalid, op, "it is a template database", "Restore into another target_database.")
 	case !existing.Mine:
-		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("it belongs to %s, and user %s can not replace it", quoted(existing.Owner), quoted(a.cfg.Username)),
-			fmt.Sprintf("Connect as its owner, or run: GRANT %s TO %s;", quoted(existing.Owner), quoted(a.cfg.Username)))
+		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("it belongs to %s, and user %s can not replace it", quoted(existing.Owner), quoted(a.src.Config.Username)),
+			fmt.Sprintf("Connect as its owner, or run: GRANT %s TO %s;", quoted(existing.Owner), quoted(a.src.Config.Username)))
 	case req.DropExisting:
 		return nil
 	case !existing.Connect:
@@ -69,7 +69,7 @@ func (a *admin) checkReplaceable(ctx context.Context, names restoreNames, req en
 // isEmpty reports whether a database holds nothing but what a new one has. Extensions and what
 // they brought do not count.
 func (a *admin) isEmpty(ctx context.Context, name string) (bool, error) {
-	conn, err := connect(ctx, a.cfg, name)
+	conn, err := connect(ctx, a.src, name)
 	if err != nil {
 		return false, err
 	}

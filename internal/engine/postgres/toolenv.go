@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 )
 
@@ -20,7 +21,12 @@ type toolEnv struct {
 }
 
 // newToolEnv prepares the environment for a connection to database. The caller removes it.
-func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) {
+func newToolEnv(src engine.Source, database string) (*toolEnv, error) {
+	cfg := src.Config
+	host, port, err := via(src)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := process.NewPrivateDir()
 	if err != nil {
 		return nil, err
@@ -35,13 +41,17 @@ func newToolEnv(cfg domain.ConnectionConfig, database string) (*toolEnv, error) 
 		"LC_ALL=C",         // messages are classified
 		"HOME=" + dir.Path, // no ~/.pgpass, ~/.pg_service.conf or ~/.postgresql of the worker's user
 		"PGHOST=" + cfg.Host,
-		"PGPORT=" + strconv.Itoa(cfg.Port),
 		"PGUSER=" + cfg.Username,
 		"PGDATABASE=" + database,
 		"PGAPPNAME=" + appName,
 		"PGSSLMODE=" + string(mode),
 		"PGGSSENCMODE=disable",
 		"PGCONNECT_TIMEOUT=" + strconv.Itoa(int(connectTimeout/time.Second)),
+	}
+	if host != "" { // libpq connects there, and checks the certificate for PGHOST
+		env.vars = append(env.vars, "PGHOSTADDR="+host, "PGPORT="+strconv.Itoa(int(port)))
+	} else {
+		env.vars = append(env.vars, "PGPORT="+strconv.Itoa(cfg.Port))
 	}
 	if err := env.addFile("PGPASSFILE", "pgpass", passLine(cfg.Password)); err != nil {
 		env.remove()

@@ -14,17 +14,18 @@ import (
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/sshdial"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/ssh/link"
 )
 
 // UnknownHostKeyError is the cause of Open's refusal without a confirmed host key: it carries the key
 // and the fingerprint to confirm.
-type UnknownHostKeyError = link.UnknownHostKeyError
+type UnknownHostKeyError = sshdial.UnknownHostKeyError
 
 // HostKeyChangedError is the cause of Open's refusal of a server that shows another key than the
 // confirmed one.
-type HostKeyChangedError = link.HostKeyChangedError
+type HostKeyChangedError = sshdial.HostKeyChangedError
 
 // Options say which directory of which server.
 type Options struct {

@@ -59,23 +59,6 @@ func (c *Conn) Alive() bool {
 	}
 }
 
-// keepalive asks for a sign of life from time to time. An answer that does not come is noticed by
-// the deadline of the connection underneath.
-func (c *Conn) keepalive(every time.Duration) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-c.dead:
-			return
-		case <-ticker.C:
-			if !c.probe() {
-				return
-			}
-		}
-	}
-}
-
 // cancelGrace is how long an operation may take to end by itself after its context has: long enough
 // for the answers under way. After it the connection, which then hangs, is closed under it.
 const cancelGrace = 5 * time.Second

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/sshdial"
 )
 
 const (
@@ -45,8 +46,7 @@ type Pool struct {
 }
 
 // Open connects once. Nothing is repeated but a login that the server dropped for having too many at
-// the same time. Errors are classified: ConfigInvalid with an *UnknownHostKeyError or
-// *HostKeyChangedError inside, AuthFailed, Unreachable, Timeout.
+// the same time. Errors are those of sshdial.Dialer.Dial; ConfigInvalid also if there is no SFTP session.
 func Open(ctx context.Context, opts Options) (*Pool, error) {
 	d, err := newDialer(opts)
 	if err != nil {
@@ -65,7 +65,7 @@ func Open(ctx context.Context, opts Options) (*Pool, error) {
 		if err == nil {
 			return p, nil
 		}
-		if ctx.Err() != nil || !errors.Is(err, errDropped) || attempt == attempts {
+		if ctx.Err() != nil || !errors.Is(err, sshdial.ErrDropped) || attempt == attempts {
 			return nil, err
 		}
 		if err := p.sleep(ctx, jitter(time.Duration(attempt)*300*time.Millisecond)); err != nil {
@@ -75,7 +75,7 @@ func Open(ctx context.Context, opts Options) (*Pool, error) {
 }
 
 // Address is the server's host:port.
-func (p *Pool) Address() string { return p.dialer.address }
+func (p *Pool) Address() string { return p.dialer.Address() }
 
 // Losses grows whenever a connection ends, before another one takes its place.
 func (p *Pool) Losses() int64 { return p.dialer.losses.Load() }
@@ -148,7 +148,7 @@ func (p *Pool) lost(c *Conn, err error) error {
 	p.dialer.losses.Add(1) // it may be noticed here before Conn.wait does
 	c.client.Close()
 	p.remove(c)
-	return failure.Wrap(failure.Unreachable, "", fmt.Errorf("the connection to %s broke: %w", p.Address(), err), unreachableHint)
+	return failure.Wrap(failure.Unreachable, "", fmt.Errorf("the connection to %s broke: %w", p.Address(), err), sshdial.UnreachableHint)
 }
 
 func (p *Pool) remove(c *Conn) {
@@ -234,7 +234,7 @@ func (p *Pool) add(c *Conn) error {
 	defer p.mu.Unlock()
 	if p.isClosed {
 		c.client.Close()
-		return failure.New(failure.Unknown, "open ssh storage", "the storage is closed", "")
+		return failure.New(failure.Unknown, opening, "the storage is closed", "")
 	}
 	p.conns = append(p.conns, c)
 	return nil

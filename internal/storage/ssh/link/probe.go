@@ -3,6 +3,8 @@ package link
 import (
 	"context"
 	"slices"
+
+	"github.com/dataguardian/dataguardian/internal/sshdial"
 )
 
 // Probe asks every connection for a sign of life and waits for the answers. What gives none is closed
@@ -32,10 +34,10 @@ func (p *Pool) Probe(ctx context.Context) error {
 // probe asks for a sign of life. Where there is none the connection is closed, and its loss counted when
 // probe returns.
 func (c *Conn) probe() bool {
-	if _, _, err := c.client.SendRequest("keepalive@openssh.com", true, nil); err != nil {
-		c.client.Close()
-		<-c.dead
-		return false
+	if sshdial.Probe(c.client) {
+		return true
 	}
-	return true
+	c.client.Close()
+	<-c.dead
+	return false
 }

@@ -99,6 +99,11 @@ func (s *Server) Config(root string) domain.StorageConfig {
 	}
 }
 
+// Tunnel are the settings of an ssh_tunnel through the server, its Ed25519 key confirmed.
+func (s *Server) Tunnel() domain.SSHTunnel {
+	return domain.SSHTunnel{Host: s.Host, Port: s.Port, Username: s.User, PrivateKey: s.PrivateKey, HostKey: s.HostKeys[ssh.KeyAlgoED25519]}
+}
+
 var hostKeyFiles = []string{"host_ed25519", "host_ecdsa", "host_rsa"}
 
 // rsaKey is made once: that takes a while.

@@ -1,4 +1,4 @@
-package link
+package sshdial
 
 import (
 	"crypto/x509"
@@ -15,7 +15,7 @@ var errSecondFactor = errors.New("the server asks for more than a password")
 // methods are the ways to log in. Nothing of what the parser says of a private key goes into an error.
 func (o Options) methods() ([]ssh.AuthMethod, error) {
 	if o.PrivateKey != "" {
-		signer, err := parsePrivateKey(o.PrivateKey, o.Passphrase)
+		signer, err := parsePrivateKey(o.Op, o.PrivateKey, o.Passphrase)
 		if err != nil {
 			return nil, err
 		}
@@ -35,8 +35,7 @@ func (o Options) methods() ([]ssh.AuthMethod, error) {
 	return []ssh.AuthMethod{ssh.Password(o.Password), ssh.KeyboardInteractive(interactive)}, nil
 }
 
-func parsePrivateKey(text, passphrase string) (ssh.Signer, error) {
-	const op = "open ssh storage"
+func parsePrivateKey(op, text, passphrase string) (ssh.Signer, error) {
 	signer, err := ssh.ParsePrivateKey([]byte(text))
 	var missing *ssh.PassphraseMissingError
 	switch {

@@ -1,4 +1,4 @@
-package link
+package sshdial
 
 import (
 	"bytes"
@@ -79,14 +79,14 @@ type pin struct {
 	fingerprint string        // "": nothing is confirmed
 }
 
-func parsePin(text string) (pin, error) {
+func parsePin(op, text string) (pin, error) {
 	text = strings.TrimSpace(text)
 	if text == "" || strings.HasPrefix(text, "SHA256:") {
 		return pin{fingerprint: strings.TrimRight(text, "=")}, nil
 	}
 	key, _, _, rest, err := ssh.ParseAuthorizedKey([]byte(text))
 	if err != nil || len(rest) > 0 {
-		return pin{}, failure.New(failure.ConfigInvalid, "open ssh storage", "host_key is neither a public key nor a fingerprint",
+		return pin{}, failure.New(failure.ConfigInvalid, op, "host_key is neither a public key nor a fingerprint",
 			"Give one line of ssh-keyscan without the host name (ssh-ed25519 AAAA…), or the fingerprint SHA256:….")
 	}
 	return pin{key: key, fingerprint: ssh.FingerprintSHA256(key)}, nil
@@ -101,19 +101,19 @@ func (p pin) keyType() string {
 }
 
 // check compares the key that a server proved to have with the confirmed one.
-func (p pin) check(address string, shown ssh.PublicKey) error {
+func (p pin) check(op, address string, shown ssh.PublicKey) error {
 	line := strings.TrimSpace(string(ssh.MarshalAuthorizedKey(shown)))
 	fingerprint := ssh.FingerprintSHA256(shown)
 	switch {
 	case p.fingerprint == "":
-		return failure.Wrap(failure.ConfigInvalid, "open ssh storage",
+		return failure.Wrap(failure.ConfigInvalid, op,
 			&UnknownHostKeyError{Address: address, Key: line, Fingerprint: fingerprint},
 			"Compare the fingerprint with what ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub (or the file of that type) prints on the server, "+
 				"then save it as host_key.")
 	case p.key != nil && bytes.Equal(p.key.Marshal(), shown.Marshal()), p.key == nil && fingerprint == p.fingerprint:
 		return nil
 	default:
-		return failure.Wrap(failure.ConfigInvalid, "open ssh storage",
+		return failure.Wrap(failure.ConfigInvalid, op,
 			&HostKeyChangedError{Address: address, Expected: p.fingerprint, Key: line, Fingerprint: fingerprint},
 			"Somebody may be between this worker and the server: nothing was sent to it. If the server was installed anew or its key was replaced, "+
 				"compare the fingerprint on the server itself and save the new one as host_key.")
