@@ -4,15 +4,20 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // lookahead lists directories in a few goroutines before the walk comes to them.
 type lookahead struct {
-	tree  *tree
-	slots chan struct{}
+	tree    *tree
+	slots   chan struct{}
+	running sync.WaitGroup
 }
+
+// end waits for the goroutines, which use the tree's root: it may be closed only after it.
+func (a *lookahead) end() { a.running.Wait() }
 
 // listing is what a directory holds, sorted by name.
 type listing struct {
@@ -41,10 +46,10 @@ func (a *lookahead) list(path string) *listing {
 	select {
 	case a.slots <- struct{}{}:
 		l.taken <- struct{}{}
-		go func() {
+		a.running.Go(func() {
 			l.read()
 			<-a.slots
-		}()
+		})
 	default:
 	}
 	return l

@@ -48,6 +48,7 @@ func walk(ctx context.Context, config domain.ConnectionConfig, t *tree, jobs int
 		ctx: ctx, config: config, root: config.SourcePath, selection: s, warnings: warn, first: map[fileID]*entry{}, links: map[*entry]*entry{},
 		ahead: newLookahead(t, jobs),
 	}
+	defer w.ahead.end()
 	var st unix.Stat_t
 	if err := unix.Fstat(int(t.root.Fd()), &st); err != nil {
 		return nil, nil, classify("look at "+w.root, err)
