@@ -64,9 +64,6 @@ const (
 	heartbeatEvery = 2 * time.Second
 )
 
-// workersOfPool are the SDK's workers that serve one pool.
-const workersOfPool = 2
-
 // Worker serves the task queues of its pools.
 type Worker struct {
 	workers  []sdk.Worker
@@ -109,23 +106,25 @@ func New(o Options) (*Worker, error) {
 		}
 	}
 	for _, pool := range o.Pools {
-		w.workers = append(w.workers, serve(o, pool, acts), serveShort(o, pool, acts))
+		queue := contract.TaskQueue(pool)
+		w.workers = append(w.workers, serve(o, queue, o.Slots, acts), serveShort(o, queue, acts))
 	}
+	w.workers = append(w.workers, serve(o, contract.SystemTaskQueue, shortSlots, acts), serveShort(o, contract.SystemTaskQueue, acts))
 	return w, nil
 }
 
-func serve(o Options, pool string, acts *activities.Activities) sdk.Worker {
-	w := sdk.New(o.Temporal, contract.TaskQueue(pool), options(o.Slots))
+func serve(o Options, queue string, slots int, acts *activities.Activities) sdk.Worker {
+	w := sdk.New(o.Temporal, queue, options(slots))
 	RegisterWorkflows(w)
 	acts.Register(w)
 	return w
 }
 
-// serveShort serves the activities of a pool that move no data.
-func serveShort(o Options, pool string, acts *activities.Activities) sdk.Worker {
+// serveShort serves the activities of a queue's workflows that move no data.
+func serveShort(o Options, queue string, acts *activities.Activities) sdk.Worker {
 	only := options(shortSlots)
 	only.DisableWorkflowWorker = true
-	w := sdk.New(o.Temporal, contract.ShortTaskQueue(contract.TaskQueue(pool)), only)
+	w := sdk.New(o.Temporal, contract.ShortTaskQueue(queue), only)
 	acts.Register(w)
 	return w
 }
@@ -171,7 +170,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	for i, worker := range w.workers {
 		if err := worker.Start(); err != nil {
 			w.stop(i)
-			return fmt.Errorf("start worker of pool %q: %w", w.pools[i/workersOfPool], err)
+			return fmt.Errorf("start a worker of pools %q: %w", w.pools, err)
 		}
 	}
 	w.logger.Info("worker is serving", "pools", w.pools)

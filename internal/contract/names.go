@@ -11,6 +11,10 @@ func TaskQueue(pool string) string { return "dataguardian." + pool }
 // pool serve it too, with slots of their own: what people wait for does not stand behind backups.
 func ShortTaskQueue(taskQueue string) string { return taskQueue + ".short" }
 
+// SystemTaskQueue is the task queue of what belongs to no pool: notifications, and the upkeep of the platform itself.
+// Every worker serves it, whatever its pools. No pool's queue can have its name.
+const SystemTaskQueue = "dataguardian-system"
+
 // BackupWorkflowID is the workflow id of a backup execution.
 func BackupWorkflowID(executionID string) string { return "backup-" + executionID }
 

@@ -13,6 +13,12 @@ const (
 	NotifyStorageUnreachable NotificationType = "storage_unreachable"
 	NotifyHealthDegraded     NotificationType = "health_degraded"
 	NotifyCleanupCompleted   NotificationType = "cleanup_completed"
+
+	NotifyRestoreSuccess      NotificationType = "restore_success"
+	NotifyRestoreFailed       NotificationType = "restore_failed"
+	NotifySyncFailed          NotificationType = "sync_failed"
+	NotifyRestoreDrillSuccess NotificationType = "restore_drill_success"
+	NotifyRestoreDrillFailed  NotificationType = "restore_drill_failed"
 )
 
 // Severity says how much a notification matters.
@@ -32,6 +38,8 @@ type EntityType string
 const (
 	EntityDatasource      EntityType = "datasource"
 	EntityBackupJob       EntityType = "backup_job"
+	EntitySyncJob         EntityType = "database_sync_job"
+	EntityDrillJob        EntityType = "restore_drill_job"
 	EntityStorageLocation EntityType = "storage_location"
 	EntitySystem          EntityType = "system"
 )
