@@ -49,7 +49,7 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.manifest_path_recorded")
-	if err := a.loadIncrements(ctx, job); err != nil {
+	if err := a.loadJob(ctx, job); err != nil {
 		return contract.DumpResult{}, err
 	}
 	var preparing *preparation
