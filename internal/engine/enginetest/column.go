@@ -10,8 +10,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// Column is a statement of which one column is read. Says is in the error of one that can not be.
-type Column struct{ Statement, Column, Says string }
+// Column is a statement of which one column is read.
+type Column struct{ Statement, Column string }
 
 // ReadColumn reads all of it.
 func ReadColumn(t *testing.T, e engine.ColumnReader, src engine.Source, c Column) (values []string, err error) {
@@ -32,14 +32,14 @@ func RequireReadsUntil(t *testing.T, e engine.ColumnReader, src engine.Source, c
 	require.Equal(t, 1, rows)
 }
 
-// RequireRefused reads columns that can not be read, each with a name.
-func RequireRefused(t *testing.T, e engine.ColumnReader, src engine.Source, refused map[string]Column) {
+// RequireRefused reads columns that can not be read: for each name a statement, a column, and what the error says.
+func RequireRefused(t *testing.T, e engine.ColumnReader, src engine.Source, refused map[string][3]string) {
 	t.Helper()
 	for name, c := range refused {
 		t.Run(name, func(t *testing.T) {
-			_, err := ReadColumn(t, e, src, c)
+			_, err := ReadColumn(t, e, src, Column{c[0], c[1]})
 			RequireClass(t, failure.ConfigInvalid, err)
-			require.ErrorContains(t, err, c.Says)
+			require.ErrorContains(t, err, c[2])
 		})
 	}
 }

@@ -24,7 +24,7 @@ func TestAColumnIsReadRowByRow(t *testing.T) {
 		require.Equal(t, []string{want}, values)
 	}
 	enginetest.RequireReadsUntil(t, e, src, enginetest.Column{Statement: "select v from t", Column: "v"})
-	enginetest.RequireRefused(t, e, src, map[string]enginetest.Column{
+	enginetest.RequireRefused(t, e, src, map[string][3]string{
 		"a column that is not there":      {"select v from t", "w", "no column `w`"},
 		"a column of no rows":             {"select v from t where false", "w", "no column `w`"},
 		"a column that is no text":        {"select id from t", "id", "no text"},

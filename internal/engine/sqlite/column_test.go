@@ -21,7 +21,7 @@ func TestAColumnIsReadRowByRow(t *testing.T) {
 	require.Len(t, values, 4999, "a null is none")
 	require.Equal(t, "ünï 5000", values[4998])
 	enginetest.RequireReadsUntil(t, e, src, enginetest.Column{Statement: "SELECT v FROM t", Column: "v"})
-	enginetest.RequireRefused(t, e, src, map[string]enginetest.Column{
+	enginetest.RequireRefused(t, e, src, map[string][3]string{
 		"a column that is not there": {"SELECT v FROM t", "w", `no column "w"`},
 		"a column of no rows":        {"SELECT v FROM t WHERE false", "w", `no column "w"`},
 		"a value that is no text":    {"SELECT v FROM mixed", "v", "no text"},

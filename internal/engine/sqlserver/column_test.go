@@ -25,7 +25,7 @@ func TestAColumnIsReadRowByRow(t *testing.T) {
 	require.Len(t, values, 4999, "a null is none")
 	require.Equal(t, "ünï 4999", values[4998])
 	enginetest.RequireReadsUntil(t, s.engine, src, enginetest.Column{Statement: "SELECT id, v FROM t", Column: "v"})
-	enginetest.RequireRefused(t, s.engine, src, map[string]enginetest.Column{
+	enginetest.RequireRefused(t, s.engine, src, map[string][3]string{
 		"a column that is not there": {"SELECT id, v FROM t", "w", "no column [w]"},
 		"a column that is no text":   {"SELECT id, v FROM t", "id", "no text"},
 		"a statement that writes":    {"DELETE FROM t OUTPUT deleted.v", "v", "SELECT"},
