@@ -27,6 +27,7 @@ type RestoreRequest struct {
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
 	IncludeTables      []string `json:"include_tables,omitempty" maxItems:"1000" doc:"Databases but sqlserver: tables or collections that are restored, by name (postgres: also schema.table); * stands for any text, ? for any character; left out: everything. The target must be new or empty; on mongodb it keeps its other collections"`
 	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
+	RestoreGlobals     bool     `json:"restore_globals,omitempty" doc:"Backups of a whole server (postgres, mysql, mariadb): make the roles or accounts that the target has not, with their passwords and rights, before the databases; those that exist are left as they are, and each is told in the log"`
 	ReferencedFiles    string   `json:"referenced_files_directory,omitempty" maxLength:"4096" doc:"Where the files that rows point to are restored: a new or empty directory on the worker of the target's pool, absolute; left out: they are not restored"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
@@ -127,6 +128,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	}
 	v := in.Body.check(backedUp, plan.storage, plan.target)
 	in.Body.checkReferenced(&v, source)
+	in.Body.checkGlobals(&v, source, plan.target.Type)
 	database, databases := in.Body.chooseTarget(&v, source.Metadata.Databases, plan.target)
 	if err := v.OrNil(); err != nil {
 		return plan, err
@@ -138,7 +140,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
 		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths, IncludeTables: in.Body.IncludeTables,
-		ReferencedFilesDirectory: in.Body.ReferencedFiles,
+		ReferencedFilesDirectory: in.Body.ReferencedFiles, RestoreGlobals: in.Body.RestoreGlobals,
 	}
 	if in.Body.StorageLocationID != "" {
 		plan.options.StorageLocationID = plan.storage.ID
@@ -197,6 +199,19 @@ func (r RestoreRequest) checkReferenced(v *domain.Invalid, source db.Execution) 
 		v.Add("referenced_files_directory", "is given with verification_mode, which restores no files")
 	case source.Metadata.Options == nil || !source.Metadata.Options.ReferencedFiles.Active():
 		v.Add("referenced_files_directory", "is given, and the backup has no referenced files")
+	}
+}
+
+// checkGlobals finds what is wrong with restore_globals.
+func (r RestoreRequest) checkGlobals(v *domain.Invalid, source db.Execution, t domain.DatasourceType) {
+	switch {
+	case !r.RestoreGlobals:
+	case r.VerificationMode:
+		v.Add("restore_globals", "is given with verification_mode, which changes nothing on the server")
+	case len(source.Metadata.Databases) == 0:
+		v.Add("restore_globals", "is for backups of a whole server, and this backup has one database; leave it out")
+	case t != domain.Postgres && t != domain.MySQL && t != domain.MariaDB:
+		v.Add("restore_globals", "is for postgres, mysql and mariadb; a %s backup has no roles or accounts", t)
 	}
 }
 
