@@ -14,8 +14,7 @@ import (
 // pg_authid; extensions and large parts of the catalog belong to another one.
 func TestTheUserOfAManagedServiceBacksUpAndRestores(t *testing.T) {
 	admin := source(t, "postgres")
-	execute(t, admin, "CREATE ROLE managed_admin NOLOGIN", "CREATE ROLE master_user LOGIN PASSWORD 'managed' CREATEDB CREATEROLE", "GRANT managed_admin TO master_user",
-		"GRANT pg_read_all_data TO master_user")
+	execute(t, admin, "CREATE ROLE managed_admin NOLOGIN", "CREATE ROLE master_user LOGIN PASSWORD 'managed' CREATEDB CREATEROLE", "GRANT managed_admin TO master_user")
 	t.Cleanup(func() { execute(t, admin, "DROP ROLE master_user, managed_admin") })
 	create(t, "managed", "OWNER master_user")
 	execute(t, in(admin, "managed"), "CREATE EXTENSION pg_trgm", "GRANT CREATE ON SCHEMA public TO master_user")
