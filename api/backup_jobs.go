@@ -141,7 +141,8 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if row, err = q.UpdateBackupJob(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewJob(before), viewJob(row))
+		secrets := replaced("backup_options", before.BackupOptions.Secrets(), row.BackupOptions.Secrets())
+		changes, err := changed(viewJob(before), viewJob(row), secrets...)
 		if err != nil {
 			return err
 		}
@@ -195,6 +196,9 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	if datasource.Pool != storage.Pool {
 		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
 	}
+	if err := job.BackupOptions.CheckFor(datasource.Type, datasource.Config).Under("backup_options").OrNil(); err != nil {
+		return err
+	}
 	for i, target := range job.BackupOptions.StorageTargets {
 		field := "backup_options." + domain.TargetField(i)
 		if target.StorageLocationID == job.StorageLocationID {
@@ -217,7 +221,7 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	return nil
 }
 
-// fill checks the document and writes it into row.
+// fill checks the document and writes it into row, which holds the stored job, or nothing when it is new.
 func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	var v domain.Invalid
 	domain.CheckName(&v, d.Name)
@@ -236,6 +240,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	}
 	v = append(v, policy.Validate().Under("retention_policy")...)
 	d.BackupOptions.Normalize()
+	v = append(v, unmaskOptions(&d.BackupOptions, row.BackupOptions).Under("backup_options")...)
 	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
 
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
@@ -249,7 +254,7 @@ func documentOfJob(row db.BackupJob) BackupJobDocument {
 	return BackupJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled,
-		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: &row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 	}
 }
 
@@ -257,7 +262,7 @@ func viewJob(row db.BackupJob) BackupJob {
 	return BackupJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
-		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: row.NextExecutionAt,
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}

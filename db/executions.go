@@ -46,7 +46,7 @@ type ExecutionFilter struct {
 
 // CreateExecution stores a new execution in state queued. An empty ID is made up, an empty
 // Generation is the id8 of the execution, an empty BackupType is full. Metadata.Operation is
-// required. Errors: ErrActiveExecution when the job has a queued or running backup; ReferenceError.
+// required; Metadata.Options are stored without their secrets, which are the job's. Errors: ErrActiveExecution when the job has a queued or running backup; ReferenceError.
 func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, error) {
 	const op = "create execution"
 	id, err := idOr(e.ID)
@@ -58,6 +58,10 @@ func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, 
 	}
 	if e.BackupType == "" {
 		e.BackupType = domain.Full
+	}
+	if o := e.Metadata.Options; o != nil {
+		without := o.WithoutSecrets()
+		e.Metadata.Options = &without
 	}
 	if err := q.q.CreateExecution(ctx, dbgen.CreateExecutionParams{
 		ID: id, JobID: e.JobID, DatasourceID: e.DatasourceID, StorageLocationID: e.StorageLocationID,
