@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"github.com/dataguardian/dataguardian/api/middleware"
 	"github.com/dataguardian/dataguardian/db"
@@ -19,6 +20,13 @@ func audited(ctx context.Context, action, resource, id string, changes map[strin
 	}
 	if who.User.ID != "" {
 		entry.ActorID, entry.ActorName = &who.User.ID, who.User.Email
+	}
+	if who.Token != nil {
+		entry.Changes = maps.Clone(changes)
+		if entry.Changes == nil {
+			entry.Changes = map[string]any{}
+		}
+		entry.Changes["api_token"] = map[string]any{"id": who.Token.ID, "name": who.Token.Name}
 	}
 	return entry
 }

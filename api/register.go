@@ -17,6 +17,7 @@ import (
 type access struct {
 	public   string // why no session is needed
 	signedIn bool   // any session will do: the operation is about the caller's own things
+	person   bool   // a session, and no API token: it is about who signs in as what
 	anyOf    []auth.Permission
 }
 
@@ -25,6 +26,10 @@ func requires(anyOf ...auth.Permission) access { return access{anyOf: anyOf} }
 
 // ownThings asks for a session, whatever it may do.
 func ownThings() access { return access{signedIn: true} }
+
+// ownSession asks for a session, whatever it may do, and refuses API tokens: a token that leaked must not be
+// able to make others, or to change the password.
+func ownSession() access { return access{signedIn: true, person: true} }
 
 // public lets everybody in, for the reason given.
 func public(reason string) access { return access{public: reason} }
@@ -80,8 +85,13 @@ func document(op *huma.Operation, a access) {
 	}
 	op.Errors = append(op.Errors, http.StatusUnauthorized)
 	op.Security = []map[string][]string{{bearerScheme: {}}}
+	if a.person {
+		op.Errors = append(op.Errors, http.StatusForbidden)
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session; an API token is refused.")
+		return
+	}
 	if a.signedIn {
-		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session.")
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session or an API token.")
 		return
 	}
 	op.Errors = append(op.Errors, http.StatusForbidden)
@@ -112,6 +122,11 @@ func (s *server) authorise(operation string, a access) func(huma.Context, func(h
 		}
 		if !a.signedIn && !who.Grants.Allows(a.anyOf...) {
 			err := s.refuse(withPrincipal(ctx.Context(), who), operation, a.anyOf)
+			s.reply(ctx, s.explain(ctx.Context(), err))
+			return
+		}
+		if a.person && who.Token != nil {
+			err := s.refuseFor(withPrincipal(ctx.Context(), who), operation, "Sign in for this: an API token will not do.", http.StatusForbidden)
 			s.reply(ctx, s.explain(ctx.Context(), err))
 			return
 		}

@@ -72,6 +72,13 @@ func (q *Queries) DeleteSession(ctx context.Context, userID, id string) error {
 	return oneRow(op, n, err)
 }
 
+// DeleteSessions ends every session of a user but the one with the id keep ("" keeps none), and returns
+// how many there were.
+func (q *Queries) DeleteSessions(ctx context.Context, userID, keep string) (int64, error) {
+	n, err := q.q.DeleteSessionsOfUser(ctx, dbgen.DeleteSessionsOfUserParams{UserID: userID, Keep: unlessZero(keep)})
+	return n, translate("end the sessions of user "+userID, err)
+}
+
 // ListSessions lists a user's sessions that have not expired, newest first.
 func (q *Queries) ListSessions(ctx context.Context, userID string) ([]Session, error) {
 	rows, err := q.q.ListSessions(ctx, userID)

@@ -77,6 +77,23 @@ func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (i
 	return result.RowsAffected(), nil
 }
 
+const deleteSessionsOfUser = `-- name: DeleteSessionsOfUser :execrows
+DELETE FROM auth_sessions WHERE user_id = $1 AND ($2::uuid IS NULL OR id <> $2)
+`
+
+type DeleteSessionsOfUserParams struct {
+	UserID string
+	Keep   *string
+}
+
+func (q *Queries) DeleteSessionsOfUser(ctx context.Context, arg DeleteSessionsOfUserParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteSessionsOfUser, arg.UserID, arg.Keep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const listSessions = `-- name: ListSessions :many
 SELECT id, user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at FROM auth_sessions WHERE user_id = $1 AND expires_at > now() ORDER BY created_at DESC, id DESC
 `

@@ -25,6 +25,31 @@ type AgeRecipient struct {
 	CreatedAt time.Time
 }
 
+type ApiToken struct {
+	ID          string
+	UserID      string
+	Name        string
+	TokenHash   []byte
+	Permissions []string
+	LastUsedAt  *time.Time
+	LastUsedIp  string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+type AuditLog struct {
+	ID         string
+	ActorID    *string
+	ActorName  string
+	Action     string
+	Resource   string
+	ResourceID string
+	IP         string
+	UserAgent  string
+	Changes    []byte
+	CreatedAt  time.Time
+}
+
 type AuthSession struct {
 	ID         string
 	UserID     string
@@ -86,6 +111,16 @@ type Datasource struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+}
+
+type Role struct {
+	ID          string
+	Name        string
+	Description string
+	IsSystem    bool
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 type ScrubRun struct {

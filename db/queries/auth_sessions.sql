@@ -19,3 +19,6 @@ SELECT * FROM auth_sessions WHERE user_id = @user_id AND expires_at > now() ORDE
 
 -- name: DeleteExpiredSessions :execrows
 DELETE FROM auth_sessions WHERE expires_at <= now();
+
+-- name: DeleteSessionsOfUser :execrows
+DELETE FROM auth_sessions WHERE user_id = @user_id AND (sqlc.narg('keep')::uuid IS NULL OR id <> sqlc.narg('keep'));
