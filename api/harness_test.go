@@ -83,7 +83,10 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	f.server, err = newServer(options)
 	require.NoError(t, err)
 	f.http = httptest.NewServer(f.server.engine)
-	t.Cleanup(f.http.Close)
+	t.Cleanup(func() {
+		f.http.Close()
+		require.NotContains(t, f.log.String(), notAudited)
+	})
 	return f
 }
 

@@ -57,6 +57,7 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	document(&op, a)
 	op.MaxBodyBytes = maxBodyBytes
 	op.Middlewares = append(huma.Middlewares{s.authorise(op.OperationID, a)}, op.Middlewares...)
+	handler = traced(s, &op, handler)
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
 		if err != nil {
