@@ -56,6 +56,13 @@ func actorNow(ctx context.Context, q *db.Queries) (auth.Actor, error) {
 		return auth.Actor{}, err
 	}
 	grants := auth.NewGrants(names)
+	held, err := heldBy(ctx, q, user, true)
+	if err != nil {
+		return auth.Actor{}, err
+	}
+	if held != nil {
+		grants = held.Unlimited() // access.manage itself is never limited
+	}
 	if who.Token != nil {
 		grants = grants.Intersect(auth.NewGrants(who.Token.Permissions))
 	}

@@ -113,6 +113,7 @@ func newServer(o Options) (*server, error) {
 	s.registerUserSessions()
 	s.registerRoles()
 	s.registerAuditLogs()
+	s.registerScopeRules()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()

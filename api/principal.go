@@ -25,6 +25,9 @@ type principal struct {
 	// Token is the API token that is used, nil for a session; Grants are within its own then.
 	Token *db.APIToken
 
+	// held says what limits its permissions to some resources, nil for nothing.
+	held *auth.Held
+
 	createdAt, lastUsed time.Time // of the session or token
 }
 
@@ -85,7 +88,12 @@ func (s *server) holderOfSession(ctx context.Context, hash auth.TokenHash) (prin
 	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) {
 		return principal{}, db.ErrNotFound
 	}
+	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
+	if err != nil {
+		return principal{}, err
+	}
 	return principal{
+		held: held,
 		User: found.User, SessionID: found.Session.ID, TokenHash: hash, ExpiresAt: found.Session.ExpiresAt,
 		Grants: auth.NewGrants(found.Permissions), createdAt: found.Session.CreatedAt, lastUsed: found.Session.LastSeenAt,
 	}, nil
@@ -101,7 +109,12 @@ func (s *server) holderOfAPIToken(ctx context.Context, hash auth.TokenHash) (pri
 	if !found.User.IsActive || !time.Now().Before(found.Token.ExpiresAt) {
 		return principal{}, db.ErrNotFound
 	}
+	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
+	if err != nil {
+		return principal{}, err
+	}
 	who := principal{
+		held: held,
 		User: found.User, TokenHash: hash, ExpiresAt: found.Token.ExpiresAt, Token: &found.Token,
 		Grants:    auth.NewGrants(found.UserPermissions).Intersect(auth.NewGrants(found.Token.Permissions)),
 		createdAt: found.Token.CreatedAt,

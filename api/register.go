@@ -131,7 +131,12 @@ func (s *server) authorise(operation string, a access) func(huma.Context, func(h
 			s.reply(ctx, s.explain(ctx.Context(), err))
 			return
 		}
-		next(huma.WithContext(ctx, withPrincipal(ctx.Context(), who)))
+		limited, err := s.limitedTo(withPrincipal(ctx.Context(), who), operation, a.anyOf)
+		if err != nil {
+			s.reply(ctx, s.explain(ctx.Context(), err))
+			return
+		}
+		next(huma.WithContext(ctx, limited))
 	}
 }
 

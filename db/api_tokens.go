@@ -27,6 +27,7 @@ type TokenUse struct {
 	Token           APIToken
 	User            User
 	UserPermissions []string
+	Scoped          bool // as in SignedIn
 }
 
 // CreateAPIToken stores a token; an empty ID is made up. Errors: DuplicateError when the user has one of
@@ -56,7 +57,7 @@ func (q *Queries) APITokenByHash(ctx context.Context, hash [32]byte) (TokenUse, 
 	if err != nil {
 		return TokenUse{}, translate(op, err)
 	}
-	return TokenUse{Token: apiToken(row.ApiToken), User: User(row.User), UserPermissions: permissions}, nil
+	return TokenUse{Token: apiToken(row.ApiToken), User: User(row.User), UserPermissions: permissions, Scoped: row.Scoped}, nil
 }
 
 // GetAPIToken reads a token of this user. Errors: ErrNotFound, also for another user's token.

@@ -36,11 +36,26 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	if err := checkJobReferences(j); err != nil {
 		return BackupJob{}, err
 	}
+	if err := q.jobMakeable(ctx, id, j); err != nil {
+		return BackupJob{}, err
+	}
 	row, err := q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
 		ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 		ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions,
 	})
 	return BackupJob(row), translate("create backup job", err)
+}
+
+// jobMakeable checks a new job against the scope of ctx. A job has the tags of its datasource.
+func (q *Queries) jobMakeable(ctx context.Context, id string, j BackupJob) error {
+	if scopeOf(ctx) == nil {
+		return nil
+	}
+	belongs := ofJob(&j.DatasourceID, &j.StorageLocationID, &id)
+	if datasource, err := q.q.GetDatasource(ctx, j.DatasourceID); err == nil {
+		belongs[domain.ScopeBackupJob] = domain.Resource{ID: id, Tags: datasource.Tags}
+	}
+	return makeable(ctx, belongs)
 }
 
 // GetBackupJob reads one. Errors: ErrNotFound.
@@ -50,7 +65,10 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 		return BackupJob{}, err
 	}
 	row, err := q.q.GetBackupJob(ctx, id)
-	return BackupJob(row), translate(op, err)
+	if err != nil {
+		return BackupJob{}, translate(op, err)
+	}
+	return BackupJob(row), seen(ctx, op, ofJob(&row.DatasourceID, &row.StorageLocationID, &row.ID))
 }
 
 // ListBackupJobs reads one page and the cursor of the next, "" on the last one.
@@ -59,7 +77,11 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list backup jobs", err)
 	}

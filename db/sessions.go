@@ -25,6 +25,7 @@ type SignedIn struct {
 	Session     Session
 	User        User
 	Permissions []string
+	Scoped      bool // rules limit the user to some resources: ScopeRulesOfUser
 }
 
 // CreateSession stores a session; an empty ID is made up. CreatedAt and LastSeenAt are now.
@@ -53,7 +54,7 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (Signed
 	if err != nil {
 		return SignedIn{}, translate(op, err)
 	}
-	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions}, nil
+	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions, Scoped: row.Scoped}, nil
 }
 
 // TouchSession notes that the session was used and moves its end. Errors: ErrNotFound.

@@ -11,7 +11,7 @@ import (
 )
 
 const aPITokenByHash = `-- name: APITokenByHash :one
-SELECT t.id, t.user_id, t.name, t.token_hash, t.permissions, t.last_used_at, t.last_used_ip, t.created_at, t.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at
+SELECT t.id, t.user_id, t.name, t.token_hash, t.permissions, t.last_used_at, t.last_used_ip, t.created_at, t.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped
 FROM api_tokens t JOIN users u ON u.id = t.user_id
 WHERE t.token_hash = $1
 `
@@ -19,6 +19,7 @@ WHERE t.token_hash = $1
 type APITokenByHashRow struct {
 	ApiToken ApiToken
 	User     User
+	Scoped   bool
 }
 
 func (q *Queries) APITokenByHash(ctx context.Context, tokenHash []byte) (APITokenByHashRow, error) {
@@ -44,6 +45,7 @@ func (q *Queries) APITokenByHash(ctx context.Context, tokenHash []byte) (APIToke
 		&i.User.Version,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
+		&i.Scoped,
 	)
 	return i, err
 }

@@ -10,6 +10,18 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+type AccessScope struct {
+	ID         string
+	UserID     *string
+	RoleID     *string
+	Permission string
+	Effect     string
+	Resource   string
+	ResourceID *string
+	Tag        *string
+	CreatedAt  time.Time
+}
+
 type AgeIdentity struct {
 	ID        string
 	Public    string

@@ -61,6 +61,17 @@ func CheckAccountChange(actor Actor, before, after *Account) error {
 	return checkGranted(actor, after.Grants)
 }
 
+// CheckAccountLimit decides whether actor may change what limits an account to some resources. Errors: Refusal.
+func CheckAccountLimit(actor Actor, account Account) error {
+	switch {
+	case account.Owner:
+		return lockout("The owner is never limited.")
+	case account.ID == actor.ID:
+		return forbidden("Nobody changes what limits themselves; ask another administrator.")
+	}
+	return CheckAccountChange(actor, &account, &account)
+}
+
 func checkOwnerChange(actor Actor, after *Account) error {
 	switch {
 	case after == nil:
