@@ -92,7 +92,7 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetSQL(ctx, "create-backup-job", domain.BackupOptions{}, row.BackupOptions); err != nil {
+	if err := s.maySetSQL(ctx, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -132,7 +132,11 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.maySetSQL(ctx, "update-backup-job", before.BackupOptions, row.BackupOptions); err != nil {
+		had := before.BackupOptions
+		if row.DatasourceID != before.DatasourceID {
+			had = domain.BackupOptions{} // its SQL would run on another one now
+		}
+		if err := s.maySetSQL(ctx, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
@@ -169,15 +173,24 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 
 // maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
 // which are any of the worker's, to those who may not make a datasource of them.
-func (s *server) maySetSQL(ctx context.Context, operation string, before, after domain.BackupOptions) error {
-	grants := principalOf(ctx).Grants
+func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, before, after domain.BackupOptions) error {
 	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
 	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
-	switch {
-	case (newHooks || newFiles) && !grants.Allows(auth.DatasourcesQuery):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
-	case newFiles && !grants.Allows(auth.DatasourcesWrite):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesWrite})
+	var needed []auth.Permission
+	if newHooks || newFiles {
+		needed = append(needed, auth.DatasourcesQuery)
+	}
+	if newFiles {
+		needed = append(needed, auth.DatasourcesWrite)
+	}
+	for _, p := range needed {
+		may, err := s.mayOn(ctx, p, datasourceID)
+		if err != nil {
+			return err
+		}
+		if !may {
+			return s.refuse(ctx, operation, []auth.Permission{p})
+		}
 	}
 	return nil
 }

@@ -37,6 +37,9 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	if err := checkJobReferences(j); err != nil {
 		return BackupJob{}, err
 	}
+	if err := q.jobMakeable(ctx, id, j); err != nil {
+		return BackupJob{}, err
+	}
 	options, err := q.sealOptions(id, j.BackupOptions)
 	if err != nil {
 		return BackupJob{}, err
@@ -55,6 +58,18 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	return q.backupJob(row)
 }
 
+// jobMakeable checks a new job against the scope of ctx. A job has the tags of its datasource.
+func (q *Queries) jobMakeable(ctx context.Context, id string, j BackupJob) error {
+	if scopeOf(ctx) == nil {
+		return nil
+	}
+	belongs := ofJob(&j.DatasourceID, &j.StorageLocationID, &id)
+	if datasource, err := q.q.GetDatasource(ctx, j.DatasourceID); err == nil {
+		belongs[domain.ScopeBackupJob] = domain.Resource{ID: id, Tags: datasource.Tags}
+	}
+	return makeable(ctx, belongs)
+}
+
 // GetBackupJob reads one. Errors: ErrNotFound.
 func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error) {
 	op := "read backup job " + id
@@ -65,6 +80,9 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 	if err != nil {
 		return BackupJob{}, translate(op, err)
 	}
+	if err := seen(ctx, op, ofJob(&row.DatasourceID, &row.StorageLocationID, &row.ID)); err != nil {
+		return BackupJob{}, err
+	}
 	return q.backupJob(row)
 }
 
@@ -74,7 +92,11 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list backup jobs", err)
 	}

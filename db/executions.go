@@ -69,7 +69,7 @@ func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, 
 	}); err != nil {
 		return Execution{}, translate(op, err)
 	}
-	return q.GetExecution(ctx, id)
+	return q.GetExecution(Unscoped(ctx), id) // its maker's own
 }
 
 // GetExecution reads one, its log included. Errors: ErrNotFound.
@@ -81,6 +81,9 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (Execution, error
 	row, err := q.q.GetExecution(ctx, id)
 	if err != nil {
 		return Execution{}, translate(op, err)
+	}
+	if err := seen(ctx, op, ofJob(row.DatasourceID, row.StorageLocationID, row.JobID)); err != nil {
+		return Execution{}, err
 	}
 	e := Execution{
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
@@ -106,7 +109,12 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 			return []Execution{}, "", nil // no execution names what can not exist
 		}
 	}
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.q.ListExecutions(ctx, dbgen.ListExecutionsParams{
+		Scope: scope,
 		JobID: unlessZero(filter.JobID), DatasourceID: unlessZero(filter.DatasourceID),
 		StorageLocationID: unlessZero(filter.StorageLocationID), Status: unlessZero(filter.Status),
 		Operation: unlessZero(string(filter.Operation)), Kept: filter.Kept, CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),

@@ -49,6 +49,7 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badUsage(cmd, "%v", err) })
 	root.AddCommand(upCommand(), apiCommand(), workerCommand(), demoCommand(),
 		migrateCommand(), rekeyCommand(), recoveryKitCommand(), recoverCommand(), openapiCommand(), versionCommand())
+	addUserCommands(root)
 	return root
 }
 
