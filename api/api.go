@@ -123,6 +123,7 @@ func newServer(o Options) (*server, error) {
 	s.registerVerification()
 	s.registerDamage()
 	s.registerSystem()
+	s.registerSettings()
 	s.registerRecoveryKeys()
 	return s, s.serveDocs()
 }
