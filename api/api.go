@@ -28,6 +28,9 @@ import (
 // maxBodyBytes bounds every request body: configuration is small.
 const maxBodyBytes = 1 << 20
 
+// bodyTimeout is how long a request body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 const (
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
@@ -130,6 +133,7 @@ func newServer(o Options) (*server, error) {
 	s.registerVerification()
 	s.registerDamage()
 	s.registerSystem()
+	s.registerSettings()
 	s.registerRecoveryKeys()
 	return s, s.serveDocs()
 }

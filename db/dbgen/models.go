@@ -164,6 +164,13 @@ type StorageLocation struct {
 	Volume           string
 }
 
+type SystemSetting struct {
+	Key       string
+	Value     []byte
+	UpdatedBy *string
+	UpdatedAt time.Time
+}
+
 type User struct {
 	ID           string
 	Email        string
