@@ -124,6 +124,7 @@ func newServer(o Options) (*server, error) {
 	s.registerDamage()
 	s.registerSystem()
 	s.registerRecoveryKeys()
+	s.registerConfig()
 	return s, s.serveDocs()
 }
 

@@ -20,6 +20,7 @@ func audited(ctx context.Context, action, resource, id string, changes map[strin
 	if who.User.ID != "" {
 		entry.ActorID, entry.ActorName = &who.User.ID, who.User.Email
 	}
+	noteAudit(ctx, entry)
 	return entry
 }
 

@@ -11,7 +11,8 @@ import (
 // clientCommands are the commands that talk to a server; package cli has them.
 func clientCommands() []*cobra.Command {
 	return cli.Commands(cli.Options{
-		AddFlags: func(set *pflag.FlagSet) { config.AddFlags(set, config.ClientFlags) },
+		LookupEnv: config.Lookup,
+		AddFlags:  func(set *pflag.FlagSet) { config.AddFlags(set, config.ClientFlags) },
 		Settings: func(flags *pflag.FlagSet) (cli.Settings, error) {
 			c, err := config.LoadClient(flags)
 			return cli.Settings{URL: c.URL, Token: c.Token.Reveal(), CAFile: c.CAFile, CredentialsFile: c.CredentialsFile}, err

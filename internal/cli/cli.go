@@ -31,12 +31,14 @@ type Settings struct {
 type Options struct {
 	AddFlags func(*pflag.FlagSet)
 	Settings func(*pflag.FlagSet) (Settings, error)
+	// LookupEnv reads a variable that a person's document refers to.
+	LookupEnv func(name string) (string, bool)
 }
 
 // Commands are those of the client, to be added to the program's.
 func Commands(o Options) []*cobra.Command {
 	a := &app{options: o}
-	commands := []*cobra.Command{a.setupCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand()}
+	commands := []*cobra.Command{a.setupCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand(), a.applyCommand(), a.exportCommand()}
 	for _, r := range resources() {
 		commands = append(commands, a.resourceCommand(r))
 	}

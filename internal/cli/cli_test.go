@@ -39,7 +39,8 @@ func (h home) run(stdin string, args ...string) result {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return cli.BadUsage(cmd, "%v", err) })
 	root.AddGroup(&cobra.Group{ID: cli.GroupID})
 	root.AddCommand(cli.Commands(cli.Options{
-		AddFlags: func(set *pflag.FlagSet) { set.String("url", "", "") },
+		LookupEnv: func(name string) (string, bool) { return "the value of " + name, name == "PASSWORD" },
+		AddFlags:  func(set *pflag.FlagSet) { set.String("url", "", "") },
 		Settings: func(set *pflag.FlagSet) (cli.Settings, error) {
 			settings := h.settings
 			if url, _ := set.GetString("url"); url != "" {
@@ -93,6 +94,10 @@ func newAPI(t *testing.T) *api {
 				w.Header().Set("Content-Type", "application/problem+json")
 			}
 			w.WriteHeader(status)
+			if r.URL.Query().Has("cursor") {
+				_, _ = fmt.Fprint(w, `{"items":[]}`)
+				return
+			}
 			_, _ = fmt.Fprint(w, text)
 		})
 	}
@@ -108,6 +113,8 @@ func newAPI(t *testing.T) *api {
 	answer("POST /api/backups/{id}/restore", 202, `{"id":"`+someID+`"}`)
 	answer("GET /api/executions/{id}", 200, `{"id":"`+someID+`","status":"failed","error_message":"the disk is full","metadata":{"operation":"backup"}}`)
 	answer("GET /api/executions", 403, `{"status":403,"detail":"You need the permission executions.read for this."}`)
+	answer("GET /api/system/config", 200, "datasources:\n- name: orders\n")
+	answer("POST /api/system/config", 200, `{"dry_run":true,"changes":[{"kind":"datasources","name":"orders","action":"update","changes":{"before":{"pool":"a"},"after":{"pool":"b"},"secrets_replaced":["connection_config.password"]}},{"kind":"datasources","name":"x","action":"unchanged"}]}`)
 	answer("GET /api/backup-jobs", 503, `{"status":503,"detail":"Later."}`)
 	a.Server = httptest.NewServer(mux)
 	t.Cleanup(a.Close)
@@ -239,4 +246,23 @@ func TestTheShellIsGivenTheNames(t *testing.T) {
 	require.Contains(t, got.stdout, "orders")
 	got = h.run("", cobra.ShellCompRequestCmd, "job", "create", "--datasource", "")
 	require.Contains(t, got.stdout, "orders")
+}
+
+func TestADocumentIsSentWithItsReferencesResolved(t *testing.T) {
+	up := newAPI(t)
+	h := newHome(t, up.URL)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "key"), []byte("of a file\n"), 0o600))
+	file := filepath.Join(dir, "config.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("datasources:\n- {name: orders, a: {from_env: PASSWORD}, b: [{from_file: key}]}\n"), 0o600))
+	got := h.run("", "apply", "-f", file, "--dry-run")
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, []any{map[string]any{"name": "orders", "a": "the value of PASSWORD", "b": []any{"of a file"}}}, up.bodies["POST /api/system/config"]["datasources"])
+	require.Contains(t, got.stdout, "update datasources orders\n  pool: a → b\n  secrets replaced: connection_config.password\n")
+	require.Contains(t, got.stdout, "0 created, 1 updated, 1 unchanged: dry run")
+
+	got = h.run("datasources: [{password: {from_env: NOTHING}}]", "apply", "-f", "-")
+	require.Equal(t, 2, got.code)
+	require.Contains(t, got.stderr, "datasources[0].password refers to the environment variable NOTHING")
+	require.Equal(t, "datasources:\n- name: orders\n", h.run("", "export").stdout)
 }

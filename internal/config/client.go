@@ -56,3 +56,6 @@ func defaultCredentials(environment map[string]string) string {
 	}
 	return filepath.Join(dir, "dataguardian", "credentials.json")
 }
+
+// Lookup reads a variable that a person's own document names.
+func Lookup(name string) (string, bool) { return os.LookupEnv(name) }
