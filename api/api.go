@@ -135,6 +135,7 @@ func newServer(o Options) (*server, error) {
 	s.registerSystem()
 	s.registerSettings()
 	s.registerRecoveryKeys()
+	s.registerConfig()
 	return s, s.serveDocs()
 }
 

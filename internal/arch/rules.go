@@ -74,6 +74,18 @@ var rules = []rule{
 		reason: "keys are read alike by the API, the activities and a recovery",
 	},
 	{
+		packages: "internal/client", allow: []string{"internal/client", "internal/domain"},
+		reason: "it knows the API by its documented JSON, not by the server's code",
+	},
+	{
+		packages: "internal/cli", allow: []string{"internal/cli", "internal/client", "internal/progress", "internal/domain", "internal/failure"},
+		reason: "the command line does what anybody can do with the API, and nothing else",
+	},
+	{
+		packages: "internal/progress", allow: []string{"internal/progress", "internal/domain"},
+		reason: "it shows figures; where they come from is not its business",
+	},
+	{
 		packages: "internal/dataport", allow: []string{"internal/dataport", "internal/failure"},
 		reason: "it carries bytes between worker and API; what they are, and who asks, is not its business",
 	},
