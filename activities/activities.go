@@ -17,6 +17,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -56,14 +57,21 @@ type Options struct {
 }
 
 // Activities holds the dependencies; every activity is a method.
-type Activities struct{ Options }
+type Activities struct {
+	Options
+	schedules reconcile.JobSchedules
+}
 
 // New returns the activities over the given dependencies.
 func New(o Options) *Activities { return &Activities{Options: o} }
 
 // Register makes w run every activity of the contract.
 func (a *Activities) Register(w worker.ActivityRegistry) {
+	contract.EnsureSchedules.Register(w, a.EnsureSchedules)
+	contract.SweepExecutions.Register(w, a.SweepExecutions)
+	contract.PruneCatalogue.Register(w, a.PruneCatalogue)
 	contract.BeginExecution.Register(w, a.BeginExecution)
+	contract.QueueScheduledBackup.Register(w, a.QueueScheduledBackup)
 	contract.Dump.Register(w, a.Dump)
 	contract.Verify.Register(w, a.Verify)
 	contract.DiscardBackup.Register(w, a.DiscardBackup)

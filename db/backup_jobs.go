@@ -24,6 +24,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
+	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError
@@ -39,6 +41,7 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	row, err := q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
 		ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 		ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions,
+		OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
 	})
 	return BackupJob(row), translate("create backup job", err)
 }
@@ -71,7 +74,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	return out, next, nil
 }
 
-// UpdateBackupJob replaces everything but the times. j.Version is the version that was read; 0
+// UpdateBackupJob replaces everything but the times of the past. j.Version is the version that was read; 0
 // overwrites whatever is there. Errors: ErrNotFound, ErrVersionMismatch, DuplicateError,
 // ReferenceError.
 func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, error) {
@@ -85,7 +88,8 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	row, err := q.q.UpdateBackupJob(ctx, dbgen.UpdateBackupJobParams{
 		ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 		ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy,
-		BackupOptions: j.BackupOptions, ExpectedVersion: j.Version,
+		BackupOptions: j.BackupOptions, OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
+		SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetBackupJob(ctx, j.ID); return err })
 	return BackupJob(row), err
@@ -126,4 +130,11 @@ func timezoneOr(name string) string {
 		return "UTC"
 	}
 	return name
+}
+
+func overlapOr(policy domain.OverlapPolicy) domain.OverlapPolicy {
+	if policy == "" {
+		return domain.OverlapSkip
+	}
+	return policy
 }

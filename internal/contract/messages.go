@@ -11,10 +11,12 @@ type Labels struct {
 	Storage    string `json:"storage,omitempty"`
 }
 
-// ExecutionInput starts a backup or a restore: the row is there already, in state queued.
+// ExecutionInput starts a backup or a restore: the row is there already, in state queued. A schedule starts a backup with
+// its job instead, and the workflow makes the row.
 type ExecutionInput struct {
 	ExecutionID string `json:"execution_id"`
 	Labels      Labels `json:"labels"`
+	JobID       string `json:"job_id,omitempty"`
 }
 
 // ExecutionResult is how an execution ended well.
@@ -24,6 +26,8 @@ type ExecutionResult struct {
 	CompressedBytes int64  `json:"compressed_bytes"`
 	Chunks          int64  `json:"chunks"`
 	Tables          int    `json:"tables,omitempty"`
+	// Skipped is why a scheduled run did not take place.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // ExecutionRef names an execution.
