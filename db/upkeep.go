@@ -26,7 +26,9 @@ func (q *Queries) InterruptedDeletions(ctx context.Context, markedBefore time.Ti
 	if err != nil {
 		return nil, translate("look for interrupted deletions", err)
 	}
-	return convert(rows, func(row dbgen.InterruptedDeletionsRow) (InterruptedDeletion, error) { return InterruptedDeletion(row), nil })
+	return convert(rows, func(row dbgen.InterruptedDeletionsRow) (InterruptedDeletion, error) {
+		return InterruptedDeletion(row), nil
+	})
 }
 
 // Prune removes what is older than the settings say, and what has expired; it returns how many rows of each kind.
