@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -48,6 +49,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Temporal is told of executions that no longer wait; nil leaves them to find out.
+	Temporal client.Client
 	// Transfers is where the worker's data port is; nil where it has none.
 	Transfers *contract.TransferOffer
 	// HookCommands are the programs that hooks may run, absolute paths.

@@ -28,6 +28,10 @@ func (a *Activities) SweepExecutions(ctx context.Context, _ contract.Nothing) (c
 	if report.Closed, err = reconcile.Sweep(ctx, a.DB, activity.GetClient(ctx), reconcile.StartGrace, a.Logger); err != nil {
 		return report, toTemporal(ctx, err)
 	}
+	if err := a.DB.AdmitWaiting(ctx); err != nil { // a limit may have been raised
+		return report, toTemporal(ctx, err)
+	}
+	a.tellAdmitted(ctx)
 	report.Deletions, err = reconcile.ResumeDeletions(ctx, a.DB, activity.GetClient(ctx))
 	return report, toTemporal(ctx, err)
 }

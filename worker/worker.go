@@ -89,6 +89,7 @@ func New(o Options) (*Worker, error) {
 	}
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
+		Temporal:    o.Temporal,
 		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
 		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,

@@ -5,10 +5,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/workflows"
 )
 
@@ -74,4 +76,33 @@ func TestAStepOfTheUpkeepThatFailsDoesNotKeepTheOthers(t *testing.T) {
 	w.env.ExecuteWorkflow(workflows.Upkeep, contract.Nothing{})
 	require.ErrorContains(t, w.env.GetWorkflowError(), "Temporal does not answer")
 	require.Equal(t, []string{"sweep", "prune"}, w.called)
+}
+
+func TestAnExecutionWithoutAPlaceWaitsUntilItIsLetIn(t *testing.T) {
+	w := newWorld(t)
+	var asked int
+	w.env.OnActivity(contract.BeginExecution.Name, mock.Anything, mock.Anything).Return(func(_ context.Context, in contract.BeginInput) (contract.Plan, error) {
+		require.True(t, in.Queue)
+		if asked++; asked < 3 {
+			return contract.Plan{Waiting: `datasource "orders"`}, nil
+		}
+		return w.plan, nil
+	})
+	started := w.env.Now()
+	w.env.RegisterDelayedCallback(func() { w.env.SignalWorkflow(contract.AdmittedSignal, nil) }, 40*time.Second)
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.NoError(t, w.env.GetWorkflowError())
+	require.Equal(t, 3, asked)
+	require.Less(t, w.env.Now().Sub(started), time.Minute, "after half a minute by itself, and then because it was told")
+	require.Equal(t, []string{"dump", "verify full", "finish"}, w.called)
+}
+
+func TestAWaitingExecutionIsCancelledAtOnce(t *testing.T) {
+	w := newWorld(t)
+	w.plan = contract.Plan{Waiting: `datasource "orders"`}
+	w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 10*time.Second)
+	w.env.ExecuteWorkflow(workflows.Backup, input())
+	require.Error(t, w.env.GetWorkflowError())
+	require.Equal(t, domain.Cancelled, w.finished[0].Status)
+	require.NotContains(t, w.called, "dump")
 }

@@ -128,6 +128,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at"`
+	WaitingFor          string                   `json:"waiting_for,omitempty"`
 }
 
 // Chunk is one stored object that a backup refers to.

@@ -40,6 +40,8 @@ type BeginInput struct {
 	ExecutionID string `json:"execution_id"`
 	WorkflowID  string `json:"workflow_id"`
 	RunID       string `json:"run_id"`
+	// Queue: it waits for a place if the limits leave none. Older workflows do not know how to.
+	Queue bool `json:"queue,omitempty"`
 }
 
 // Plan is what a workflow has to know to decide; everything else stays in the activities.
@@ -62,7 +64,12 @@ type Plan struct {
 	// Sources are the copies that a restore may read, the best first. A plan of an older version has
 	// none: the backup is read where it was made.
 	Sources []Place `json:"sources,omitempty"`
+	// Waiting is what the execution waits for: it has not begun, and the rest of the plan is empty.
+	Waiting string `json:"waiting,omitempty"`
 }
+
+// AdmittedSignal tells the workflow of a waiting execution that there is a place for it.
+const AdmittedSignal = "admitted"
 
 // DumpResult is what one backup stored.
 type DumpResult struct {

@@ -68,3 +68,30 @@ func (s PruneSettings) Validate() Invalid {
 	checkRange(&v, "notifications_days", s.NotificationsDays, 1, 3660)
 	return v
 }
+
+// ConcurrencySettings bound how many executions, backups and restores, run at once; 0 is no limit. What waits for a place
+// stays queued. How many a worker runs is its slots.
+type ConcurrencySettings struct {
+	Global        int `json:"global"`
+	PerDatasource int `json:"per_datasource"`
+	PerStorage    int `json:"per_storage"`
+}
+
+// The keys of ConcurrencySettings in system_settings.
+const (
+	SettingConcurrencyGlobal     = "concurrency.global"
+	SettingConcurrencyDatasource = "concurrency.per_datasource"
+	SettingConcurrencyStorage    = "concurrency.per_storage"
+)
+
+// DefaultConcurrency spares each datasource a second execution beside the first.
+func DefaultConcurrency() ConcurrencySettings { return ConcurrencySettings{PerDatasource: 1} }
+
+// Validate finds what is out of range.
+func (s ConcurrencySettings) Validate() Invalid {
+	var v Invalid
+	checkRange(&v, "global", s.Global, 0, 100_000)
+	checkRange(&v, "per_datasource", s.PerDatasource, 0, 1000)
+	checkRange(&v, "per_storage", s.PerStorage, 0, 100_000)
+	return v
+}
