@@ -123,6 +123,7 @@ func newServer(o Options) (*server, error) {
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerSchedules()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()

@@ -88,6 +88,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy
+	SchedulePause     string
 }
 
 type BackupReplica struct {
