@@ -113,6 +113,7 @@ func newServer(o Options) (*server, error) {
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerRetention()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()

@@ -58,6 +58,8 @@ type Plan struct {
 	// Sources are the copies that a restore may read, the best first. A plan of an older version has
 	// none: the backup is read where it was made.
 	Sources []Place `json:"sources,omitempty"`
+	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
+	RetentionJobID string `json:"retention_job_id,omitempty"`
 }
 
 // DumpResult is what one backup stored.

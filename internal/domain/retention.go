@@ -29,7 +29,6 @@ func (p RetentionPolicy) Empty() bool {
 // RetentionResult is what the last run of a job's retention did, or with auto_delete off would have done.
 type RetentionResult struct {
 	At          time.Time `json:"at"`
-	RunID       string    `json:"-"`
 	Kept        int       `json:"kept" doc:"Backups that stay"`
 	Removed     int       `json:"removed" doc:"Backups that were removed"`
 	Bytes       int64     `json:"bytes" doc:"Freed on the storage locations"`
