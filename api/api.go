@@ -124,6 +124,7 @@ func newServer(o Options) (*server, error) {
 	s.registerStorageFiles()
 	s.registerBackupJobs()
 	s.registerSchedules()
+	s.registerRetention()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
