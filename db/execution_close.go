@@ -18,8 +18,8 @@ type Finish struct {
 	Hint         string
 }
 
-// FinishExecution ends an execution that has not ended; the first end stays, so a second call does
-// nothing. Errors: ErrNotFound.
+// FinishExecution ends an execution that has not ended, and writes the notification about it; the first
+// end stays, so a second call does nothing. Errors: ErrNotFound.
 func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
 	_, err := q.finish(ctx, "finish execution "+id, id, f, "")
 	return err
@@ -54,6 +54,9 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 		})
 		if err == nil && n > 0 && f.Status == domain.Completed {
 			err = q.q.MarkIfDamaged(ctx, id)
+		}
+		if err == nil && n > 0 {
+			return q.tellEnd(ctx, id)
 		}
 		return translate(op, err)
 	})

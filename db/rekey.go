@@ -34,6 +34,7 @@ var sealedColumns = []sealedColumn{
 	{table: "storage_locations", column: "config", key: "application_key"},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
+	{table: "notification_channels", column: "secrets"},
 }
 
 // Rekey seals every secret under another master key in one transaction and returns how many it
