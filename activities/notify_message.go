@@ -54,20 +54,10 @@ func (a *Activities) messageOf(ctx context.Context, channel db.Channel, d db.Cla
 
 // eventOf is a notification as templates see it.
 func eventOf(n db.Notification, publicURL string) notify.Event {
-	text := func(name string) string { value, _ := n.Metadata[name].(string); return value }
-	number := func(name string) int64 { value, _ := n.Metadata[name].(float64); return int64(value) }
-	e := notify.Event{
+	return notify.Event{
 		ID: n.ID, Type: n.Type, Severity: n.Severity, Title: n.Title, Message: n.Message, Time: n.CreatedAt,
-		EntityType: n.EntityType, EntityID: n.EntityID,
-		Job: text("job"), Datasource: text("datasource"), Storage: text("storage"), ExecutionID: text("execution_id"),
-		Operation: text("operation"), Trigger: text("trigger"), Status: text("status"), FailureClass: text("failure_class"), Hint: text("hint"),
-		Duration: time.Duration(number("duration_seconds")) * time.Second, SizeBytes: number("size_bytes"), StoredBytes: number("stored_bytes"),
-		TemporalURL: text("temporal_url"), Metadata: n.Metadata,
-	}
-	if publicURL != "" && e.ExecutionID != "" {
-		e.Link = strings.TrimRight(publicURL, "/") + "/api/executions/" + e.ExecutionID
-	}
-	return e
+		EntityType: n.EntityType, EntityID: n.EntityID, Metadata: n.Metadata,
+	}.FromMetadata(publicURL)
 }
 
 // SendSample sends a sample through a channel, to every recipient, and tells what came of it.

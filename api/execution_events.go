@@ -84,7 +84,7 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := s.stillSignedIn(ctx); err != nil {
+			if err := s.stillAllowed(ctx, auth.ExecutionsRead); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -94,13 +94,13 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	}
 }
 
-// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
-func (s *server) stillSignedIn(ctx context.Context) error {
+// stillAllowed ends streams of sessions that were signed out or lost their right meanwhile.
+func (s *server) stillAllowed(ctx context.Context, permission auth.Permission) error {
 	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
 	if err != nil {
 		return err
 	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(auth.ExecutionsRead) {
+	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(permission) {
 		return fmt.Errorf("the session has ended")
 	}
 	return nil
@@ -134,6 +134,19 @@ func (e *eventStream) send(name string, data Execution) error {
 		return nil
 	}
 	e.last = string(text)
+	return e.event(name, text)
+}
+
+// sendAny sends an event whatever the one before said.
+func (e *eventStream) sendAny(name string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return e.event(name, text)
+}
+
+func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.id, name, text))
 }

@@ -86,6 +86,22 @@ func (e Event) Complete() Event {
 	return e
 }
 
+// FromMetadata fills in what the notification's metadata tells. publicURL is the API's address for links, ""
+// for none.
+func (e Event) FromMetadata(publicURL string) Event {
+	text := func(name string) string { value, _ := e.Metadata[name].(string); return value }
+	number := func(name string) int64 { value, _ := e.Metadata[name].(float64); return int64(value) }
+	e.Job, e.Datasource, e.Storage = text("job"), text("datasource"), text("storage")
+	e.ExecutionID, e.Operation, e.Trigger, e.Status = text("execution_id"), text("operation"), text("trigger"), text("status")
+	e.FailureClass, e.Hint, e.TemporalURL = text("failure_class"), text("hint"), text("temporal_url")
+	e.Duration = time.Duration(number("duration_seconds")) * time.Second
+	e.SizeBytes, e.StoredBytes = number("size_bytes"), number("stored_bytes")
+	if publicURL != "" && e.ExecutionID != "" {
+		e.Link = strings.TrimRight(publicURL, "/") + "/api/executions/" + e.ExecutionID
+	}
+	return e
+}
+
 const flappingNote = "It has been changing its state often; changes in between are not sent, and where it stands is told when it has kept still for a while."
 
 // advice is what to do where the event itself does not say.
