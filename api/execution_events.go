@@ -84,7 +84,7 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := s.stillAllowed(ctx, auth.ExecutionsRead); err != nil {
+			if err := s.stillSignedIn(ctx); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -94,13 +94,13 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	}
 }
 
-// stillAllowed ends streams of sessions that were signed out or lost their right meanwhile.
-func (s *server) stillAllowed(ctx context.Context, permission auth.Permission) error {
+// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
+func (s *server) stillSignedIn(ctx context.Context) error {
 	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
 	if err != nil {
 		return err
 	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(permission) {
+	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(auth.ExecutionsRead) {
 		return fmt.Errorf("the session has ended")
 	}
 	return nil

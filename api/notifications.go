@@ -119,10 +119,10 @@ func (s *server) readNotification(ctx context.Context, in *ByID) (*body[Notifica
 }
 
 func (s *server) readAllNotifications(ctx context.Context, in *struct {
-	Body ReadAll `required:"false"`
+	Body *ReadAll
 }) (*body[ReadCount], error) {
 	until := time.Now()
-	if in.Body.Until != nil {
+	if in.Body != nil && in.Body.Until != nil {
 		until = *in.Body.Until
 	}
 	var n int64
