@@ -72,6 +72,10 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 	if !principalOf(ctx).Grants.Allows(needed) {
 		return nil, s.refuse(ctx, "restore-backup", []auth.Permission{needed})
 	}
+	ctx, err := s.narrowedTo(ctx, needed)
+	if err != nil {
+		return nil, err
+	}
 	plan, err := s.planRestore(ctx, in)
 	if err != nil {
 		return nil, err

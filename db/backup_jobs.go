@@ -25,6 +25,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
+	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError
@@ -37,6 +39,9 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	if err := checkJobReferences(j); err != nil {
 		return BackupJob{}, err
 	}
+	if err := q.jobMakeable(ctx, id, j); err != nil {
+		return BackupJob{}, err
+	}
 	options, err := q.sealOptions(id, j.BackupOptions)
 	if err != nil {
 		return BackupJob{}, err
@@ -46,6 +51,7 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 		row, err = q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
 			ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: options,
+			OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
 		})
 		return translate("create backup job", err)
 	})
@@ -53,6 +59,18 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 		return BackupJob{}, err
 	}
 	return q.backupJob(row)
+}
+
+// jobMakeable checks a new job against the scope of ctx. A job has the tags of its datasource.
+func (q *Queries) jobMakeable(ctx context.Context, id string, j BackupJob) error {
+	if scopeOf(ctx) == nil {
+		return nil
+	}
+	belongs := ofJob(&j.DatasourceID, &j.StorageLocationID, &id)
+	if datasource, err := q.q.GetDatasource(ctx, j.DatasourceID); err == nil {
+		belongs[domain.ScopeBackupJob] = domain.Resource{ID: id, Tags: datasource.Tags}
+	}
+	return makeable(ctx, belongs)
 }
 
 // GetBackupJob reads one. Errors: ErrNotFound.
@@ -65,6 +83,9 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 	if err != nil {
 		return BackupJob{}, translate(op, err)
 	}
+	if err := seen(ctx, op, ofJob(&row.DatasourceID, &row.StorageLocationID, &row.ID)); err != nil {
+		return BackupJob{}, err
+	}
 	return q.backupJob(row)
 }
 
@@ -74,7 +95,11 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list backup jobs", err)
 	}
@@ -83,7 +108,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	return out, next, err
 }
 
-// UpdateBackupJob replaces everything but the times. j.Version is the version that was read; 0
+// UpdateBackupJob replaces everything but the times of the past. j.Version is the version that was read; 0
 // overwrites whatever is there. Errors: ErrNotFound, ErrVersionMismatch, DuplicateError,
 // ReferenceError.
 func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, error) {
@@ -103,7 +128,8 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 		row, err = q.q.UpdateBackupJob(ctx, dbgen.UpdateBackupJobParams{
 			ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy,
-			BackupOptions: options, ExpectedVersion: j.Version,
+			BackupOptions: options, OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
+			SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
 		})
 		return mismatchOr(translate(op, err), func() error { _, err := q.q.GetBackupJob(ctx, j.ID); return err })
 	})
@@ -155,4 +181,11 @@ func timezoneOr(name string) string {
 		return "UTC"
 	}
 	return name
+}
+
+func overlapOr(policy domain.OverlapPolicy) domain.OverlapPolicy {
+	if policy == "" {
+		return domain.OverlapSkip
+	}
+	return policy
 }

@@ -86,6 +86,7 @@ type ExecutionMetadata struct {
 	Operation      Operation         `json:"operation"`
 	Trigger        Trigger           `json:"trigger"`
 	Actor          string            `json:"actor,omitempty"`
+	ScheduledFor   *time.Time        `json:"scheduled_for,omitempty" doc:"Trigger schedule: when it was due, without the jitter"`
 	WorkflowID     string            `json:"workflow_id,omitempty"`
 	RunID          string            `json:"run_id,omitempty"`
 	TemporalURL    string            `json:"temporal_url,omitempty"`
@@ -106,4 +107,5 @@ type ExecutionMetadata struct {
 	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
 	StorageResults []StorageResult   `json:"storage_results,omitempty" doc:"Backups of a job with storage_targets: what became of each location that was tried"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
+	Expired        string            `json:"expired,omitempty" doc:"Why the retention policy of its job removes it"`
 }
