@@ -24,6 +24,8 @@ type ExecutionResult struct {
 	CompressedBytes int64  `json:"compressed_bytes"`
 	Chunks          int64  `json:"chunks"`
 	Tables          int    `json:"tables,omitempty"`
+	// RecoveryMS is how long a restore took until its data was loaded.
+	RecoveryMS int64 `json:"recovery_ms,omitempty"`
 }
 
 // ExecutionRef names an execution.
@@ -58,6 +60,9 @@ type Plan struct {
 	// Sources are the copies that a restore may read, the best first. A plan of an older version has
 	// none: the backup is read where it was made.
 	Sources []Place `json:"sources,omitempty"`
+	// Direct: the restore reads a datasource in place of a backup. Checks: it checks what it loaded.
+	Direct bool `json:"direct,omitempty"`
+	Checks bool `json:"checks,omitempty"`
 }
 
 // DumpResult is what one backup stored.
@@ -105,6 +110,8 @@ type HooksInput struct {
 type StageResult struct {
 	Tables int   `json:"tables"`
 	Bytes  int64 `json:"bytes"`
+	// Staging is where it is: the name of a database, or a path.
+	Staging string `json:"staging,omitempty"`
 }
 
 // CheckInput tests one datasource or one storage location.
