@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
@@ -41,25 +42,27 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	var progress dumpProgress
 	stop := a.report(ctx, job.id(), progress.now)
 	defer stop()
-	base, err := a.chooseBase(ctx, job, attempt)
-	if err != nil {
-		return contract.DumpResult{}, err
-	}
-	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey(attempt)); err != nil {
-		return contract.DumpResult{}, err
-	}
-	a.at("dump.manifest_path_recorded")
 	if err := a.loadIncrements(ctx, job); err != nil {
 		return contract.DumpResult{}, err
 	}
+	ground := sync.OnceValues(func() (*base, error) { return a.layGround(ctx, job, attempt) })
+	options := job.dumpOptions()
+	var stored *storedBase
+	if job.execution.BackupType != domain.Full { // a full builds on nothing: its dump tool can start meanwhile
+		base, err := ground()
+		if err != nil {
+			return contract.DumpResult{}, err
+		}
+		if stored = base.stored; stored != nil {
+			options.Base = stored.forEngine(job)
+		}
+	}
 	var preparing *preparation
 	var report engine.Report
-	err = a.reach(ctx, job.datasource, func(src engine.Source) (err error) {
-		preparing = a.prepareWriter(ctx, job, src, base, attempt, &progress)
-		options := job.dumpOptions()
-		if base.stored != nil {
-			base.stored.preparing = preparing
-			options.Base = base.stored.forEngine(job)
+	err := a.reach(ctx, job.datasource, func(src engine.Source) (err error) {
+		preparing = a.prepareWriter(ctx, job, src, ground, attempt, &progress)
+		if stored != nil {
+			stored.preparing = preparing
 		}
 		sink := func(ctx context.Context, s engine.Stream, r io.Reader) error {
 			writer, err := preparing.wait(ctx)
@@ -67,7 +70,7 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 				return err
 			}
 			meta := archive.StreamMeta{Name: s.Name, Format: s.Format, Properties: s.Properties}
-			return failure.WithSubject(writer.WriteStream(ctx, meta, base.stored.storable(ctx, r)), aboutStorage(job.storage.Name))
+			return failure.WithSubject(writer.WriteStream(ctx, meta, stored.storable(ctx, r)), aboutStorage(job.storage.Name))
 		}
 		report, err = job.engine.Dump(ctx, src, options, sink)
 		if err == nil {
@@ -82,12 +85,28 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 		return err
 	})
 	if err != nil {
+		if _, unready := ground(); unready != nil {
+			return contract.DumpResult{}, unready // not the datasource's, nor its tool's
+		}
 		return contract.DumpResult{}, failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 	}
 	for _, warning := range report.Warnings {
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
 	return a.commit(ctx, job, preparing.writer, report, attempt)
+}
+
+// layGround finds what the backup builds on and records where its manifest will be, before the first chunk.
+func (a *Activities) layGround(ctx context.Context, job *backup, attempt int32) (*base, error) {
+	base, err := a.chooseBase(ctx, job, attempt)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.DB.SetManifestPath(ctx, job.id(), job.manifestKey(attempt)); err != nil {
+		return nil, err
+	}
+	a.at("dump.manifest_path_recorded")
+	return base, nil
 }
 
 // dumpReader tells that its errors are the datasource's: where they come out of the pipeline they could
@@ -106,21 +125,25 @@ func (d dumpReader) Read(p []byte) (int, error) {
 // what it needs while the dump tool connects and reads the database's catalog, which takes as long.
 type preparation struct {
 	done   chan struct{}
+	base   *base
 	writer *archive.Writer
 	known  *archive.KnownChunks
 	err    error
 }
 
-func (a *Activities) prepareWriter(ctx context.Context, job *backup, src engine.Source, base *base, attempt int32, progress *dumpProgress) *preparation {
+func (a *Activities) prepareWriter(ctx context.Context, job *backup, src engine.Source, ground func() (*base, error), attempt int32, progress *dumpProgress) *preparation {
 	p := &preparation{done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
+		if p.base, p.err = ground(); p.err != nil {
+			return
+		}
 		estimate, err := job.engine.Estimate(ctx, src)
 		if err != nil {
 			p.err = failure.WithSubject(err, aboutDatasource(job.datasource.Name))
 			return
 		}
-		if p.writer, p.known, p.err = a.chunkWriter(ctx, job, base, attempt, estimate); p.err == nil {
+		if p.writer, p.known, p.err = a.chunkWriter(ctx, job, p.base, attempt, estimate); p.err == nil {
 			progress.follow(p.writer, estimate)
 		}
 	}()

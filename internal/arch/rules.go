@@ -96,7 +96,11 @@ var rules = []rule{
 		reason: "the contract is imported by the API, the workflows and the activities, so it imports none of them",
 	},
 	{
-		packages: "internal/reconcile", allow: []string{"internal/reconcile", "db", "internal/contract", "internal/domain", "internal/failure"},
+		packages: "internal/schedule", allow: []string{"internal/schedule", "internal/domain", "internal/failure"},
+		reason: "it turns a cron into a Temporal schedule; what runs then is not its business",
+	},
+	{
+		packages: "internal/reconcile", allow: []string{"internal/reconcile", "internal/schedule", "db", "internal/contract", "internal/domain", "internal/failure"},
 		reason: "it compares rows with workflows; what they do is not its business",
 	},
 	{

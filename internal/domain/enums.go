@@ -117,6 +117,15 @@ const (
 	TriggerImport   Trigger = "import" // found on a storage location
 )
 
+// OverlapPolicy says what becomes of a scheduled run that is due while the one before still goes on.
+type OverlapPolicy string
+
+// The overlap policies: it does not take place, or it comes next, at most one.
+const (
+	OverlapSkip      OverlapPolicy = "skip"
+	OverlapBufferOne OverlapPolicy = "buffer_one"
+)
+
 // Compression is the algorithm of a chunk object.
 type Compression string
 

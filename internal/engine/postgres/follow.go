@@ -67,8 +67,24 @@ func (c *contents) laterList() string {
 // follow has done what follows the table of a batch.
 func (j *job) follow(b batch) {
 	for _, e := range b.followers {
-		j.tasks.add(&task{size: b.size, table: b.only.table(), alone: e.alone(), do: func(ctx context.Context, j *job) error { return j.define(ctx, e) }})
+		index, constraint, apart := e.byIndex()
+		if !apart {
+			j.tasks.add(j.definition(b, e, nil))
+			continue
+		}
+		j.tasks.add(j.definition(b, index, j.definition(b, constraint, nil)))
 	}
+}
+
+// definition is the task that defines an entry, and adds the one that can be done then.
+func (j *job) definition(b batch, e entry, then *task) *task {
+	return &task{size: b.size, table: b.only.table(), alone: e.alone(), do: func(ctx context.Context, j *job) error {
+		err := j.define(ctx, e)
+		if err == nil && then != nil {
+			j.tasks.add(then)
+		}
+		return err
+	}}
 }
 
 // oneCore has a transaction make its indexes without parallel workers, on a server that has such.

@@ -1,0 +1,91 @@
+package schedule
+
+import (
+	"fmt"
+	"time"
+)
+
+// maxJump is more than any clock was ever set forward or back at once, and less than the time between two changes.
+const maxJump = 4 * time.Hour
+
+// Next is when the cron runs, the first n times after from, in UTC and in order; fewer, if it ends before.
+// The jitter of a schedule comes on top.
+func Next(cron, timeZone string, from time.Time, n int) ([]time.Time, error) {
+	w, err := parse(cron, timeZone)
+	if err != nil {
+		return nil, fmt.Errorf("cron %q in time zone %q: %w", cron, timeZone, err)
+	}
+	var out []time.Time
+	for len(out) < n {
+		next := w.next(from)
+		if next.IsZero() {
+			break
+		}
+		out = append(out, next)
+		from = next
+	}
+	return out, nil
+}
+
+// IsRepeat reports whether a run that a schedule started for the nominal time at is one too many: around the moment
+// at which a clock is set back Temporal starts what the clock shows twice, or would have shown, more than once. The first
+// activity of a scheduled run asks; what people start by hand is no repeat.
+func IsRepeat(cron, timeZone string, at time.Time) (bool, error) {
+	w, err := parse(cron, timeZone)
+	if err != nil {
+		return false, fmt.Errorf("cron %q in time zone %q: %w", cron, timeZone, err)
+	}
+	at = at.In(w.zone)
+	isSetBack := offset(at.Add(-maxJump)) > offset(at.Add(maxJump))
+	named := at.Second() == 0 && at.Nanosecond() == 0 && w.times.Minute&(1<<at.Minute()) != 0
+	return isSetBack && named && !w.everyHour() && !w.next(at.Add(-time.Second)).Equal(at), nil
+}
+
+func (w when) next(from time.Time) time.Time {
+	if w.everyHour() {
+		times := *w.times
+		times.Location = w.zone
+		if next := times.Next(from); !next.IsZero() {
+			return next.UTC()
+		}
+		return time.Time{}
+	}
+	// Times that the clock jumped over come later than what the clock shows, and so out of order.
+	var first time.Time
+	wall := wallOf(from.In(w.zone)).Add(-maxJump)
+	last := time.Time{}
+	for wall = w.times.Next(wall); !wall.IsZero() && (last.IsZero() || wall.Before(last)); wall = w.times.Next(wall) {
+		at := w.instant(wall)
+		if !at.After(from) {
+			continue
+		}
+		if first.IsZero() || at.Before(first) {
+			first = at
+		}
+		if last.IsZero() {
+			last = wall.Add(maxJump)
+		}
+	}
+	return first
+}
+
+// wallOf is what the clock shows at t, written as UTC.
+func wallOf(t time.Time) time.Time {
+	return time.Date(t.Year(), t.Month(), t.Day(), t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+}
+
+// instant is when the clock shows wall. If it does twice, it is the one that Go takes, as Temporal does too: the first
+// west of Greenwich, the second east of it. If it never does, it is as much later as the clock jumped.
+func (w when) instant(wall time.Time) time.Time {
+	near := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, w.zone)
+	if wallOf(near).Equal(wall) {
+		return near.UTC()
+	}
+	return wall.Add(-offset(near.Add(-maxJump)))
+}
+
+// offset is how far the clock is ahead of UTC at t.
+func offset(t time.Time) time.Duration {
+	_, seconds := t.Zone()
+	return time.Duration(seconds) * time.Second
+}
