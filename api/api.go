@@ -113,6 +113,8 @@ func newServer(o Options) (*server, error) {
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerSyncJobs()
+	s.registerDrillJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
