@@ -43,7 +43,7 @@ func (a *Activities) recordChecks(ctx context.Context, r *restore, report domain
 	all.Checks = &report
 	a.log(ctx, r.execution.ID, "info", "checked: %d tables with %d rows (row counts: %s; foreign keys: %s; %d assertions hold)",
 		report.Tables, report.Rows, report.RowCounts, report.ForeignKeys, len(report.Assertions))
-	a.at("restore.checked")
+	a.at("drill.checked")
 	return a.DB.SetRestoreReport(ctx, r.execution.ID, all)
 }
 

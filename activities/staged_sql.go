@@ -30,7 +30,7 @@ func (a *Activities) finishStaging(ctx context.Context, r *restore, src engine.S
 		}
 	}
 	a.log(ctx, r.execution.ID, "info", "%d statements of post_restore_sql ran before anybody could see the data", len(r.options.PostRestoreSQL))
-	a.at("restore.sql_ran")
+	a.at("sync.sql_ran")
 	return nil
 }
 

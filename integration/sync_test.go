@@ -107,7 +107,7 @@ func (s *setup) requireLinked(t *testing.T, run client.JobRun, direct bool) {
 	require.NotEmpty(t, run.Metadata.ExecutionLogs)
 	if direct {
 		require.Nil(t, run.BackupExecutionID)
-		require.Empty(t, s.objects(t), "a direct sync stored something")
+		require.NoDirExists(t, s.storagePath, "a direct sync stored something")
 		return
 	}
 	require.NotNil(t, run.BackupExecutionID)
@@ -219,7 +219,7 @@ func TestAKilledWorkerCostsASyncNoHalfThatIsFinished(t *testing.T) {
 	}{
 		{"in the backup", "dump.manifest_written", false},
 		{"in the restore", "restore.staged", false},
-		{"in a direct copy", "restore.sql_ran", true},
+		{"in a direct copy", "sync.sql_ran", true},
 	} {
 		t.Run(half.name, func(t *testing.T) {
 			pool := "sync-" + strings.ReplaceAll(half.name, " ", "-")
