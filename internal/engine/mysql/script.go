@@ -202,11 +202,19 @@ func (s *script) code(c byte) {
 	if !isBlank(c) {
 		s.started = true
 	}
-	if c == ';' && len(s.delimiter) > 1 && !delimiterCommand.Match(s.text) {
-		s.checkPiece()
+	if c == ';' || c == s.delimiter[len(s.delimiter)-1] {
+		s.mayEnd(c)
 	}
-	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) && !delimiterCommand.Match(s.text) {
+}
+
+// mayEnd is called at what may be the end of a statement, or of a part of one.
+func (s *script) mayEnd(c byte) {
+	switch {
+	case delimiterCommand.Match(s.text):
+	case bytes.HasSuffix(s.text, s.delimiter):
 		s.ends()
+	case c == ';':
+		s.checkPiece()
 	}
 }
 
