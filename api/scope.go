@@ -35,6 +35,9 @@ var enforcing = map[string][]domain.ScopeKind{
 	"retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,
 
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
+
+	// Their own; who is limited decides on nobody else's.
+	"list-approvals": everyKind, "get-approval": everyKind, "withdraw-approval": everyKind,
 }
 
 var (
