@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -119,12 +120,7 @@ func visibleApproval(ctx context.Context, q *db.Queries, id string) (db.Approval
 }
 
 func mayDecide(ctx context.Context, row db.Approval) bool {
-	for _, permission := range decidable(ctx) {
-		if permission == row.Permission {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(decidable(ctx), row.Permission)
 }
 
 type decision struct {

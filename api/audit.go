@@ -31,6 +31,7 @@ func audited(ctx context.Context, action, resource, id string, changes map[strin
 		}
 		entry.Changes["api_token"] = map[string]any{"id": who.Token.ID, "name": who.Token.Name}
 	}
+	noteAudit(ctx, entry)
 	return entry
 }
 

@@ -56,8 +56,13 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
-	op.MaxBodyBytes = maxBodyBytes
-	op.Middlewares = append(huma.Middlewares{s.authorise(op.OperationID, a)}, op.Middlewares...)
+	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
+	gates := huma.Middlewares{s.authorise(op.OperationID, a)}
+	if takesIdempotencyKey(&op, a) {
+		documentIdempotencyKey(&op)
+		gates = append(gates, s.idempotent)
+	}
+	op.Middlewares = append(gates, op.Middlewares...)
 	handler = traced(s, &op, handler)
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)

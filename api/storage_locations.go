@@ -66,7 +66,7 @@ func (s *server) registerStorageLocations() {
 	register(s, write, documentApproval(s, huma.Operation{
 		OperationID: "delete-storage-location", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a storage location",
 		Description:   "One with jobs or kept backups is not deleted: 409 names what holds it.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}), s.deleteStorageLocation)
 	register(s, mayTest(auth.StorageWrite), testOperation("storage-location", path, tags), s.testStorageLocation)
 }
@@ -156,9 +156,14 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 	return &versioned[StorageLocation]{etag(row.Version), viewStorage(row)}, nil
 }
 
-func (s *server) deleteStorageLocation(ctx context.Context, in *byIDApproved) (*empty, error) {
+type deleteStorageInput struct {
+	DeleteInput
+	Approved
+}
+
+func (s *server) deleteStorageLocation(ctx context.Context, in *deleteStorageInput) (*empty, error) {
 	return nil, s.orAsk(ctx, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetStorageLocation(ctx, in.ID)
+		row, err := deletable(ctx, q, &in.DeleteInput, db.StorageLocationsTable, q.GetStorageLocation, func(r db.StorageLocation) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "storage location", in.ID)
 		}

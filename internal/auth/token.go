@@ -3,6 +3,7 @@ package auth
 import (
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
 	"strings"
@@ -58,4 +59,11 @@ func BearerToken(header string) (string, bool) {
 		return "", false
 	}
 	return token, true
+}
+
+// MatchesChallenge reports whether challenge is the PKCE challenge (S256) of verifier.
+func MatchesChallenge(verifier, challenge string) bool {
+	sum := sha256.Sum256([]byte(verifier))
+	made := base64.RawURLEncoding.EncodeToString(sum[:])
+	return verifier != "" && subtle.ConstantTimeCompare([]byte(made), []byte(challenge)) == 1
 }
