@@ -11,7 +11,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// ErrNotOpen: the approval is decided on, used, withdrawn or expired, or its requester decides on it.
+// ErrNotOpen says that the approval is decided on, used, withdrawn or expired, or its requester decides on it.
 var ErrNotOpen = errors.New("the request for approval is not open")
 
 // Approval is a request to do something, and what another person decided.
