@@ -120,6 +120,7 @@ func newServer(o Options) (*server, error) {
 	s.registerRoles()
 	s.registerAuditLogs()
 	s.registerScopeRules()
+	s.registerApprovals()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()

@@ -37,7 +37,8 @@ type RestoreRequest struct {
 
 type restoreInput struct {
 	ExecutionID string `path:"executionId" format:"uuid" doc:"The backup"`
-	Body        RestoreRequest
+	Approved
+	Body RestoreRequest
 }
 
 const (
@@ -54,14 +55,14 @@ const (
 func restorePhrase(target string) string { return restorePrefix + target }
 
 func (s *server) registerRestore() {
-	register(s, requires(auth.BackupsRestore, auth.BackupsRestoreVerify), huma.Operation{
+	register(s, requires(auth.BackupsRestore, auth.BackupsRestoreVerify), documentApproval(s, huma.Operation{
 		OperationID: "restore-backup", Method: http.MethodPost, Path: "/api/backups/{executionId}/restore", Tags: []string{"Backups and restore"},
 		Summary: "Restore a backup",
 		Description: "Answers at once with the queued execution. A restore with `verification_mode` needs `backups.restore_verify`, any other `backups.restore`. " +
 			"The archive is checked end to end and loaded beside the target before the target is replaced.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, s.restoreBackup)
+	}), s.restoreBackup)
 }
 
 func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted, error) {
@@ -97,7 +98,21 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 		summary: summary,
 		details: fmt.Sprintf("From backup %s on %s, started by %s.", plan.source.ID, plan.storage.Name, execution.Metadata.Actor),
 		action:  "backup.restore", resource: "execution", resourceID: plan.source.ID,
+		irreversible: plan.overwrites(summary), approvalID: in.ApprovalID,
 	})
+}
+
+// overwrites is what another person may have to approve of a restore: that it replaces what is there. Nil for
+// one that replaces nothing: into a temporary database, or into a target that must be empty.
+func (p restorePlan) overwrites(summary string) *irreversible {
+	if p.options.VerificationMode || !p.options.DropExisting {
+		return nil
+	}
+	return &irreversible{
+		action: domain.ApproveRestoreOverwrite, permission: auth.BackupsRestore, resource: "execution", resourceID: p.source.ID,
+		summary: summary + ", replacing what is there",
+		request: map[string]any{"restore": p.options},
+	}
 }
 
 // restorePlan is a restore that was checked.
