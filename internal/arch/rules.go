@@ -163,6 +163,10 @@ var rules = []rule{
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{
+		packages: "internal/auth/oidc", onlyHere: []string{"github.com/coreos/go-oidc/...", "golang.org/x/oauth2/..."},
+		reason: "a provider's types stay in the leaf that talks to it",
+	},
+	{
 		packages: "internal/notify/slack/...", onlyHere: []string{"github.com/slack-go/..."},
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
