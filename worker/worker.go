@@ -89,6 +89,7 @@ func New(o Options) (*Worker, error) {
 	}
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
+		Temporal:    o.Temporal,
 		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
 		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,
@@ -157,6 +158,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)
 	contract.Replicate.Register(r, workflows.Replicate)
+	contract.Upkeep.Register(r, workflows.Upkeep)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -52,6 +52,7 @@ func rootCommand() *cobra.Command {
 		migrateCommand(), rekeyCommand(), recoveryKitCommand(), recoverCommand(), openapiCommand(), versionCommand())
 	root.AddGroup(&cobra.Group{ID: cli.GroupID, Title: "Commands that talk to a server:"})
 	root.AddCommand(clientCommands()...)
+	addUserCommands(root)
 	return root
 }
 
