@@ -81,7 +81,10 @@ func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigO
 		}
 		return s.concludeApply(ctx, q, a)
 	})
-	if err != nil && !errors.Is(err, errDryRun) {
+	if errors.Is(err, errDryRun) {
+		err = s.db.AddAudit(ctx, audited(ctx, "config.dry_run", "system", "config", a.outcome.counts()))
+	}
+	if err != nil {
 		return nil, err
 	}
 	return &body[ConfigOutcome]{a.outcome}, nil
@@ -95,12 +98,7 @@ func (s *server) concludeApply(ctx context.Context, q *db.Queries, a *applying) 
 	if a.outcome.DryRun {
 		return errDryRun
 	}
-	counts := map[string]any{}
-	for _, change := range a.outcome.Changes {
-		count, _ := counts[change.Action].(int)
-		counts[change.Action] = count + 1
-	}
-	if err := q.AddAudit(ctx, audited(ctx, "config.apply", "system", "config", counts)); err != nil {
+	if err := q.AddAudit(ctx, audited(ctx, "config.apply", "system", "config", a.outcome.counts())); err != nil {
 		return err
 	}
 	for _, effect := range a.effects {
@@ -109,6 +107,16 @@ func (s *server) concludeApply(ctx context.Context, q *db.Queries, a *applying) 
 		}
 	}
 	return nil
+}
+
+// counts are how many things were created, updated and left alone.
+func (o ConfigOutcome) counts() map[string]any {
+	counts := map[string]any{}
+	for _, change := range o.Changes {
+		count, _ := counts[change.Action].(int)
+		counts[change.Action] = count + 1
+	}
+	return counts
 }
 
 // applySection applies the items of a kind. It fails only where going on makes no sense; what is wrong with an item is

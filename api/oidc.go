@@ -159,7 +159,7 @@ func (s *server) concludeOIDC(ctx context.Context, begun oidcAttempt, in *oidcCa
 	if begun.Client.RedirectURI == "" {
 		session, err := s.signIn(ctx, user)
 		if err != nil {
-			return nil, err
+			return nil, orProblem(err, unauthorised("The account was changed meanwhile; sign in again."))
 		}
 		return &browserAnswer{Status: http.StatusOK, SetCookie: s.cookie("", -1), NoStore: "no-store", Body: &session}, nil
 	}

@@ -22,7 +22,7 @@ func (s *server) admit(ctx context.Context, identity oidc.Identity) (db.User, er
 	var user db.User
 	var why refusal
 	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
-		if err := q.LockIdentities(ctx); err != nil {
+		if err := q.LockAccess(ctx); err != nil {
 			return err
 		}
 		if user, why, err = s.accountOf(ctx, q, identity); err != nil || why != "" {
@@ -85,7 +85,7 @@ func (s *server) newAccount(ctx context.Context, q *db.Queries, identity oidc.Id
 	if len(identity.Roles) == 0 {
 		return db.User{}, noRole(identity), nil
 	}
-	user, err := q.CreateLinkedUser(ctx, identity.Email, cut(identity.Name, 200))
+	user, err := q.CreateUser(ctx, db.User{Email: identity.Email, Name: cut(identity.Name, 200), IsActive: true})
 	if err != nil {
 		return user, "", err
 	}
@@ -108,7 +108,14 @@ func (s *server) link(ctx context.Context, q *db.Queries, user db.User, identity
 
 // followRoles gives a user exactly the mapped roles. Without one, sessions end as well.
 func (s *server) followRoles(ctx context.Context, q *db.Queries, user db.User, identity oidc.Identity) (refusal, error) {
-	before, after, err := q.FollowRoles(ctx, user.ID, identity.Roles)
+	before, err := q.UserRoles(ctx, user.ID)
+	if err != nil {
+		return "", err
+	}
+	if err := q.SetUserRoles(ctx, user.ID, identity.Roles); err != nil {
+		return "", err
+	}
+	after, err := q.UserRoles(ctx, user.ID)
 	if err != nil {
 		return "", err
 	}

@@ -20,39 +20,6 @@ func (q *Queries) AddIdentity(ctx context.Context, userID, issuer, subject strin
 	return translate("link user "+userID, q.q.AddIdentity(ctx, dbgen.AddIdentityParams{Issuer: issuer, Subject: subject, UserID: userID}))
 }
 
-// LockIdentities makes sign-ins through providers and other changes of access one after the other, until the transaction
-// ends. Call it first.
-func (q *Queries) LockIdentities(ctx context.Context) error {
-	return translate("lock access", q.q.LockAccess(ctx))
-}
-
-// CreateLinkedUser stores an account without a password, for somebody whom a provider knows. Errors: DuplicateError.
-func (q *Queries) CreateLinkedUser(ctx context.Context, email, name string) (User, error) {
-	id, err := newID()
-	if err != nil {
-		return User{}, err
-	}
-	row, err := q.q.CreateLinkedUser(ctx, dbgen.CreateLinkedUserParams{ID: id, Email: cleanText(email), Name: cleanText(name)})
-	return User(row), translate("create a user", err)
-}
-
-// FollowRoles gives a user exactly the roles that a provider's claims map to, and tells those before and after; names of
-// no role are left out.
-func (q *Queries) FollowRoles(ctx context.Context, userID string, mapped []string) (before, after []string, err error) {
-	op := "set the roles of user " + userID
-	if before, err = q.UserRoles(ctx, userID); err != nil {
-		return nil, nil, err
-	}
-	if err := q.q.RemoveUnmappedRoles(ctx, dbgen.RemoveUnmappedRolesParams{UserID: userID, Mapped: orEmpty(mapped)}); err != nil {
-		return nil, nil, translate(op, err)
-	}
-	if err := q.q.AddMappedRoles(ctx, dbgen.AddMappedRolesParams{UserID: userID, Mapped: orEmpty(mapped)}); err != nil {
-		return nil, nil, translate(op, err)
-	}
-	after, err = q.UserRoles(ctx, userID)
-	return before, after, err
-}
-
 // AddHandoff stores that whoever has the code with this SHA-256, and knows what challenge is the hash of, may sign in as
 // the user until then. Those that were never fetched are removed.
 func (q *Queries) AddHandoff(ctx context.Context, codeHash [32]byte, userID, challenge string, until time.Time) error {

@@ -13,15 +13,3 @@ DELETE FROM oidc_handoffs WHERE code_hash = @code_hash AND expires_at > now() RE
 
 -- name: DeleteExpiredHandoffs :exec
 DELETE FROM oidc_handoffs WHERE expires_at <= now();
-
--- name: CreateLinkedUser :one
-INSERT INTO users (id, email, name) VALUES (@id, @email, @name) RETURNING *;
-
--- name: RemoveUnmappedRoles :exec
-DELETE FROM user_roles ur USING roles r
-WHERE ur.role_id = r.id AND ur.user_id = @user_id AND NOT (r.name = ANY(sqlc.arg('mapped')::text[]));
-
--- name: AddMappedRoles :exec
-INSERT INTO user_roles (user_id, role_id)
-SELECT sqlc.arg('user_id')::uuid, r.id FROM roles r WHERE r.name = ANY(sqlc.arg('mapped')::text[])
-ON CONFLICT DO NOTHING;

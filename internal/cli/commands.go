@@ -18,7 +18,11 @@ import (
 const oneArgument = "one-argument"
 
 func (a *app) resourceCommand(r resource) *cobra.Command {
-	command := group(r.name, "Work with "+plural(r.title), r.aliases...)
+	what := plural(r.title)
+	if len(r.verbs) == 0 { // there is one
+		what = "the " + r.title
+	}
+	command := group(r.name, "Work with "+what, r.aliases...)
 	if r.has(list) {
 		command.AddCommand(a.listCommand(r))
 	}
@@ -312,7 +316,7 @@ func plural(title string) string {
 }
 
 func article(title string) string {
-	if strings.ContainsAny(title[:1], "aeio") {
+	if strings.ContainsAny(title[:1], "aeioA") {
 		return "an " + title
 	}
 	return "a " + title

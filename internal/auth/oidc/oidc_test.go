@@ -1,8 +1,11 @@
 package oidc_test
 
 import (
+	"bytes"
+	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,16 +132,25 @@ func TestAnIDTokenThatIsNotForThisSignInIsRefused(t *testing.T) {
 	}
 }
 
+// otherKeys gives the keys of another provider for those of the one that is asked.
+type otherKeys struct{ keys []byte }
+
+func (o otherKeys) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.URL.Path, mockoidc.JWKSEndpoint) {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(o.keys)), Request: r}, nil
+}
+
 func TestATokenOfAnotherKeyIsRefused(t *testing.T) {
-	p, m := start(t)
+	other, err := mockoidc.NewServer(nil)
+	require.NoError(t, err)
+	keys, err := other.Keypair.JWKS()
+	require.NoError(t, err)
+	p, _ := start(t, func(o *oidc.Options) { o.HTTPClient = &http.Client{Transport: otherKeys{keys}} })
 	attempt, address, err := p.Begin(t.Context())
 	require.NoError(t, err)
-	got := code(t, address)
-	forger, err := mockoidc.NewServer(nil)
-	require.NoError(t, err)
-	real := m.Keypair
-	m.Keypair = &mockoidc.Keypair{PrivateKey: forger.Keypair.PrivateKey, PublicKey: real.PublicKey, Kid: real.Kid}
-	_, err = p.Complete(t.Context(), attempt, got)
+	_, err = p.Complete(t.Context(), attempt, code(t, address))
 	require.Equal(t, failure.AuthFailed, failure.ClassOf(err), "%v", err)
 }
 
