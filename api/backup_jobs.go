@@ -25,7 +25,8 @@ type BackupJobDocument struct {
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"A run that is due while the job still runs: skip (default), it does not take place; buffer_one, it comes next, at most one"`
 	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Stored; this version does not delete backups yet. Default: max_backups 3, auto_delete"`
+	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Default: max_backups 3, auto_delete"`
+	ConfirmRetention  bool                    `json:"confirm_retention,omitempty" doc:"Of a change: go on although the new policy deletes several backups at once. Not stored"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options,omitempty"`
 }
 
@@ -47,6 +48,8 @@ type BackupJob struct {
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
+
+	LastRetention *domain.RetentionResult `json:"last_retention,omitempty" doc:"What the retention did after the last backup"`
 }
 
 func (s *server) registerBackupJobs() {
@@ -82,7 +85,12 @@ func (s *server) listBackupJobs(ctx context.Context, in *Paging) (*body[page[Bac
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, next, viewJob), nil
+	out := pageOf(rows, next, viewJob)
+	jobs := make([]*BackupJob, len(out.Body.Items))
+	for i := range out.Body.Items {
+		jobs[i] = &out.Body.Items[i]
+	}
+	return out, s.withRetention(ctx, jobs...)
 }
 
 func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJob], error) {
@@ -90,7 +98,8 @@ func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJ
 	if err != nil {
 		return nil, missing(err, "backup job", in.ID)
 	}
-	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+	out := &versioned[BackupJob]{etag(row.Version), viewJob(row)}
+	return out, s.withRetention(ctx, &out.Body)
 }
 
 func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument]) (*created[BackupJob], error) {
@@ -149,6 +158,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
+			return err
+		}
+		if err := confirmRetention(ctx, q, before, row, document.ConfirmRetention); err != nil {
 			return err
 		}
 		if row, err = q.UpdateBackupJob(ctx, row); err != nil {

@@ -12,16 +12,16 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// queue makes executions that have a datasource and a storage location of a few.
-type queue struct {
+// queueOf makes executions that have a datasource and a storage location of a few.
+type queueOf struct {
 	t                    *testing.T
 	d                    *db.DB
 	datasources, storage map[string]string
 }
 
-func newQueue(t *testing.T, limits domain.ConcurrencySettings) *queue {
+func newQueue(t *testing.T, limits domain.ConcurrencySettings) *queueOf {
 	t.Helper()
-	q := &queue{t: t, d: dbtest.New(t), datasources: map[string]string{}, storage: map[string]string{}}
+	q := &queueOf{t: t, d: dbtest.New(t), datasources: map[string]string{}, storage: map[string]string{}}
 	require.NoError(t, q.d.SetConcurrencySettings(t.Context(), limits, ""))
 	for _, name := range []string{"a", "b", "c"} {
 		datasource, err := q.d.CreateDatasource(t.Context(), db.Datasource{Name: name, Type: domain.Postgres, Enabled: true})
@@ -35,7 +35,7 @@ func newQueue(t *testing.T, limits domain.ConcurrencySettings) *queue {
 	return q
 }
 
-func (q *queue) queued(datasource, storage string) string {
+func (q *queueOf) queued(datasource, storage string) string {
 	q.t.Helper()
 	d, s := q.datasources[datasource], q.storage[storage]
 	row, err := q.d.CreateExecution(q.t.Context(), db.Execution{DatasourceID: &d, StorageLocationID: &s, Metadata: domain.ExecutionMetadata{
@@ -46,14 +46,14 @@ func (q *queue) queued(datasource, storage string) string {
 }
 
 // begin returns what the execution waits for.
-func (q *queue) begin(id string) string {
+func (q *queueOf) begin(id string) string {
 	q.t.Helper()
 	_, waiting, err := q.d.BeginOrWait(q.t.Context(), id, "w", "r")
 	require.NoError(q.t, err)
 	return waiting
 }
 
-func (q *queue) finish(id string) (admitted []string) {
+func (q *queueOf) finish(id string) (admitted []string) {
 	q.t.Helper()
 	require.NoError(q.t, q.d.FinishExecution(q.t.Context(), id, db.Finish{Status: domain.Completed}))
 	rows, err := q.d.AdmittedExecutions(q.t.Context())

@@ -105,4 +105,5 @@ type ExecutionMetadata struct {
 	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
 	StorageResults []StorageResult   `json:"storage_results,omitempty" doc:"Backups of a job with storage_targets: what became of each location that was tried"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
+	Expired        string            `json:"expired,omitempty" doc:"Why the retention policy of its job removes it"`
 }
