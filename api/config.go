@@ -13,7 +13,7 @@ import (
 
 const yamlType = "application/yaml"
 
-const configDescription = "Datasources, storage locations and backup jobs as one YAML document. They refer to each other by name " +
+const configDescription = "Datasources, storage locations, backup jobs, notification channels and templates as one YAML document. They refer to each other by name " +
 	"(`datasource: orders` in place of `datasource_id`). Secrets show as `********`, which keeps the stored one when the document is applied."
 
 type configDocument struct {

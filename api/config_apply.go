@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,19 +125,20 @@ func (o ConfigOutcome) counts() map[string]any {
 func (s *server) applySection(ctx context.Context, a *applying, kind configKind, items []map[string]any) error {
 	seen := map[string]bool{}
 	for i, item := range items {
-		name, _ := item["name"].(string)
+		name := kind.keyOf(item)
 		at := fmt.Sprintf("%s[%d]", kind.section, i)
-		switch key := strings.ToLower(strings.TrimSpace(name)); {
+		keyed := cmp.Or(kind.keyed, "name")
+		switch key := strings.ToLower(name); {
 		case key == "":
-			a.wrong.Add(at+".name", "is required: it says which %s is meant", kind.title)
+			a.wrong.Add(at+"."+keyed, "is required: it says which %s is meant", kind.title)
 			continue
 		case seen[key]:
-			a.wrong.Add(at+".name", "%q is there twice", name)
+			a.wrong.Add(at+"."+keyed, "%q is there twice", name)
 			continue
 		default:
 			seen[key] = true
 		}
-		if err := s.applyItem(ctx, a, kind, at, strings.TrimSpace(name), item); err != nil {
+		if err := s.applyItem(ctx, a, kind, at, name, item); err != nil {
 			return err
 		}
 	}
@@ -183,7 +185,7 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 		if err != nil {
 			return err
 		}
-		a.names.add(kind.section, object)
+		a.names.add(kind, object)
 		if change.ID, _ = object["id"].(string); id == "" && a.outcome.DryRun {
 			change.ID = ""
 		}

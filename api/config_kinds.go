@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -20,8 +21,11 @@ type configKind struct {
 	operations  operations
 	// refersAs is the field that names one of the kind elsewhere, without its _id; "" when nothing does.
 	refersAs []string
-	schema   *huma.Schema // of a new one
-	patch    *huma.Schema // of a change
+	// key is what one is known by in a document, nil its name; keyed is the field that is wrong when there is none.
+	key    func(object map[string]any) string
+	keyed  string
+	schema *huma.Schema // of a new one
+	patch  *huma.Schema // of a change
 	// list reads the views of a page that the caller may see.
 	list func(ctx context.Context, paging *Paging) (views []json.RawMessage, next string, err error)
 	// create and update give the view of the outcome.
@@ -46,11 +50,30 @@ func (s *server) configKinds() []configKind {
 		section: "backup_jobs", title: "backup job", refersAs: []string{"backup_job"}, read: auth.BackupJobsRead, write: auth.BackupJobsWrite,
 		operations: operations{"list-backup-jobs", "create-backup-job", "update-backup-job"},
 	}
+	channels := configKind{
+		section: "notification_channels", title: "notification channel", read: auth.NotificationsRead, write: auth.SystemWrite,
+		operations: operations{"list-notification-channels", "create-notification-channel", "update-notification-channel"},
+	}
+	templates := configKind{
+		section: "notification_templates", title: "notification template", read: auth.NotificationsRead, write: auth.SystemWrite, key: templateKey, keyed: "channel",
+		operations: operations{"list-notification-templates", "create-notification-template", "create-notification-template"},
+	}
 	return []configKind{
 		kindOf(s, datasources, s.listDatasources, s.createDatasource, s.updateDatasource),
 		kindOf(s, storages, s.listStorageLocations, s.createStorageLocation, s.updateStorageLocation),
 		kindOf(s, jobs, s.listBackupJobs, s.createBackupJob, s.updateBackupJob),
+		kindOf(s, channels, s.listChannels, s.createChannel, s.updateChannel),
+		kindOf(s, templates, s.templatesInUse, s.addTemplate, s.replaceTemplate),
 	}
+}
+
+// keyOf is what an object is known by, "" when it does not say.
+func (k configKind) keyOf(object map[string]any) string {
+	if k.key != nil {
+		return k.key(object)
+	}
+	name, _ := object["name"].(string)
+	return strings.TrimSpace(name)
 }
 
 // kindOf makes a kind of a resource's operations. Doc is what is written, View what is shown.

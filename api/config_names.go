@@ -39,7 +39,7 @@ func (s *server) readNames(ctx context.Context, kinds []configKind) (*configName
 				if err != nil {
 					return nil, nil, err
 				}
-				names.add(kind.section, view)
+				names.add(kind, view)
 				views[kind.section] = append(views[kind.section], view)
 			}
 			if next == "" {
@@ -53,10 +53,10 @@ func (s *server) readNames(ctx context.Context, kinds []configKind) (*configName
 
 const maxConfigPage = 200
 
-func (n *configNames) add(section string, view map[string]any) {
+func (n *configNames) add(kind configKind, view map[string]any) {
 	id, _ := view["id"].(string)
-	name, _ := view["name"].(string)
-	n.ids[section][strings.ToLower(name)], n.names[section][id] = id, name
+	name := kind.keyOf(view)
+	n.ids[kind.section][strings.ToLower(name)], n.names[kind.section][id] = id, name
 }
 
 // of is the id of the thing with a name, "" when there is none.

@@ -143,9 +143,9 @@ func (o otherKeys) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestATokenOfAnotherKeyIsRefused(t *testing.T) {
-	other, err := mockoidc.NewServer(nil)
+	other, err := mockoidc.RandomKeypair(2048)
 	require.NoError(t, err)
-	keys, err := other.Keypair.JWKS()
+	keys, err := other.JWKS()
 	require.NoError(t, err)
 	p, _ := start(t, func(o *oidc.Options) { o.HTTPClient = &http.Client{Transport: otherKeys{keys}} })
 	attempt, address, err := p.Begin(t.Context())
