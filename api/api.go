@@ -132,6 +132,8 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerSchedules()
 	s.registerRetention()
+	s.registerSyncJobs()
+	s.registerDrillJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()

@@ -229,7 +229,10 @@ func (s *server) collect(ctx context.Context, a *applying, at string, err error)
 
 // realChanges drops from the changes of an audit entry what changes with every write; nil when nothing is left.
 func realChanges(changes map[string]any) map[string]any {
-	before, _ := changes["before"].(map[string]any)
+	before, isUpdate := changes["before"].(map[string]any)
+	if !isUpdate { // a new version of something
+		return changes
+	}
 	after, _ := changes["after"].(map[string]any)
 	was, is := maps.Clone(before), maps.Clone(after)
 	for _, field := range []string{"version", "updated_at", "next_execution_at"} {
