@@ -34,8 +34,9 @@ type applying struct {
 	outcome ConfigOutcome
 	// entry is what the latest operation wrote into the audit trail.
 	entry db.AuditEntry
-	// effects are what the operations want to be done outside of the database.
+	// effects are what the operations want to be done outside of the database: by the end of the transaction, or after it.
 	effects []func(context.Context) error
+	after   []func(context.Context)
 }
 
 type applyingKey struct{}
@@ -55,6 +56,16 @@ func outside(ctx context.Context, effect func(context.Context) error) error {
 		return nil
 	}
 	return effect(ctx)
+}
+
+// afterwards does what follows a change that is stored, and can not fail it. While a document is applied it waits for the
+// whole.
+func afterwards(ctx context.Context, do func(context.Context)) {
+	if a, ok := ctx.Value(applyingKey{}).(*applying); ok {
+		a.after = append(a.after, do)
+		return
+	}
+	do(ctx)
 }
 
 func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigOutcome], error) {
@@ -87,6 +98,11 @@ func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigO
 	}
 	if err != nil {
 		return nil, err
+	}
+	if !in.DryRun {
+		for _, do := range a.after {
+			do(ctx)
+		}
 	}
 	return &body[ConfigOutcome]{a.outcome}, nil
 }
@@ -156,7 +172,7 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 		return fmt.Errorf("encode %s: %w", at, err)
 	}
 	change := ConfigChange{Kind: kind.section, Name: name, ID: id, Action: "update"}
-	effects := len(a.effects)
+	effects, after := len(a.effects), len(a.after)
 	var view json.RawMessage
 	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		ctx := db.Joining(ctx, q)
@@ -176,9 +192,9 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 	})
 	switch {
 	case errors.Is(err, errUnchanged):
-		change.Action, a.effects = "unchanged", a.effects[:effects]
+		change.Action, a.effects, a.after = "unchanged", a.effects[:effects], a.after[:after]
 	case err != nil:
-		a.effects = a.effects[:effects]
+		a.effects, a.after = a.effects[:effects], a.after[:after]
 		return s.collect(ctx, a, at, err)
 	default:
 		object, err := objectOf(view)

@@ -39,7 +39,7 @@ type operations struct{ list, create, update string }
 // configKinds lists them, each after those that it refers to.
 func (s *server) configKinds() []configKind {
 	datasources := configKind{
-		section: "datasources", title: "datasource", refersAs: []string{"datasource"}, read: auth.DatasourcesRead, write: auth.DatasourcesWrite,
+		section: "datasources", title: "datasource", refersAs: []string{"datasource", "source_datasource", "target_datasource"}, read: auth.DatasourcesRead, write: auth.DatasourcesWrite,
 		operations: operations{"list-datasources", "create-datasource", "update-datasource"},
 	}
 	storages := configKind{
@@ -49,6 +49,14 @@ func (s *server) configKinds() []configKind {
 	jobs := configKind{
 		section: "backup_jobs", title: "backup job", refersAs: []string{"backup_job"}, read: auth.BackupJobsRead, write: auth.BackupJobsWrite,
 		operations: operations{"list-backup-jobs", "create-backup-job", "update-backup-job"},
+	}
+	syncs := configKind{
+		section: "db_sync_jobs", title: "sync job", read: auth.DBSyncJobsRead, write: auth.DBSyncJobsWrite,
+		operations: operations{"list-sync-jobs", "create-sync-job", "update-sync-job"},
+	}
+	drills := configKind{
+		section: "restore_drill_jobs", title: "drill job", read: auth.RestoreDrillJobsRead, write: auth.RestoreDrillJobsWrite,
+		operations: operations{"list-drill-jobs", "create-drill-job", "update-drill-job"},
 	}
 	channels := configKind{
 		section: "notification_channels", title: "notification channel", read: auth.NotificationsRead, write: auth.SystemWrite,
@@ -62,6 +70,12 @@ func (s *server) configKinds() []configKind {
 		kindOf(s, datasources, s.listDatasources, s.createDatasource, s.updateDatasource),
 		kindOf(s, storages, s.listStorageLocations, s.createStorageLocation, s.updateStorageLocation),
 		kindOf(s, jobs, s.listBackupJobs, s.createBackupJob, s.updateBackupJob),
+		kindOf(s, syncs, func(ctx context.Context, in *Paging) (*body[page[SyncJob]], error) {
+			return s.listSyncJobs(ctx, &listSyncJobsInput{Paging: *in})
+		}, s.createSyncJob, s.updateSyncJob),
+		kindOf(s, drills, func(ctx context.Context, in *Paging) (*body[page[DrillJob]], error) {
+			return s.listDrillJobs(ctx, &listDrillJobsInput{Paging: *in})
+		}, s.createDrillJob, s.updateDrillJob),
 		kindOf(s, channels, s.listChannels, s.createChannel, s.updateChannel),
 		kindOf(s, templates, s.templatesInUse, s.addTemplate, s.replaceTemplate),
 	}

@@ -159,10 +159,14 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if wait {
+		switch {
+		case !wait && !one.follows:
+			return s.showOutcome(one, answer)
+		case one.runs != "":
+			return s.followRun(ctx, one.runs, answer)
+		default:
 			return s.follow(ctx, answer)
 		}
-		return s.showOutcome(one, answer)
 	})
 	return command
 }

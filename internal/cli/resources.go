@@ -11,7 +11,7 @@ import (
 
 // resources is everything that has commands. A new one of the API is one entry more.
 func resources() []resource {
-	return slices.Concat(backupResources(), notificationResources(), platformResources())
+	return slices.Concat(backupResources(), runResources(), notificationResources(), platformResources())
 }
 
 // backupResources are what is backed up, where to, when, and what came of it.
