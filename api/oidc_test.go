@@ -6,14 +6,19 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/oauth2-proxy/mockoidc"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/auth/oidc"
+	"github.com/dataguardian/dataguardian/internal/cli"
 )
 
 // provided is an API with an OpenID Connect provider, both in this process.
@@ -220,4 +225,62 @@ func TestWithoutAProviderThereIsNone(t *testing.T) {
 func TestAProviderThatIsDownIsSaidToBe(t *testing.T) {
 	p := withProvider(t, func(o *oidc.Options) { o.Issuer = "http://127.0.0.1:1/oidc" })
 	p.call("GET", "/api/auth/oidc/login", nil).problem(http.StatusServiceUnavailable)
+}
+
+// lines gives the text that a command writes, line by line.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		l <- strings.TrimSpace(line)
+	}
+	return len(p), nil
+}
+
+func TestTheClientSignsInWithABrowser(t *testing.T) {
+	for name, tc := range map[string]struct {
+		groups []string
+		want   string
+	}{
+		"somebody with a role":    {[]string{"ops"}, ""},
+		"somebody without a role": {nil, "none of your groups has a role here"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := withProvider(t)
+			file := filepath.Join(t.TempDir(), "credentials.json")
+			root := &cobra.Command{Use: "dataguardian", SilenceUsage: true, SilenceErrors: true}
+			root.AddGroup(&cobra.Group{ID: cli.GroupID})
+			root.AddCommand(cli.Commands(cli.Options{
+				AddFlags: func(*pflag.FlagSet) {},
+				Settings: func(*pflag.FlagSet) (cli.Settings, error) {
+					return cli.Settings{URL: p.http.URL, CredentialsFile: file}, nil
+				},
+			})...)
+			said := make(lines, 100)
+			root.SetErr(said)
+			root.SetArgs([]string{"login", "--oidc"})
+			done := make(chan error, 1)
+			go func() { done <- root.ExecuteContext(t.Context()) }()
+			var address string
+			for !strings.HasPrefix(address, p.http.URL) {
+				address = <-said
+			}
+			back, cookie := p.begin(strings.TrimPrefix(address, p.http.URL+"/api/auth/oidc/login"), person("jane@example.com", tc.groups...))
+			sent := p.comeBack(back, cookie)
+			require.Equal(t, http.StatusFound, sent.status, sent.text)
+			_, page := browse(t, sent.header.Get("Location"), "")
+			require.Equal(t, http.StatusOK, page.status)
+			err := <-done
+			if tc.want != "" {
+				require.ErrorContains(t, err, tc.want)
+				require.NoFileExists(t, file)
+				return
+			}
+			require.NoError(t, err)
+			kept, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Contains(t, string(kept), auth.TokenPrefix)
+			require.Contains(t, string(kept), "jane@example.com")
+		})
+	}
 }
