@@ -127,6 +127,8 @@ func newServer(o Options) (*server, error) {
 	s.registerDamage()
 	s.registerSystem()
 	s.registerSettings()
+	s.registerDashboard()
+	s.registerRetry()
 	s.registerRecoveryKeys()
 	return s, s.serveDocs()
 }
