@@ -103,3 +103,17 @@ func collect[T any](ctx context.Context, q *Queries, op, sql string, args ...any
 	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 	return out, translate(op, err)
 }
+
+// EndedSince gives the ids of the newest executions that ended at a time or later, the oldest first.
+func (q *Queries) EndedSince(ctx context.Context, since time.Time, limit int) ([]string, error) {
+	const op = "look for executions that ended"
+	rows, err := q.conn.Query(ctx, `
+		SELECT id FROM (SELECT id::text, finished_at FROM backup_executions WHERE finished_at IS NOT NULL AND finished_at >= $1
+		                ORDER BY finished_at DESC LIMIT $2) newest
+		ORDER BY finished_at`, since, limit)
+	if err != nil {
+		return nil, translate(op, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, translate(op, err)
+}
