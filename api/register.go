@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -50,6 +51,9 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
+	if _, takesBody := reflect.TypeFor[I]().FieldByName("Body"); takesBody {
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
 	gates := huma.Middlewares{s.authorise(op.OperationID, a)}
 	if takesIdempotencyKey(&op, a) {

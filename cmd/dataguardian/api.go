@@ -44,7 +44,7 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	logger := services.Logger
 	handler, err := api.New(api.Options{
 		DB: services.DB, Temporal: services.Temporal, Namespace: cfg.Temporal.Namespace, TemporalUIURL: cfg.Temporal.UIURL,
-		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies,
+		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies, CORSOrigins: cfg.CORSOrigins,
 	})
 	if err != nil {
 		return err
@@ -52,6 +52,9 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "open the port of the API", err, "Choose another address with --listen or DATAGUARDIAN_LISTEN.")
+	}
+	if listener, err = process.ListenTLS(listener, cfg.TLSCert, cfg.TLSKey, logger); err != nil {
+		return err
 	}
 	defer process.StartReconciling(ctx, services.DB, services.Temporal, logger)()
 	server := process.ServeHTTP(listener, handler, logger)
