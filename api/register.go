@@ -82,7 +82,7 @@ func (s *server) route(path string, a access, handler gin.HandlerFunc) {
 // document writes the access of an operation and its usual errors into the OpenAPI document.
 func document(op *huma.Operation, a access) {
 	op.Metadata = map[string]any{"access": a}
-	op.Errors = append(op.Errors, http.StatusInternalServerError)
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError)
 	if a.public != "" {
 		op.Security = []map[string][]string{}
 		return
