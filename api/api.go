@@ -71,6 +71,8 @@ type server struct {
 	throttle  *auth.Throttle
 	metrics   *prometheus.Registry
 	events    *hub
+
+	notifications *hub
 }
 
 // New builds the API and seeds the system roles. The handler holds no goroutine of its own while no
@@ -106,18 +108,30 @@ func newServer(o Options) (*server, error) {
 		metrics:   prometheus.NewRegistry(),
 	}
 	s.events = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenExecutions(ctx) }, o.Logger)
+	s.notifications = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenNotifications(ctx) }, o.Logger)
 	if err := s.prepareEngine(); err != nil {
 		return nil, err
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerAuth()
 	s.registerSessions()
+	s.registerPassword()
+	s.registerTokens()
+	s.registerUsers()
+	s.registerUserSessions()
+	s.registerRoles()
+	s.registerAuditLogs()
+	s.registerScopeRules()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerSchedules()
+	s.registerRetention()
+	s.registerSyncJobs()
+	s.registerDrillJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
@@ -132,6 +146,10 @@ func newServer(o Options) (*server, error) {
 	s.registerDashboard()
 	s.registerRetry()
 	s.registerRecoveryKeys()
+	s.registerConfig()
+	s.registerNotifications()
+	s.registerNotificationChannels()
+	s.registerNotificationTemplates()
 	return s, s.serveDocs()
 }
 

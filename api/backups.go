@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -183,6 +184,9 @@ func (p *places) backup(ctx context.Context, row db.Execution, at db.BackupPlace
 	}
 	for _, c := range at.Copies {
 		storage, err := p.location(ctx, c.StorageLocationID)
+		if errors.Is(err, db.ErrNotFound) {
+			continue // its copy there is not for the caller to see
+		}
 		if err != nil {
 			return out, err
 		}

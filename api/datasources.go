@@ -127,6 +127,9 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 		if err := keepPool(ctx, q, before.Pool, row.Pool, func(j db.BackupJob) bool { return j.DatasourceID == before.ID }); err != nil {
 			return err
 		}
+		if err := s.keepTags(ctx, "update-datasource", before.Tags, row.Tags); err != nil {
+			return err
+		}
 		if row, err = q.UpdateDatasource(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
@@ -216,7 +219,7 @@ func keepPool(ctx context.Context, q *db.Queries, from, to string, uses func(db.
 	}
 	page := db.Page{Limit: db.MaxPageSize}
 	for {
-		jobs, next, err := q.ListBackupJobs(ctx, page)
+		jobs, next, err := q.ListBackupJobs(db.Unscoped(ctx), page)
 		if err != nil {
 			return err
 		}

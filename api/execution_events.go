@@ -12,6 +12,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -59,14 +60,19 @@ func (s *server) followExecution(ctx context.Context, in *ByID) (*huma.StreamRes
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		stream := newEventStream(out)
-		if err := s.follow(out.Context(), row.ID, stream); err != nil && out.Context().Err() == nil {
+		read := func(ctx context.Context) (any, bool, error) {
+			row, err := s.db.GetExecution(ctx, row.ID)
+			return brief(row), row.Status.Finished(), err
+		}
+		if err := s.follow(out.Context(), row.ID, auth.ExecutionsRead, stream, read); err != nil && out.Context().Err() == nil {
 			s.log.WarnContext(out.Context(), "event stream ended early", "execution", row.ID, "error", err)
 		}
 	}}, nil
 }
 
-// follow sends the execution as it is, then every change of it until it has ended.
-func (s *server) follow(ctx context.Context, id string, stream *eventStream) error {
+// follow sends what read gives now, and again with every change of the row of that id until it has ended. The
+// session must go on to hold the permission.
+func (s *server) follow(ctx context.Context, id string, needed auth.Permission, stream *eventStream, read func(context.Context) (view any, ended bool, err error)) error {
 	changes, release, err := s.events.watch(id) // before the first read, so that no change falls between
 	if err != nil {
 		return fmt.Errorf("listen for changes: %w", err)
@@ -76,15 +82,15 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	defer heartbeat.Stop()
 	name := eventSnapshot
 	for {
-		row, err := s.db.GetExecution(ctx, id)
+		view, ended, err := read(ctx)
 		if err != nil {
 			return err
 		}
-		if err := stream.send(name, brief(row)); err != nil {
+		if err := stream.send(name, view); err != nil {
 			return err
 		}
-		if row.Status.Finished() {
-			return stream.send(eventEnd, brief(row))
+		if ended {
+			return stream.send(eventEnd, view)
 		}
 		name = eventUpdate
 		select {
@@ -92,7 +98,7 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := s.stillSignedIn(ctx); err != nil {
+			if ctx, err = s.stillSignedIn(ctx, needed); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -102,16 +108,17 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	}
 }
 
-// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
-func (s *server) stillSignedIn(ctx context.Context) error {
-	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
+// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile, and gives the
+// context of what the caller is limited to now.
+func (s *server) stillSignedIn(ctx context.Context, needed auth.Permission) (context.Context, error) {
+	who, err := s.again(ctx)
 	if err != nil {
-		return err
+		return ctx, err
 	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(auth.ExecutionsRead) {
-		return fmt.Errorf("the session has ended")
+	if !who.Grants.Allows(needed) {
+		return ctx, fmt.Errorf("the right to follow this has ended")
 	}
-	return nil
+	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), needed)
 }
 
 // eventStream writes server-sent events. Events that say the same as the one before are left out.
@@ -134,7 +141,7 @@ func newEventStream(out huma.Context) *eventStream {
 	return stream
 }
 
-func (e *eventStream) send(name string, data Execution) error {
+func (e *eventStream) send(name string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)
@@ -143,6 +150,19 @@ func (e *eventStream) send(name string, data Execution) error {
 		return nil
 	}
 	e.last = string(text)
+	return e.event(name, text)
+}
+
+// sendAny sends an event whatever the one before said.
+func (e *eventStream) sendAny(name string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return e.event(name, text)
+}
+
+func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	id := strconv.Itoa(e.id)
 	if e.moment {

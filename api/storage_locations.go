@@ -136,6 +136,9 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		}); err != nil {
 			return err
 		}
+		if err := s.keepTags(ctx, "update-storage-location", before.Tags, row.Tags); err != nil {
+			return err
+		}
 		if row, err = q.UpdateStorageLocation(ctx, row); err != nil {
 			return raced(err, wanted)
 		}

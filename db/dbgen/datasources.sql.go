@@ -64,6 +64,9 @@ SELECT holder::text FROM (
     SELECT 'database sync job "' || s.name || '"', 2, s.created_at
     FROM database_sync_jobs s WHERE $1::uuid IN (s.source_datasource_id, s.target_datasource_id)
     UNION ALL
+    SELECT 'restore drill job "' || r.name || '"', 2, r.created_at
+    FROM restore_drill_jobs r WHERE $1::uuid IN (r.datasource_id, r.target_datasource_id)
+    UNION ALL
     SELECT e.status || ' ' || e.operation || ' ' || e.id, 3, e.created_at
     FROM backup_executions e
     WHERE e.datasource_id = $1::uuid
@@ -137,20 +140,27 @@ func (q *Queries) GetDatasource(ctx context.Context, id string) (Datasource, err
 
 const listDatasources = `-- name: ListDatasources :many
 SELECT id, name, type, enabled, tags, pool, connection_config, status, last_health_check_at, version, created_at, updated_at FROM datasources
-WHERE $1::timestamptz IS NULL
-   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, id, NULL, NULL))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $3::int
+LIMIT $4::int
 `
 
 type ListDatasourcesParams struct {
+	Scope           []byte
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
 }
 
 func (q *Queries) ListDatasources(ctx context.Context, arg ListDatasourcesParams) ([]Datasource, error) {
-	rows, err := q.db.Query(ctx, listDatasources, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	rows, err := q.db.Query(ctx, listDatasources,
+		arg.Scope,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -8,8 +8,9 @@ SELECT * FROM datasources WHERE id = @id;
 
 -- name: ListDatasources :many
 SELECT * FROM datasources
-WHERE sqlc.narg('before_created_at')::timestamptz IS NULL
-   OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid)
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, id, NULL, NULL))
+  AND (sqlc.narg('before_created_at')::timestamptz IS NULL
+       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
@@ -31,6 +32,9 @@ SELECT holder::text FROM (
     UNION ALL
     SELECT 'database sync job "' || s.name || '"', 2, s.created_at
     FROM database_sync_jobs s WHERE sqlc.arg('id')::uuid IN (s.source_datasource_id, s.target_datasource_id)
+    UNION ALL
+    SELECT 'restore drill job "' || r.name || '"', 2, r.created_at
+    FROM restore_drill_jobs r WHERE sqlc.arg('id')::uuid IN (r.datasource_id, r.target_datasource_id)
     UNION ALL
     SELECT e.status || ' ' || e.operation || ' ' || e.id, 3, e.created_at
     FROM backup_executions e
