@@ -84,7 +84,7 @@ func TestEveryOperationRefusesIDsThatAreNone(t *testing.T) {
 			continue
 		}
 		for _, id := range ids {
-			if kindOf(o.path) == map[string]string{job: "job", datasource: "datasource", storage: "storage"}[id] {
+			if resourceOf(o.path) == map[string]string{job: "job", datasource: "datasource", storage: "storage"}[id] {
 				continue // it is there
 			}
 			answer := f.direct(o.method, strings.ReplaceAll(o.filled(id), " ", "%20"), "application/json", `{}`, "Last-Event-ID", "none")
@@ -96,8 +96,8 @@ func TestEveryOperationRefusesIDsThatAreNone(t *testing.T) {
 	require.NotEmpty(t, f.call("GET", "/api/datasources/"+datasource, nil).ok(200).text)
 }
 
-// kindOf says what the ids of a path are of.
-func kindOf(path string) string {
+// resourceOf says what the ids of a path are of.
+func resourceOf(path string) string {
 	for prefix, kind := range map[string]string{
 		"/api/backup-jobs/": "job", "/api/datasources/": "datasource", "/api/backups/datasources/": "datasource", "/api/storage-locations/": "storage",
 	} {

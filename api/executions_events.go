@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -68,7 +69,7 @@ func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, s
 			err = s.sendChanges(ctx, changes, last, stream)
 			last = taken
 		case <-heartbeat.C:
-			if err = s.stillSignedIn(ctx); err == nil {
+			if ctx, err = s.stillSignedIn(ctx, auth.ExecutionsRead); err == nil {
 				err = stream.comment("heartbeat")
 			}
 		}

@@ -53,6 +53,7 @@ func (f *fixture) operations() []walked {
 
 // obliging is a Temporal that takes everything and whose workflows all end well with nothing to tell.
 func (f *fixture) obliging() {
+	f.schedules()
 	run := &mocks.WorkflowRun{}
 	run.On("Get", mock.Anything, mock.Anything).Return(nil)
 	run.On("GetID").Return("workflow")
