@@ -47,10 +47,13 @@ func TestEveryRouteDeclaresWhoMayCallIt(t *testing.T) {
 			stranger.t = t
 			p := stranger.call(route.Method, path, nil).problem(http.StatusForbidden)
 			require.Contains(t, p.Detail, string(declared.anyOf[0]))
+			if route.Path == "/api/notifications/events" {
+				return // a stream without an end
+			}
 			for _, permission := range declared.anyOf {
 				holder := *f.as(permission)
 				holder.t = t
-				answer := holder.call(route.Method, path, nil)
+				answer := holder.call(route.Method, path, nil, "Last-Event-ID", "none") // which a stream of everything refuses: it would not end
 				require.NotEqual(t, http.StatusUnauthorized, answer.status, answer.text)
 				if answer.status == http.StatusForbidden {
 					require.Contains(t, answer.text, string(auth.BackupsRestore), "only a restore looks at the kind of restore as well")

@@ -51,6 +51,8 @@ type Options struct {
 	TestTimeout time.Duration
 	// TrustedProxies are addresses or networks whose X-Forwarded-For is believed; default none.
 	TrustedProxies []string
+	// CORSOrigins are the origins (https://host:port) whose pages browsers let use the API; default none.
+	CORSOrigins []string
 	// LoginLimits are the throttle of the sign-in; the zero value is auth.DefaultThrottleLimits.
 	LoginLimits auth.ThrottleLimits
 	// SessionIdle ends a session that is not used for so long (default 12 h); SessionLife ends
@@ -146,6 +148,8 @@ func newServer(o Options) (*server, error) {
 	s.registerDamage()
 	s.registerSystem()
 	s.registerSettings()
+	s.registerDashboard()
+	s.registerRetry()
 	s.registerRecoveryKeys()
 	s.registerConfig()
 	s.registerNotifications()
@@ -187,6 +191,7 @@ func (s *server) prepareEngine() error {
 		middleware.Metrics(s.metrics),
 		middleware.Recover(s.log),
 		middleware.SecurityHeaders(),
+		middleware.CORS(s.opts.CORSOrigins),
 		middleware.LimitBody(maxBodyBytes),
 	)
 	s.engine.NoRoute(func(c *gin.Context) {

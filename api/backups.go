@@ -80,22 +80,25 @@ func (s *server) listBackedUp(ctx context.Context, in *Paging) (*body[page[Backe
 	if err != nil {
 		return nil, err
 	}
-	places := newPlaces(s.db.Queries)
 	items := make([]BackedUpDatasource, len(rows))
+	var newest []db.Execution
+	var of []int // whose newest it is
 	for i, row := range rows {
 		items[i] = BackedUpDatasource{DatasourceID: row.ID, Name: row.Name, Type: row.Type}
 		backups, _, err := s.db.ListExecutions(ctx, restorable(row.ID), db.Page{Limit: 1})
 		if err != nil {
 			return nil, err
 		}
-		if len(backups) == 0 {
-			continue
+		if len(backups) > 0 {
+			newest, of = append(newest, backups[0]), append(of, i)
 		}
-		newest, err := places.backup(ctx, backups[0])
-		if err != nil {
-			return nil, err
-		}
-		items[i].LastBackup = &newest
+	}
+	views, err := newPlaces(s.db.Queries).backups(ctx, newest)
+	if err != nil {
+		return nil, err
+	}
+	for n, i := range of {
+		items[i].LastBackup = &views[n]
 	}
 	return &body[page[BackedUpDatasource]]{page[BackedUpDatasource]{items, next}}, nil
 }
@@ -111,12 +114,9 @@ func (s *server) listBackups(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	places := newPlaces(s.db.Queries)
-	items := make([]Backup, len(rows))
-	for i, row := range rows {
-		if items[i], err = places.backup(ctx, row); err != nil {
-			return nil, err
-		}
+	items, err := newPlaces(s.db.Queries).backups(ctx, rows)
+	if err != nil {
+		return nil, err
 	}
 	return &body[page[Backup]]{page[Backup]{items, next}}, nil
 }
@@ -153,7 +153,26 @@ func newPlaces(q *db.Queries) *places {
 	return &places{q: q, known: make(map[string]db.StorageLocation)}
 }
 
-func (p *places) backup(ctx context.Context, row db.Execution) (Backup, error) {
+// backups are rows as clients see them, with where each is.
+func (p *places) backups(ctx context.Context, rows []db.Execution) ([]Backup, error) {
+	ids := make([]string, len(rows))
+	for i, row := range rows {
+		ids[i] = row.ID
+	}
+	where, err := p.q.PlacesOf(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]Backup, len(rows))
+	for i, row := range rows {
+		if views[i], err = p.backup(ctx, row, where[row.ID]); err != nil {
+			return nil, err
+		}
+	}
+	return views, nil
+}
+
+func (p *places) backup(ctx context.Context, row db.Execution, at db.BackupPlaces) (Backup, error) {
 	options := row.Metadata.Options
 	out := Backup{
 		ExecutionID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, BackupType: row.BackupType,
@@ -163,15 +182,7 @@ func (p *places) backup(ctx context.Context, row db.Execution) (Backup, error) {
 	if row.StorageLocationID == nil {
 		return out, nil
 	}
-	copies, err := p.q.ListCopies(ctx, row.ID)
-	if err != nil {
-		return out, err
-	}
-	damaged, err := p.q.DamagedCopies(ctx, row.ID, row.Metadata.ManifestPath)
-	if err != nil {
-		return out, err
-	}
-	for _, c := range copies {
+	for _, c := range at.Copies {
 		storage, err := p.location(ctx, c.StorageLocationID)
 		if errors.Is(err, db.ErrNotFound) {
 			continue // its copy there is not for the caller to see
@@ -181,7 +192,7 @@ func (p *places) backup(ctx context.Context, row db.Execution) (Backup, error) {
 		}
 		out.StoredAt = append(out.StoredAt, StoredAt{
 			StorageLocationID: storage.ID, Name: storage.Name, Type: storage.Type, Status: storage.Status, Pool: storage.Pool,
-			ManifestPath: c.ManifestPath, Primary: c.IsPrimary, DamagedObjects: damaged[storage.ID],
+			ManifestPath: c.ManifestPath, Primary: c.IsPrimary, DamagedObjects: at.Damaged[storage.ID],
 		})
 	}
 	return out, nil

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"reflect"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -43,6 +44,13 @@ func (s *server) registerExecutionEvents() {
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: schema}},
 	}}
 	register(s, requires(auth.ExecutionsRead), operation, s.followExecution)
+	all := operation
+	all.OperationID, all.Path, all.Summary = "follow-executions", "/api/executions/events", "Follow all executions (server-sent events)"
+	all.Description = "First every execution that is queued or running as `snapshot`, then an `update` with every change of any; " +
+		"the data of each is the execution without its log. Executions that the caller may not see are left out. " +
+		"A client that comes back with `Last-Event-ID` also gets those that ended meanwhile, the newest 500. A comment every 10 seconds keeps the connection open."
+	all.Errors = nil
+	register(s, requires(auth.ExecutionsRead), all, s.followExecutions)
 }
 
 func (s *server) followExecution(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
@@ -119,6 +127,7 @@ type eventStream struct {
 	control *http.ResponseController
 	last    string
 	id      int
+	moment  bool // the id is the time of the event, in microseconds since 1970
 }
 
 func newEventStream(out huma.Context) *eventStream {
@@ -155,7 +164,11 @@ func (e *eventStream) sendAny(name string, data any) error {
 
 func (e *eventStream) event(name string, text []byte) error {
 	e.id++
-	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.id, name, text))
+	id := strconv.Itoa(e.id)
+	if e.moment {
+		id = strconv.FormatInt(time.Now().UnixMicro(), 10)
+	}
+	return e.write(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", id, name, text))
 }
 
 func (e *eventStream) comment(text string) error { return e.write(": " + text + "\n\n") }

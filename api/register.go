@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -56,6 +57,9 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
+	if _, takesBody := reflect.TypeFor[I]().FieldByName("Body"); takesBody {
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
 	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
 	gates := huma.Middlewares{s.authorise(op.OperationID, a)}
 	if takesIdempotencyKey(&op, a) {
@@ -88,7 +92,7 @@ func (s *server) route(path string, a access, handler gin.HandlerFunc) {
 // document writes the access of an operation and its usual errors into the OpenAPI document.
 func document(op *huma.Operation, a access) {
 	op.Metadata = map[string]any{"access": a}
-	op.Errors = append(op.Errors, http.StatusInternalServerError)
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError)
 	if a.public != "" {
 		op.Security = []map[string][]string{}
 		return

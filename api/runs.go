@@ -70,29 +70,50 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 	if !reflect.DeepEqual(options.ReferencedFiles, job.BackupOptions.ReferencedFiles) {
 		return nil, invalidField("backup_options.referenced_files", "can not be changed for one run; change them in the job")
 	}
+	job.BackupOptions = options
+	return s.startBackup(ctx, backupStart{
+		job: job, datasource: datasource, storage: storage,
+		trigger: domain.TriggerManual, action: "backup_job.run", resource: "backup_job", resourceID: job.ID,
+	})
+}
+
+// backupStart is a backup that somebody asks for: the job with the options of this run, both its ends,
+// and how the audit trail tells it.
+type backupStart struct {
+	job                          db.BackupJob
+	datasource                   db.Datasource
+	storage                      db.StorageLocation
+	trigger                      domain.Trigger
+	action, resource, resourceID string
+}
+
+func (s *server) startBackup(ctx context.Context, b backupStart) (*accepted, error) {
+	if err := runnable(b.datasource, b.storage); err != nil {
+		return nil, err
+	}
+	options := b.job.BackupOptions
 	options.Normalize()
 	if err := options.Validate().Under("backup_options").OrNil(); err != nil {
 		return nil, err
 	}
-	job.BackupOptions = options
-	if err := s.db.InTx(ctx, func(q *db.Queries) error { return checkEnds(ctx, q, job) }); err != nil {
+	b.job.BackupOptions = options
+	if err := s.db.InTx(ctx, func(q *db.Queries) error { return checkEnds(ctx, q, b.job) }); err != nil {
 		return nil, err
 	}
 	execution, err := s.newExecution(ctx, contract.BackupWorkflowID)
 	if err != nil {
 		return nil, err
 	}
-	execution.JobID, execution.DatasourceID, execution.StorageLocationID = &job.ID, &datasource.ID, &storage.ID
+	execution.JobID, execution.DatasourceID, execution.StorageLocationID = &b.job.ID, &b.datasource.ID, &b.storage.ID
 	execution.BackupType = options.BackupType
-	execution.Metadata.Operation, execution.Metadata.Options = domain.OperationBackup, &options
-	launch := launch{
-		workflow: contract.Backup, pool: storage.Pool,
-		labels:  contract.Labels{Job: job.Name, Datasource: datasource.Name, Storage: storage.Name},
-		summary: fmt.Sprintf("Back up %s to %s", datasource.Name, storage.Name),
-		details: fmt.Sprintf("Job %s, started by %s.", job.Name, execution.Metadata.Actor),
-		action:  "backup_job.run", resource: "backup_job", resourceID: job.ID,
-	}
-	return s.launch(ctx, execution, launch)
+	execution.Metadata.Operation, execution.Metadata.Options, execution.Metadata.Trigger = domain.OperationBackup, &options, b.trigger
+	return s.launch(ctx, execution, launch{
+		workflow: contract.Backup, pool: b.storage.Pool,
+		labels:  contract.Labels{Job: b.job.Name, Datasource: b.datasource.Name, Storage: b.storage.Name},
+		summary: fmt.Sprintf("Back up %s to %s", b.datasource.Name, b.storage.Name),
+		details: fmt.Sprintf("Job %s, started by %s.", b.job.Name, execution.Metadata.Actor),
+		action:  b.action, resource: b.resource, resourceID: b.resourceID,
+	})
 }
 
 // newExecution is a queued execution with an id, so that its workflow can be named before it

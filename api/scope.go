@@ -33,7 +33,7 @@ var enforcing = map[string][]domain.ScopeKind{
 
 	"list-executions": everyKind, "get-execution": everyKind, "list-execution-logs": everyKind, "list-execution-chunks": everyKind,
 	"follow-execution": everyKind, "cancel-execution": everyKind, "delete-execution": everyKind, "pin-execution": everyKind,
-	"retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,
+	"follow-executions": everyKind, "retry-execution": everyKind, "retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,
 
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
 

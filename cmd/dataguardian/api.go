@@ -48,7 +48,8 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	handler, err := api.New(api.Options{
 		DB: services.DB, Temporal: services.Temporal, Namespace: cfg.Temporal.Namespace, TemporalUIURL: cfg.Temporal.UIURL,
-		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies, OIDC: provider,
+		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies, CORSOrigins: cfg.CORSOrigins,
+		OIDC: provider,
 	})
 	if err != nil {
 		return err
@@ -56,6 +57,9 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
 		return failure.Wrap(failure.ConfigInvalid, "open the port of the API", err, "Choose another address with --listen or DATAGUARDIAN_LISTEN.")
+	}
+	if listener, err = process.ListenTLS(listener, cfg.TLSCert, cfg.TLSKey, logger); err != nil {
+		return err
 	}
 	defer process.StartReconciling(ctx, services.DB, services.Temporal, logger)()
 	server := process.ServeHTTP(listener, handler, logger)

@@ -17,6 +17,11 @@ type Config struct {
 	Listen string `env:"DATAGUARDIAN_LISTEN" envDefault:"127.0.0.1:8080"`
 	// TrustedProxies are addresses or networks whose X-Forwarded-For header is believed.
 	TrustedProxies []string `env:"DATAGUARDIAN_TRUSTED_PROXIES"`
+	// TLSCert and TLSKey are files in PEM; with them the API speaks https.
+	TLSCert string `env:"DATAGUARDIAN_TLS_CERT"`
+	TLSKey  string `env:"DATAGUARDIAN_TLS_KEY"`
+	// CORSOrigins are the origins whose pages browsers let use the API.
+	CORSOrigins []string `env:"DATAGUARDIAN_CORS_ORIGINS"`
 	// DataDir holds all state of `up`. Load fills it in: see defaultDataDir.
 	DataDir string `env:"DATAGUARDIAN_DATA_DIR"`
 

@@ -55,6 +55,10 @@ func TestErrorsNameTheVariableAndWhatToDo(t *testing.T) {
 	}{
 		"a number that is none names its variable": {
 			environ: []string{"DATAGUARDIAN_SLOTS=many"}, want: "DATAGUARDIAN_SLOTS is not a valid number"},
+		"a certificate without its key": {
+			environ: []string{"DATAGUARDIAN_TLS_CERT=/a.crt"}, want: "DATAGUARDIAN_TLS_CERT and DATAGUARDIAN_TLS_KEY belong together"},
+		"an origin with a path": {
+			flags: []string{"--cors-origins=https://a.example.com,https://b.example.com/"}, want: `--cors-origins names "https://b.example.com/"`},
 		"a number given by flag names the flag": {
 			flags: []string{"--slots=many"}, want: "--slots is not a valid number"},
 		"a duration without a unit": {

@@ -19,6 +19,10 @@ var (
 	}
 	APIFlags = []Flag{
 		{"listen", "DATAGUARDIAN_LISTEN", "host:port of the API (default 127.0.0.1:8080)"},
+		{"trusted-proxies", "DATAGUARDIAN_TRUSTED_PROXIES", "addresses or networks whose X-Forwarded-For is believed, separated by commas (default none)"},
+		{"tls-cert", "DATAGUARDIAN_TLS_CERT", "certificate of the API with its chain, a file in PEM; read again when it changes"},
+		{"tls-key", "DATAGUARDIAN_TLS_KEY", "key of that certificate, a file in PEM"},
+		{"cors-origins", "DATAGUARDIAN_CORS_ORIGINS", "origins whose pages browsers let use the API, separated by commas (default none)"},
 	}
 	OIDCFlags = []Flag{
 		{"oidc-issuer", "DATAGUARDIAN_OIDC_ISSUER", "issuer of the OpenID Connect provider through which people may sign in (default none)"},

@@ -203,6 +203,14 @@ func (c *Config) validateNetwork(p *complaints) {
 	if !validAddress(c.Listen) {
 		p.add("DATAGUARDIAN_LISTEN", "is %q; give host:port", c.Listen)
 	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		p.add("DATAGUARDIAN_TLS_CERT", "and DATAGUARDIAN_TLS_KEY belong together; set both or neither")
+	}
+	for _, origin := range c.CORSOrigins {
+		if u, err := url.Parse(origin); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") || origin != u.Scheme+"://"+u.Host {
+			p.add("DATAGUARDIAN_CORS_ORIGINS", "names %q; give origins like https://console.example.com, each by itself", origin)
+		}
+	}
 	for _, proxy := range c.TrustedProxies {
 		if _, err := netip.ParseAddr(proxy); err == nil {
 			continue

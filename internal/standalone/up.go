@@ -252,10 +252,14 @@ func (s *Stack) startAPI(listener net.Listener) error {
 	}
 	handler, err := api.New(api.Options{
 		DB: s.db, Temporal: s.temporal, Namespace: s.cfg.Temporal.Namespace, TemporalUIURL: s.cfg.Temporal.UIURL,
-		Version: s.version, Logger: s.logger.With("component", "api"), TrustedProxies: s.cfg.TrustedProxies, OIDC: provider,
+		Version: s.version, Logger: s.logger.With("component", "api"), TrustedProxies: s.cfg.TrustedProxies, CORSOrigins: s.cfg.CORSOrigins,
+		OIDC: provider,
 	})
 	if err != nil {
 		return fmt.Errorf("start the API: %w", err)
+	}
+	if listener, err = process.ListenTLS(listener, s.cfg.TLSCert, s.cfg.TLSKey, s.logger.With("component", "api")); err != nil {
+		return err
 	}
 	stop := process.StartReconciling(context.Background(), s.db, s.temporal, s.logger.With("component", "reconcile"))
 	s.onStop(func(context.Context) { stop() })

@@ -1,0 +1,63 @@
+package api
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/schedule"
+)
+
+// NextRun is when a backup job runs next.
+type NextRun struct {
+	JobID string    `json:"job_id" format:"uuid"`
+	Name  string    `json:"name"`
+	At    time.Time `json:"at"`
+}
+
+// OverdueJob is a job that should have made a backup.
+type OverdueJob struct {
+	JobID           string     `json:"job_id" format:"uuid"`
+	Name            string     `json:"name"`
+	LastCompletedAt *time.Time `json:"last_completed_at" doc:"End of its newest completed backup; null for none"`
+	DueAt           time.Time  `json:"due_at" doc:"When it became overdue"`
+}
+
+// timing is when a schedule runs next, and how far its runs are apart.
+type timing struct {
+	next   time.Time
+	period time.Duration
+}
+
+// agenda says what runs next and what should have run. Many jobs share a schedule, which is
+// calculated once.
+func agenda(jobs []db.ScheduledJob, now time.Time) ([]NextRun, []OverdueJob) {
+	type key struct{ cron, zone string }
+	known := map[key]timing{}
+	next, overdue := []NextRun{}, []OverdueJob{}
+	for _, job := range jobs {
+		at, seen := known[key{job.Cron, job.TimeZone}]
+		if !seen {
+			// One that can not be calculated was stored by an older version; the job's own page says why.
+			if times, err := schedule.Next(job.Cron, job.TimeZone, now, 2); err == nil && len(times) == 2 {
+				at = timing{next: times[0], period: times[1].Sub(times[0])}
+			}
+			known[key{job.Cron, job.TimeZone}] = at
+		}
+		if at.next.IsZero() {
+			continue
+		}
+		next = append(next, NextRun{JobID: job.ID, Name: job.Name, At: at.next})
+		last := job.CreatedAt
+		if job.LastCompletedAt != nil {
+			last = *job.LastCompletedAt
+		}
+		if due := last.Add(2 * at.period); due.Before(now) {
+			overdue = append(overdue, OverdueJob{JobID: job.ID, Name: job.Name, LastCompletedAt: job.LastCompletedAt, DueAt: due})
+		}
+	}
+	slices.SortFunc(next, func(a, b NextRun) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(overdue, func(a, b OverdueJob) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Name, b.Name)) })
+	return next[:min(len(next), dashboardNext)], overdue[:min(len(overdue), dashboardTrouble)]
+}

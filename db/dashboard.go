@@ -1,0 +1,119 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// BackupDay is what the backups that ended on one day, in UTC, came to.
+type BackupDay struct {
+	Day                          time.Time
+	Completed, Failed, Cancelled int64
+	SizeBytes, AddedBytes        int64 // of the completed ones
+}
+
+// BackupDays counts the backups that ended since a time, the oldest day first; days without any are
+// left out.
+func (q *Queries) BackupDays(ctx context.Context, since time.Time) ([]BackupDay, error) {
+	return collect[BackupDay](ctx, q, "count backups by day", `
+		SELECT date_trunc('day', finished_at, 'UTC'),
+		       count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled'),
+		       COALESCE(sum(size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint,
+		       COALESCE(sum(compressed_size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint
+		FROM backup_executions
+		WHERE finished_at IS NOT NULL AND finished_at >= $1 AND operation = 'backup'
+		GROUP BY 1 ORDER BY 1`, since)
+}
+
+// ResourceCounts is how many of each resource there are.
+type ResourceCounts struct {
+	Datasources, EnabledDatasources           int64
+	StorageLocations, EnabledStorageLocations int64
+	BackupJobs, EnabledBackupJobs             int64
+}
+
+// CountResources counts them.
+func (q *Queries) CountResources(ctx context.Context) (ResourceCounts, error) {
+	counts, err := collect[ResourceCounts](ctx, q, "count resources", `
+		SELECT d.n, d.enabled, s.n, s.enabled, j.n, j.enabled
+		FROM (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM datasources) d,
+		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM storage_locations) s,
+		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM backup_jobs) j`)
+	if err != nil {
+		return ResourceCounts{}, err
+	}
+	return counts[0], nil
+}
+
+// StoredTotal is what the kept backups of a storage location added to it. Copies are not counted.
+type StoredTotal struct {
+	StorageLocationID string
+	Backups, Bytes    int64
+}
+
+// StoredTotals counts the kept backups of each storage location.
+func (q *Queries) StoredTotals(ctx context.Context) ([]StoredTotal, error) {
+	return collect[StoredTotal](ctx, q, "count what storage locations hold", `
+		SELECT storage_location_id::text, count(*), sum(compressed_size_bytes)::bigint
+		FROM backup_executions
+		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL
+		GROUP BY storage_location_id`)
+}
+
+// DatasourceState is the state of a datasource.
+type DatasourceState struct {
+	ID, Name          string
+	Status            domain.DatasourceStatus
+	LastHealthCheckAt *time.Time
+}
+
+// EnabledDatasourceStates reads the state of every enabled datasource.
+func (q *Queries) EnabledDatasourceStates(ctx context.Context) ([]DatasourceState, error) {
+	return collect[DatasourceState](ctx, q, "read the state of datasources",
+		`SELECT id::text, name, status, last_health_check_at FROM datasources WHERE enabled ORDER BY lower(name)`)
+}
+
+// ScheduledJob is an enabled backup job that has a schedule, with when it last succeeded.
+type ScheduledJob struct {
+	ID, Name, Cron, TimeZone string
+	CreatedAt                time.Time
+	LastCompletedAt          *time.Time
+}
+
+// ScheduledJobs reads every enabled backup job with a schedule.
+func (q *Queries) ScheduledJobs(ctx context.Context) ([]ScheduledJob, error) {
+	return collect[ScheduledJob](ctx, q, "read the scheduled jobs", `
+		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.created_at,
+		       (SELECT e.finished_at FROM backup_executions e
+		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed'
+		        ORDER BY e.finished_at DESC LIMIT 1)
+		FROM backup_jobs j WHERE j.enabled AND j.schedule_cron <> ''`)
+}
+
+// collect reads rows into structs whose fields are in the order of the columns.
+func collect[T any](ctx context.Context, q *Queries, op, sql string, args ...any) ([]T, error) {
+	rows, err := q.conn.Query(ctx, sql, args...)
+	if err != nil {
+		return nil, translate(op, err)
+	}
+	out, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	return out, translate(op, err)
+}
+
+// EndedSince gives the ids of the newest executions that ended at a time or later, the oldest first.
+func (q *Queries) EndedSince(ctx context.Context, since time.Time, limit int) ([]string, error) {
+	const op = "look for executions that ended"
+	rows, err := q.conn.Query(ctx, `
+		SELECT id FROM (SELECT id::text, finished_at FROM backup_executions WHERE finished_at IS NOT NULL AND finished_at >= $1
+		                ORDER BY finished_at DESC LIMIT $2) newest
+		ORDER BY finished_at`, since, limit)
+	if err != nil {
+		return nil, translate(op, err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return ids, translate(op, err)
+}
