@@ -99,6 +99,8 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.RemoveExecution.Register(w, a.RemoveExecution)
 	contract.PlanReconcile.Register(w, a.PlanReconcile)
 	contract.SweepStorage.Register(w, a.SweepStorage)
+	contract.ExpireBackups.Register(w, a.ExpireBackups)
+	contract.FinishRetention.Register(w, a.FinishRetention)
 	contract.CheckCopy.Register(w, a.CheckCopy)
 	contract.CheckGeneration.Register(w, a.CheckGeneration)
 	contract.HealStorage.Register(w, a.HealStorage)

@@ -32,6 +32,9 @@ func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput)
 	}
 	a.log(ctx, e.ID, "info", "%s started", e.Metadata.Operation)
 	plan := a.planOf(e)
+	if err := a.addRetention(ctx, e, &plan); err != nil {
+		return contract.Plan{}, toTemporal(ctx, err)
+	}
 	return plan, toTemporal(ctx, a.addPlaces(ctx, e, &plan))
 }
 

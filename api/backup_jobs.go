@@ -25,7 +25,8 @@ type BackupJobDocument struct {
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"A run that is due while the job still runs: skip (default), it does not take place; buffer_one, it comes next, at most one"`
 	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Stored; this version does not delete backups yet. Default: max_backups 3, auto_delete"`
+	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Default: max_backups 3, auto_delete"`
+	ConfirmRetention  bool                    `json:"confirm_retention,omitempty" doc:"Of a change: go on although the new policy deletes several backups at once. Not stored"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options,omitempty"`
 }
 
@@ -47,6 +48,8 @@ type BackupJob struct {
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
+
+	LastRetention *domain.RetentionResult `json:"last_retention,omitempty" doc:"What the retention did after the last backup"`
 }
 
 func (s *server) registerBackupJobs() {
@@ -70,7 +73,8 @@ func (s *server) registerBackupJobs() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
 		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
+		DefaultStatus: http.StatusNoContent,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, s.deleteBackupJob)
 	register(s, mayTest(auth.BackupJobsWrite), testOperation("backup-job", path, tags), s.testBackupJob)
 	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
@@ -81,7 +85,12 @@ func (s *server) listBackupJobs(ctx context.Context, in *Paging) (*body[page[Bac
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, next, viewJob), nil
+	out := pageOf(rows, next, viewJob)
+	jobs := make([]*BackupJob, len(out.Body.Items))
+	for i := range out.Body.Items {
+		jobs[i] = &out.Body.Items[i]
+	}
+	return out, s.withRetention(ctx, jobs...)
 }
 
 func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJob], error) {
@@ -89,7 +98,8 @@ func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJ
 	if err != nil {
 		return nil, missing(err, "backup job", in.ID)
 	}
-	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+	out := &versioned[BackupJob]{etag(row.Version), viewJob(row)}
+	return out, s.withRetention(ctx, &out.Body)
 }
 
 func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument]) (*created[BackupJob], error) {
@@ -97,7 +107,7 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetSQL(ctx, "create-backup-job", domain.BackupOptions{}, row.BackupOptions); err != nil {
+	if err := s.maySetSQL(ctx, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -140,16 +150,24 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.maySetSQL(ctx, "update-backup-job", before.BackupOptions, row.BackupOptions); err != nil {
+		had := before.BackupOptions
+		if row.DatasourceID != before.DatasourceID {
+			had = domain.BackupOptions{} // its SQL would run on another one now
+		}
+		if err := s.maySetSQL(ctx, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
 			return err
 		}
+		if err := confirmRetention(ctx, q, before, row, document.ConfirmRetention); err != nil {
+			return err
+		}
 		if row, err = q.UpdateBackupJob(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewJob(before), viewJob(row))
+		secrets := replaced("backup_options", before.BackupOptions.Secrets(), row.BackupOptions.Secrets())
+		changes, err := changed(viewJob(before), viewJob(row), secrets...)
 		if err != nil {
 			return err
 		}
@@ -164,9 +182,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
 }
 
-func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteBackupJob(ctx context.Context, in *deleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetBackupJob(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.BackupJobsTable, q.GetBackupJob, func(r db.BackupJob) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "backup job", in.ID)
 		}
@@ -185,15 +203,24 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 
 // maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
 // which are any of the worker's, to those who may not make a datasource of them.
-func (s *server) maySetSQL(ctx context.Context, operation string, before, after domain.BackupOptions) error {
-	grants := principalOf(ctx).Grants
+func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, before, after domain.BackupOptions) error {
 	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
 	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
-	switch {
-	case (newHooks || newFiles) && !grants.Allows(auth.DatasourcesQuery):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
-	case newFiles && !grants.Allows(auth.DatasourcesWrite):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesWrite})
+	var needed []auth.Permission
+	if newHooks || newFiles {
+		needed = append(needed, auth.DatasourcesQuery)
+	}
+	if newFiles {
+		needed = append(needed, auth.DatasourcesWrite)
+	}
+	for _, p := range needed {
+		may, err := s.mayOn(ctx, p, datasourceID)
+		if err != nil {
+			return err
+		}
+		if !may {
+			return s.refuse(ctx, operation, []auth.Permission{p})
+		}
 	}
 	return nil
 }
@@ -211,6 +238,9 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	}
 	if datasource.Pool != storage.Pool {
 		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
+	}
+	if err := job.BackupOptions.CheckFor(datasource.Type, datasource.Config).Under("backup_options").OrNil(); err != nil {
+		return err
 	}
 	for i, target := range job.BackupOptions.StorageTargets {
 		field := "backup_options." + domain.TargetField(i)
@@ -234,7 +264,7 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	return nil
 }
 
-// fill checks the document and writes it into row.
+// fill checks the document and writes it into row, which holds the stored job, or nothing when it is new.
 func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	var v domain.Invalid
 	domain.CheckName(&v, d.Name)
@@ -258,6 +288,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	}
 	v = append(v, policy.Validate().Under("retention_policy")...)
 	d.BackupOptions.Normalize()
+	v = append(v, unmaskOptions(&d.BackupOptions, row.BackupOptions).Under("backup_options")...)
 	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
 
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
@@ -275,7 +306,7 @@ func documentOfJob(row db.BackupJob) BackupJobDocument {
 	return BackupJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled, OverlapPolicy: row.OverlapPolicy,
-		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: &row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 	}
 }
 
@@ -284,7 +315,7 @@ func viewJob(row db.BackupJob) BackupJob {
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
 		OverlapPolicy: row.OverlapPolicy, SchedulePause: row.SchedulePause,
-		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextRun(row),
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// waitingRoom makes executions that have a datasource and a storage location of a few.
-type waitingRoom struct {
+// queueOf makes executions that have a datasource and a storage location of a few.
+type queueOf struct {
 	t                    *testing.T
 	d                    *db.DB
 	datasources, storage map[string]string
 }
 
-func newWaitingRoom(t *testing.T, limits domain.ConcurrencySettings) *waitingRoom {
+func newQueue(t *testing.T, limits domain.ConcurrencySettings) *queueOf {
 	t.Helper()
-	q := &waitingRoom{t: t, d: dbtest.New(t), datasources: map[string]string{}, storage: map[string]string{}}
+	q := &queueOf{t: t, d: dbtest.New(t), datasources: map[string]string{}, storage: map[string]string{}}
 	require.NoError(t, q.d.SetConcurrencySettings(t.Context(), limits, ""))
 	for _, name := range []string{"a", "b", "c"} {
 		datasource, err := q.d.CreateDatasource(t.Context(), db.Datasource{Name: name, Type: domain.Postgres, Enabled: true})
@@ -35,7 +35,7 @@ func newWaitingRoom(t *testing.T, limits domain.ConcurrencySettings) *waitingRoo
 	return q
 }
 
-func (q *waitingRoom) queued(datasource, storage string) string {
+func (q *queueOf) queued(datasource, storage string) string {
 	q.t.Helper()
 	d, s := q.datasources[datasource], q.storage[storage]
 	row, err := q.d.CreateExecution(q.t.Context(), db.Execution{DatasourceID: &d, StorageLocationID: &s, Metadata: domain.ExecutionMetadata{
@@ -46,14 +46,14 @@ func (q *waitingRoom) queued(datasource, storage string) string {
 }
 
 // begin returns what the execution waits for.
-func (q *waitingRoom) begin(id string) string {
+func (q *queueOf) begin(id string) string {
 	q.t.Helper()
 	_, waiting, err := q.d.BeginOrWait(q.t.Context(), id, "w", "r")
 	require.NoError(q.t, err)
 	return waiting
 }
 
-func (q *waitingRoom) finish(id string) (admitted []string) {
+func (q *queueOf) finish(id string) (admitted []string) {
 	q.t.Helper()
 	require.NoError(q.t, q.d.FinishExecution(q.t.Context(), id, db.Finish{Status: domain.Completed}))
 	rows, err := q.d.AdmittedExecutions(q.t.Context())
@@ -65,7 +65,7 @@ func (q *waitingRoom) finish(id string) (admitted []string) {
 }
 
 func TestWhoWaitsIsLetInInOrderWhenAPlaceIsFree(t *testing.T) {
-	q := newWaitingRoom(t, domain.ConcurrencySettings{Global: 3, PerDatasource: 1, PerStorage: 2})
+	q := newQueue(t, domain.ConcurrencySettings{Global: 3, PerDatasource: 1, PerStorage: 2})
 	first, second, third, other := q.queued("a", "a"), q.queued("a", "b"), q.queued("a", "b"), q.queued("b", "b")
 	require.Empty(t, q.begin(first))
 	require.Empty(t, q.begin(first), "a second try of the same changes nothing")
@@ -89,7 +89,7 @@ func TestWhoWaitsIsLetInInOrderWhenAPlaceIsFree(t *testing.T) {
 }
 
 func TestEveryLimitIsNamed(t *testing.T) {
-	q := newWaitingRoom(t, domain.ConcurrencySettings{Global: 2, PerDatasource: 1, PerStorage: 1})
+	q := newQueue(t, domain.ConcurrencySettings{Global: 2, PerDatasource: 1, PerStorage: 1})
 	require.Empty(t, q.begin(q.queued("a", "a")))
 	require.Empty(t, q.begin(q.queued("b", "b")))
 	require.Equal(t, `datasource "a", which is in use (1 of 1), and for storage location "a", which is in use (1 of 1), `+
@@ -100,7 +100,7 @@ func TestEveryLimitIsNamed(t *testing.T) {
 }
 
 func TestAnExecutionThatEndsInTheQueueGivesItsPlaceOn(t *testing.T) {
-	q := newWaitingRoom(t, domain.DefaultConcurrency())
+	q := newQueue(t, domain.DefaultConcurrency())
 	first, second, third := q.queued("a", "a"), q.queued("a", "a"), q.queued("a", "a")
 	require.Empty(t, q.begin(first))
 	require.NotEmpty(t, q.begin(second))
@@ -115,7 +115,7 @@ func TestAnExecutionThatEndsInTheQueueGivesItsPlaceOn(t *testing.T) {
 }
 
 func TestNoLimitIsPassedByManyAtOnce(t *testing.T) {
-	q := newWaitingRoom(t, domain.ConcurrencySettings{Global: 5, PerDatasource: 2})
+	q := newQueue(t, domain.ConcurrencySettings{Global: 5, PerDatasource: 2})
 	const executions = 40
 	var running, most, ended atomic.Int64
 	work := make(chan string, executions)

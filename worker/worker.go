@@ -154,6 +154,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.OpenTransfer.Register(r, workflows.OpenTransfer)
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
+	contract.ApplyRetention.Register(r, workflows.ApplyRetention)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)

@@ -26,7 +26,11 @@ func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.Executio
 	}
 	// The backup is good. Should its end not be recorded, or a copy of it fail, that undoes nothing.
 	b.replicate(ctx)
-	return b.result(), b.complete(ctx)
+	if err := b.complete(ctx); err != nil {
+		return b.result(), err
+	}
+	b.retain(ctx)
+	return b.result(), nil
 }
 
 type backup struct {

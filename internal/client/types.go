@@ -86,6 +86,7 @@ type BackupJobDocument struct {
 	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty"`
 	Enabled           *bool                   `json:"enabled,omitempty"`
 	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty"`
+	ConfirmRetention  bool                    `json:"confirm_retention,omitempty"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options"`
 }
 
@@ -103,10 +104,13 @@ type BackupJob struct {
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
 	LastExecutionAt   *time.Time             `json:"last_execution_at"`
-	NextExecutionAt   *time.Time             `json:"next_execution_at"`
-	Version           int64                  `json:"version"`
-	CreatedAt         time.Time              `json:"created_at"`
-	UpdatedAt         time.Time              `json:"updated_at"`
+
+	LastRetention *domain.RetentionResult `json:"last_retention"`
+
+	NextExecutionAt *time.Time `json:"next_execution_at"`
+	Version         int64      `json:"version"`
+	CreatedAt       time.Time  `json:"created_at"`
+	UpdatedAt       time.Time  `json:"updated_at"`
 }
 
 // Execution is one backup or restore.
@@ -202,6 +206,8 @@ type RestoreRequest struct {
 
 	Databases    []string `json:"databases,omitempty"`     // backups of a whole server
 	IncludePaths []string `json:"include_paths,omitempty"` // files backups
+
+	IncludeTables []string `json:"include_tables,omitempty"` // databases
 
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty"`
 }

@@ -66,6 +66,8 @@ type Plan struct {
 	Sources []Place `json:"sources,omitempty"`
 	// Waiting is what the execution waits for: it has not begun, and the rest of the plan is empty.
 	Waiting string `json:"waiting,omitempty"`
+	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
+	RetentionJobID string `json:"retention_job_id,omitempty"`
 }
 
 // AdmittedSignal tells the workflow of a waiting execution that there is a place for it.
