@@ -12,12 +12,14 @@ import (
 	"github.com/stretchr/testify/require"
 	temporal "go.temporal.io/sdk/client"
 
+	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/internal/standalone/postgres"
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
+	"github.com/dataguardian/dataguardian/worker"
 )
 
 // island is a platform of its own, whose servers a test may stop and start again.
@@ -67,21 +69,21 @@ func (i *island) startTemporal(port int) {
 // filesJob makes a job that backs up a folder with one file of so many bytes.
 func (i *island) filesJob(name string, bytes int, document client.BackupJobDocument) client.BackupJob {
 	i.t.Helper()
-	return makeFilesJob(i.t, i.owner, name, bytes, document)
+	return makeFilesJob(i.t, i.owner, i.pool, name, bytes, document)
 }
 
-func makeFilesJob(t *testing.T, owner *client.Client, name string, bytes int, document client.BackupJobDocument) client.BackupJob {
+func makeFilesJob(t *testing.T, owner *client.Client, pool, name string, bytes int, document client.BackupJobDocument) client.BackupJob {
 	t.Helper()
 	tree := t.TempDir()
 	noise := make([]byte, bytes)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
 	require.NoError(t, os.WriteFile(filepath.Join(tree, "file"), noise, 0o600))
 	datasource, err := owner.Datasources.Create(t.Context(), client.DatasourceDocument{
-		Name: name, Type: domain.Files, Pool: domain.DefaultPool, ConnectionConfig: domain.ConnectionConfig{SourcePath: tree},
+		Name: name, Type: domain.Files, Pool: pool, ConnectionConfig: domain.ConnectionConfig{SourcePath: tree},
 	})
 	require.NoError(t, err)
 	storage, err := owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
-		Name: name, Type: domain.StorageLocal, Config: domain.StorageConfig{Path: filepath.Join(t.TempDir(), "backups")},
+		Name: name, Type: domain.StorageLocal, Pool: pool, Config: domain.StorageConfig{Path: filepath.Join(t.TempDir(), "backups")},
 	})
 	require.NoError(t, err)
 	document.Name, document.DatasourceID, document.StorageLocationID = name, datasource.ID, storage.ID
@@ -142,8 +144,8 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 // and the job can run.
 func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i := newIsland(t)
-	slow := i.filesJob("slow", 8<<20, client.BackupJobDocument{
-		ScheduleCron: "0 4 1 1 *", BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 4},
+	slow := i.filesJob("slow", 32<<20, client.BackupJobDocument{
+		ScheduleCron: "0 4 1 1 *", BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 2},
 	})
 	other := i.filesJob("other", 1000, client.BackupJobDocument{ScheduleCron: "@monthly", Enabled: new(bool)})
 	running, err := i.owner.RunJob(t.Context(), slow.ID, nil)
@@ -173,6 +175,12 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 // The catalogue is away while a backup runs and ends: nothing is lost.
 func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	i := newIsland(t)
+	i.pool = "patient" // the worker of the default pool gives up sooner than the product does
+	patient := tuning()
+	patient.Attempts = activities.DefaultTuning().Attempts
+	stop, err := i.startWorker(worker.Options{Pools: []string{i.pool}, Tuning: patient})
+	require.NoError(t, err)
+	t.Cleanup(stop)
 	job := i.filesJob("slow", 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 8}})
 	running, err := i.owner.RunJob(t.Context(), job.ID, nil)
 	require.NoError(t, err)
@@ -201,7 +209,7 @@ func (i *island) await(id string, status domain.ExecutionStatus) client.Executio
 // waits can be cancelled, and one that is terminated in Temporal gives its place on.
 func TestASecondExecutionOfADatasourceWaitsForTheFirst(t *testing.T) {
 	t.Parallel()
-	job := makeFilesJob(t, shared.owner, unique(t), 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 4}})
+	job := makeFilesJob(t, shared.owner, domain.DefaultPool, unique(t), 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 4}})
 	var others []client.BackupJob
 	for _, name := range []string{"second", "third"} {
 		other, err := shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{

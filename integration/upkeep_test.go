@@ -47,7 +47,7 @@ func scheduleOf(t *testing.T, jobID string) (*temporal.ScheduleDescription, erro
 
 func TestTheUpkeepMendsWhatWasDoneToSchedulesInTemporal(t *testing.T) {
 	t.Parallel()
-	job := makeFilesJob(t, shared.owner, unique(t), 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *"})
+	job := makeFilesJob(t, shared.owner, domain.DefaultPool, unique(t), 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *"})
 	schedules := shared.dialled.ScheduleClient()
 	handle := schedules.GetHandle(t.Context(), contract.BackupScheduleID(job.ID))
 
@@ -101,7 +101,7 @@ func upkeepUntil(t *testing.T, done func() bool, what string) {
 
 func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	t.Parallel()
-	job := makeFilesJob(t, shared.owner, unique(t), 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 2}})
+	job := makeFilesJob(t, shared.owner, domain.DefaultPool, unique(t), 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 2}})
 	i := &island{platform: shared, t: t}
 	running, err := shared.owner.RunJob(t.Context(), job.ID, nil)
 	require.NoError(t, err)
@@ -110,7 +110,7 @@ func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	admin := shared.admin(t, "dataguardian")
 	session, check := uuid.NewString(), uuid.NewString()
 	_, err = admin.Exec(t.Context(), `insert into auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
-		select $1, id, decode(md5($1::text) || md5($1::text), 'hex'), null, '', now() - interval '1 hour' from users limit 1`, session)
+		select $1, id, sha256($2::text::bytea), null, '', now() - interval '1 hour' from users limit 1`, session, session)
 	require.NoError(t, err)
 	_, err = admin.Exec(t.Context(), `insert into health_checks (id, datasource_id, status, checked_at) values ($1, $2, 'ok', now() - interval '400 days')`,
 		check, job.DatasourceID)

@@ -8,6 +8,9 @@ import (
 	"github.com/dataguardian/dataguardian/integration/bench/report"
 )
 
+// schedulesCase has no rivals to be built.
+const schedulesCase = "schedules"
+
 // schedulesPatience is how long the jobs of one minute may take.
 const schedulesPatience = 20 * time.Minute
 
