@@ -32,6 +32,7 @@ type Tuning struct {
 	Uploads       int           // concurrent uploads of one backup
 	ProgressEvery time.Duration // how often progress is written to Postgres and heartbeated
 	Patience      time.Duration // how long a call waits for a storage location that is away; 0 is storage/retry's default
+	NotifyTimeout time.Duration // for one message to one recipient; 0 is notify.Timeout
 	RecordEvery   time.Duration // how long stored chunks wait until they are made durable and recorded; 0 is archive's default
 }
 
@@ -92,6 +93,10 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.CopyObject.Register(w, a.CopyObject)
 	contract.DeleteObjects.Register(w, a.DeleteObjects)
 	contract.MeasureUsage.Register(w, a.MeasureUsage)
+	contract.ChooseDelivery.Register(w, a.ChooseDelivery)
+	contract.Deliver.Register(w, a.Deliver)
+	contract.GiveUpDelivery.Register(w, a.GiveUpDelivery)
+	contract.SendSample.Register(w, a.SendSample)
 	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
 	contract.OfferTransfer.Register(w, a.OfferTransfer)
 	contract.MarkDeleting.Register(w, a.MarkDeleting)

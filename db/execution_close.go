@@ -18,8 +18,8 @@ type Finish struct {
 	Hint         string
 }
 
-// FinishExecution ends an execution that has not ended, and lets in who waits for its place; the first end stays, so
-// a second call does nothing. Errors: ErrNotFound.
+// FinishExecution ends an execution that has not ended, writes the notification about it, and lets in who waits for its
+// place; the first end stays, so a second call does nothing. Errors: ErrNotFound.
 func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
 	_, err := q.finish(ctx, "finish execution "+id, id, f, "")
 	return err
@@ -63,6 +63,9 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 		}
 		if err != nil || n == 0 {
 			return translate(op, err)
+		}
+		if err := q.tellEnd(ctx, id); err != nil {
+			return err
 		}
 		return q.admit(ctx, limits)
 	})
