@@ -35,6 +35,20 @@ type Setting struct {
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
 	return []Setting{
+		integerSetting(SettingConcurrencyGlobal, DefaultConcurrency().Global, 0, 100_000,
+			"Backups and restores that run at the same time; others wait. 0 is no limit"),
+		integerSetting(SettingConcurrencyDatasource, DefaultConcurrency().PerDatasource, 0, 1000,
+			"Backups and restores of one datasource that run at the same time; others wait. 0 is no limit"),
+		integerSetting(SettingConcurrencyStorage, DefaultConcurrency().PerStorage, 0, 100_000,
+			"Backups and restores with one storage location that run at the same time; others wait. 0 is no limit"),
+		integerSetting(SettingPruneHealthChecks, DefaultPrune().HealthChecksDays, 1, 3660,
+			"Days for which health checks are kept"),
+		integerSetting(SettingPruneNotifications, DefaultPrune().NotificationsDays, 1, 3660,
+			"Days for which notifications are kept"),
+		integerSetting(SettingCatchupWindow, DefaultSchedules().CatchupWindowMinutes, 1, 366*24*60,
+			"Minutes for which a run that an outage prevented is still started, once"),
+		integerSetting(SettingJitter, DefaultSchedules().JitterSeconds, 0, 24*60*60,
+			"Seconds over which jobs that are due at the same moment are spread; never beyond a job's next run"),
 		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
 			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
 	}

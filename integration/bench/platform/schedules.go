@@ -160,7 +160,7 @@ func (s *Scheduled) spent() (out [3]time.Duration, err error) {
 	for _, worker := range append([]*process{s.p.worker}, s.workers...) {
 		cpu, err := measure.CPU(worker.pid())
 		if err != nil {
-			return out, err
+			return out, fmt.Errorf("%w: the worker ended: %s", err, worker.tail())
 		}
 		out[0] += cpu
 	}
