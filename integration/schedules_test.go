@@ -25,7 +25,8 @@ import (
 // island is a platform of its own, whose servers a test may stop and start again.
 type island struct {
 	*platform
-	t *testing.T
+	t     *testing.T
+	state string // folder of Temporal's data
 }
 
 func newIsland(t *testing.T) *island {
@@ -38,7 +39,7 @@ func newIsland(t *testing.T) *island {
 	require.NoError(t, err)
 	p.onClose(func() { _ = os.RemoveAll(p.dir) })
 	require.NoError(t, os.Chmod(p.dir, 0o755)) //nolint:gosec // the private Postgres runs as another user
-	i := &island{platform: p, t: t}
+	i := &island{platform: p, t: t, state: "temporal"}
 	i.startPostgres(0)
 	p.catalogue, err = p.postgres.EnsureDatabase(t.Context(), "dataguardian")
 	require.NoError(t, err)
@@ -61,7 +62,7 @@ func (i *island) startTemporal(port int) {
 	i.t.Helper()
 	var err error
 	i.temporal, err = temporalserver.Start(context.Background(), temporalserver.Options{
-		DataDir: filepath.Join(i.dir, "temporal"), UIPort: temporalserver.NoUI, FrontendPort: port,
+		DataDir: filepath.Join(i.dir, i.state), UIPort: temporalserver.NoUI, FrontendPort: port,
 	})
 	require.NoError(i.t, err)
 }
@@ -154,7 +155,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 
 	port := portOf(t, i.temporal.Address())
 	i.temporal.Stop(t.Context())
-	require.NoError(t, os.RemoveAll(filepath.Join(i.dir, "temporal")))
+	i.state = "nothing" // another file: in this process the driver would go on with the one that is gone
 	i.startTemporal(port)
 	made, err := reconcile.EnsureUpkeep(t.Context(), i.dialled)
 	require.NoError(t, err)

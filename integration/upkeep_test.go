@@ -110,7 +110,7 @@ func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	admin := shared.admin(t, "dataguardian")
 	session, check := uuid.NewString(), uuid.NewString()
 	_, err = admin.Exec(t.Context(), `insert into auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
-		select $1, id, sha256($2::text::bytea), null, '', now() - interval '1 hour' from users limit 1`, session, session)
+		select $1, id, sha256($2::text::bytea), '', '', now() - interval '1 hour' from users limit 1`, session, session)
 	require.NoError(t, err)
 	_, err = admin.Exec(t.Context(), `insert into health_checks (id, datasource_id, status, checked_at) values ($1, $2, 'ok', now() - interval '400 days')`,
 		check, job.DatasourceID)
