@@ -95,7 +95,7 @@ fmt: ## Format the code
 
 # Sizes are parameters: make bench SIZE=200MB CASES=first,read REPETITIONS=5 REPORT=
 BENCH_ARGUMENTS = $(if $(CASES),-cases $(CASES)) -size $(or $(SIZE),2GB) -incompressible-size $(or $(RANDOM_SIZE),$(SIZE),2GB) \
-	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) -mariadb-size $(or $(MARIADB_SIZE),1GB) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
+	-scale $(or $(SCALE),50) -repetitions $(or $(REPETITIONS),3) -jobs $(or $(JOBS),2) -transfer-size $(or $(TRANSFER_SIZE),1GB) -mariadb-size $(or $(MARIADB_SIZE),1GB) $(if $(SCHEDULED),-scheduled-jobs $(SCHEDULED)) $(if $(DUE),-scheduled-due $(DUE)) $(if $(WORK_DIR),-work-dir $(WORK_DIR))
 REPORT ?= docs/benchmarks.md
 
 .PHONY: bench-deps

@@ -12,6 +12,9 @@ import (
 // pruneBatch is how many old rows one statement removes.
 const pruneBatch = 5000
 
+// expiredTokenDays is for how long a token that has expired is still listed.
+const expiredTokenDays = 30
+
 // InterruptedDeletion is an execution that has been marked as being deleted for long.
 type InterruptedDeletion struct {
 	ID         string
@@ -35,15 +38,22 @@ func (q *Queries) InterruptedDeletions(ctx context.Context, markedBefore time.Ti
 func (q *Queries) Prune(ctx context.Context, s domain.PruneSettings, now time.Time) (map[string]int64, error) {
 	days := func(n int) time.Time { return now.AddDate(0, 0, -n) }
 	removed := map[string]int64{}
-	expired, err := q.q.DeleteExpiredSessions(ctx)
-	if err != nil {
-		return removed, translate("remove expired sessions", err)
+	for table, remove := range map[string]func() (int64, error){
+		"auth_sessions": func() (int64, error) { return q.q.DeleteExpiredSessions(ctx) },
+		"oidc_handoffs": func() (int64, error) { return q.q.PruneHandoffs(ctx) },
+		"api_tokens":    func() (int64, error) { return q.q.PruneAPITokens(ctx, days(expiredTokenDays)) },
+	} {
+		n, err := remove()
+		if err != nil {
+			return removed, translate("remove expired rows of "+table, err)
+		}
+		removed[table] = n
 	}
-	removed["auth_sessions"] = expired
 	for _, kind := range []struct {
 		table string
 		batch func() (int64, error)
 	}{
+		{"idempotency_keys", func() (int64, error) { return q.q.PruneIdempotencyKeys(ctx, pruneBatch) }},
 		{"health_checks", func() (int64, error) {
 			return q.q.PruneHealthChecks(ctx, dbgen.PruneHealthChecksParams{Before: days(s.HealthChecksDays), MaxRows: pruneBatch})
 		}},
@@ -55,6 +65,7 @@ func (q *Queries) Prune(ctx context.Context, s domain.PruneSettings, now time.Ti
 		}},
 	} {
 		for n := int64(pruneBatch); n == pruneBatch; removed[kind.table] += n {
+			var err error
 			if n, err = kind.batch(); err != nil {
 				return removed, translate("remove old rows of "+kind.table, err)
 			}

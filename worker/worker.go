@@ -66,6 +66,9 @@ const (
 
 // Worker serves the task queues of its pools.
 type Worker struct {
+	fatal    chan struct{} // closed by fail
+	fatalErr error
+	failOnce sync.Once
 	workers  []sdk.Worker
 	pools    []string
 	logger   *slog.Logger
@@ -100,7 +103,7 @@ func New(o Options) (*Worker, error) {
 
 		HookCommands: o.HookCommands,
 	})
-	w := &Worker{pools: o.Pools, logger: o.Logger, acts: acts, dispatch: dispatcher{o.DB, o.Temporal, o.Logger}}
+	w := &Worker{fatal: make(chan struct{}), pools: o.Pools, logger: o.Logger, acts: acts, dispatch: dispatcher{o.DB, o.Temporal, o.Logger}}
 	if o.DataListen != "" {
 		w.dataPort = dataport.Options{
 			Listen: o.DataListen, URL: o.DataURL, Key: dataport.Key(o.DB.TransferKey()), Pools: o.Pools,
@@ -109,30 +112,32 @@ func New(o Options) (*Worker, error) {
 	}
 	for _, pool := range o.Pools {
 		queue := contract.TaskQueue(pool)
-		w.workers = append(w.workers, serve(o, queue, o.Slots, acts), serveShort(o, queue, acts))
+		w.workers = append(w.workers, serve(o, queue, o.Slots, acts, w.fail), serveShort(o, queue, acts, w.fail))
 	}
-	w.workers = append(w.workers, serve(o, contract.SystemTaskQueue, shortSlots, acts), serveShort(o, contract.SystemTaskQueue, acts))
+	w.workers = append(w.workers, serve(o, contract.SystemTaskQueue, shortSlots, acts, w.fail), serveShort(o, contract.SystemTaskQueue, acts, w.fail))
 	return w, nil
 }
 
-func serve(o Options, queue string, slots int, acts *activities.Activities) sdk.Worker {
-	w := sdk.New(o.Temporal, queue, options(slots))
+func serve(o Options, queue string, slots int, acts *activities.Activities, fatal func(error)) sdk.Worker {
+	w := sdk.New(o.Temporal, queue, options(slots, fatal))
 	RegisterWorkflows(w)
 	acts.Register(w)
 	return w
 }
 
 // serveShort serves the activities of a queue's workflows that move no data.
-func serveShort(o Options, queue string, acts *activities.Activities) sdk.Worker {
-	only := options(shortSlots)
+func serveShort(o Options, queue string, acts *activities.Activities, fatal func(error)) sdk.Worker {
+	only := options(shortSlots, fatal)
 	only.DisableWorkflowWorker = true
 	w := sdk.New(o.Temporal, contract.ShortTaskQueue(queue), only)
 	acts.Register(w)
 	return w
 }
 
-func options(slots int) sdk.Options {
+// options are those of every queue. fatal is called when Temporal will not be served any more, as when the namespace is gone.
+func options(slots int, fatal func(error)) sdk.Options {
 	return sdk.Options{
+		OnFatalError:                       fatal,
 		MaxConcurrentActivityExecutionSize: slots,
 		MaxHeartbeatThrottleInterval:       heartbeatEvery,
 		DefaultHeartbeatThrottleInterval:   heartbeatEvery,
@@ -183,13 +188,41 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	w.logger.Info("worker is serving", "pools", w.pools)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-w.fatal:
+			stop()
+		case <-ctx.Done():
+		}
+	}()
 	w.dispatch.run(ctx)
 	w.logger.Info("worker is stopping", "pools", w.pools)
 	var stopping sync.WaitGroup
 	stopping.Go(port.stop)
 	w.stop(len(w.workers))
 	stopping.Wait()
-	return nil
+	return w.failure()
+}
+
+// fail ends Run: a worker that Temporal refuses for good is started anew by whoever supervises it, and then sets up
+// what is missing, or says why it can not.
+func (w *Worker) fail(err error) {
+	w.failOnce.Do(func() {
+		w.fatalErr = fmt.Errorf("serve pools %q: %w", w.pools, err)
+		close(w.fatal)
+	})
+}
+
+// failure is what fail was given, nil when it was not called.
+func (w *Worker) failure() error {
+	select {
+	case <-w.fatal:
+		return w.fatalErr
+	default:
+		return nil
+	}
 }
 
 // stop ends the first n workers side by side, so that the patience is spent once.

@@ -58,6 +58,31 @@ func (q *Queries) InterruptedDeletions(ctx context.Context, arg InterruptedDelet
 	return items, nil
 }
 
+const pruneAPITokens = `-- name: PruneAPITokens :execrows
+DELETE FROM api_tokens WHERE expires_at < $1::timestamptz
+`
+
+// A token is shown as expired for a while before it goes.
+func (q *Queries) PruneAPITokens(ctx context.Context, before time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneAPITokens, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneHandoffs = `-- name: PruneHandoffs :execrows
+DELETE FROM oidc_handoffs WHERE expires_at <= now()
+`
+
+func (q *Queries) PruneHandoffs(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneHandoffs)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const pruneHealthChecks = `-- name: PruneHealthChecks :execrows
 DELETE FROM health_checks WHERE id IN (
     SELECT h.id FROM health_checks h WHERE h.checked_at < $1::timestamptz LIMIT $2::int)
@@ -71,6 +96,19 @@ type PruneHealthChecksParams struct {
 // Old rows go in batches, so that no statement holds many locks for long.
 func (q *Queries) PruneHealthChecks(ctx context.Context, arg PruneHealthChecksParams) (int64, error) {
 	result, err := q.db.Exec(ctx, pruneHealthChecks, arg.Before, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneIdempotencyKeys = `-- name: PruneIdempotencyKeys :execrows
+DELETE FROM idempotency_keys WHERE id IN (
+    SELECT k.id FROM idempotency_keys k WHERE k.expires_at <= now() LIMIT $1::int)
+`
+
+func (q *Queries) PruneIdempotencyKeys(ctx context.Context, maxRows int32) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneIdempotencyKeys, maxRows)
 	if err != nil {
 		return 0, err
 	}

@@ -8,6 +8,17 @@ WHERE e.deleting_at < sqlc.arg('marked_before')::timestamptz
 ORDER BY e.deleting_at
 LIMIT sqlc.arg('max_rows')::int;
 
+-- A token is shown as expired for a while before it goes.
+-- name: PruneAPITokens :execrows
+DELETE FROM api_tokens WHERE expires_at < sqlc.arg('before')::timestamptz;
+
+-- name: PruneHandoffs :execrows
+DELETE FROM oidc_handoffs WHERE expires_at <= now();
+
+-- name: PruneIdempotencyKeys :execrows
+DELETE FROM idempotency_keys WHERE id IN (
+    SELECT k.id FROM idempotency_keys k WHERE k.expires_at <= now() LIMIT sqlc.arg('max_rows')::int);
+
 -- Old rows go in batches, so that no statement holds many locks for long.
 -- name: PruneHealthChecks :execrows
 DELETE FROM health_checks WHERE id IN (

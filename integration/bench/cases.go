@@ -32,6 +32,7 @@ func cases() []benchCase {
 		{name: "updated", measure: measureUpdated},
 		{name: "incompressible", measure: measureIncompressible},
 		{name: "mariadb", measure: measureMariaDB},
+		{name: schedulesCase, measure: measureSchedules, optional: true},
 		{name: "long", measure: measureLong, optional: true},
 	}
 	return append(append(all, filesCases()...), storageCases()...)

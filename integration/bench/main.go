@@ -29,6 +29,7 @@ type options struct {
 	size, incompressible, longSize byteSize
 	transferSize, mariadbSize      byteSize
 	scale, repetitions, jobs       int
+	scheduledJobs, scheduledDue    int
 	binary, report                 string
 	workDir, peersDir              string
 	noFail                         bool
@@ -63,6 +64,8 @@ func run(ctx context.Context, arguments []string) error {
 	flags.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
 	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
 	flags.IntVar(&o.jobs, "jobs", 2, "parallel jobs of case restore")
+	flags.IntVar(&o.scheduledJobs, "scheduled-jobs", 10_000, "jobs that case schedules makes")
+	flags.IntVar(&o.scheduledDue, "scheduled-due", 1000, "of these, how many are due at one minute")
 	flags.StringVar(&o.binary, "binary", "bin/dataguardian", "the built program")
 	flags.StringVar(&o.report, "report", "", "file that the report goes to; empty prints it only")
 	flags.StringVar(&o.workDir, "work-dir", "", "directory for all data, on the disk that is to be measured; default a temporary one")

@@ -25,7 +25,7 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		defer ticker.Stop()
 		schedules, jobs := reconcile.NewSchedules(database, temporal), reconcile.NewRunSchedules(database, temporal)
 		for asked := false; ; {
-			asked = ensureUpkeep(ctx, temporal, schedules, asked, logger)
+			asked = ensureUpkeep(ctx, temporal, func() { schedules.Forget(); jobs.Forget() }, asked, logger)
 			if _, err := reconcile.Sweep(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
 			}
@@ -49,11 +49,11 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 }
 
 // ensureUpkeep keeps the schedule of the upkeep and asks for one run, unless asked says that it was asked for; it returns
-// whether it is.
-func ensureUpkeep(ctx context.Context, temporal client.Client, schedules *reconcile.Schedules, asked bool, logger *slog.Logger) bool {
+// whether it is. A schedule that was missing says that Temporal has lost its data: then lost is called.
+func ensureUpkeep(ctx context.Context, temporal client.Client, lost func(), asked bool, logger *slog.Logger) bool {
 	made, err := reconcile.EnsureUpkeep(ctx, temporal)
 	if made {
-		schedules.Forget()
+		lost()
 	} else if err == nil && !asked {
 		err = reconcile.TriggerUpkeep(ctx, temporal)
 	}

@@ -32,6 +32,9 @@ func NewRunSchedules(database *db.DB, temporal client.Client) *RunSchedules {
 	return &RunSchedules{db: database, temporal: temporal}
 }
 
+// Forget makes the next Ensure look at all of them: Temporal may have lost its data.
+func (s *RunSchedules) Forget() { s.checked = time.Time{} }
+
 // Ensure makes and corrects the schedules of jobs that have changed, and deletes those of jobs that are gone
 // or have no cron. It looks at all of them the first time and once an hour.
 func (s *RunSchedules) Ensure(ctx context.Context) error {

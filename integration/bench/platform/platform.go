@@ -30,12 +30,13 @@ const (
 // Platform is a running DataGuardian. Its catalogue is on a Postgres server of its own, so that what
 // it costs can be told from the server that is backed up.
 type Platform struct {
-	dir, binary string
-	environment []string // of every subcommand
-	baseURL     string
-	catalogue   *postgres.Server
-	up, worker  *process
-	api         *client.Client
+	dir, binary       string
+	environment       []string // of every subcommand
+	workerEnvironment []string // of every worker, besides
+	baseURL           string
+	catalogue         *postgres.Server
+	up, worker        *process
+	api               *client.Client
 }
 
 // Start starts everything below dir with the built program at binary. binDir holds the PostgreSQL
@@ -80,7 +81,8 @@ func Start(ctx context.Context, binary, dir, binDir string) (_ *Platform, err er
 	if err := p.setUp(ctx); err != nil {
 		return nil, err
 	}
-	p.worker, err = p.start("worker", "TEMPORAL_ADDRESS=127.0.0.1:"+ports[1], "DATAGUARDIAN_POOLS="+pool)
+	p.workerEnvironment = []string{"TEMPORAL_ADDRESS=127.0.0.1:" + ports[1], "DATAGUARDIAN_POOLS=" + pool}
+	p.worker, err = p.start("worker", p.workerEnvironment...)
 	return p, err
 }
 

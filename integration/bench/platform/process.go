@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"time"
@@ -22,7 +21,7 @@ type process struct {
 
 // startProcess starts one subcommand with an environment that holds nothing of ours but variables.
 func startProcess(dir, subcommand, binary string, variables ...string) (*process, error) {
-	log, err := os.Create(filepath.Join(dir, subcommand+".log"))
+	log, err := os.CreateTemp(dir, subcommand+"-*.log") // there may be several workers
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
 	}
@@ -60,5 +59,11 @@ func (p *process) tail() string {
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text[max(0, len(text)-2000):]))
+	from := max(0, len(text)-2000)
+	for _, death := range []string{"panic: ", "fatal error: "} { // the goroutines that follow are long
+		if at := strings.Index(string(text), death); at >= 0 {
+			from = at
+		}
+	}
+	return strings.TrimSpace(string(text[from:min(len(text), from+2000)]))
 }

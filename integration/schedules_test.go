@@ -1,0 +1,254 @@
+package integration
+
+import (
+	"context"
+	"math/rand/v2"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	temporal "go.temporal.io/sdk/client"
+
+	"github.com/dataguardian/dataguardian/activities"
+	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
+	"github.com/dataguardian/dataguardian/internal/standalone/postgres"
+	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
+	"github.com/dataguardian/dataguardian/worker"
+)
+
+// island is a platform of its own, whose servers a test may stop and start again.
+type island struct {
+	*platform
+	t     *testing.T
+	state string // folder of Temporal's data
+}
+
+func newIsland(t *testing.T) *island {
+	t.Helper()
+	t.Parallel()
+	p := &platform{pool: domain.DefaultPool}
+	t.Cleanup(p.close)
+	var err error
+	p.dir, err = os.MkdirTemp("", "dataguardian-island-")
+	require.NoError(t, err)
+	p.onClose(func() { _ = os.RemoveAll(p.dir) })
+	require.NoError(t, os.Chmod(p.dir, 0o755)) //nolint:gosec // the private Postgres runs as another user
+	i := &island{platform: p, t: t, state: "temporal"}
+	i.startPostgres(0)
+	p.catalogue, err = p.postgres.EnsureDatabase(t.Context(), "dataguardian")
+	require.NoError(t, err)
+	i.startTemporal(0)
+	p.onClose(func() { _ = p.postgres.Stop(context.Background()); p.temporal.Stop(context.Background()) })
+	require.NoError(t, p.startProduct(t.Context()))
+	require.NoError(t, p.signUp(t.Context()))
+	require.NoError(t, p.db.SetScheduleSettings(t.Context(), domain.ScheduleSettings{CatchupWindowMinutes: 60}, ""))
+	return i
+}
+
+func (i *island) startPostgres(port int) {
+	i.t.Helper()
+	var err error
+	i.postgres, err = postgres.Start(context.Background(), postgres.Options{DataDir: filepath.Join(i.dir, "postgres"), NoSync: true, Port: port})
+	require.NoError(i.t, err)
+}
+
+func (i *island) startTemporal(port int) {
+	i.t.Helper()
+	var err error
+	i.temporal, err = temporalserver.Start(context.Background(), temporalserver.Options{
+		DataDir: filepath.Join(i.dir, i.state), UIPort: temporalserver.NoUI, FrontendPort: port,
+	})
+	require.NoError(i.t, err)
+}
+
+// filesJob makes a job that backs up a folder with one file of so many bytes.
+func (i *island) filesJob(name string, bytes int, document client.BackupJobDocument) client.BackupJob {
+	i.t.Helper()
+	return makeFilesJob(i.t, i.owner, i.pool, name, bytes, document)
+}
+
+func makeFilesJob(t *testing.T, owner *client.Client, pool, name string, bytes int, document client.BackupJobDocument) client.BackupJob {
+	t.Helper()
+	tree := t.TempDir()
+	noise := make([]byte, bytes)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
+	require.NoError(t, os.WriteFile(filepath.Join(tree, "file"), noise, 0o600))
+	datasource, err := owner.Datasources.Create(t.Context(), client.DatasourceDocument{
+		Name: name, Type: domain.Files, Pool: pool, ConnectionConfig: domain.ConnectionConfig{SourcePath: tree},
+	})
+	require.NoError(t, err)
+	storage, err := owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
+		Name: name, Type: domain.StorageLocal, Pool: pool, Config: domain.StorageConfig{Path: filepath.Join(t.TempDir(), "backups")},
+	})
+	require.NoError(t, err)
+	document.Name, document.DatasourceID, document.StorageLocationID = name, datasource.ID, storage.ID
+	job, err := owner.BackupJobs.Create(t.Context(), document)
+	require.NoError(t, err)
+	return job
+}
+
+// runs are the scheduled executions of a job by when they were due.
+func (i *island) runs(job client.BackupJob) map[time.Time]client.Execution {
+	i.t.Helper()
+	all, err := i.owner.ListExecutions(i.t.Context(), client.ExecutionFilter{Job: job.ID})
+	require.NoError(i.t, err)
+	runs := map[time.Time]client.Execution{}
+	for _, e := range all {
+		require.Equal(i.t, domain.TriggerSchedule, e.Metadata.Trigger)
+		runs[e.Metadata.ScheduledFor.UTC()] = e
+	}
+	return runs
+}
+
+// A job of every minute runs by itself; while Temporal is down the API reads, and what needs Temporal is refused and
+// changes nothing; afterwards the two runs that were missed are made good by one.
+func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
+	i := newIsland(t)
+	job := i.filesJob("every minute", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
+	require.NotNil(t, job.NextExecutionAt)
+	first := *job.NextExecutionAt
+	require.Eventually(t, func() bool { return i.runs(job)[first].Status == domain.Completed }, 90*time.Second, 200*time.Millisecond)
+	now, err := i.owner.BackupJobs.Get(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.WithinRange(t, *now.LastExecutionAt, first, first.Add(20*time.Second))
+	require.Equal(t, first.Add(time.Minute), *now.NextExecutionAt)
+
+	i.temporal.Stop(t.Context())
+	_, err = i.owner.BackupJobs.Update(t.Context(), job.ID, map[string]any{"schedule_cron": "@daily"})
+	require.Equal(t, http.StatusServiceUnavailable, client.Status(err), "%v", err)
+	require.Equal(t, http.StatusServiceUnavailable, client.Status(i.owner.BackupJobs.Delete(t.Context(), job.ID)))
+	unchanged, err := i.owner.BackupJobs.Get(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.Equal(t, now.Version, unchanged.Version)
+	require.Equal(t, "* * * * *", unchanged.ScheduleCron)
+	require.Len(t, i.runs(job), 1)
+
+	time.Sleep(time.Until(first.Add(2*time.Minute + 2*time.Second))) // what this is about
+	i.startTemporal(portOf(t, i.temporal.Address()))
+	require.Eventually(t, func() bool {
+		made := i.runs(job)
+		return made[first.Add(time.Minute)].Status == domain.Completed || made[first.Add(2*time.Minute)].Status == domain.Completed
+	}, 45*time.Second, 200*time.Millisecond)
+	require.Len(t, i.runs(job), 2, "two were missed, and one makes good for both")
+	require.NoError(t, i.owner.BackupJobs.Delete(t.Context(), job.ID))
+	_, err = i.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(job.ID)).Describe(t.Context())
+	require.Error(t, err, "the schedule goes with its job")
+}
+
+// Temporal loses all its data while a backup runs: the execution is closed truthfully, every schedule is made again,
+// and the job can run.
+func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
+	i := newIsland(t)
+	slow := i.filesJob("slow", 32<<20, client.BackupJobDocument{
+		ScheduleCron: "0 4 1 1 *", BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 2},
+	})
+	other := i.filesJob("other", 1000, client.BackupJobDocument{ScheduleCron: "@monthly", Enabled: new(bool)})
+	running, err := i.owner.RunJob(t.Context(), slow.ID, nil)
+	require.NoError(t, err)
+	i.await(running.ID, domain.Running)
+
+	port := portOf(t, i.temporal.Address())
+	i.temporal.Stop(t.Context())
+	i.state = "nothing" // another file: in this process the driver would go on with the one that is gone
+	i.startTemporal(port)
+	made, err := reconcile.EnsureUpkeep(t.Context(), i.dialled)
+	require.NoError(t, err)
+	require.True(t, made)
+
+	i.await(running.ID, domain.Failed)
+	for id, paused := range map[string]bool{slow.ID: false, other.ID: true} {
+		require.Eventually(t, func() bool {
+			d, err := i.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(id)).Describe(t.Context())
+			return err == nil && d.Schedule.State.Paused == paused
+		}, time.Minute, 200*time.Millisecond)
+	}
+	again, err := i.owner.RunJob(t.Context(), other.ID, nil)
+	require.NoError(t, err)
+	i.await(again.ID, domain.Completed)
+}
+
+// The catalogue is away while a backup runs and ends: nothing is lost.
+func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
+	i := newIsland(t)
+	i.pool = "patient" // the worker of the default pool gives up sooner than the product does
+	patient := tuning()
+	patient.Attempts = activities.DefaultTuning().Attempts
+	stop, err := i.startWorker(worker.Options{Pools: []string{i.pool}, Tuning: patient})
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	job := i.filesJob("slow", 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 8}})
+	running, err := i.owner.RunJob(t.Context(), job.ID, nil)
+	require.NoError(t, err)
+	i.await(running.ID, domain.Running)
+	port := i.postgres.Port()
+	require.NoError(t, i.postgres.Stop(t.Context()))
+	time.Sleep(8 * time.Second) // the dump takes about four: its end falls into the outage
+	i.startPostgres(port)
+	ended := i.await(running.ID, domain.Completed)
+	require.True(t, ended.Metadata.Verification.OK)
+}
+
+func (i *island) await(id string, status domain.ExecutionStatus) client.Execution {
+	i.t.Helper()
+	var now client.Execution
+	require.Eventually(i.t, func() bool {
+		var err error
+		now, err = i.owner.GetExecution(i.t.Context(), id)
+		return err == nil && (now.Status == status || now.Status.Finished())
+	}, 2*time.Minute, 100*time.Millisecond)
+	require.Equal(i.t, status, now.Status, now.ErrorMessage)
+	return now
+}
+
+// One execution of a datasource runs at a time: the second waits, says so, and goes on when the first has ended; one that
+// waits can be cancelled, and one that is terminated in Temporal gives its place on.
+func TestASecondExecutionOfADatasourceWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	job := makeFilesJob(t, shared.owner, domain.DefaultPool, unique(t), 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 4}})
+	var others []client.BackupJob
+	for _, name := range []string{"second", "third"} {
+		other, err := shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{
+			Name: unique(t) + name, DatasourceID: job.DatasourceID, StorageLocationID: job.StorageLocationID,
+		})
+		require.NoError(t, err)
+		others = append(others, other)
+	}
+	i := &island{platform: shared, t: t}
+	first, err := shared.owner.RunJob(t.Context(), job.ID, nil)
+	require.NoError(t, err)
+	i.await(first.ID, domain.Running)
+	second, err := shared.owner.RunJob(t.Context(), others[0].ID, nil)
+	require.NoError(t, err)
+	i.awaitQueue(second.ID)
+	third, err := shared.owner.RunJob(t.Context(), others[1].ID, nil)
+	require.NoError(t, err)
+	i.awaitQueue(third.ID)
+	require.NoError(t, cancel(t, second.ID))
+	i.await(second.ID, domain.Cancelled)
+	ended := i.await(first.ID, domain.Completed)
+	now := i.await(third.ID, domain.Completed)
+	require.Empty(t, now.WaitingFor)
+	require.False(t, now.StartedAt.Before(*ended.FinishedAt))
+	require.WithinDuration(t, *ended.FinishedAt, *now.StartedAt, 10*time.Second, "it is told, and does not look for itself")
+}
+
+func (i *island) awaitQueue(id string) {
+	i.t.Helper()
+	require.Eventually(i.t, func() bool {
+		now, err := i.owner.GetExecution(i.t.Context(), id)
+		return err == nil && now.Status == domain.Queued && now.WaitingFor != ""
+	}, time.Minute, 50*time.Millisecond)
+}
+
+// pauseSchedule pauses a job's schedule as somebody does in the Temporal UI.
+func pauseSchedule(t *testing.T, jobID, note string) {
+	t.Helper()
+	handle := shared.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(jobID))
+	require.NoError(t, handle.Pause(t.Context(), temporal.SchedulePauseOptions{Note: note}))
+}
