@@ -28,6 +28,9 @@ import (
 // maxBodyBytes bounds every request body: configuration is small.
 const maxBodyBytes = 1 << 20
 
+// bodyTimeout is how long a request body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 const (
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
@@ -107,6 +110,13 @@ func newServer(o Options) (*server, error) {
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerAuth()
 	s.registerSessions()
+	s.registerPassword()
+	s.registerTokens()
+	s.registerUsers()
+	s.registerUserSessions()
+	s.registerRoles()
+	s.registerAuditLogs()
+	s.registerScopeRules()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()
@@ -124,7 +134,9 @@ func newServer(o Options) (*server, error) {
 	s.registerVerification()
 	s.registerDamage()
 	s.registerSystem()
+	s.registerSettings()
 	s.registerRecoveryKeys()
+	s.registerConfig()
 	return s, s.serveDocs()
 }
 

@@ -68,7 +68,7 @@ func (s *server) registerBackupJobs() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
 		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.deleteBackupJob)
 	register(s, mayTest(auth.BackupJobsWrite), testOperation("backup-job", path, tags), s.testBackupJob)
 	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
@@ -101,7 +101,7 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetSQL(ctx, "create-backup-job", domain.BackupOptions{}, row.BackupOptions); err != nil {
+	if err := s.maySetSQL(ctx, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -141,7 +141,11 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.maySetSQL(ctx, "update-backup-job", before.BackupOptions, row.BackupOptions); err != nil {
+		had := before.BackupOptions
+		if row.DatasourceID != before.DatasourceID {
+			had = domain.BackupOptions{} // its SQL would run on another one now
+		}
+		if err := s.maySetSQL(ctx, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
@@ -153,7 +157,8 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if row, err = q.UpdateBackupJob(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewJob(before), viewJob(row))
+		secrets := replaced("backup_options", before.BackupOptions.Secrets(), row.BackupOptions.Secrets())
+		changes, err := changed(viewJob(before), viewJob(row), secrets...)
 		if err != nil {
 			return err
 		}
@@ -165,9 +170,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
 }
 
-func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteBackupJob(ctx context.Context, in *deleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetBackupJob(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.BackupJobsTable, q.GetBackupJob, func(r db.BackupJob) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "backup job", in.ID)
 		}
@@ -180,15 +185,24 @@ func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) 
 
 // maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
 // which are any of the worker's, to those who may not make a datasource of them.
-func (s *server) maySetSQL(ctx context.Context, operation string, before, after domain.BackupOptions) error {
-	grants := principalOf(ctx).Grants
+func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, before, after domain.BackupOptions) error {
 	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
 	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
-	switch {
-	case (newHooks || newFiles) && !grants.Allows(auth.DatasourcesQuery):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
-	case newFiles && !grants.Allows(auth.DatasourcesWrite):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesWrite})
+	var needed []auth.Permission
+	if newHooks || newFiles {
+		needed = append(needed, auth.DatasourcesQuery)
+	}
+	if newFiles {
+		needed = append(needed, auth.DatasourcesWrite)
+	}
+	for _, p := range needed {
+		may, err := s.mayOn(ctx, p, datasourceID)
+		if err != nil {
+			return err
+		}
+		if !may {
+			return s.refuse(ctx, operation, []auth.Permission{p})
+		}
 	}
 	return nil
 }
@@ -206,6 +220,9 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	}
 	if datasource.Pool != storage.Pool {
 		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
+	}
+	if err := job.BackupOptions.CheckFor(datasource.Type, datasource.Config).Under("backup_options").OrNil(); err != nil {
+		return err
 	}
 	for i, target := range job.BackupOptions.StorageTargets {
 		field := "backup_options." + domain.TargetField(i)
@@ -229,7 +246,7 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	return nil
 }
 
-// fill checks the document and writes it into row.
+// fill checks the document and writes it into row, which holds the stored job, or nothing when it is new.
 func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	var v domain.Invalid
 	domain.CheckName(&v, d.Name)
@@ -248,6 +265,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	}
 	v = append(v, policy.Validate().Under("retention_policy")...)
 	d.BackupOptions.Normalize()
+	v = append(v, unmaskOptions(&d.BackupOptions, row.BackupOptions).Under("backup_options")...)
 	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
 
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
@@ -261,7 +279,7 @@ func documentOfJob(row db.BackupJob) BackupJobDocument {
 	return BackupJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled,
-		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: &row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 	}
 }
 
@@ -269,7 +287,7 @@ func viewJob(row db.BackupJob) BackupJob {
 	return BackupJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
-		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: row.NextExecutionAt,
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}

@@ -152,7 +152,7 @@ func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, erro
 	switch {
 	case errors.As(err, &unknown):
 		// Nobody is left to record the end: the workflow never started, or is closed already.
-		_, _, err = reconcile.End(ctx, s.db, s.temporal, row, db.Finish{
+		_, _, err = reconcile.End(db.Unscoped(ctx), s.db, s.temporal, row, db.Finish{
 			Status: domain.Cancelled, ErrorMessage: "Cancelled by " + principalOf(ctx).User.Email + "; Temporal had no running workflow for it.",
 		})
 		if err != nil {

@@ -228,21 +228,23 @@ SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size
        started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
        (metadata - 'execution_logs')::jsonb AS metadata, created_at
 FROM backup_executions
-WHERE ($1::uuid IS NULL OR job_id = $1)
-  AND ($2::uuid IS NULL OR datasource_id = $2)
-  AND ($3::uuid IS NULL OR storage_location_id = $3)
-  AND ($4::execution_status IS NULL OR status = $4)
-  AND ($5::text IS NULL OR operation = $5)
-  AND (NOT $6::boolean OR deleting_at IS NULL)
-  AND ($7::timestamptz IS NULL OR created_at >= $7)
-  AND ($8::timestamptz IS NULL OR created_at < $8)
-  AND ($9::timestamptz IS NULL
-       OR (created_at, id) < ($9::timestamptz, $10::uuid))
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, job_id))
+  AND ($2::uuid IS NULL OR job_id = $2)
+  AND ($3::uuid IS NULL OR datasource_id = $3)
+  AND ($4::uuid IS NULL OR storage_location_id = $4)
+  AND ($5::execution_status IS NULL OR status = $5)
+  AND ($6::text IS NULL OR operation = $6)
+  AND (NOT $7::boolean OR deleting_at IS NULL)
+  AND ($8::timestamptz IS NULL OR created_at >= $8)
+  AND ($9::timestamptz IS NULL OR created_at < $9)
+  AND ($10::timestamptz IS NULL
+       OR (created_at, id) < ($10::timestamptz, $11::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $11::int
+LIMIT $12::int
 `
 
 type ListExecutionsParams struct {
+	Scope             []byte
 	JobID             *string
 	DatasourceID      *string
 	StorageLocationID *string
@@ -281,6 +283,7 @@ type ListExecutionsRow struct {
 // A list leaves the logs out: a page of them could be some ten MB.
 func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) ([]ListExecutionsRow, error) {
 	rows, err := q.db.Query(ctx, listExecutions,
+		arg.Scope,
 		arg.JobID,
 		arg.DatasourceID,
 		arg.StorageLocationID,

@@ -135,20 +135,27 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 
 const listBackupJobs = `-- name: ListBackupJobs :many
 SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM backup_jobs
-WHERE $1::timestamptz IS NULL
-   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, id))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $3::int
+LIMIT $4::int
 `
 
 type ListBackupJobsParams struct {
+	Scope           []byte
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
 }
 
 func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) ([]BackupJob, error) {
-	rows, err := q.db.Query(ctx, listBackupJobs, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	rows, err := q.db.Query(ctx, listBackupJobs,
+		arg.Scope,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}

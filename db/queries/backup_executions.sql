@@ -13,7 +13,8 @@ SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size
        started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
        (metadata - 'execution_logs')::jsonb AS metadata, created_at
 FROM backup_executions
-WHERE (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, datasource_id, storage_location_id, job_id))
+  AND (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
   AND (sqlc.narg('datasource_id')::uuid IS NULL OR datasource_id = sqlc.narg('datasource_id'))
   AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
   AND (sqlc.narg('status')::execution_status IS NULL OR status = sqlc.narg('status'))

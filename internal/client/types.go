@@ -202,6 +202,8 @@ type RestoreRequest struct {
 	Databases    []string `json:"databases,omitempty"`     // backups of a whole server
 	IncludePaths []string `json:"include_paths,omitempty"` // files backups
 
+	IncludeTables []string `json:"include_tables,omitempty"` // databases
+
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty"`
 }
 

@@ -67,6 +67,8 @@ type RestoreOptions struct {
 	Databases    []string `json:"databases,omitempty" doc:"Backups of a whole server: the databases that are restored"`
 	IncludePaths []string `json:"include_paths,omitempty" doc:"Files backups: what is restored; left out: everything"`
 
+	IncludeTables []string `json:"include_tables,omitempty" doc:"Databases: the tables or collections that are restored; left out: everything"`
+
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty" doc:"Where the files that rows point to are restored on the worker; left out: nowhere"`
 }
 

@@ -40,7 +40,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	defer env.remove()
 	command := env.command(dumper, src, append(dumpArgs(dumper), "--", src.Config.Database)...)
 	command.IdleTimeout = opts.IdleTimeout
-	stderr, err := process.Pull(ctx, command, func(ctx context.Context, r io.Reader) error {
+	stderr, err := process.Pull(ctx, buffered(command), func(ctx context.Context, r io.Reader) error {
 		return sink(ctx, stream, newRecutter(r))
 	})
 	if err != nil {
