@@ -35,6 +35,12 @@ type Setting struct {
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
 	return []Setting{
+		integerSetting(SettingHealthFailures, DefaultHealth().FailuresToCritical, 1, 100,
+			"Failed checks in a row after which a datasource is critical and people are told"),
+		integerSetting(SettingHealthInterval, DefaultHealth().IntervalSeconds, 30, 24*60*60,
+			"Seconds between two checks of every enabled datasource and storage location"),
+		integerSetting(SettingHealthLatency, DefaultHealth().LatencyWarningMS, 1, 60_000,
+			"Milliseconds from which on an answer is slow and the datasource's status warning"),
 		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
 			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
 	}
