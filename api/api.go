@@ -69,6 +69,8 @@ type server struct {
 	throttle  *auth.Throttle
 	metrics   *prometheus.Registry
 	events    *hub
+
+	notifications *hub
 }
 
 // New builds the API and seeds the system roles. The handler holds no goroutine of its own while no
@@ -104,6 +106,7 @@ func newServer(o Options) (*server, error) {
 		metrics:   prometheus.NewRegistry(),
 	}
 	s.events = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenExecutions(ctx) }, o.Logger)
+	s.notifications = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenNotifications(ctx) }, o.Logger)
 	if err := s.prepareEngine(); err != nil {
 		return nil, err
 	}
@@ -123,6 +126,7 @@ func newServer(o Options) (*server, error) {
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerSchedules()
 	s.registerRetention()
 	s.registerExecutions()
 	s.registerExecutionEvents()
@@ -137,6 +141,9 @@ func newServer(o Options) (*server, error) {
 	s.registerSettings()
 	s.registerRecoveryKeys()
 	s.registerConfig()
+	s.registerNotifications()
+	s.registerNotificationChannels()
+	s.registerNotificationTemplates()
 	return s, s.serveDocs()
 }
 

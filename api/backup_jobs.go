@@ -11,7 +11,9 @@ import (
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
 // BackupJobDocument is what a client writes of a backup job.
@@ -19,8 +21,9 @@ type BackupJobDocument struct {
 	Name              string                  `json:"name" doc:"Unique" maxLength:"200"`
 	DatasourceID      string                  `json:"datasource_id" format:"uuid"`
 	StorageLocationID string                  `json:"storage_location_id" format:"uuid" doc:"Its pool must be the datasource's"`
-	ScheduleCron      string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"This version runs jobs by hand only: leave it empty"`
+	ScheduleCron      string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"Five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly; empty: it runs by hand only"`
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
+	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"A run that is due while the job still runs: skip (default), it does not take place; buffer_one, it comes next, at most one"`
 	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
 	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Default: max_backups 3, auto_delete"`
 	ConfirmRetention  bool                    `json:"confirm_retention,omitempty" doc:"Of a change: go on although the new policy deletes several backups at once. Not stored"`
@@ -35,11 +38,13 @@ type BackupJob struct {
 	StorageLocationID string                 `json:"storage_location_id" format:"uuid"`
 	ScheduleCron      string                 `json:"schedule_cron"`
 	ScheduleTimezone  string                 `json:"schedule_timezone"`
+	OverlapPolicy     domain.OverlapPolicy   `json:"overlap_policy" enum:"skip,buffer_one"`
+	SchedulePause     string                 `json:"schedule_pause,omitempty" doc:"Set while somebody has paused the schedule in Temporal, with their reason; it is ended there, or by disabling and enabling the job"`
 	Enabled           bool                   `json:"enabled"`
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
 	LastExecutionAt   *time.Time             `json:"last_execution_at"`
-	NextExecutionAt   *time.Time             `json:"next_execution_at"`
+	NextExecutionAt   *time.Time             `json:"next_execution_at" doc:"Without the jitter (setting schedules.jitter_seconds); null when no run is to come"`
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
@@ -55,7 +60,7 @@ func (s *server) registerBackupJobs() {
 	}, s.listBackupJobs)
 	register(s, write, huma.Operation{
 		OperationID: "create-backup-job", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Create a backup job",
-		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict, http.StatusServiceUnavailable},
 	}, s.createBackupJob)
 	register(s, read, huma.Operation{
 		OperationID: "get-backup-job", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a backup job",
@@ -63,12 +68,13 @@ func (s *server) registerBackupJobs() {
 	}, s.getBackupJob)
 	register(s, write, huma.Operation{
 		OperationID: "update-backup-job", Method: http.MethodPatch, Path: path + "/{id}", Tags: tags, Summary: "Change a backup job",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, s.updateBackupJob)
 	register(s, write, huma.Operation{
 		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
 		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		DefaultStatus: http.StatusNoContent,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, s.deleteBackupJob)
 	register(s, mayTest(auth.BackupJobsWrite), testOperation("backup-job", path, tags), s.testBackupJob)
 	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
@@ -112,7 +118,10 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 		if row, err = q.CreateBackupJob(ctx, row); err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.create", "backup_job", row.ID, map[string]any{"after": viewJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.create", "backup_job", row.ID, map[string]any{"after": viewJob(row)})); err != nil {
+			return err
+		}
+		return s.putSchedule(ctx, q, nil, row)
 	})
 	if err != nil {
 		return nil, err
@@ -162,7 +171,10 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes)); err != nil {
+			return err
+		}
+		return s.putSchedule(ctx, q, &before, row)
 	})
 	if err != nil {
 		return nil, err
@@ -179,7 +191,13 @@ func (s *server) deleteBackupJob(ctx context.Context, in *deleteInput) (*empty, 
 		if err := q.DeleteBackupJob(ctx, in.ID); err != nil {
 			return missing(err, "backup job", in.ID)
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)})); err != nil {
+			return err
+		}
+		if row.ScheduleCron == "" {
+			return nil
+		}
+		return s.removeSchedule(ctx, contract.BackupScheduleID(row.ID))
 	})
 }
 
@@ -253,11 +271,16 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	if d.ScheduleTimezone == "" {
 		d.ScheduleTimezone = "UTC"
 	}
-	if _, err := time.LoadLocation(d.ScheduleTimezone); err != nil || d.ScheduleTimezone == "Local" {
-		v.Add("schedule_timezone", "is %q; give an IANA time zone, for example Europe/Lisbon", d.ScheduleTimezone)
+	schedule.CheckTimeZone(&v, "schedule_timezone", d.ScheduleTimezone)
+	d.ScheduleCron = strings.TrimSpace(d.ScheduleCron)
+	if d.ScheduleCron != "" {
+		schedule.CheckCron(&v, "schedule_cron", d.ScheduleCron)
 	}
-	if strings.TrimSpace(d.ScheduleCron) != "" {
-		v.Add("schedule_cron", "is %q; this version runs jobs by hand only, so leave it empty", d.ScheduleCron)
+	if d.OverlapPolicy == "" {
+		d.OverlapPolicy = domain.OverlapSkip
+	}
+	if d.OverlapPolicy != domain.OverlapSkip && d.OverlapPolicy != domain.OverlapBufferOne {
+		v.Add("overlap_policy", "is %q; use skip or buffer_one", d.OverlapPolicy)
 	}
 	policy := domain.DefaultRetention()
 	if d.RetentionPolicy != nil {
@@ -269,8 +292,12 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
 
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
-	row.ScheduleCron, row.ScheduleTimezone = "", d.ScheduleTimezone
+	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy
 	row.Enabled = d.Enabled == nil || *d.Enabled
+	if !row.Enabled || row.ScheduleCron == "" {
+		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
+	}
+	row.NextExecutionAt = nextRun(*row)
 	row.RetentionPolicy, row.BackupOptions = policy, d.BackupOptions
 	return v
 }
@@ -278,7 +305,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 func documentOfJob(row db.BackupJob) BackupJobDocument {
 	return BackupJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
-		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled, OverlapPolicy: row.OverlapPolicy,
 		RetentionPolicy: &row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 	}
 }
@@ -287,8 +314,9 @@ func viewJob(row db.BackupJob) BackupJob {
 	return BackupJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
+		OverlapPolicy: row.OverlapPolicy, SchedulePause: row.SchedulePause,
 		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
-		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: row.NextExecutionAt,
+		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextRun(row),
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 }

@@ -136,6 +136,19 @@ func (e *eventStream) send(name string, data Execution) error {
 		return nil
 	}
 	e.last = string(text)
+	return e.event(name, text)
+}
+
+// sendAny sends an event whatever the one before said.
+func (e *eventStream) sendAny(name string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return e.event(name, text)
+}
+
+func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.id, name, text))
 }

@@ -37,6 +37,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at,omitempty" doc:"Since when it is being deleted"`
+	WaitingFor          string                   `json:"waiting_for,omitempty" doc:"What a queued execution waits for before it begins, where the limits on concurrency (settings concurrency.*) make it"`
 }
 
 // Chunk is one stored object that an execution refers to.
@@ -181,7 +182,7 @@ func viewExecution(row db.Execution) Execution {
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID,
-		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
+		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt, WaitingFor: row.WaitingFor,
 	}
 }
 

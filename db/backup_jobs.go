@@ -25,6 +25,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
+	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError
@@ -49,6 +51,7 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 		row, err = q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
 			ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: options,
+			OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
 		})
 		return translate("create backup job", err)
 	})
@@ -105,7 +108,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	return out, next, err
 }
 
-// UpdateBackupJob replaces everything but the times. j.Version is the version that was read; 0
+// UpdateBackupJob replaces everything but the times of the past. j.Version is the version that was read; 0
 // overwrites whatever is there. Errors: ErrNotFound, ErrVersionMismatch, DuplicateError,
 // ReferenceError.
 func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, error) {
@@ -125,7 +128,8 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 		row, err = q.q.UpdateBackupJob(ctx, dbgen.UpdateBackupJobParams{
 			ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
 			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy,
-			BackupOptions: options, ExpectedVersion: j.Version,
+			BackupOptions: options, OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
+			SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
 		})
 		return mismatchOr(translate(op, err), func() error { _, err := q.q.GetBackupJob(ctx, j.ID); return err })
 	})
@@ -177,4 +181,11 @@ func timezoneOr(name string) string {
 		return "UTC"
 	}
 	return name
+}
+
+func overlapOr(policy domain.OverlapPolicy) domain.OverlapPolicy {
+	if policy == "" {
+		return domain.OverlapSkip
+	}
+	return policy
 }

@@ -30,6 +30,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
 	DeletingAt          *time.Time // since when it is being deleted; from then on nothing may read it or build on it
+	WaitingFor          string     // why a queued execution has not begun, "" when it does not wait for a place
 }
 
 // ExecutionFilter narrows a list; the zero value of a field does not.
@@ -90,7 +91,7 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (Execution, error
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
-		DeletingAt: row.DeletingAt, Metadata: row.Metadata, CreatedAt: row.CreatedAt,
+		DeletingAt: row.DeletingAt, Metadata: row.Metadata, CreatedAt: row.CreatedAt, WaitingFor: row.WaitingFor,
 	}
 	e.Metadata.Progress = row.Progress
 	return e, nil
@@ -134,7 +135,7 @@ func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
-		DeletingAt: row.DeletingAt, CreatedAt: row.CreatedAt,
+		DeletingAt: row.DeletingAt, CreatedAt: row.CreatedAt, WaitingFor: row.WaitingFor,
 	}
 	if err := json.Unmarshal(row.Metadata, &e.Metadata); err != nil {
 		return Execution{}, failure.Wrap(failure.Corrupt, "read the metadata of execution "+row.ID, err, "")

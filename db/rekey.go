@@ -38,6 +38,7 @@ var sealedColumns = []sealedColumn{
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
 	{table: "idempotency_keys", column: "answer"},
+	{table: "notification_channels", column: "secrets"},
 }
 
 // Rekey seals every secret under another master key in one transaction and returns how many it

@@ -15,6 +15,11 @@ import (
 // several storage locations, one that fails is replaced by the next, or each gets a copy.
 func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
 	b := backup{execution: execution{in: in}}
+	if in.ExecutionID == "" {
+		if skipped, err := b.schedule(ctx); skipped != "" || err != nil {
+			return contract.ExecutionResult{Skipped: skipped}, err
+		}
+	}
 	if err := b.steps(ctx); err != nil {
 		defer b.afterFailure(ctx, err)
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)

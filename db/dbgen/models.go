@@ -88,6 +88,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy
+	SchedulePause     string
 }
 
 type BackupReplica struct {
@@ -133,6 +135,67 @@ type HealthCheck struct {
 	ServerVersion string
 	ErrorMessage  string
 	CheckedAt     time.Time
+}
+
+type Notification struct {
+	ID           string
+	Type         domain.NotificationType
+	Severity     domain.Severity
+	EntityType   domain.EntityType
+	EntityID     *string
+	Title        string
+	Message      string
+	Metadata     []byte
+	ReadAt       *time.Time
+	CreatedAt    time.Time
+	DispatchedAt *time.Time
+}
+
+type NotificationChannel struct {
+	ID        string
+	Name      string
+	Type      domain.ChannelType
+	Enabled   bool
+	Config    domain.ChannelConfig
+	Secrets   string
+	Rules     domain.ChannelRules
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+type NotificationDelivery struct {
+	ID             string
+	NotificationID string
+	ChannelID      *string
+	ChannelName    string
+	ChannelType    domain.ChannelType
+	Status         domain.DeliveryStatus
+	SentWith       *string
+	ResendOf       *string
+	DueAt          time.Time
+	Flapping       bool
+	Attempts       int32
+	Reached        []string
+	LatencyMS      *int64
+	Answer         string
+	ErrorMessage   string
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	CreatedAt      time.Time
+}
+
+type NotificationTemplate struct {
+	ID        string
+	Channel   domain.ChannelType
+	Type      domain.NotificationType
+	Version   int32
+	Subject   string
+	Body      string
+	IsActive  bool
+	CreatedBy *string
+	CreatedAt time.Time
+	HTML      string
 }
 
 type Role struct {

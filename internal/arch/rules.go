@@ -54,7 +54,7 @@ var rules = []rule{
 		reason: "a tunnel carries bytes to a server; what speaks through it, and who asked, is not its business",
 	},
 	{
-		packages: "internal/notify/...", allow: []string{"internal/notify/...", "internal/domain", "internal/failure"},
+		packages: "internal/notify/...", allow: []string{"internal/notify/...", "internal/outbound", "internal/domain", "internal/failure"},
 		reason: "a channel delivers messages that others wrote",
 	},
 	{
@@ -161,6 +161,10 @@ var rules = []rule{
 	},
 	{
 		packages: "internal/engine/sqlserver/...", onlyHere: []string{"github.com/microsoft/go-mssqldb/..."},
+		reason: "a provider's types stay in the leaf that talks to it",
+	},
+	{
+		packages: "internal/notify/smtp/...", onlyHere: []string{"github.com/wneessen/go-mail/..."},
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{

@@ -81,7 +81,9 @@ type BackupJobDocument struct {
 	Name              string                  `json:"name"`
 	DatasourceID      string                  `json:"datasource_id"`
 	StorageLocationID string                  `json:"storage_location_id"`
+	ScheduleCron      string                  `json:"schedule_cron,omitempty"`
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty"`
+	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty"`
 	Enabled           *bool                   `json:"enabled,omitempty"`
 	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty"`
 	ConfirmRetention  bool                    `json:"confirm_retention,omitempty"`
@@ -96,6 +98,8 @@ type BackupJob struct {
 	StorageLocationID string                 `json:"storage_location_id"`
 	ScheduleCron      string                 `json:"schedule_cron"`
 	ScheduleTimezone  string                 `json:"schedule_timezone"`
+	OverlapPolicy     domain.OverlapPolicy   `json:"overlap_policy"`
+	SchedulePause     string                 `json:"schedule_pause,omitempty"`
 	Enabled           bool                   `json:"enabled"`
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
@@ -128,6 +132,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at"`
+	WaitingFor          string                   `json:"waiting_for,omitempty"`
 }
 
 // Chunk is one stored object that a backup refers to.

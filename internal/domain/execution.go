@@ -84,6 +84,7 @@ type ExecutionMetadata struct {
 	Operation      Operation         `json:"operation"`
 	Trigger        Trigger           `json:"trigger"`
 	Actor          string            `json:"actor,omitempty"`
+	ScheduledFor   *time.Time        `json:"scheduled_for,omitempty" doc:"Trigger schedule: when it was due, without the jitter"`
 	WorkflowID     string            `json:"workflow_id,omitempty"`
 	RunID          string            `json:"run_id,omitempty"`
 	TemporalURL    string            `json:"temporal_url,omitempty"`
