@@ -128,6 +128,7 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerSchedules()
 	s.registerRetention()
+	s.registerHealth()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()

@@ -28,7 +28,9 @@ var enforcing = map[string][]domain.ScopeKind{
 	"get-storage-location-import": storageOnly, "reconcile-storage-location": storageOnly,
 
 	"list-backup-jobs": everyKind, "create-backup-job": everyKind, "get-backup-job": everyKind, "update-backup-job": everyKind,
-	"delete-backup-job": everyKind, "test-backup-job": everyKind, "run-backup-job": everyKind,
+	"delete-backup-job": everyKind, "test-backup-job": everyKind, "run-backup-job": everyKind, "preview-retention": everyKind,
+
+	"list-datasource-health": everyKind, "list-datasource-checks": everyKind, "list-storage-health": everyKind, "list-storage-checks": everyKind,
 
 	"list-executions": everyKind, "get-execution": everyKind, "list-execution-logs": everyKind, "list-execution-chunks": everyKind,
 	"follow-execution": everyKind, "cancel-execution": everyKind, "delete-execution": everyKind, "pin-execution": everyKind,
