@@ -129,6 +129,8 @@ func newServer(o Options) (*server, error) {
 	s.registerSchedules()
 	s.registerRetention()
 	s.registerHealth()
+	s.registerSyncJobs()
+	s.registerDrillJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
