@@ -131,7 +131,7 @@ func (a *Activities) checkOverdue(ctx context.Context, settings domain.HealthSet
 	if err != nil {
 		return 0, err
 	}
-	err = a.DB.OverdueJobs(ctx, overdueAt, func(found db.OverdueJob) error {
+	err = a.DB.OverdueJobs(ctx, schedule.OverdueAt, func(found db.OverdueJob) error {
 		isLate := !found.OverdueAt.IsZero() && time.Now().After(found.OverdueAt)
 		if isLate {
 			overdue++
@@ -145,13 +145,4 @@ func (a *Activities) checkOverdue(ctx context.Context, settings domain.HealthSet
 		})
 	})
 	return overdue, err
-}
-
-// overdueAt is when a job is overdue; never, for one whose cron can not be read.
-func overdueAt(j db.BackupJob, last time.Time) (time.Time, error) {
-	at, err := schedule.OverdueAt(j.ScheduleCron, j.ScheduleTimezone, last)
-	if err != nil {
-		return time.Time{}, nil //nolint:nilerr // the upkeep reports it; one job is not to keep the others from being looked at
-	}
-	return at, nil
 }

@@ -88,7 +88,7 @@ func (s *server) getHealth(ctx context.Context, _ *empty) (*body[Health], error)
 		return nil, err
 	}
 	overdue := 0
-	err = s.db.OverdueJobs(ctx, overdueAt, func(found db.OverdueJob) error {
+	err = s.db.OverdueJobs(ctx, schedule.OverdueAt, func(found db.OverdueJob) error {
 		if found.OverdueAt.IsZero() || time.Now().Before(found.OverdueAt) {
 			return nil
 		}
@@ -103,15 +103,6 @@ func (s *server) getHealth(ctx context.Context, _ *empty) (*body[Health], error)
 		out.Status = out.verdict()
 	}
 	return &body[Health]{out}, err
-}
-
-// overdueAt is when a job is overdue; never, for one whose cron can not be read.
-func overdueAt(j db.BackupJob, last time.Time) (time.Time, error) {
-	at, err := schedule.OverdueAt(j.ScheduleCron, j.ScheduleTimezone, last)
-	if err != nil {
-		return time.Time{}, nil //nolint:nilerr // one job is not to keep the others from being shown
-	}
-	return at, nil
 }
 
 // countHealth counts what is checked, and says since when the oldest of it is there.

@@ -115,8 +115,9 @@ type OverdueJob struct {
 }
 
 // OverdueJobs goes through the enabled jobs that have a schedule and calls each with where it stands; overdueAt says when
-// a job whose last backup ended at the given time is overdue.
-func (q *Queries) OverdueJobs(ctx context.Context, overdueAt func(j BackupJob, last time.Time) (time.Time, error), each func(OverdueJob) error) error {
+// a job whose last backup ended at the given time is overdue. One whose cron can not be read is left out: it is not to
+// keep the others from being looked at.
+func (q *Queries) OverdueJobs(ctx context.Context, overdueAt func(cron, timeZone string, last time.Time) (time.Time, error), each func(OverdueJob) error) error {
 	page := Page{Limit: MaxPageSize}
 	for {
 		jobs, next, err := q.ListBackupJobs(ctx, page)
@@ -139,8 +140,8 @@ func (q *Queries) OverdueJobs(ctx context.Context, overdueAt func(j BackupJob, l
 			if at, has := last[j.ID]; has {
 				found.LastAt, from = &at, at
 			}
-			if found.OverdueAt, err = overdueAt(j, from); err != nil {
-				return err
+			if found.OverdueAt, err = overdueAt(j.ScheduleCron, j.ScheduleTimezone, from); err != nil {
+				continue
 			}
 			if err := each(found); err != nil {
 				return err

@@ -81,7 +81,7 @@ func TestTheTrendOfAStorageLocationIsThatOfItsLeastSquares(t *testing.T) {
 	}
 	day := 24 * time.Hour
 	for i := range 6 { // ten bytes a second, with a wobble that cancels out
-		used := int64(1_000_000 + 10*int64((5-i)*86_400))
+		used := 1_000_000 + 10*int64((5-i)*86_400)
 		free := 100 - float64(used)/1e9
 		record(growing.ID, time.Duration(i)*day, &used, &free)
 		left := 50 - float64(5-i) // a gigabyte a day, of a location that does not say what is used
@@ -133,7 +133,7 @@ func TestJobsAreListedWithTheirLastBackup(t *testing.T) {
 	newJob(t, d, "by hand")
 	completed(t, d, fresh)
 	seen := map[string]*time.Time{}
-	require.NoError(t, d.OverdueJobs(ctx, func(_ db.BackupJob, last time.Time) (time.Time, error) { return last.Add(time.Hour), nil },
+	require.NoError(t, d.OverdueJobs(ctx, func(_, _ string, last time.Time) (time.Time, error) { return last.Add(time.Hour), nil },
 		func(found db.OverdueJob) error {
 			seen[found.Job.Name] = found.LastAt
 			require.WithinDuration(t, time.Now().Add(time.Hour), found.OverdueAt, time.Minute)
