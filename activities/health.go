@@ -30,27 +30,41 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 	if err != nil {
 		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
-	e, err := a.engineFor(d.Type)
+	settings, err := a.DB.HealthSettings(ctx)
 	if err != nil {
 		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
+	result, err := a.probeDatasource(ctx, d, settings)
+	return result, toTemporal(ctx, err)
+}
+
+// probeDatasource connects to a datasource, records what came of it, and tells people of a transition. The error is
+// that of the recording.
+func (a *Activities) probeDatasource(ctx context.Context, d db.Datasource, settings domain.HealthSettings) (contract.CheckResult, error) {
 	probing, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	started := time.Now()
 	var info engine.Info
-	err = a.reach(probing, d, func(src engine.Source) (err error) {
-		info, err = e.Probe(probing, src)
-		return err
-	})
+	e, err := a.engineFor(d.Type)
+	if err == nil {
+		err = a.reach(probing, d, func(src engine.Source) (err error) {
+			info, err = e.Probe(probing, src)
+			return err
+		})
+	}
 	result := checkResult(time.Since(started), failure.WithSubject(err, aboutDatasource(d.Name)), d.Config.SecretValues()...)
 	if err == nil {
 		result.LatencyMS, result.Version = info.Latency.Milliseconds(), info.Version
 	}
 	err = a.DB.RecordDatasourceHealth(ctx, db.DatasourceHealth{
-		DatasourceID: d.ID, Status: result.Status, DatasourceStatus: nextStatus(d.Status, result.Status),
+		DatasourceID: d.ID, Status: result.Status,
 		Latency: time.Duration(result.LatencyMS) * time.Millisecond, ServerVersion: result.Version, Message: result.Message,
+		Judge: func(before domain.HealthState) (domain.DatasourceStatus, domain.HealthState, *db.Notification) {
+			status, next, notify := settings.Datasource(before, result.Status, result.LatencyMS)
+			return status, next, tellDatasource(d, notify, result, settings)
+		},
 	})
-	return result, toTemporal(ctx, err)
+	return result, err
 }
 
 // ProbeStorage writes, reads back, lists and deletes a small object, and records what came of it.
@@ -59,22 +73,40 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 	if err != nil {
 		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
+	settings, err := a.DB.HealthSettings(ctx)
+	if err != nil {
+		return contract.CheckResult{}, toTemporal(ctx, err)
+	}
+	result, _, err := a.probeStorage(ctx, location, settings)
+	return result, toTemporal(ctx, err)
+}
+
+// probeStorage writes, reads back, lists and deletes a small object, records what came of it, and tells people of a
+// transition. The error is that of the recording.
+func (a *Activities) probeStorage(ctx context.Context, location db.StorageLocation, settings domain.HealthSettings) (contract.CheckResult, domain.StorageLocationStatus, error) {
 	probing, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
 	started := time.Now()
 	usage, err := a.probeStore(probing, location)
 	result := checkResult(time.Since(started), failure.WithSubject(err, aboutStorage(location.Name)))
 	result.AvailableBytes = usage.Available
+	status := locationStatus(usage, err)
 	health := db.StorageHealth{
-		StorageLocationID: location.ID, Status: result.Status, LocationStatus: locationStatus(usage, err),
+		StorageLocationID: location.ID, Status: result.Status, LocationStatus: status,
 		Latency: time.Duration(result.LatencyMS) * time.Millisecond, Message: result.Message,
+		Judge: func(before domain.HealthState) (domain.HealthState, *db.Notification) {
+			next, notify := settings.Storage(before, status)
+			return next, tellStorage(location, notify, result)
+		},
+	}
+	if usage.Used >= 0 {
+		health.UsedBytes = &usage.Used
 	}
 	if usage.Available >= 0 {
 		free := float64(usage.Available) / 1e9
 		health.AvailableSpaceGB = &free
 	}
-	err = a.DB.RecordStorageHealth(ctx, health)
-	return result, toTemporal(ctx, err)
+	return result, status, a.DB.RecordStorageHealth(ctx, health)
 }
 
 func (a *Activities) probeStore(ctx context.Context, location db.StorageLocation) (storage.Usage, error) {
@@ -102,7 +134,18 @@ func probeOpen(ctx context.Context, store storage.Store) (storage.Usage, error) 
 	if err := roundTrip(ctx, store, "probe/"+probeName(ctx)); err != nil {
 		return unknownUsage, err
 	}
-	return store.Usage(ctx)
+	// It works. That adding up what a large location holds takes longer than a test may is no trouble of the location.
+	limit := probeLimit
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline) / 2
+	}
+	measuring, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	usage, err := store.Usage(measuring)
+	if err != nil && measuring.Err() != nil && ctx.Err() == nil {
+		return unknownUsage, nil
+	}
+	return usage, err
 }
 
 // probeName is unique to the try, so that tests which run together do not read each other's probe.
@@ -162,18 +205,6 @@ func checkResult(took time.Duration, err error, secrets ...string) contract.Chec
 		result.Status = domain.HealthError
 	}
 	return result
-}
-
-// nextStatus: the first failure is a warning, one after another is critical.
-func nextStatus(before domain.DatasourceStatus, check domain.HealthCheckStatus) domain.DatasourceStatus {
-	switch {
-	case check == domain.HealthOK:
-		return domain.DatasourceHealthy
-	case before == domain.DatasourceWarning || before == domain.DatasourceCritical:
-		return domain.DatasourceCritical
-	default:
-		return domain.DatasourceWarning
-	}
 }
 
 // locationStatus: a location that works is full all the same before nothing fits any more.

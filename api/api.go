@@ -135,6 +135,7 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerSchedules()
 	s.registerRetention()
+	s.registerHealth()
 	s.registerSyncJobs()
 	s.registerDrillJobs()
 	s.registerExecutions()

@@ -31,6 +31,8 @@ var enforcing = map[string][]domain.ScopeKind{
 	"delete-backup-job": everyKind, "test-backup-job": everyKind, "run-backup-job": everyKind,
 	"preview-retention": everyKind, "preview-schedule": everyKind,
 
+	"list-datasource-health": everyKind, "list-datasource-checks": everyKind, "list-storage-health": everyKind, "list-storage-checks": everyKind,
+
 	"list-executions": everyKind, "get-execution": everyKind, "list-execution-logs": everyKind, "list-execution-chunks": everyKind,
 	"follow-execution": everyKind, "cancel-execution": everyKind, "delete-execution": everyKind, "pin-execution": everyKind,
 	"follow-executions": everyKind, "retry-execution": everyKind, "retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,

@@ -11,8 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"go.temporal.io/sdk/client"
-
-	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
 // ComponentHealth is whether one thing that the API needs answers.
@@ -21,8 +19,8 @@ type ComponentHealth struct {
 	LatencyMS int64  `json:"latency_ms"`
 }
 
-// Health is the state of the platform as the API sees it.
-type Health struct {
+// PlatformHealth is whether what the API needs answers.
+type PlatformHealth struct {
 	Status   string          `json:"status" enum:"ok,unreachable" doc:"ok when everything is"`
 	Database ComponentHealth `json:"database"`
 	Temporal ComponentHealth `json:"temporal"`
@@ -43,12 +41,6 @@ const (
 
 func (s *server) registerSystem() {
 	tags := []string{"System"}
-	register(s, requires(auth.HealthRead), huma.Operation{
-		OperationID: "get-health", Method: http.MethodGet, Path: "/api/health", Tags: tags,
-		Summary: "Whether Postgres and Temporal answer",
-	}, func(ctx context.Context, _ *empty) (*body[Health], error) {
-		return &body[Health]{s.probe(ctx)}, nil
-	})
 	register(s, ownThings(), huma.Operation{
 		OperationID: "get-version", Method: http.MethodGet, Path: "/api/version", Tags: tags, Summary: "Version of the program",
 	}, func(context.Context, *empty) (*body[SystemInfo], error) {
@@ -74,8 +66,8 @@ func (s *server) ready(c *gin.Context) {
 	c.JSON(status, health)
 }
 
-func (s *server) probe(ctx context.Context) Health {
-	h := Health{
+func (s *server) probe(ctx context.Context) PlatformHealth {
+	h := PlatformHealth{
 		Status:   healthOK,
 		Database: s.probeOne(ctx, "Postgres", s.db.Ping),
 		Temporal: s.probeOne(ctx, "Temporal", func(ctx context.Context) error {

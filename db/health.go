@@ -17,6 +17,8 @@ type DatasourceHealth struct {
 	ServerVersion    string
 	Message          string    // what went wrong, "" when nothing did
 	CheckedAt        time.Time // zero is now
+	// Judge, where it is set, decides on the status instead, and on what people are told.
+	Judge func(domain.HealthState) (domain.DatasourceStatus, domain.HealthState, *Notification)
 }
 
 // StorageHealth is one check of a storage location, and the status that follows from it.
@@ -26,8 +28,11 @@ type StorageHealth struct {
 	LocationStatus    domain.StorageLocationStatus
 	Latency           time.Duration
 	AvailableSpaceGB  *float64 // nil unknown: the last known value stays
+	UsedBytes         *int64   // nil unknown
 	Message           string
 	CheckedAt         time.Time
+	// Judge, where it is set, decides on what people are told.
+	Judge func(domain.HealthState) (domain.HealthState, *Notification)
 }
 
 // RecordDatasourceHealth adds the check to the history and sets the datasource's status, unless a
@@ -49,6 +54,14 @@ func (q *Queries) RecordDatasourceHealth(ctx context.Context, h DatasourceHealth
 		}); err != nil {
 			return translate(op, err)
 		}
+		if h.Judge != nil {
+			if err := q.MoveHealth(ctx, domain.CheckedDatasource, h.DatasourceID, func(s domain.HealthState) (next domain.HealthState, tell *Notification) {
+				h.DatasourceStatus, next, tell = h.Judge(s)
+				return next, tell
+			}); err != nil {
+				return err
+			}
+		}
 		_, err := q.q.SetDatasourceHealth(ctx, dbgen.SetDatasourceHealthParams{ID: h.DatasourceID, Status: h.DatasourceStatus, CheckedAt: &at})
 		return translate(op, err)
 	})
@@ -69,9 +82,14 @@ func (q *Queries) RecordStorageHealth(ctx context.Context, h StorageHealth) erro
 	return q.inTx(ctx, func(q *Queries) error {
 		if err := q.q.AddStorageHealthCheck(ctx, dbgen.AddStorageHealthCheckParams{
 			ID: id, StorageLocationID: h.StorageLocationID, Status: h.Status, LocationStatus: h.LocationStatus, LatencyMS: &latency,
-			AvailableSpaceGB: h.AvailableSpaceGB, ErrorMessage: cleanText(h.Message), CheckedAt: checkedAt(h.CheckedAt),
+			AvailableSpaceGB: h.AvailableSpaceGB, UsedBytes: h.UsedBytes, ErrorMessage: cleanText(h.Message), CheckedAt: checkedAt(h.CheckedAt),
 		}); err != nil {
 			return translate(op, err)
+		}
+		if h.Judge != nil {
+			if err := q.MoveHealth(ctx, domain.CheckedStorage, h.StorageLocationID, h.Judge); err != nil {
+				return err
+			}
 		}
 		_, err := q.q.SetStorageLocationHealth(ctx, dbgen.SetStorageLocationHealthParams{
 			ID: h.StorageLocationID, Status: h.LocationStatus, AvailableSpaceGB: h.AvailableSpaceGB,

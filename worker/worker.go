@@ -161,6 +161,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
 	contract.ApplyRetention.Register(r, workflows.ApplyRetention)
+	contract.CheckHealth.Register(r, workflows.CheckHealth)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)

@@ -170,6 +170,16 @@ type Datasource struct {
 	UpdatedAt         time.Time
 }
 
+type HealthCheck struct {
+	ID            string
+	DatasourceID  string
+	Status        domain.HealthCheckStatus
+	LatencyMS     *int64
+	ServerVersion string
+	ErrorMessage  string
+	CheckedAt     time.Time
+}
+
 type Notification struct {
 	ID           string
 	Type         domain.NotificationType
@@ -268,6 +278,18 @@ type ScrubRun struct {
 	Damaged           int64
 	StartedAt         time.Time
 	FinishedAt        *time.Time
+}
+
+type StorageHealthCheck struct {
+	ID                string
+	StorageLocationID string
+	Status            domain.HealthCheckStatus
+	LocationStatus    domain.StorageLocationStatus
+	LatencyMS         *int64
+	AvailableSpaceGB  *float64
+	ErrorMessage      string
+	CheckedAt         time.Time
+	UsedBytes         *int64
 }
 
 type StorageLocation struct {

@@ -13,8 +13,8 @@ import (
 )
 
 const addStorageHealthCheck = `-- name: AddStorageHealthCheck :exec
-INSERT INTO storage_health_checks (id, storage_location_id, status, location_status, latency_ms, available_space_gb, error_message, checked_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO storage_health_checks (id, storage_location_id, status, location_status, latency_ms, available_space_gb, used_bytes, error_message, checked_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 `
 
 type AddStorageHealthCheckParams struct {
@@ -24,6 +24,7 @@ type AddStorageHealthCheckParams struct {
 	LocationStatus    domain.StorageLocationStatus
 	LatencyMS         *int64
 	AvailableSpaceGB  *float64
+	UsedBytes         *int64
 	ErrorMessage      string
 	CheckedAt         time.Time
 }
@@ -36,6 +37,7 @@ func (q *Queries) AddStorageHealthCheck(ctx context.Context, arg AddStorageHealt
 		arg.LocationStatus,
 		arg.LatencyMS,
 		arg.AvailableSpaceGB,
+		arg.UsedBytes,
 		arg.ErrorMessage,
 		arg.CheckedAt,
 	)

@@ -38,6 +38,9 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 			if err := schedules.Ensure(ctx); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not bring the schedules of the storage locations up to date; trying again in a minute", "error", err)
 			}
+			if err := reconcile.EnsureHealth(ctx, database, temporal); err != nil && ctx.Err() == nil {
+				logger.WarnContext(ctx, "could not bring the schedule of the health checks up to date; trying again in a minute", "error", err)
+			}
 			select {
 			case <-ctx.Done():
 				return

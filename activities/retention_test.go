@@ -1,0 +1,197 @@
+package activities_test
+
+import (
+	"crypto/rand"
+	"errors"
+	mathrand "math/rand"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/storage/faulty"
+	"github.com/dataguardian/dataguardian/workflows"
+)
+
+// policy gives the site's job a retention policy.
+func (s *site) policy(p domain.RetentionPolicy) {
+	s.t.Helper()
+	job, err := s.d.GetBackupJob(s.t.Context(), s.job.ID)
+	require.NoError(s.t, err)
+	job.RetentionPolicy = p
+	s.job, err = s.d.UpdateBackupJob(s.t.Context(), job)
+	require.NoError(s.t, err)
+}
+
+// retain applies the policy with the real workflows.
+func (s *site) retain() contract.RetentionDone {
+	s.t.Helper()
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetTestTimeout(2 * time.Minute)
+	s.register(env)
+	contract.DeleteBackup.Register(env, workflows.DeleteBackup)
+	env.ExecuteWorkflow(workflows.ApplyRetention, contract.RetentionInput{
+		JobID: s.job.ID, Labels: contract.Labels{Job: s.job.Name}, Done: contract.RetentionDone{RunID: rand.Text()}, // all runs of the test's environment have one id
+	})
+	require.NoError(s.t, env.GetWorkflowError())
+	var done contract.RetentionDone
+	require.NoError(s.t, env.GetWorkflowResult(&done))
+	return done
+}
+
+func (s *site) exists(e db.Execution) bool {
+	s.t.Helper()
+	_, err := s.d.GetExecution(s.t.Context(), e.ID)
+	if !errors.Is(err, db.ErrNotFound) {
+		require.NoError(s.t, err)
+	}
+	return err == nil
+}
+
+// A history of fulls, increments and differentials, some of them pinned, with the policy applied after each: what stays
+// reads back whole, and the storage location holds nothing else.
+func TestWhatRetentionLeavesIsWholeAndNothingElseIsStored(t *testing.T) {
+	s := newSite(t)
+	const seed = 7
+	rng := mathrand.New(mathrand.NewSource(seed)) //nolint:gosec // a history, no secret
+	t.Logf("seed %d", seed)
+	s.source.fill(seed, 3*mib)
+	type kept struct {
+		db.Execution
+		data []byte
+	}
+	var all []kept
+	removals := 0 // runs that removed something: each is told once
+	s.policy(domain.RetentionPolicy{MaxBackups: 3, AutoDelete: true})
+	for i := range 10 {
+		if i > 0 {
+			s.source.change("a row was changed")
+		}
+		e := s.good([]domain.BackupType{domain.Full, domain.Incremental, domain.Incremental, domain.Differential}[rng.Intn(4)])
+		require.NoError(t, s.d.SetPinned(t.Context(), e.ID, rng.Intn(5) == 0))
+		all = append(all, kept{e, s.source.content()})
+		if s.retain().Removed > 0 {
+			removals++
+		}
+		var left []db.Execution
+		for n, k := range all {
+			newest, e := n >= len(all)-3, k.Execution
+			if !s.exists(e) {
+				require.False(t, newest, "one of the newest three")
+				continue
+			}
+			read, err := s.d.GetExecution(t.Context(), e.ID)
+			require.NoError(t, err)
+			require.True(t, newest || read.Pinned, "backup %d of %d", n, len(all))
+			s.requireReads(e, k.data)
+			left = append(left, e)
+		}
+		s.requireNothingElse(left...)
+	}
+	require.Equal(t, removals, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type = 'cleanup_completed' AND message LIKE '%freed%'`))
+	require.Positive(t, removals)
+}
+
+func TestABackupWhoseObjectsCanNotBeRemovedGoesWithTheNextRun(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, mib)
+	first := s.good(domain.Full)
+	s.source.change("a row was changed")
+	second := s.good(domain.Full)
+	s.policy(domain.RetentionPolicy{MaxBackups: 1, AutoDelete: true})
+	s.store.Inject(faulty.Fault{Op: faulty.Delete, Err: errors.New("the disk is away"), Times: 1000})
+	done := s.retain()
+	require.Equal(t, []string{first.ID}, done.Failed)
+	require.True(t, s.exists(first))
+	results, err := s.d.RetentionResults(t.Context(), []string{s.job.ID})
+	require.NoError(t, err)
+	require.Equal(t, 1, results[s.job.ID].Failed)
+	require.Zero(t, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type = 'cleanup_completed'`), "nothing was removed")
+
+	s.store.Clear()
+	require.Equal(t, 1, s.retain().Removed)
+	require.False(t, s.exists(first))
+	s.requireNothingElse(second)
+	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type = 'cleanup_completed'`))
+}
+
+func TestAPolicyWithoutAutoDeleteOnlyReports(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, mib)
+	first := s.good(domain.Full)
+	s.good(domain.Full)
+	s.policy(domain.RetentionPolicy{MaxBackups: 1})
+	require.Zero(t, s.retain().Removed)
+	require.True(t, s.exists(first))
+	results, err := s.d.RetentionResults(t.Context(), []string{s.job.ID})
+	require.NoError(t, err)
+	require.Equal(t, []string{first.ID}, results[s.job.ID].WouldRemove)
+	require.Equal(t, 1, results[s.job.ID].Kept)
+}
+
+func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
+	s := newSite(t)
+	_, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "elsewhere", Type: domain.Postgres, Enabled: true, Pool: "edge"})
+	require.NoError(t, err)
+	_, err = s.d.CreateDatasource(t.Context(), db.Datasource{Name: "off", Type: domain.Postgres})
+	require.NoError(t, err)
+	_, err = s.d.CreateDatasource(t.Context(), db.Datasource{Name: "no engine", Type: domain.MySQL, Enabled: true})
+	require.NoError(t, err)
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	s.register(env)
+	check := func() contract.PoolReport {
+		value, err := env.ExecuteActivity(contract.CheckPool.Name, contract.CheckPoolInput{Pool: "default"})
+		require.NoError(t, err)
+		var report contract.PoolReport
+		require.NoError(t, value.Get(&report))
+		return report
+	}
+	require.Equal(t, contract.PoolReport{Datasources: map[string]int{"ok": 1, "error": 1}, Storage: map[string]int{"healthy": 1}}, check())
+	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM storage_health_checks WHERE used_bytes IS NOT NULL`))
+
+	s.store.Inject(faulty.Fault{Op: faulty.Put, Err: errors.New("the disk is away"), Times: 1000})
+	for range 3 {
+		require.Equal(t, 1, check().Storage["unreachable"])
+	}
+	s.store.Clear()
+	require.Equal(t, 1, check().Storage["healthy"])
+	var told []string
+	for _, kind := range []string{"storage_unreachable", "connection_restored", "connection_lost"} {
+		for range dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type::text = $1`, kind) {
+			told = append(told, kind)
+		}
+	}
+	require.Equal(t, []string{"storage_unreachable", "connection_restored", "connection_lost"}, told, "one each; the last is of the type without an engine")
+}
+
+func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
+	s := newSite(t)
+	dbtest.Execute(t, s.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', created_at = now() - interval '1 hour'`)
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	s.register(env)
+	finish := func(in contract.FinishHealthInput) int {
+		value, err := env.ExecuteActivity(contract.FinishHealth.Name, in)
+		require.NoError(t, err)
+		var overdue int
+		require.NoError(t, value.Get(&overdue))
+		return overdue
+	}
+	for range 3 {
+		require.Equal(t, 1, finish(contract.FinishHealthInput{Unserved: []string{"default"}}))
+	}
+	s.source.fill(1, mib)
+	s.good(domain.Full)
+	require.Zero(t, finish(contract.FinishHealthInput{Served: []string{"default"}}))
+	require.Zero(t, finish(contract.FinishHealthInput{Served: []string{"default"}}))
+	for kind, entity := range map[string]string{"connection_lost": "system", "connection_restored": "system", "health_degraded": "backup_job"} {
+		require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type::text = $1 AND entity_type::text = $2`, kind, entity), kind)
+	}
+}
