@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -17,6 +18,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -48,6 +50,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Temporal is told of executions that no longer wait; nil leaves them to find out.
+	Temporal client.Client
 	// Transfers is where the worker's data port is; nil where it has none.
 	Transfers *contract.TransferOffer
 	// HookCommands are the programs that hooks may run, absolute paths.
@@ -57,14 +61,21 @@ type Options struct {
 }
 
 // Activities holds the dependencies; every activity is a method.
-type Activities struct{ Options }
+type Activities struct {
+	Options
+	schedules reconcile.JobSchedules
+}
 
 // New returns the activities over the given dependencies.
 func New(o Options) *Activities { return &Activities{Options: o} }
 
 // Register makes w run every activity of the contract.
 func (a *Activities) Register(w worker.ActivityRegistry) {
+	contract.EnsureSchedules.Register(w, a.EnsureSchedules)
+	contract.SweepExecutions.Register(w, a.SweepExecutions)
+	contract.PruneCatalogue.Register(w, a.PruneCatalogue)
 	contract.BeginExecution.Register(w, a.BeginExecution)
+	contract.QueueScheduledBackup.Register(w, a.QueueScheduledBackup)
 	contract.Dump.Register(w, a.Dump)
 	contract.Verify.Register(w, a.Verify)
 	contract.DiscardBackup.Register(w, a.DiscardBackup)
@@ -93,6 +104,8 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.RemoveExecution.Register(w, a.RemoveExecution)
 	contract.PlanReconcile.Register(w, a.PlanReconcile)
 	contract.SweepStorage.Register(w, a.SweepStorage)
+	contract.ExpireBackups.Register(w, a.ExpireBackups)
+	contract.FinishRetention.Register(w, a.FinishRetention)
 	contract.CheckCopy.Register(w, a.CheckCopy)
 	contract.CheckGeneration.Register(w, a.CheckGeneration)
 	contract.HealStorage.Register(w, a.HealStorage)

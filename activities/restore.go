@@ -97,7 +97,7 @@ func (r *restore) request() engine.StageRequest {
 		Jobs:         r.jobs(),
 		Streams:      streams,
 		Databases:    r.options.Databases,
-		IncludePaths: r.options.IncludePaths,
+		IncludePaths: r.options.IncludePaths, IncludeTables: r.options.IncludeTables,
 	}
 }
 

@@ -28,6 +28,9 @@ import (
 // maxBodyBytes bounds every request body: configuration is small.
 const maxBodyBytes = 1 << 20
 
+// bodyTimeout is how long a request body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 const (
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
@@ -110,12 +113,21 @@ func newServer(o Options) (*server, error) {
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerAuth()
 	s.registerSessions()
+	s.registerPassword()
+	s.registerTokens()
+	s.registerUsers()
+	s.registerUserSessions()
+	s.registerRoles()
+	s.registerAuditLogs()
+	s.registerScopeRules()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()
 	s.registerStorageDraft()
 	s.registerStorageFiles()
 	s.registerBackupJobs()
+	s.registerSchedules()
+	s.registerRetention()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
@@ -126,10 +138,12 @@ func newServer(o Options) (*server, error) {
 	s.registerVerification()
 	s.registerDamage()
 	s.registerSystem()
+	s.registerSettings()
 	s.registerRecoveryKeys()
 	s.registerNotifications()
 	s.registerNotificationChannels()
 	s.registerNotificationTemplates()
+	s.registerConfig()
 	return s, s.serveDocs()
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -84,7 +85,7 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := s.stillSignedIn(ctx); err != nil {
+			if ctx, err = s.stillSignedIn(ctx); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -94,16 +95,17 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	}
 }
 
-// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
-func (s *server) stillSignedIn(ctx context.Context) error {
-	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
+// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile, and gives the
+// context of what the caller is limited to now.
+func (s *server) stillSignedIn(ctx context.Context) (context.Context, error) {
+	who, err := s.again(ctx)
 	if err != nil {
-		return err
+		return ctx, err
 	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(auth.ExecutionsRead) {
-		return fmt.Errorf("the session has ended")
+	if !who.Grants.Allows(auth.ExecutionsRead) {
+		return ctx, fmt.Errorf("the right to read executions has ended")
 	}
-	return nil
+	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), auth.ExecutionsRead)
 }
 
 // eventStream writes server-sent events. Events that say the same as the one before are left out.

@@ -90,6 +90,7 @@ func New(o Options) (*Worker, error) {
 	}
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
+		Temporal:    o.Temporal,
 		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
 		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,
@@ -154,6 +155,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.OpenTransfer.Register(r, workflows.OpenTransfer)
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
+	contract.ApplyRetention.Register(r, workflows.ApplyRetention)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)
@@ -161,6 +163,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Notify.Register(r, workflows.Notify)
 	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
 	contract.TestChannel.Register(r, workflows.TestChannel)
+	contract.Upkeep.Register(r, workflows.Upkeep)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

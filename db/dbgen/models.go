@@ -10,6 +10,18 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+type AccessScope struct {
+	ID         string
+	UserID     *string
+	RoleID     *string
+	Permission string
+	Effect     string
+	Resource   string
+	ResourceID *string
+	Tag        *string
+	CreatedAt  time.Time
+}
+
 type AgeIdentity struct {
 	ID        string
 	Public    string
@@ -23,6 +35,31 @@ type AgeRecipient struct {
 	Recipient string
 	Name      string
 	CreatedAt time.Time
+}
+
+type ApiToken struct {
+	ID          string
+	UserID      string
+	Name        string
+	TokenHash   []byte
+	Permissions []string
+	LastUsedAt  *time.Time
+	LastUsedIp  string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+type AuditLog struct {
+	ID         string
+	ActorID    *string
+	ActorName  string
+	Action     string
+	Resource   string
+	ResourceID string
+	IP         string
+	UserAgent  string
+	Changes    []byte
+	CreatedAt  time.Time
 }
 
 type AuthSession struct {
@@ -51,6 +88,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy
+	SchedulePause     string
 }
 
 type BackupReplica struct {
@@ -149,6 +188,16 @@ type NotificationTemplate struct {
 	HTML      string
 }
 
+type Role struct {
+	ID          string
+	Name        string
+	Description string
+	IsSystem    bool
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+}
+
 type ScrubRun struct {
 	ID                string
 	StorageLocationID string
@@ -176,6 +225,13 @@ type StorageLocation struct {
 	UpdatedAt        time.Time
 	RepositoryID     string
 	Volume           string
+}
+
+type SystemSetting struct {
+	Key       string
+	Value     []byte
+	UpdatedBy *string
+	UpdatedAt time.Time
 }
 
 type User struct {

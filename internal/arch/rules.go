@@ -46,7 +46,7 @@ var rules = []rule{
 		reason: "every SSH connection checks keys and tells troubles alike; what is done over it is not its business",
 	},
 	{
-		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/domain", "internal/failure"},
+		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/sshdial", "internal/domain", "internal/failure"},
 		reason: "it turns named files into a stream and back; who names them and where the stream goes is not its business",
 	},
 	{
@@ -72,6 +72,18 @@ var rules = []rule{
 	{
 		packages: "internal/agekey", allow: []string{"internal/agekey", "internal/failure"},
 		reason: "keys are read alike by the API, the activities and a recovery",
+	},
+	{
+		packages: "internal/client", allow: []string{"internal/client", "internal/domain"},
+		reason: "it knows the API by its documented JSON, not by the server's code",
+	},
+	{
+		packages: "internal/cli", allow: []string{"internal/cli", "internal/client", "internal/progress", "internal/domain", "internal/failure"},
+		reason: "the command line does what anybody can do with the API, and nothing else",
+	},
+	{
+		packages: "internal/progress", allow: []string{"internal/progress", "internal/domain"},
+		reason: "it shows figures; where they come from is not its business",
 	},
 	{
 		packages: "internal/dataport", allow: []string{"internal/dataport", "internal/failure"},
@@ -144,6 +156,7 @@ var rules = []rule{
 	},
 	{
 		packages: "internal/storage/ssh/...", onlyHere: []string{"github.com/pkg/sftp"},
+		except: []string{"internal/referenced"}, // which reads files of SSH servers
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{

@@ -11,10 +11,12 @@ type Labels struct {
 	Storage    string `json:"storage,omitempty"`
 }
 
-// ExecutionInput starts a backup or a restore: the row is there already, in state queued.
+// ExecutionInput starts a backup or a restore: the row is there already, in state queued. A schedule starts a backup with
+// its job instead, and the workflow makes the row.
 type ExecutionInput struct {
 	ExecutionID string `json:"execution_id"`
 	Labels      Labels `json:"labels"`
+	JobID       string `json:"job_id,omitempty"`
 }
 
 // ExecutionResult is how an execution ended well.
@@ -24,6 +26,8 @@ type ExecutionResult struct {
 	CompressedBytes int64  `json:"compressed_bytes"`
 	Chunks          int64  `json:"chunks"`
 	Tables          int    `json:"tables,omitempty"`
+	// Skipped is why a scheduled run did not take place.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // ExecutionRef names an execution.
@@ -36,6 +40,8 @@ type BeginInput struct {
 	ExecutionID string `json:"execution_id"`
 	WorkflowID  string `json:"workflow_id"`
 	RunID       string `json:"run_id"`
+	// Queue: it waits for a place if the limits leave none. Older workflows do not know how to.
+	Queue bool `json:"queue,omitempty"`
 }
 
 // Plan is what a workflow has to know to decide; everything else stays in the activities.
@@ -58,7 +64,14 @@ type Plan struct {
 	// Sources are the copies that a restore may read, the best first. A plan of an older version has
 	// none: the backup is read where it was made.
 	Sources []Place `json:"sources,omitempty"`
+	// Waiting is what the execution waits for: it has not begun, and the rest of the plan is empty.
+	Waiting string `json:"waiting,omitempty"`
+	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
+	RetentionJobID string `json:"retention_job_id,omitempty"`
 }
+
+// AdmittedSignal tells the workflow of a waiting execution that there is a place for it.
+const AdmittedSignal = "admitted"
 
 // DumpResult is what one backup stored.
 type DumpResult struct {

@@ -18,6 +18,7 @@ import (
 type contents struct {
 	database    string
 	collections int // without views
+	names       []string
 	// indexes are the definitions of each collection's, without that of _id.
 	indexes map[string][]bson.D
 }
@@ -69,6 +70,7 @@ func parseArchive(r io.Reader) (contents, error) {
 		}
 		found.collections++
 		found.database = meta.Database
+		found.names = append(found.names, meta.Collection)
 		check.open[meta.Database+"."+data] = crc64.New(crcTable)
 	}
 	parser := &archive.Parser{In: r}
