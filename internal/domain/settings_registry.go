@@ -34,10 +34,10 @@ type Setting struct {
 
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
-	return []Setting{
+	return append(notificationSettings(),
 		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
 			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
-	}
+	)
 }
 
 // FindSetting gives the setting of a key.
