@@ -28,7 +28,6 @@ require (
 	github.com/labstack/echo/v4 v4.15.0
 	github.com/mattn/go-isatty v0.0.21
 	github.com/mongodb/mongo-tools v0.0.0-20240723193119-837c2bc263f4
-	github.com/oauth2-proxy/mockoidc v0.0.0-20240214162133-caebfff84d25
 	github.com/pierrec/lz4/v4 v4.1.25
 	github.com/pkg/sftp v1.13.12
 	github.com/pressly/goose/v3 v3.27.0
@@ -36,6 +35,7 @@ require (
 	github.com/robfig/cron/v3 v3.0.1
 	github.com/slack-go/slack v0.35.0
 	github.com/schollz/progressbar/v3 v3.18.0
+	github.com/slack-go/slack v0.35.0
 	github.com/spf13/cobra v1.10.2
 	github.com/spf13/pflag v1.0.10
 	github.com/stretchr/testify v1.12.1
@@ -59,8 +59,14 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
+<<<<<<< HEAD
 require github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
 require golang.org/x/text v0.41.0 // indirect
+=======
+require golang.org/x/text v0.41.0 // indirect
+
+require github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
+>>>>>>> main
 
 require (
 	cel.dev/expr v0.25.2 // indirect
@@ -125,7 +131,6 @@ require (
 	github.com/fxamacker/cbor/v2 v2.9.1 // indirect
 	github.com/gabriel-vasile/mimetype v1.4.13 // indirect
 	github.com/gin-contrib/sse v1.1.0 // indirect
-	github.com/go-jose/go-jose/v3 v3.0.4 // indirect
 	github.com/go-jose/go-jose/v4 v4.1.4 // indirect
 	github.com/go-logr/logr v1.4.3 // indirect
 	github.com/go-logr/stdr v1.2.2 // indirect
@@ -151,7 +156,6 @@ require (
 	github.com/gocql/gocql v1.7.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
 	github.com/golang-jwt/jwt/v4 v4.5.2 // indirect
-	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/golang-sql/civil v0.0.0-20220223132316-b832511892a9 // indirect
 	github.com/golang-sql/sqlexp v0.1.0 // indirect
 	github.com/golang/mock v1.6.0 // indirect

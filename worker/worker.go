@@ -164,6 +164,10 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
 	contract.TestChannel.Register(r, workflows.TestChannel)
 	contract.Upkeep.Register(r, workflows.Upkeep)
+	contract.Upkeep.Register(r, workflows.Upkeep)
+	contract.Notify.Register(r, workflows.Notify)
+	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
+	contract.TestChannel.Register(r, workflows.TestChannel)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
