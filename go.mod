@@ -33,7 +33,6 @@ require (
 	github.com/pressly/goose/v3 v3.27.0
 	github.com/prometheus/client_golang v1.21.0
 	github.com/robfig/cron/v3 v3.0.1
-	github.com/slack-go/slack v0.35.0
 	github.com/schollz/progressbar/v3 v3.18.0
 	github.com/slack-go/slack v0.35.0
 	github.com/spf13/cobra v1.10.2
@@ -59,14 +58,9 @@ require (
 	sigs.k8s.io/yaml v1.6.0
 )
 
-<<<<<<< HEAD
-require github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
-require golang.org/x/text v0.41.0 // indirect
-=======
 require golang.org/x/text v0.41.0 // indirect
 
 require github.com/gorilla/websocket v1.5.4-0.20250319132907-e064f32e3674 // indirect
->>>>>>> main
 
 require (
 	cel.dev/expr v0.25.2 // indirect

@@ -140,17 +140,10 @@ func newServer(o Options) (*server, error) {
 	s.registerSystem()
 	s.registerSettings()
 	s.registerRecoveryKeys()
-<<<<<<< HEAD
-	s.registerNotifications()
-	s.registerNotificationChannels()
-	s.registerNotificationTemplates()
-	s.registerConfig()
-=======
 	s.registerConfig()
 	s.registerNotifications()
 	s.registerNotificationChannels()
 	s.registerNotificationTemplates()
->>>>>>> main
 	return s, s.serveDocs()
 }
 

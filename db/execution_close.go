@@ -18,13 +18,8 @@ type Finish struct {
 	Hint         string
 }
 
-<<<<<<< HEAD
-// FinishExecution ends an execution that has not ended, writes the notification about it, and lets in who waits for
-// its place; the first end stays, so a second call does nothing. Errors: ErrNotFound.
-=======
 // FinishExecution ends an execution that has not ended, writes the notification about it, and lets in who waits for its
 // place; the first end stays, so a second call does nothing. Errors: ErrNotFound.
->>>>>>> main
 func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
 	_, err := q.finish(ctx, "finish execution "+id, id, f, "")
 	return err

@@ -37,13 +37,8 @@ var sealedColumns = []sealedColumn{
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.passphrase"},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
-<<<<<<< HEAD
-	{table: "notification_channels", column: "secrets"},
-	{table: "idempotency_keys", column: "answer"},
-=======
 	{table: "idempotency_keys", column: "answer"},
 	{table: "notification_channels", column: "secrets"},
->>>>>>> main
 }
 
 // Rekey seals every secret under another master key in one transaction and returns how many it
