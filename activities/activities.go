@@ -120,6 +120,7 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.RecordTarget.Register(w, a.RecordTarget)
 	contract.BeginReplica.Register(w, a.BeginReplica)
 	contract.CopyBackup.Register(w, a.CopyBackup)
+	a.registerRuns(w)
 }
 
 func (a *Activities) engineFor(t domain.DatasourceType) (engine.Engine, error) {

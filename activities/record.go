@@ -57,6 +57,7 @@ func (a *Activities) planOf(e db.Execution) contract.Plan {
 	}
 	if r := e.Metadata.Restore; r != nil {
 		plan.VerificationMode, plan.KeepDatabase = r.VerificationMode, r.KeepDatabase
+		plan.Direct, plan.Checks = r.Direct(), r.Checks != nil
 	}
 	return plan
 }

@@ -82,7 +82,20 @@ func (a *Activities) openBackup(ctx context.Context, r *restore) (err error) {
 	return nil
 }
 
-func (r *restore) close() { r.backup.close() }
+func (r *restore) close() {
+	if r.backup != nil {
+		r.backup.close()
+	}
+}
+
+// secrets are those of both sides, to be masked in errors.
+func (r *restore) secrets() []string {
+	values := r.target.Config.SecretValues()
+	if r.backup != nil {
+		values = append(values, r.backup.datasource.Config.SecretValues()...)
+	}
+	return values
+}
 
 func (r *restore) request() engine.StageRequest {
 	var streams []engine.Stream
@@ -132,13 +145,15 @@ func (a *Activities) withRestore(ctx context.Context, in contract.RestoreStep, s
 		// Somebody closed it meanwhile. What is recorded as ended must not change its target any more.
 		return toTemporal(ctx, fmt.Errorf("restore %s: %w", in.ExecutionID, db.ErrExecutionFinished))
 	}
-	if err := a.openBackup(ctx, r); err != nil {
-		err = failure.WithSubject(err, aboutDatasource(r.target.Name))
-		return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
+	if !r.options.Direct() { // there is no backup
+		if err := a.openBackup(ctx, r); err != nil {
+			err = failure.WithSubject(err, aboutDatasource(r.target.Name))
+			return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
+		}
 	}
 	defer r.close()
 	err = failure.WithSubject(step(ctx, r), aboutDatasource(r.target.Name))
-	return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), append(r.target.Config.SecretValues(), r.backup.datasource.Config.SecretValues()...)...)
+	return toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), r.secrets()...)
 }
 
 // waiting sends heartbeats while a step waits on the target.
@@ -203,7 +218,10 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			staged, err = r.stager.Stage(ctx, src, r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 				return counter.open(ctx, reader, name, offset)
 			})
-			return err
+			if err != nil {
+				return err
+			}
+			return a.finishStaging(ctx, r, src, staged)
 		})
 		if err != nil {
 			return err
@@ -216,8 +234,8 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			return err
 		}
 		a.at("restore.staged")
-		result = contract.StageResult{Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
-		if err := a.recordStaged(ctx, r, staged); err != nil {
+		result = contract.StageResult{Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes, Staging: staged.Staging}
+		if err := a.recordStaged(ctx, r, staged, r.backup.execution.SizeBytes); err != nil {
 			return err
 		}
 		a.at("restore.report_recorded")
@@ -226,8 +244,8 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 	return result, err
 }
 
-func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine.StageReport) error {
-	report := domain.RestoreReport{Database: r.targetName(), Tables: staged.Tables, Bytes: r.backup.execution.SizeBytes}
+func (a *Activities) recordStaged(ctx context.Context, r *restore, staged engine.StageReport, bytes int64) error {
+	report := domain.RestoreReport{Database: r.targetName(), Tables: staged.Tables, Bytes: bytes}
 	if r.options.VerificationMode {
 		report.Database = ""
 		if r.options.KeepDatabase {

@@ -14,6 +14,7 @@ import (
 // addPlaces tells the workflow between which storage locations it may choose.
 func (a *Activities) addPlaces(ctx context.Context, e db.Execution, plan *contract.Plan) (err error) {
 	switch {
+	case e.Metadata.Restore != nil && e.Metadata.Restore.Direct():
 	case e.Metadata.Restore != nil:
 		plan.Sources, err = a.sourcesOf(ctx, e)
 	case e.Metadata.Options != nil && len(e.Metadata.Options.StorageTargets) > 0 && e.StorageLocationID != nil:

@@ -128,6 +128,8 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerSchedules()
 	s.registerRetention()
+	s.registerSyncJobs()
+	s.registerDrillJobs()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()

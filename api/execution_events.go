@@ -52,14 +52,19 @@ func (s *server) followExecution(ctx context.Context, in *ByID) (*huma.StreamRes
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		stream := newEventStream(out)
-		if err := s.follow(out.Context(), row.ID, stream); err != nil && out.Context().Err() == nil {
+		read := func(ctx context.Context) (any, bool, error) {
+			row, err := s.db.GetExecution(ctx, row.ID)
+			return brief(row), row.Status.Finished(), err
+		}
+		if err := s.follow(out.Context(), row.ID, auth.ExecutionsRead, stream, read); err != nil && out.Context().Err() == nil {
 			s.log.WarnContext(out.Context(), "event stream ended early", "execution", row.ID, "error", err)
 		}
 	}}, nil
 }
 
-// follow sends the execution as it is, then every change of it until it has ended.
-func (s *server) follow(ctx context.Context, id string, stream *eventStream) error {
+// follow sends what read gives now, and again with every change of the row of that id until it has ended. The
+// session must go on to hold the permission.
+func (s *server) follow(ctx context.Context, id string, needed auth.Permission, stream *eventStream, read func(context.Context) (view any, ended bool, err error)) error {
 	changes, release, err := s.events.watch(id) // before the first read, so that no change falls between
 	if err != nil {
 		return fmt.Errorf("listen for changes: %w", err)
@@ -69,15 +74,15 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 	defer heartbeat.Stop()
 	name := eventSnapshot
 	for {
-		row, err := s.db.GetExecution(ctx, id)
+		view, ended, err := read(ctx)
 		if err != nil {
 			return err
 		}
-		if err := stream.send(name, brief(row)); err != nil {
+		if err := stream.send(name, view); err != nil {
 			return err
 		}
-		if row.Status.Finished() {
-			return stream.send(eventEnd, brief(row))
+		if ended {
+			return stream.send(eventEnd, view)
 		}
 		name = eventUpdate
 		select {
@@ -85,7 +90,7 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if ctx, err = s.stillSignedIn(ctx); err != nil {
+			if ctx, err = s.stillSignedIn(ctx, needed); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -97,15 +102,15 @@ func (s *server) follow(ctx context.Context, id string, stream *eventStream) err
 
 // stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile, and gives the
 // context of what the caller is limited to now.
-func (s *server) stillSignedIn(ctx context.Context) (context.Context, error) {
+func (s *server) stillSignedIn(ctx context.Context, needed auth.Permission) (context.Context, error) {
 	who, err := s.again(ctx)
 	if err != nil {
 		return ctx, err
 	}
-	if !who.Grants.Allows(auth.ExecutionsRead) {
-		return ctx, fmt.Errorf("the right to read executions has ended")
+	if !who.Grants.Allows(needed) {
+		return ctx, fmt.Errorf("the right to follow this has ended")
 	}
-	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), auth.ExecutionsRead)
+	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), needed)
 }
 
 // eventStream writes server-sent events. Events that say the same as the one before are left out.
@@ -127,7 +132,7 @@ func newEventStream(out huma.Context) *eventStream {
 	return stream
 }
 
-func (e *eventStream) send(name string, data Execution) error {
+func (e *eventStream) send(name string, data any) error {
 	text, err := json.Marshal(data)
 	if err != nil {
 		return fmt.Errorf("encode event: %w", err)

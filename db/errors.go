@@ -72,6 +72,8 @@ func (e *ReferenceError) Is(target error) bool { return target == ErrNotFound }
 // uniqueConstraints maps an index to the error that its violation means.
 var uniqueConstraints = map[string]error{
 	"backup_executions_one_active":             ErrActiveExecution,
+	"database_sync_executions_one_active":      ErrActiveExecution,
+	"restore_drill_executions_one_active":      ErrActiveExecution,
 	"backup_executions_one_full_of_generation": &DuplicateError{Field: "generation"},
 	"users_one_owner":                          ErrSetupDone,
 	"users_email_key":                          &DuplicateError{Field: "email"},

@@ -164,6 +164,8 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.Notify.Register(r, workflows.Notify)
 	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
 	contract.TestChannel.Register(r, workflows.TestChannel)
+	contract.Sync.Register(r, workflows.Sync)
+	contract.RestoreDrill.Register(r, workflows.RestoreDrill)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

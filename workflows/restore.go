@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -15,23 +17,39 @@ func Restore(ctx workflow.Context, in contract.ExecutionInput) (contract.Executi
 	if err := r.steps(ctx); err != nil {
 		return contract.ExecutionResult{}, r.abandon(ctx, err, r.discard)
 	}
-	return contract.ExecutionResult{ExecutionID: in.ExecutionID, SizeBytes: r.staged.Bytes, Tables: r.staged.Tables}, r.complete(ctx)
+	return contract.ExecutionResult{
+		ExecutionID: in.ExecutionID, SizeBytes: r.staged.Bytes, Tables: r.staged.Tables, RecoveryMS: r.recovery.Milliseconds(),
+	}, r.complete(ctx)
 }
 
 type restore struct {
 	execution
-	staged contract.StageResult
+	staged   contract.StageResult
+	recovery time.Duration // from the beginning until the data was loaded
 }
 
 func (r *restore) steps(ctx workflow.Context) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
+	began := workflow.Now(ctx)
+	if r.plan.Direct {
+		if err := r.copyDirectly(ctx); err != nil {
+			return err
+		}
+		return r.settle(ctx)
+	}
 	if err := r.check(ctx); err != nil {
 		return err
 	}
 	if err := r.stage(ctx); err != nil {
 		return err
+	}
+	r.recovery = workflow.Now(ctx).Sub(began)
+	if r.plan.Checks {
+		if err := r.checkRestored(ctx); err != nil {
+			return err
+		}
 	}
 	return r.settle(ctx)
 }

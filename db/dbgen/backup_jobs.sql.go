@@ -13,10 +13,15 @@ import (
 )
 
 const backupJobHolders = `-- name: BackupJobHolders :many
-SELECT (e.status || ' ' || e.operation || ' ' || e.id)::text AS holder
-FROM backup_executions e
-WHERE e.job_id = $1 AND e.status IN ('queued', 'running')
-ORDER BY e.created_at DESC
+SELECT holder::text FROM (
+    SELECT e.status || ' ' || e.operation || ' ' || e.id AS holder, 1 AS rank, e.created_at
+    FROM backup_executions e
+    WHERE e.job_id = $1 AND e.status IN ('queued', 'running')
+    UNION ALL
+    SELECT 'restore drill job "' || r.name || '"', 2, r.created_at
+    FROM restore_drill_jobs r WHERE r.backup_job_id = $1
+) holders
+ORDER BY rank, created_at DESC
 LIMIT $2::int
 `
 

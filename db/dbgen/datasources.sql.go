@@ -64,6 +64,9 @@ SELECT holder::text FROM (
     SELECT 'database sync job "' || s.name || '"', 2, s.created_at
     FROM database_sync_jobs s WHERE $1::uuid IN (s.source_datasource_id, s.target_datasource_id)
     UNION ALL
+    SELECT 'restore drill job "' || r.name || '"', 2, r.created_at
+    FROM restore_drill_jobs r WHERE $1::uuid IN (r.datasource_id, r.target_datasource_id)
+    UNION ALL
     SELECT e.status || ' ' || e.operation || ' ' || e.id, 3, e.created_at
     FROM backup_executions e
     WHERE e.datasource_id = $1::uuid

@@ -112,6 +112,28 @@ type DamagedObject struct {
 	HealedAt          *time.Time
 }
 
+type DatabaseSyncJob struct {
+	ID                 string
+	Name               string
+	SourceDatasourceID string
+	TargetDatasourceID string
+	StorageLocationID  *string
+	ScheduleCron       string
+	ScheduleTimezone   string
+	OverwriteDirection domain.SyncDirection
+	DropExisting       bool
+	RunOnManual        bool
+	Enabled            bool
+	RetentionPolicy    domain.RetentionPolicy
+	BackupOptions      domain.BackupOptions
+	LastExecutionAt    *time.Time
+	NextExecutionAt    *time.Time
+	Version            int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
+	SyncOptions        domain.SyncOptions
+}
+
 type Datasource struct {
 	ID                string
 	Name              string
@@ -186,6 +208,24 @@ type NotificationTemplate struct {
 	CreatedBy *string
 	CreatedAt time.Time
 	HTML      string
+}
+
+type RestoreDrillJob struct {
+	ID                 string
+	Name               string
+	DatasourceID       string
+	BackupJobID        *string
+	TargetDatasourceID string
+	ScheduleCron       string
+	ScheduleTimezone   string
+	MaxBackupAgeHours  int32
+	Enabled            bool
+	DrillOptions       domain.DrillOptions
+	LastExecutionAt    *time.Time
+	NextExecutionAt    *time.Time
+	Version            int64
+	CreatedAt          time.Time
+	UpdatedAt          time.Time
 }
 
 type Role struct {

@@ -27,10 +27,15 @@ RETURNING *;
 SELECT id FROM backup_jobs WHERE id = @id FOR UPDATE;
 
 -- name: BackupJobHolders :many
-SELECT (e.status || ' ' || e.operation || ' ' || e.id)::text AS holder
-FROM backup_executions e
-WHERE e.job_id = @job_id AND e.status IN ('queued', 'running')
-ORDER BY e.created_at DESC
+SELECT holder::text FROM (
+    SELECT e.status || ' ' || e.operation || ' ' || e.id AS holder, 1 AS rank, e.created_at
+    FROM backup_executions e
+    WHERE e.job_id = @job_id AND e.status IN ('queued', 'running')
+    UNION ALL
+    SELECT 'restore drill job "' || r.name || '"', 2, r.created_at
+    FROM restore_drill_jobs r WHERE r.backup_job_id = @job_id
+) holders
+ORDER BY rank, created_at DESC
 LIMIT sqlc.arg('max_holders')::int;
 
 -- name: DeleteBackupJob :execrows

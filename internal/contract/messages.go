@@ -28,6 +28,8 @@ type ExecutionResult struct {
 	Tables          int    `json:"tables,omitempty"`
 	// Skipped is why a scheduled run did not take place.
 	Skipped string `json:"skipped,omitempty"`
+	// RecoveryMS is how long a restore took until its data was loaded.
+	RecoveryMS int64 `json:"recovery_ms,omitempty"`
 }
 
 // ExecutionRef names an execution.
@@ -68,6 +70,9 @@ type Plan struct {
 	Waiting string `json:"waiting,omitempty"`
 	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
 	RetentionJobID string `json:"retention_job_id,omitempty"`
+	// Direct: the restore reads a datasource in place of a backup. Checks: it checks what it loaded.
+	Direct bool `json:"direct,omitempty"`
+	Checks bool `json:"checks,omitempty"`
 }
 
 // AdmittedSignal tells the workflow of a waiting execution that there is a place for it.
@@ -118,6 +123,8 @@ type HooksInput struct {
 type StageResult struct {
 	Tables int   `json:"tables"`
 	Bytes  int64 `json:"bytes"`
+	// Staging is where it is: the name of a database, or a path.
+	Staging string `json:"staging,omitempty"`
 }
 
 // CheckInput tests one datasource or one storage location.

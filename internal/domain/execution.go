@@ -70,13 +70,23 @@ type RestoreOptions struct {
 	IncludeTables []string `json:"include_tables,omitempty" doc:"Databases: the tables or collections that are restored; left out: everything"`
 
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty" doc:"Where the files that rows point to are restored on the worker; left out: nowhere"`
+
+	SourceDatasourceID string        `json:"source_datasource_id,omitempty" doc:"Direct syncs: what is copied, in place of a backup"`
+	PostRestoreSQL     []string      `json:"post_restore_sql,omitempty" doc:"Syncs: run in the new database before it takes the target's place"`
+	RefuseEmpty        bool          `json:"refuse_empty,omitempty" doc:"Syncs: nothing takes the target's place where there is nothing to restore"`
+	Checks             *DrillOptions `json:"checks,omitempty" doc:"Drills: what is checked in the temporary database"`
 }
+
+// Direct reports whether the restore reads a datasource in place of a backup.
+func (o RestoreOptions) Direct() bool { return o.SourceDatasourceID != "" }
 
 // RestoreReport is what a restore loaded.
 type RestoreReport struct {
 	Database string `json:"database" doc:"Where the data is now; empty when it was dropped again"`
 	Tables   int    `json:"tables"`
 	Bytes    int64  `json:"bytes"`
+
+	Checks *CheckReport `json:"checks,omitempty" doc:"Drills: what was checked"`
 }
 
 // ExecutionMetadata is the JSON document of backup_executions.metadata.
@@ -106,4 +116,6 @@ type ExecutionMetadata struct {
 	StorageResults []StorageResult   `json:"storage_results,omitempty" doc:"Backups of a job with storage_targets: what became of each location that was tried"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
 	Expired        string            `json:"expired,omitempty" doc:"Why the retention policy of its job removes it"`
+
+	ParentWorkflowID string `json:"parent_workflow_id,omitempty" doc:"Of the sync or drill that this is a part of"`
 }

@@ -6,7 +6,6 @@ package reconcile
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -95,20 +94,15 @@ func (s *sweep) close(ctx context.Context, listed db.Execution, finish db.Finish
 // verdict asks Temporal for the workflow of an open execution and says how the execution ended; nil
 // while the workflow runs.
 func (s *sweep) verdict(ctx context.Context, row db.Execution) (*db.Finish, error) {
-	if row.Metadata.WorkflowID == "" {
-		return gone(row.Status), nil
+	finish, err := verdictOn(ctx, s.temporal, row.Metadata.WorkflowID, row.Status)
+	if err != nil || finish == nil || row.Status != domain.Queued || row.Metadata.ParentWorkflowID == "" {
+		return finish, err
 	}
-	asking, stop := context.WithTimeout(ctx, answerTimeout)
-	defer stop()
-	answer, err := s.temporal.DescribeWorkflowExecution(asking, row.Metadata.WorkflowID, "") // "" is the latest run: a reset makes a new one
-	var notFound *serviceerror.NotFound
-	switch {
-	case errors.As(err, &notFound):
-		return gone(row.Status), nil
-	case err != nil:
-		return nil, fmt.Errorf("ask Temporal for workflow %s: %w", row.Metadata.WorkflowID, err)
+	// A sync or drill makes the row before it starts the workflow, and may be waiting for a worker in between.
+	if parent, err := verdictOn(ctx, s.temporal, row.Metadata.ParentWorkflowID, row.Status); err != nil || parent == nil {
+		return nil, err
 	}
-	return ended(answer.GetWorkflowExecutionInfo().GetStatus()), nil
+	return finish, nil
 }
 
 // unreachable tells an error of the connection, or the end of ctx, from one about a workflow.

@@ -1,0 +1,128 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// registerRuns registers what runs of sync jobs and drill jobs are made of.
+func (a *Activities) registerRuns(w worker.ActivityRegistry) {
+	contract.BeginSync.Register(w, a.BeginSync)
+	contract.CheckSyncSides.Register(w, a.CheckSyncSides)
+	contract.PrepareSyncBackup.Register(w, a.PrepareSyncBackup)
+	contract.PrepareSyncRestore.Register(w, a.PrepareSyncRestore)
+	contract.FinishSync.Register(w, a.FinishSync)
+	contract.ExpireSyncBackups.Register(w, a.ExpireSyncBackups)
+	contract.CopyDirectly.Register(w, a.CopyDirectly)
+	contract.BeginDrill.Register(w, a.BeginDrill)
+	contract.PrepareDrill.Register(w, a.PrepareDrill)
+	contract.FinishDrill.Register(w, a.FinishDrill)
+	contract.CheckRestored.Register(w, a.CheckRestored)
+}
+
+// scheduledRun gives a scheduled run its row, unless an earlier try of the activity has. skip says why there
+// is to be none.
+func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (db.Run, bool, error)) (id, skip string, err error) {
+	active, err := a.DB.ActiveRun(ctx, kind, in.JobID)
+	switch {
+	case err == nil && active.Metadata.RunID == in.WorkflowRun:
+		return active.ID, "", nil
+	case err == nil:
+		return "", fmt.Sprintf("run %s of the job is %s", active.ID, active.Status), nil
+	case !errors.Is(err, db.ErrNotFound):
+		return "", "", err
+	}
+	row, enabled, err := made()
+	switch {
+	case errors.Is(err, db.ErrNotFound):
+		return "", "the job is gone", nil
+	case err != nil:
+		return "", "", err
+	case !enabled:
+		return "", "the job is disabled", nil
+	}
+	row.Metadata.Trigger, row.Metadata.WorkflowID, row.Metadata.RunID = domain.TriggerSchedule, in.WorkflowID, in.WorkflowRun
+	row, err = a.DB.CreateRun(ctx, kind, row)
+	if errors.Is(err, db.ErrActiveExecution) {
+		return "", "another run of the job has just begun", nil
+	}
+	return row.ID, "", err
+}
+
+// beginRun moves a run to running, and makes the plan of its workflow.
+func (a *Activities) beginRun(ctx context.Context, kind db.RunKind, id string, in contract.BeginRunInput) (db.Run, contract.RunPlan, error) {
+	url := ""
+	if a.TemporalURL != nil {
+		url = a.TemporalURL(in.WorkflowID, in.WorkflowRun)
+	}
+	run, err := a.DB.BeginRun(ctx, kind, id, in.WorkflowID, in.WorkflowRun, url)
+	if err != nil {
+		return run, contract.RunPlan{}, err
+	}
+	a.logRun(ctx, kind, id, "info", "%s started", kind)
+	plan := contract.RunPlan{RunID: id, Plan: contract.Plan{
+		TimeoutMinutes: 24 * 60, Attempts: a.Tuning.Attempts, HeartbeatSeconds: int(a.Tuning.Heartbeat / time.Second),
+	}}
+	return run, plan, nil
+}
+
+// logRun adds a line to the log of a run. A log that can not be written never fails the work.
+func (a *Activities) logRun(ctx context.Context, kind db.RunKind, id, level, format string, args ...any) {
+	line := domain.LogLine{Time: time.Now().UTC(), Level: level, Message: failure.Redact(fmt.Sprintf(format, args...))}
+	a.Logger.Info(line.Message, string(kind), id, "level", level)
+	if err := a.DB.LogRun(ctx, kind, id, line); err != nil {
+		a.Logger.Warn("the log of a run was not written", string(kind), id, "error", err)
+	}
+}
+
+// finishRun records the end of a run, and in the same transaction what follows from it.
+func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract.FinishRunInput, ended func(q *db.Queries, run db.Run) error) error {
+	level, text := "info", string(in.Status)
+	if in.Status != domain.Completed {
+		level, text = "error", fmt.Sprintf("%s: %s", in.Status, in.Message)
+		if in.Hint != "" {
+			text += ". " + in.Hint
+		}
+	}
+	a.logRun(ctx, kind, in.ExecutionID, level, "%s", text)
+	err := a.DB.InTx(ctx, func(q *db.Queries) error {
+		finish := db.Finish{Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint}
+		closed, err := q.FinishRun(ctx, kind, in.ExecutionID, finish, time.Duration(in.RecoveryMS)*time.Millisecond, "")
+		if err != nil || !closed {
+			return err
+		}
+		run, err := q.GetRun(ctx, kind, in.ExecutionID)
+		if err != nil {
+			return err
+		}
+		return ended(q, run)
+	})
+	if err == nil {
+		a.at(string(kind) + ".finish_recorded")
+	}
+	return toTemporal(ctx, err)
+}
+
+// partOf makes the row of an execution that is a part of a run.
+func partOf(run db.Run, trigger domain.Trigger, parent, workflowID, id string) db.Execution {
+	return db.Execution{ID: id, Generation: domain.ID8(id), Metadata: domain.ExecutionMetadata{
+		Trigger: trigger, Actor: run.Metadata.Actor, WorkflowID: workflowID, ParentWorkflowID: parent,
+	}}
+}
+
+// entityOf is what a notification about a run is about: its job, as long as there is one.
+func entityOf(run db.Run, kind domain.EntityType) (domain.EntityType, string) {
+	if run.JobID == nil {
+		return domain.EntitySystem, ""
+	}
+	return kind, *run.JobID
+}

@@ -1,0 +1,245 @@
+package activities
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// BeginSync marks a run of a sync job as running; a scheduled one gets its row here.
+func (a *Activities) BeginSync(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
+	plan, err := a.beginSync(ctx, in)
+	return plan, toTemporal(ctx, err)
+}
+
+func (a *Activities) beginSync(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
+	id := in.RunID
+	if id == "" {
+		made, skip, err := a.scheduledRun(ctx, db.RunSync, in, func() (db.Run, bool, error) {
+			job, err := a.DB.GetSyncJob(ctx, in.JobID)
+			plan := job.Plan()
+			return db.Run{JobID: &job.ID, Metadata: domain.RunMetadata{Sync: &plan}}, job.Enabled, err
+		})
+		if err != nil || skip != "" {
+			return contract.RunPlan{Skip: skip}, err
+		}
+		id = made
+	}
+	run, plan, err := a.beginRun(ctx, db.RunSync, id, in)
+	if err != nil {
+		return plan, err
+	}
+	sync := run.Metadata.Sync
+	plan.Direct = sync.StorageLocationID == ""
+	plan.BackedUp = run.BackupExecutionID != nil && run.Metadata.RetryOf != ""
+	plan.Labels, err = a.syncLabels(ctx, run)
+	return plan, err
+}
+
+// syncLabels are the names of what a sync works on.
+func (a *Activities) syncLabels(ctx context.Context, run db.Run) (contract.Labels, error) {
+	sides, err := a.sidesOf(ctx, run)
+	if err != nil {
+		return contract.Labels{}, err
+	}
+	labels := contract.Labels{Datasource: sides.into.Name, Storage: "none, direct"}
+	if run.JobID != nil {
+		if job, err := a.DB.GetSyncJob(ctx, *run.JobID); err == nil {
+			labels.Job = job.Name
+		}
+	}
+	if id := run.Metadata.Sync.StorageLocationID; id != "" {
+		location, err := a.DB.GetStorageLocation(ctx, id)
+		if err != nil {
+			return labels, err
+		}
+		labels.Storage = location.Name
+	}
+	return labels, nil
+}
+
+// syncSides are what a sync reads and what it overwrites.
+type syncSides struct{ from, into db.Datasource }
+
+func (a *Activities) sidesOf(ctx context.Context, run db.Run) (s syncSides, err error) {
+	if run.Metadata.Sync == nil {
+		return s, failure.New(failure.ConfigInvalid, "read sync run "+run.ID, "it does not say what it copies", "")
+	}
+	if s.from, err = a.DB.GetDatasource(ctx, run.Metadata.Sync.FromDatasourceID); err != nil {
+		return s, err
+	}
+	s.into, err = a.DB.GetDatasource(ctx, run.Metadata.Sync.IntoDatasourceID)
+	return s, err
+}
+
+// PrepareSyncBackup makes the row of the backup, once.
+func (a *Activities) PrepareSyncBackup(ctx context.Context, in contract.RunRef) (contract.Half, error) {
+	var half contract.Half
+	err := a.DB.InTx(ctx, func(q *db.Queries) error {
+		run, err := q.LockRun(ctx, db.RunSync, in.RunID)
+		if err != nil {
+			return err
+		}
+		labels, err := a.syncLabels(ctx, run)
+		if err != nil {
+			return err
+		}
+		sides, err := a.sidesOf(ctx, run)
+		if err != nil {
+			return err
+		}
+		into := labels.Datasource
+		labels.Datasource = sides.from.Name
+		half = contract.Half{Labels: labels, Summary: fmt.Sprintf("Back up %s, to restore it into %s", sides.from.Name, into)}
+		if run.BackupExecutionID != nil { // by an earlier try
+			half.ExecutionID = *run.BackupExecutionID
+			return nil
+		}
+		e := partOf(run, domain.TriggerSync, in.WorkflowID, "", newExecutionID())
+		e.Metadata.WorkflowID = contract.BackupWorkflowID(e.ID)
+		e.DatasourceID, e.StorageLocationID = &sides.from.ID, &run.Metadata.Sync.StorageLocationID
+		e.BackupType, e.Metadata.Operation, e.Metadata.Options = domain.Full, domain.OperationBackup, run.Metadata.Sync.BackupOptions
+		if e, err = q.CreateExecution(ctx, e); err != nil {
+			return err
+		}
+		half.ExecutionID = e.ID
+		return q.LinkRun(ctx, db.RunSync, run.ID, &e.ID, nil)
+	})
+	if err == nil {
+		a.at("sync.backup_prepared")
+		a.logRun(ctx, db.RunSync, in.RunID, "info", "%s: execution %s", half.Summary, half.ExecutionID)
+	}
+	return half, toTemporal(ctx, err)
+}
+
+// PrepareSyncRestore makes the row of the restore, once. From then on it holds the backup.
+func (a *Activities) PrepareSyncRestore(ctx context.Context, in contract.RunRef) (contract.Half, error) {
+	var half contract.Half
+	err := a.DB.InTx(ctx, func(q *db.Queries) error {
+		run, err := q.LockRun(ctx, db.RunSync, in.RunID)
+		if err != nil {
+			return err
+		}
+		labels, err := a.syncLabels(ctx, run)
+		if err != nil {
+			return err
+		}
+		sides, err := a.sidesOf(ctx, run)
+		if err != nil {
+			return err
+		}
+		half = contract.Half{Labels: labels, Summary: fmt.Sprintf("Restore %s into %s", sides.from.Name, sides.into.Name)}
+		if run.RestoreExecutionID != nil {
+			half.ExecutionID = *run.RestoreExecutionID
+			return nil
+		}
+		e := partOf(run, domain.TriggerSync, in.WorkflowID, "", newExecutionID())
+		e.Metadata.WorkflowID = contract.RestoreWorkflowID(e.ID)
+		if err := a.fillSyncRestore(ctx, q, run, sides, &e); err != nil {
+			return err
+		}
+		if e, err = q.CreateExecution(ctx, e); err != nil {
+			return err
+		}
+		half.ExecutionID = e.ID
+		return q.LinkRun(ctx, db.RunSync, run.ID, nil, &e.ID)
+	})
+	if err == nil {
+		a.at("sync.restore_prepared")
+		a.logRun(ctx, db.RunSync, in.RunID, "info", "%s: execution %s", half.Summary, half.ExecutionID)
+	}
+	return half, toTemporal(ctx, err)
+}
+
+// fillSyncRestore says what the restore of a sync does.
+func (a *Activities) fillSyncRestore(ctx context.Context, q *db.Queries, run db.Run, sides syncSides, e *db.Execution) error {
+	sync := run.Metadata.Sync
+	options := domain.RestoreOptions{
+		TargetDatasourceID: sides.into.ID, TargetDatabase: sides.into.Config.Target(sides.into.Type), DropExisting: sync.DropExisting,
+		PostRestoreSQL: sync.SyncOptions.PostRestoreSQL, RefuseEmpty: true,
+	}
+	e.DatasourceID, e.Metadata.Operation, e.Metadata.Restore = &sides.into.ID, domain.OperationRestore, &options
+	if sync.StorageLocationID == "" {
+		options.SourceDatasourceID, e.Metadata.Options = sides.from.ID, sync.BackupOptions
+		return refuseRivals(ctx, q, options, e.ID)
+	}
+	if run.BackupExecutionID == nil {
+		return failure.New(failure.NotFound, "restore the backup of sync run "+run.ID, "it is gone", "Run the sync again.")
+	}
+	if err := q.HoldBackup(ctx, *run.BackupExecutionID); err != nil {
+		return failure.Wrap(failure.NotFound, "restore the backup of sync run "+run.ID, err, "Run the sync again.")
+	}
+	backup, err := q.GetExecution(ctx, *run.BackupExecutionID)
+	if err != nil {
+		return err
+	}
+	options.SourceExecutionID = backup.ID
+	e.StorageLocationID, e.BackupType = backup.StorageLocationID, backup.BackupType
+	options.Databases = domain.RestorableDatabases(sides.into.Type, backup.Metadata.Databases)
+	return refuseRivals(ctx, q, options, e.ID)
+}
+
+// refuseRivals refuses to write a database that another restore is about to write.
+func refuseRivals(ctx context.Context, q *db.Queries, options domain.RestoreOptions, id string) error {
+	if err := q.LockSyncRestores(ctx); err != nil {
+		return err
+	}
+	rivals, err := q.RestoresInto(ctx, options.TargetDatasourceID, options.TargetDatabase, id)
+	if err != nil || len(rivals) == 0 {
+		return err
+	}
+	return failure.New(failure.ConfigInvalid, "restore into "+options.TargetDatabase, "restore "+rivals[0]+" is writing it", "Run the sync again when that has ended.")
+}
+
+// FinishSync records how a run ended. A failure is told to people.
+func (a *Activities) FinishSync(ctx context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
+	return contract.Nothing{}, a.finishRun(ctx, db.RunSync, in, func(q *db.Queries, run db.Run) error {
+		if run.Status != domain.Failed {
+			return nil
+		}
+		name := "A sync"
+		if run.JobID != nil {
+			if job, err := q.GetSyncJob(ctx, *run.JobID); err == nil {
+				name = "Sync " + quoted(job.Name)
+			}
+		}
+		n := db.Notification{
+			Type: domain.NotifySyncFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
+			Metadata: map[string]any{"run_id": run.ID, "failure_class": in.FailureClass, "hint": in.Hint},
+		}
+		n.EntityType, n.EntityID = entityOf(run, domain.EntitySyncJob)
+		return q.AddNotification(ctx, n)
+	})
+}
+
+// ExpireSyncBackups lists the backups that the job's retention does not keep: all but the newest ones.
+func (a *Activities) ExpireSyncBackups(ctx context.Context, in contract.RunRef) (contract.ExpiredSyncBackups, error) {
+	expired, err := a.expiredBackups(ctx, in.RunID)
+	return contract.ExpiredSyncBackups{Backups: expired}, toTemporal(ctx, err)
+}
+
+func (a *Activities) expiredBackups(ctx context.Context, id string) ([]string, error) {
+	run, err := a.DB.GetRun(ctx, db.RunSync, id)
+	if err != nil || run.JobID == nil {
+		return nil, err
+	}
+	job, err := a.DB.GetSyncJob(ctx, *run.JobID)
+	if err != nil {
+		return nil, err
+	}
+	keep := job.RetentionPolicy.MaxBackups
+	backups, err := a.DB.SyncBackups(ctx, job.ID)
+	if err != nil || !job.RetentionPolicy.AutoDelete || keep == 0 || len(backups) <= keep {
+		return nil, err
+	}
+	return backups[keep:], nil
+}
+
+// newExecutionID is a UUIDv7: ids sort by the time they were made.
+func newExecutionID() string { return uuid.Must(uuid.NewV7()).String() }
