@@ -16,14 +16,6 @@ type NextRun struct {
 	At    time.Time `json:"at"`
 }
 
-// OverdueJob is a job that should have made a backup.
-type OverdueJob struct {
-	JobID           string     `json:"job_id" format:"uuid"`
-	Name            string     `json:"name"`
-	LastCompletedAt *time.Time `json:"last_completed_at" doc:"End of its newest completed backup; null for none"`
-	DueAt           time.Time  `json:"due_at" doc:"When it became overdue"`
-}
-
 // timing is when a schedule runs next, and how far its runs are apart.
 type timing struct {
 	next   time.Time
@@ -54,10 +46,14 @@ func agenda(jobs []db.ScheduledJob, now time.Time) ([]NextRun, []OverdueJob) {
 			last = *job.LastCompletedAt
 		}
 		if due := last.Add(2 * at.period); due.Before(now) {
-			overdue = append(overdue, OverdueJob{JobID: job.ID, Name: job.Name, LastCompletedAt: job.LastCompletedAt, DueAt: due})
+			overdue = append(overdue, OverdueJob{
+				ID: job.ID, Name: job.Name, ScheduleCron: job.Cron, LastBackupAt: job.LastCompletedAt, OverdueSince: due,
+			})
 		}
 	}
 	slices.SortFunc(next, func(a, b NextRun) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Name, b.Name)) })
-	slices.SortFunc(overdue, func(a, b OverdueJob) int { return cmp.Or(a.DueAt.Compare(b.DueAt), cmp.Compare(a.Name, b.Name)) })
+	slices.SortFunc(overdue, func(a, b OverdueJob) int {
+		return cmp.Or(a.OverdueSince.Compare(b.OverdueSince), cmp.Compare(a.Name, b.Name))
+	})
 	return next[:min(len(next), dashboardNext)], overdue[:min(len(overdue), dashboardTrouble)]
 }

@@ -62,7 +62,7 @@ func TestTheAgendaOfJobs(t *testing.T) {
 	require.Equal(t, now.Add(time.Hour), next[0].At.UTC())
 	var ids []string
 	for _, job := range overdue {
-		ids = append(ids, job.JobID)
+		ids = append(ids, job.ID)
 	}
 	require.Equal(t, []string{"never", "hourly"}, ids)
 }

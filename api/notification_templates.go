@@ -190,7 +190,8 @@ func (s *server) previewTemplate(ctx context.Context, in *body[PreviewDocument])
 	if !event.Test {
 		out.NotificationID = event.ID
 	}
-	return &body[TemplatePreview]{out}, nil
+	return &body[TemplatePreview]{out}, s.db.AddAudit(ctx, audited(ctx, "notification_template.preview", "notification_template", "",
+		map[string]any{"channel": in.Body.Channel, "type": in.Body.Type}))
 }
 
 // templateFor is the template that is asked for: nil for the built-in one.

@@ -137,7 +137,7 @@ func (d *dispatch) lookBack(ctx context.Context) error {
 		d.known = "the same state was told at " + last.CreatedAt.UTC().Format(time.RFC3339)
 		return nil
 	}
-	changes, since := 0, d.n.CreatedAt.Add(-time.Duration(d.settings.FlapWindow)*time.Minute)
+	changes, since := 0, d.n.CreatedAt.Add(-time.Duration(d.settings.FlapWindowMinutes)*time.Minute)
 	newer := string(d.n.Type)
 	for _, state := range earlier {
 		if state.CreatedAt.Before(since) {
@@ -151,7 +151,7 @@ func (d *dispatch) lookBack(ctx context.Context) error {
 	if changes > d.settings.FlapAbove {
 		d.flapping = true
 		if changes > d.settings.FlapAbove+1 { // the first that is too many says so at once
-			d.hold = time.Duration(d.settings.FlapQuiet) * time.Minute
+			d.hold = time.Duration(d.settings.FlapQuietMinutes) * time.Minute
 		}
 	}
 	return nil
@@ -298,7 +298,7 @@ func waitFor(now time.Time, waiting, due []dbgen.WaitingForRow, messages []time.
 	}
 	gather := time.Duration(s.GatherSeconds) * time.Second
 	until := due[len(due)-1].CreatedAt.Add(gather) // while more keep coming
-	if limit := due[0].CreatedAt.Add(time.Duration(s.GatherLimit) * time.Second); limit.Before(until) {
+	if limit := due[0].CreatedAt.Add(time.Duration(max(s.GatherLimitSeconds, s.GatherSeconds)) * time.Second); limit.Before(until) {
 		until = limit
 	}
 	if len(messages) >= s.PerMinute {

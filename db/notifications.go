@@ -150,22 +150,12 @@ func (q *Queries) WakeDispatcher(ctx context.Context) error {
 // NotificationSettings reads how notifications are gathered; the default where nothing is set.
 func (q *Queries) NotificationSettings(ctx context.Context) (domain.NotificationSettings, error) {
 	settings := domain.DefaultNotificationSettings()
-	if err := q.setting(ctx, domain.SettingNotifications, &settings); err != nil {
-		return settings, err
-	}
-	if err := settings.Validate().OrNil(); err != nil {
-		return settings, failure.Wrap(failure.ConfigInvalid, "read setting "+domain.SettingNotifications, err, "Correct it.")
+	for key, field := range settings.Fields() {
+		if err := q.setting(ctx, key, field); err != nil {
+			return settings, err
+		}
 	}
 	return settings, nil
-}
-
-// SetNotificationSettings stores them; updatedBy is the id of a user, "" for the system. Errors:
-// domain.Invalid.
-func (q *Queries) SetNotificationSettings(ctx context.Context, s domain.NotificationSettings, updatedBy string) error {
-	if err := s.Validate().OrNil(); err != nil {
-		return err
-	}
-	return q.putSetting(ctx, domain.SettingNotifications, s, updatedBy)
 }
 
 func notification(row dbgen.Notification) (Notification, error) {

@@ -27,15 +27,16 @@ func newChannel(t *testing.T, d *db.DB, name string, rules domain.ChannelRules) 
 	return created
 }
 
-// settle lets deliveries go at once, one by one.
-func settle(t *testing.T, d *db.DB, change func(*domain.NotificationSettings)) {
+// settle lets deliveries go at once, one by one, and sets what else is given.
+func settle(t *testing.T, url string, settings map[string]string) {
 	t.Helper()
-	settings := domain.DefaultNotificationSettings()
-	settings.GatherSeconds = 0
-	if change != nil {
-		change(&settings)
+	put := func(key, value string) {
+		dbtest.Execute(t, url, "INSERT INTO system_settings (key, value) VALUES ($1, $2::jsonb)", key, value)
 	}
-	require.NoError(t, d.SetNotificationSettings(t.Context(), settings, ""))
+	put(domain.SettingNotifyGather, "0")
+	for key, value := range settings {
+		put(key, value)
+	}
 }
 
 func tell(t *testing.T, d *db.DB, n db.Notification) {
@@ -126,8 +127,9 @@ func TestRulesAskForTagsAndJobs(t *testing.T) {
 }
 
 func TestAStormIsOneMessage(t *testing.T) {
-	d := dbtest.Open(t, dbtest.URL(t))
-	settle(t, d, nil)
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	settle(t, url, nil)
 	channel := newChannel(t, d, "ops", domain.ChannelRules{})
 	for i := range 200 {
 		tell(t, d, db.Notification{Type: domain.NotifyBackupFailed, Title: fmt.Sprintf("backup %d failed", i)})
@@ -155,8 +157,9 @@ func TestAStormIsOneMessage(t *testing.T) {
 }
 
 func TestAFewAreSentOneByOneAndTooManyInAMinuteWait(t *testing.T) {
-	d := dbtest.Open(t, dbtest.URL(t))
-	settle(t, d, func(s *domain.NotificationSettings) { s.PerMinute = 2 })
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	settle(t, url, map[string]string{domain.SettingNotifyPerMinute: "2"})
 	channel := newChannel(t, d, "ops", domain.ChannelRules{})
 	for range 3 {
 		tell(t, d, db.Notification{Type: domain.NotifyBackupFailed})
@@ -191,8 +194,9 @@ func TestADeliveryWaitsForOthersOfItsStorm(t *testing.T) {
 }
 
 func TestQuietHoursHoldBackWhatIsNotCritical(t *testing.T) {
-	d := dbtest.Open(t, dbtest.URL(t))
-	settle(t, d, nil)
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	settle(t, url, nil)
 	now := time.Now().UTC()
 	channel := newChannel(t, d, "ops", domain.ChannelRules{QuietHours: &domain.QuietHours{
 		From: now.Add(-time.Hour).Format("15:04"), To: now.Add(time.Hour).Format("15:04"),
@@ -215,8 +219,9 @@ func TestQuietHoursHoldBackWhatIsNotCritical(t *testing.T) {
 }
 
 func TestAStateIsToldOnceAndAFlappingSourceIsCollapsed(t *testing.T) {
-	d := dbtest.Open(t, dbtest.URL(t))
-	settle(t, d, nil)
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	settle(t, url, nil)
 	channel := newChannel(t, d, "ops", domain.ChannelRules{})
 	source := newDatasource(t, d, "orders")
 	say := func(kind domain.NotificationType) {
@@ -266,8 +271,9 @@ func TestWhatWaitsForAChannelThatGoesIsDropped(t *testing.T) {
 }
 
 func TestADeliveryIsSentAgainOnRequest(t *testing.T) {
-	d := dbtest.Open(t, dbtest.URL(t))
-	settle(t, d, nil)
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	settle(t, url, nil)
 	channel := newChannel(t, d, "ops", domain.ChannelRules{})
 	tell(t, d, db.Notification{Type: domain.NotifyBackupFailed})
 	_, err := d.DispatchNotifications(t.Context())

@@ -129,7 +129,17 @@ func (p *platform) startServers(ctx context.Context) (err error) {
 	return nil
 }
 
-func (p *platform) startProduct(ctx context.Context) (err error) {
+func (p *platform) startProduct(ctx context.Context) error {
+	if err := p.startAPI(ctx); err != nil {
+		return err
+	}
+	stop, err := p.startWorker(worker.Options{Pools: []string{p.pool}})
+	p.onClose(stop)
+	return err
+}
+
+// startAPI is the product without a worker.
+func (p *platform) startAPI(ctx context.Context) (err error) {
 	if err := db.Migrate(ctx, p.catalogue); err != nil {
 		return err
 	}
@@ -154,9 +164,7 @@ func (p *platform) startProduct(ctx context.Context) (err error) {
 	}
 	p.server = httptest.NewServer(handler)
 	p.onClose(p.server.Close)
-	stop, err := p.startWorker(worker.Options{Pools: []string{p.pool}})
-	p.onClose(stop)
-	return err
+	return nil
 }
 
 // startWorker runs a worker in this process until stop is called.

@@ -117,7 +117,9 @@ func (q *Queries) PruneIdempotencyKeys(ctx context.Context, maxRows int32) (int6
 
 const pruneNotifications = `-- name: PruneNotifications :execrows
 DELETE FROM notifications WHERE id IN (
-    SELECT n.id FROM notifications n WHERE n.created_at < $1::timestamptz LIMIT $2::int)
+    SELECT n.id FROM notifications n WHERE n.created_at < $1::timestamptz
+      AND NOT EXISTS (SELECT FROM notification_deliveries d WHERE d.notification_id = n.id AND d.status IN ('pending', 'sending'))
+    LIMIT $2::int)
 `
 
 type PruneNotificationsParams struct {

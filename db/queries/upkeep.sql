@@ -30,4 +30,6 @@ DELETE FROM storage_health_checks WHERE id IN (
 
 -- name: PruneNotifications :execrows
 DELETE FROM notifications WHERE id IN (
-    SELECT n.id FROM notifications n WHERE n.created_at < sqlc.arg('before')::timestamptz LIMIT sqlc.arg('max_rows')::int);
+    SELECT n.id FROM notifications n WHERE n.created_at < sqlc.arg('before')::timestamptz
+      AND NOT EXISTS (SELECT FROM notification_deliveries d WHERE d.notification_id = n.id AND d.status IN ('pending', 'sending'))
+    LIMIT sqlc.arg('max_rows')::int);

@@ -2,46 +2,71 @@ package domain
 
 import "net/url"
 
-// NotificationSettings say how notifications are gathered and how many a channel gets; the value of
-// SettingNotifications.
+// NotificationSettings say how notifications are gathered, how many a channel gets, and how long one is tried.
 type NotificationSettings struct {
-	GatherSeconds int    `json:"gather_seconds" doc:"A delivery waits this long for others of the same channel, so that a storm is one message; 0: it does not wait"`
-	GatherLimit   int    `json:"gather_limit_seconds" doc:"While others keep coming it waits at most this long"`
-	DigestAbove   int    `json:"digest_above" doc:"More than this many that wait for one channel are sent as one message"`
-	PerMinute     int    `json:"per_minute" doc:"Most messages a channel gets in a minute; what comes more waits, and is gathered"`
-	FlapWindow    int    `json:"flap_window_minutes" doc:"Changes of one source's state in this time are counted"`
-	FlapAbove     int    `json:"flap_above" doc:"A source with more changes than this flaps: further ones are told when it has been quiet for flap_quiet_minutes"`
-	FlapQuiet     int    `json:"flap_quiet_minutes" doc:"How long a flapping source must keep its state until that is told"`
-	RetryHours    int    `json:"retry_hours" doc:"A delivery that fails in a way that may pass is tried for so long"`
-	PublicURL     string `json:"public_url" doc:"Address of the API as people reach it, for links; empty: no links"`
+	GatherSeconds      int
+	GatherLimitSeconds int
+	DigestAbove        int
+	PerMinute          int
+	FlapWindowMinutes  int
+	FlapAbove          int
+	FlapQuietMinutes   int
+	RetryHours         int
+	PublicURL          string
 }
 
-// SettingNotifications is the key of NotificationSettings in system_settings.
-const SettingNotifications = "notifications.delivery"
+// The keys of NotificationSettings in system_settings.
+const (
+	SettingNotifyDigestAbove = "notifications.digest_above"
+	SettingNotifyFlapAbove   = "notifications.flap_above"
+	SettingNotifyFlapQuiet   = "notifications.flap_quiet_minutes"
+	SettingNotifyFlapWindow  = "notifications.flap_window_minutes"
+	SettingNotifyGatherLimit = "notifications.gather_limit_seconds"
+	SettingNotifyGather      = "notifications.gather_seconds"
+	SettingNotifyPerMinute   = "notifications.per_minute"
+	SettingNotifyPublicURL   = "notifications.public_url"
+	SettingNotifyRetry       = "notifications.retry_hours"
+)
 
 // DefaultNotificationSettings are what is used where nothing is set.
 func DefaultNotificationSettings() NotificationSettings {
 	return NotificationSettings{
-		GatherSeconds: 5, GatherLimit: 90, DigestAbove: 5, PerMinute: 10,
-		FlapWindow: 30, FlapAbove: 4, FlapQuiet: 10, RetryHours: 6,
+		GatherSeconds: 5, GatherLimitSeconds: 90, DigestAbove: 5, PerMinute: 10,
+		FlapWindowMinutes: 30, FlapAbove: 4, FlapQuietMinutes: 10, RetryHours: 6,
 	}
 }
 
-// Validate finds what is out of range.
-func (s NotificationSettings) Validate() Invalid {
-	var v Invalid
-	checkRange(&v, "gather_seconds", s.GatherSeconds, 0, 300)
-	checkRange(&v, "gather_limit_seconds", s.GatherLimit, s.GatherSeconds, 900)
-	checkRange(&v, "digest_above", s.DigestAbove, 1, 1000)
-	checkRange(&v, "per_minute", s.PerMinute, 1, 600)
-	checkRange(&v, "flap_window_minutes", s.FlapWindow, 1, 1440)
-	checkRange(&v, "flap_above", s.FlapAbove, 1, 1000)
-	checkRange(&v, "flap_quiet_minutes", s.FlapQuiet, 1, 1440)
-	checkRange(&v, "retry_hours", s.RetryHours, 1, 168)
-	if s.PublicURL != "" && !IsHTTPURL(s.PublicURL) {
-		v.Add("public_url", "is not an http or https URL with a host")
-	} else if u, err := url.Parse(s.PublicURL); err == nil && (u.RawQuery != "" || u.Fragment != "") {
-		v.Add("public_url", "has a query or a fragment; give the address only")
+// Fields gives each value by its key.
+func (s *NotificationSettings) Fields() map[string]any {
+	return map[string]any{
+		SettingNotifyDigestAbove: &s.DigestAbove, SettingNotifyFlapAbove: &s.FlapAbove, SettingNotifyFlapQuiet: &s.FlapQuietMinutes,
+		SettingNotifyFlapWindow: &s.FlapWindowMinutes, SettingNotifyGatherLimit: &s.GatherLimitSeconds, SettingNotifyGather: &s.GatherSeconds,
+		SettingNotifyPerMinute: &s.PerMinute, SettingNotifyPublicURL: &s.PublicURL, SettingNotifyRetry: &s.RetryHours,
 	}
-	return v
+}
+
+// notificationSettings are the keys as the registry has them, sorted.
+func notificationSettings() []Setting {
+	d := DefaultNotificationSettings()
+	return []Setting{
+		integerSetting(SettingNotifyDigestAbove, d.DigestAbove, 1, 1000, "More notifications than this that wait for one channel are sent as one message"),
+		integerSetting(SettingNotifyFlapAbove, d.FlapAbove, 1, 1000, "A source with more changes of its state than this flaps: further ones are told when it has kept still"),
+		integerSetting(SettingNotifyFlapQuiet, d.FlapQuietMinutes, 1, 1440, "How long a flapping source must keep its state until that is told"),
+		integerSetting(SettingNotifyFlapWindow, d.FlapWindowMinutes, 1, 1440, "In how many minutes the changes of a source's state are counted"),
+		integerSetting(SettingNotifyGatherLimit, d.GatherLimitSeconds, 0, 900, "How long a delivery waits at most while others keep coming"),
+		integerSetting(SettingNotifyGather, d.GatherSeconds, 0, 300, "How long a delivery waits for others of its channel, so that a storm is one message; 0: it does not wait"),
+		integerSetting(SettingNotifyPerMinute, d.PerMinute, 1, 600, "Most messages that a channel gets in a minute; what is more waits, and is gathered"),
+		stringSetting(SettingNotifyPublicURL, d.PublicURL, "Address of the API as people reach it, for links in notifications; empty: no links", checkPublicURL),
+		integerSetting(SettingNotifyRetry, d.RetryHours, 1, 168, "How many hours a delivery is tried that fails in a way that may pass"),
+	}
+}
+
+func checkPublicURL(text string) string {
+	if text == "" {
+		return ""
+	}
+	if u, err := url.Parse(text); !IsHTTPURL(text) || err != nil || u.RawQuery != "" || u.Fragment != "" {
+		return "must be an http or https URL with a host, without a query"
+	}
+	return ""
 }

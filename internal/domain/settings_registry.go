@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -34,7 +35,7 @@ type Setting struct {
 
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
-	return []Setting{
+	return slices.Concat([]Setting{
 		booleanSetting(SettingApproveDeleteBackup, false, "Another person must approve the deletion of a completed backup"),
 		booleanSetting(SettingApproveDeleteStorage, false, "Another person must approve the deletion of a storage location"),
 		integerSetting(SettingApprovalExpiry, DefaultApprovals().ExpiryHours, MinApprovalHours, MaxApprovalHours,
@@ -52,6 +53,7 @@ func Settings() []Setting {
 			"Seconds between two checks of every enabled datasource and storage location"),
 		integerSetting(SettingHealthLatency, DefaultHealth().LatencyWarningMS, 1, 60_000,
 			"Milliseconds from which on an answer is slow and the datasource's status warning"),
+	}, notificationSettings(), []Setting{
 		integerSetting(SettingPruneHealthChecks, DefaultPrune().HealthChecksDays, 1, 3660,
 			"Days for which health checks are kept"),
 		integerSetting(SettingPruneNotifications, DefaultPrune().NotificationsDays, 1, 3660,
@@ -62,7 +64,7 @@ func Settings() []Setting {
 			"Seconds over which jobs that are due at the same moment are spread; never beyond a job's next run"),
 		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
 			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
-	}
+	})
 }
 
 // FindSetting gives the setting of a key.

@@ -93,8 +93,12 @@ func (c *Channel) options(ctx context.Context) []gomail.Option {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	}
 	if c.config.Username != "" {
-		options = append(options, gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover),
-			gomail.WithUsername(c.config.Username), gomail.WithPassword(c.config.Password))
+		how := gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover)
+		if implicit { // the library takes a connection that it did not dial itself for an open one, and finds nothing
+			how = gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
+				gomail.SMTPAuthPlain, gomail.SMTPAuthLogin)
+		}
+		options = append(options, how, gomail.WithUsername(c.config.Username), gomail.WithPassword(c.config.Password))
 	}
 	return options
 }
@@ -110,6 +114,9 @@ func deadlineOf(ctx context.Context) time.Time {
 	at, _ := ctx.Deadline()
 	return at
 }
+
+// deadlineSkew is by how much a connection may see the deadline pass before the context does.
+const deadlineSkew = 20 * time.Millisecond
 
 func (h hurried) bound(t time.Time) time.Time {
 	if t.IsZero() || t.After(h.last) {
@@ -181,7 +188,7 @@ func (c *Channel) classify(ctx context.Context, err error) error {
 		return failure.Wrap(failure.Unreachable, op, err, "It is tried again.")
 	case errors.Is(err, gomail.ErrNoSupportedAuthDiscovered), strings.Contains(err.Error(), "STARTTLS"):
 		return failure.Wrap(failure.ConfigInvalid, op, err, "The server offers no such encryption or sign-in; check encryption and port.")
-	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case time.Until(deadlineOf(ctx)) < deadlineSkew: // whatever was being read then
 		return failure.New(failure.Timeout, op, "no answer in time", "It is tried again.")
 	default:
 		return notify.NetworkError(ctx, op, err)
