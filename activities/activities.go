@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -17,6 +18,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -30,6 +32,7 @@ type Tuning struct {
 	Uploads       int           // concurrent uploads of one backup
 	ProgressEvery time.Duration // how often progress is written to Postgres and heartbeated
 	Patience      time.Duration // how long a call waits for a storage location that is away; 0 is storage/retry's default
+	NotifyTimeout time.Duration // for one message to one recipient; 0 is notify.Timeout
 	RecordEvery   time.Duration // how long stored chunks wait until they are made durable and recorded; 0 is archive's default
 }
 
@@ -47,6 +50,8 @@ type Options struct {
 	// TemporalURL gives the web UI's page of a workflow run, "" where no UI is known.
 	TemporalURL func(workflowID, runID string) string
 	Logger      *slog.Logger
+	// Temporal is told of executions that no longer wait; nil leaves them to find out.
+	Temporal client.Client
 	// Transfers is where the worker's data port is; nil where it has none.
 	Transfers *contract.TransferOffer
 	// HookCommands are the programs that hooks may run, absolute paths.
@@ -56,14 +61,21 @@ type Options struct {
 }
 
 // Activities holds the dependencies; every activity is a method.
-type Activities struct{ Options }
+type Activities struct {
+	Options
+	schedules reconcile.JobSchedules
+}
 
 // New returns the activities over the given dependencies.
 func New(o Options) *Activities { return &Activities{Options: o} }
 
 // Register makes w run every activity of the contract.
 func (a *Activities) Register(w worker.ActivityRegistry) {
+	contract.EnsureSchedules.Register(w, a.EnsureSchedules)
+	contract.SweepExecutions.Register(w, a.SweepExecutions)
+	contract.PruneCatalogue.Register(w, a.PruneCatalogue)
 	contract.BeginExecution.Register(w, a.BeginExecution)
+	contract.QueueScheduledBackup.Register(w, a.QueueScheduledBackup)
 	contract.Dump.Register(w, a.Dump)
 	contract.Verify.Register(w, a.Verify)
 	contract.DiscardBackup.Register(w, a.DiscardBackup)
@@ -81,6 +93,10 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.CopyObject.Register(w, a.CopyObject)
 	contract.DeleteObjects.Register(w, a.DeleteObjects)
 	contract.MeasureUsage.Register(w, a.MeasureUsage)
+	contract.ChooseDelivery.Register(w, a.ChooseDelivery)
+	contract.Deliver.Register(w, a.Deliver)
+	contract.GiveUpDelivery.Register(w, a.GiveUpDelivery)
+	contract.SendSample.Register(w, a.SendSample)
 	contract.ProbeStorageDraft.Register(w, a.ProbeStorageDraft)
 	contract.OfferTransfer.Register(w, a.OfferTransfer)
 	contract.MarkDeleting.Register(w, a.MarkDeleting)
@@ -88,6 +104,8 @@ func (a *Activities) Register(w worker.ActivityRegistry) {
 	contract.RemoveExecution.Register(w, a.RemoveExecution)
 	contract.PlanReconcile.Register(w, a.PlanReconcile)
 	contract.SweepStorage.Register(w, a.SweepStorage)
+	contract.ExpireBackups.Register(w, a.ExpireBackups)
+	contract.FinishRetention.Register(w, a.FinishRetention)
 	contract.CheckCopy.Register(w, a.CheckCopy)
 	contract.CheckGeneration.Register(w, a.CheckGeneration)
 	contract.HealStorage.Register(w, a.HealStorage)

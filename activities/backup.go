@@ -137,9 +137,10 @@ func makesIncrements(o domain.BackupOptions) bool {
 	return o.BackupType == domain.Incremental || o.BackupType == domain.Differential
 }
 
-// loadIncrements asks the job, if there still is one, whether it makes incremental or differential
-// backups: an execution's own options may ask for one full in between.
-func (a *Activities) loadIncrements(ctx context.Context, b *backup) error {
+// loadJob asks the job, if there still is one, for what an execution's own options do not say: whether it makes
+// incremental or differential backups, as they may ask for one full in between, and how the server of
+// referenced files is reached, as they hold no secrets.
+func (a *Activities) loadJob(ctx context.Context, b *backup) error {
 	if b.execution.JobID == nil {
 		return nil
 	}
@@ -147,8 +148,12 @@ func (a *Activities) loadIncrements(ctx context.Context, b *backup) error {
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
+	if err != nil {
+		return err
+	}
 	b.increments = makesIncrements(job.BackupOptions)
-	return err
+	b.options.ReferencedFiles.UseLoginOf(job.BackupOptions.ReferencedFiles)
+	return nil
 }
 
 // heldBack is the most that waits to be stored while the dump tool can not go on, in bytes: what a

@@ -42,7 +42,7 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	var progress dumpProgress
 	stop := a.report(ctx, job.id(), progress.now)
 	defer stop()
-	if err := a.loadIncrements(ctx, job); err != nil {
+	if err := a.loadJob(ctx, job); err != nil {
 		return contract.DumpResult{}, err
 	}
 	ground := sync.OnceValues(func() (*base, error) { return a.layGround(ctx, job, attempt) })

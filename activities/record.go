@@ -11,11 +11,18 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// BeginExecution marks the row as running under this workflow run and says what is to be done.
+// BeginExecution marks the row as running under this workflow run and says what is to be done, or what it waits for.
 func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput) (contract.Plan, error) {
-	e, err := a.DB.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
-	if err != nil {
-		return contract.Plan{}, toTemporal(ctx, err)
+	var e db.Execution
+	var waiting string
+	var err error
+	if in.Queue {
+		e, waiting, err = a.DB.BeginOrWait(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
+	} else {
+		e, err = a.DB.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
+	}
+	if err != nil || waiting != "" {
+		return contract.Plan{Waiting: waiting}, toTemporal(ctx, err)
 	}
 	a.at("begin.recorded")
 	if a.TemporalURL != nil {
@@ -25,6 +32,9 @@ func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput)
 	}
 	a.log(ctx, e.ID, "info", "%s started", e.Metadata.Operation)
 	plan := a.planOf(e)
+	if err := a.addRetention(ctx, e, &plan); err != nil {
+		return contract.Plan{}, toTemporal(ctx, err)
+	}
 	return plan, toTemporal(ctx, a.addPlaces(ctx, e, &plan))
 }
 
@@ -67,6 +77,7 @@ func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInpu
 	})
 	if err == nil {
 		a.at("finish.recorded")
+		a.tellAdmitted(ctx)
 	}
 	return contract.Nothing{}, toTemporal(ctx, err)
 }

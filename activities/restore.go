@@ -111,7 +111,7 @@ func (r *restore) request() engine.StageRequest {
 		Streams:      streams,
 		Databases:    r.options.Databases,
 		Private:      len(r.options.PostRestoreSQL) > 0,
-		IncludePaths: r.options.IncludePaths,
+		IncludePaths: r.options.IncludePaths, IncludeTables: r.options.IncludeTables,
 	}
 }
 

@@ -219,9 +219,9 @@ func (a *Activities) FinishSync(ctx context.Context, in contract.FinishRunInput)
 }
 
 // ExpireSyncBackups lists the backups that the job's retention does not keep: all but the newest ones.
-func (a *Activities) ExpireSyncBackups(ctx context.Context, in contract.RunRef) (contract.Expired, error) {
+func (a *Activities) ExpireSyncBackups(ctx context.Context, in contract.RunRef) (contract.ExpiredSyncBackups, error) {
 	expired, err := a.expiredBackups(ctx, in.RunID)
-	return contract.Expired{Backups: expired}, toTemporal(ctx, err)
+	return contract.ExpiredSyncBackups{Backups: expired}, toTemporal(ctx, err)
 }
 
 func (a *Activities) expiredBackups(ctx context.Context, id string) ([]string, error) {

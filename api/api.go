@@ -28,6 +28,9 @@ import (
 // maxBodyBytes bounds every request body: configuration is small.
 const maxBodyBytes = 1 << 20
 
+// bodyTimeout is how long a request body may take to arrive.
+const bodyTimeout = 10 * time.Second
+
 const (
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
@@ -66,6 +69,8 @@ type server struct {
 	throttle  *auth.Throttle
 	metrics   *prometheus.Registry
 	events    *hub
+
+	notifications *hub
 }
 
 // New builds the API and seeds the system roles. The handler holds no goroutine of its own while no
@@ -101,12 +106,20 @@ func newServer(o Options) (*server, error) {
 		metrics:   prometheus.NewRegistry(),
 	}
 	s.events = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenExecutions(ctx) }, o.Logger)
+	s.notifications = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenNotifications(ctx) }, o.Logger)
 	if err := s.prepareEngine(); err != nil {
 		return nil, err
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerAuth()
 	s.registerSessions()
+	s.registerPassword()
+	s.registerTokens()
+	s.registerUsers()
+	s.registerUserSessions()
+	s.registerRoles()
+	s.registerAuditLogs()
+	s.registerScopeRules()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()
@@ -115,6 +128,8 @@ func newServer(o Options) (*server, error) {
 	s.registerBackupJobs()
 	s.registerSyncJobs()
 	s.registerDrillJobs()
+	s.registerSchedules()
+	s.registerRetention()
 	s.registerExecutions()
 	s.registerExecutionEvents()
 	s.registerDeletion()
@@ -125,7 +140,12 @@ func newServer(o Options) (*server, error) {
 	s.registerVerification()
 	s.registerDamage()
 	s.registerSystem()
+	s.registerSettings()
 	s.registerRecoveryKeys()
+	s.registerConfig()
+	s.registerNotifications()
+	s.registerNotificationChannels()
+	s.registerNotificationTemplates()
 	return s, s.serveDocs()
 }
 

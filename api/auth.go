@@ -64,7 +64,7 @@ func (s *server) registerAuth() {
 		OperationID: "auth-login", Method: http.MethodPost, Path: "/api/auth/login", Tags: tags,
 		Summary: "Sign in", Errors: []int{http.StatusUnauthorized, http.StatusTooManyRequests},
 	}, s.login)
-	register(s, ownThings(), huma.Operation{
+	register(s, ownSession(), huma.Operation{
 		OperationID: "auth-logout", Method: http.MethodPost, Path: "/api/auth/logout", Tags: tags,
 		Summary: "End this session", DefaultStatus: http.StatusNoContent,
 	}, s.logout)
@@ -84,7 +84,10 @@ func (s *server) authStatus(ctx context.Context, _ *empty) (*body[authStatus], e
 
 func (s *server) setup(ctx context.Context, in *body[setupBody]) (*body[Session], error) {
 	email := strings.TrimSpace(in.Body.Email)
-	if err := auth.CheckPassword("password", in.Body.Password).OrNil(); err != nil {
+	v := auth.CheckEmail("email", email)
+	v = append(v, auth.CheckDisplayName("name", in.Body.Name)...)
+	v = append(v, auth.CheckPassword("password", in.Body.Password)...)
+	if err := v.OrNil(); err != nil {
 		return nil, err
 	}
 	if err := s.throttled(ctx, email); err != nil {
@@ -147,6 +150,9 @@ func (s *server) login(ctx context.Context, in *body[loginBody]) (*body[Session]
 	}
 	s.throttle.Succeeded(email, middleware.RequestOf(ctx).IP)
 	session, err := s.signIn(ctx, user)
+	if errors.Is(err, db.ErrNotFound) {
+		return nil, s.loginFailed(ctx, user)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -166,9 +172,19 @@ func (s *server) loginFailed(ctx context.Context, user db.User) error {
 	return unauthorised("The email or the password is wrong.")
 }
 
+// signIn opens a session for the user whose password was compared. Errors: db.ErrNotFound when the account
+// was deactivated, or its password changed, meanwhile: a sign-in that began with the old password must not
+// outlive the change.
 func (s *server) signIn(ctx context.Context, user db.User) (Session, error) {
 	var session Session
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		now, err := q.LockUser(ctx, user.ID)
+		if err != nil {
+			return err
+		}
+		if !now.IsActive || now.PasswordHash != user.PasswordHash {
+			return db.ErrNotFound
+		}
 		names, err := q.UserPermissions(ctx, user.ID)
 		if err != nil {
 			return err

@@ -11,7 +11,9 @@ import (
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
 // BackupJobDocument is what a client writes of a backup job.
@@ -19,10 +21,12 @@ type BackupJobDocument struct {
 	Name              string                  `json:"name" doc:"Unique" maxLength:"200"`
 	DatasourceID      string                  `json:"datasource_id" format:"uuid"`
 	StorageLocationID string                  `json:"storage_location_id" format:"uuid" doc:"Its pool must be the datasource's"`
-	ScheduleCron      string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"This version runs jobs by hand only: leave it empty"`
+	ScheduleCron      string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"Five fields, or one of @hourly, @daily, @weekly, @monthly, @yearly; empty: it runs by hand only"`
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
+	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"A run that is due while the job still runs: skip (default), it does not take place; buffer_one, it comes next, at most one"`
 	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Stored; this version does not delete backups yet. Default: max_backups 3, auto_delete"`
+	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Default: max_backups 3, auto_delete"`
+	ConfirmRetention  bool                    `json:"confirm_retention,omitempty" doc:"Of a change: go on although the new policy deletes several backups at once. Not stored"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options,omitempty"`
 }
 
@@ -34,14 +38,18 @@ type BackupJob struct {
 	StorageLocationID string                 `json:"storage_location_id" format:"uuid"`
 	ScheduleCron      string                 `json:"schedule_cron"`
 	ScheduleTimezone  string                 `json:"schedule_timezone"`
+	OverlapPolicy     domain.OverlapPolicy   `json:"overlap_policy" enum:"skip,buffer_one"`
+	SchedulePause     string                 `json:"schedule_pause,omitempty" doc:"Set while somebody has paused the schedule in Temporal, with their reason; it is ended there, or by disabling and enabling the job"`
 	Enabled           bool                   `json:"enabled"`
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
 	LastExecutionAt   *time.Time             `json:"last_execution_at"`
-	NextExecutionAt   *time.Time             `json:"next_execution_at"`
+	NextExecutionAt   *time.Time             `json:"next_execution_at" doc:"Without the jitter (setting schedules.jitter_seconds); null when no run is to come"`
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
+
+	LastRetention *domain.RetentionResult `json:"last_retention,omitempty" doc:"What the retention did after the last backup"`
 }
 
 func (s *server) registerBackupJobs() {
@@ -52,7 +60,7 @@ func (s *server) registerBackupJobs() {
 	}, s.listBackupJobs)
 	register(s, write, huma.Operation{
 		OperationID: "create-backup-job", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Create a backup job",
-		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
+		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict, http.StatusServiceUnavailable},
 	}, s.createBackupJob)
 	register(s, read, huma.Operation{
 		OperationID: "get-backup-job", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a backup job",
@@ -60,12 +68,13 @@ func (s *server) registerBackupJobs() {
 	}, s.getBackupJob)
 	register(s, write, huma.Operation{
 		OperationID: "update-backup-job", Method: http.MethodPatch, Path: path + "/{id}", Tags: tags, Summary: "Change a backup job",
-		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
+		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, s.updateBackupJob)
 	register(s, write, huma.Operation{
 		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
 		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent,
+		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
 	}, s.deleteBackupJob)
 	register(s, mayTest(auth.BackupJobsWrite), testOperation("backup-job", path, tags), s.testBackupJob)
 	register(s, requires(auth.BackupJobsRun), runOperation(path, tags), s.runBackupJob)
@@ -76,7 +85,12 @@ func (s *server) listBackupJobs(ctx context.Context, in *Paging) (*body[page[Bac
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, next, viewJob), nil
+	out := pageOf(rows, next, viewJob)
+	jobs := make([]*BackupJob, len(out.Body.Items))
+	for i := range out.Body.Items {
+		jobs[i] = &out.Body.Items[i]
+	}
+	return out, s.withRetention(ctx, jobs...)
 }
 
 func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJob], error) {
@@ -84,7 +98,8 @@ func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJ
 	if err != nil {
 		return nil, missing(err, "backup job", in.ID)
 	}
-	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+	out := &versioned[BackupJob]{etag(row.Version), viewJob(row)}
+	return out, s.withRetention(ctx, &out.Body)
 }
 
 func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument]) (*created[BackupJob], error) {
@@ -92,7 +107,7 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetSQL(ctx, "create-backup-job", domain.BackupOptions{}, row.BackupOptions); err != nil {
+	if err := s.maySetSQL(ctx, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -103,7 +118,10 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 		if row, err = q.CreateBackupJob(ctx, row); err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.create", "backup_job", row.ID, map[string]any{"after": viewJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.create", "backup_job", row.ID, map[string]any{"after": viewJob(row)})); err != nil {
+			return err
+		}
+		return s.putSchedule(ctx, q, nil, row)
 	})
 	if err != nil {
 		return nil, err
@@ -132,20 +150,31 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.maySetSQL(ctx, "update-backup-job", before.BackupOptions, row.BackupOptions); err != nil {
+		had := before.BackupOptions
+		if row.DatasourceID != before.DatasourceID {
+			had = domain.BackupOptions{} // its SQL would run on another one now
+		}
+		if err := s.maySetSQL(ctx, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
 			return err
 		}
+		if err := confirmRetention(ctx, q, before, row, document.ConfirmRetention); err != nil {
+			return err
+		}
 		if row, err = q.UpdateBackupJob(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
-		changes, err := changed(viewJob(before), viewJob(row))
+		secrets := replaced("backup_options", before.BackupOptions.Secrets(), row.BackupOptions.Secrets())
+		changes, err := changed(viewJob(before), viewJob(row), secrets...)
 		if err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes)); err != nil {
+			return err
+		}
+		return s.putSchedule(ctx, q, &before, row)
 	})
 	if err != nil {
 		return nil, err
@@ -153,30 +182,45 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
 }
 
-func (s *server) deleteBackupJob(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteBackupJob(ctx context.Context, in *deleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetBackupJob(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.BackupJobsTable, q.GetBackupJob, func(r db.BackupJob) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "backup job", in.ID)
 		}
 		if err := q.DeleteBackupJob(ctx, in.ID); err != nil {
 			return missing(err, "backup job", in.ID)
 		}
-		return q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "backup_job.delete", "backup_job", row.ID, map[string]any{"before": viewJob(row)})); err != nil {
+			return err
+		}
+		if row.ScheduleCron == "" {
+			return nil
+		}
+		return s.removeSchedule(ctx, contract.BackupScheduleID(row.ID))
 	})
 }
 
 // maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
 // which are any of the worker's, to those who may not make a datasource of them.
-func (s *server) maySetSQL(ctx context.Context, operation string, before, after domain.BackupOptions) error {
-	grants := principalOf(ctx).Grants
+func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, before, after domain.BackupOptions) error {
 	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
 	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
-	switch {
-	case (newHooks || newFiles) && !grants.Allows(auth.DatasourcesQuery):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
-	case newFiles && !grants.Allows(auth.DatasourcesWrite):
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesWrite})
+	var needed []auth.Permission
+	if newHooks || newFiles {
+		needed = append(needed, auth.DatasourcesQuery)
+	}
+	if newFiles {
+		needed = append(needed, auth.DatasourcesWrite)
+	}
+	for _, p := range needed {
+		may, err := s.mayOn(ctx, p, datasourceID)
+		if err != nil {
+			return err
+		}
+		if !may {
+			return s.refuse(ctx, operation, []auth.Permission{p})
+		}
 	}
 	return nil
 }
@@ -194,6 +238,9 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	}
 	if datasource.Pool != storage.Pool {
 		return invalidField("storage_location_id", "%s", poolsDiffer(datasource, storage))
+	}
+	if err := job.BackupOptions.CheckFor(datasource.Type, datasource.Config).Under("backup_options").OrNil(); err != nil {
+		return err
 	}
 	for i, target := range job.BackupOptions.StorageTargets {
 		field := "backup_options." + domain.TargetField(i)
@@ -217,18 +264,23 @@ func checkEnds(ctx context.Context, q *db.Queries, job db.BackupJob) error {
 	return nil
 }
 
-// fill checks the document and writes it into row.
+// fill checks the document and writes it into row, which holds the stored job, or nothing when it is new.
 func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	var v domain.Invalid
 	domain.CheckName(&v, d.Name)
 	if d.ScheduleTimezone == "" {
 		d.ScheduleTimezone = "UTC"
 	}
-	if _, err := time.LoadLocation(d.ScheduleTimezone); err != nil || d.ScheduleTimezone == "Local" {
-		v.Add("schedule_timezone", "is %q; give an IANA time zone, for example Europe/Lisbon", d.ScheduleTimezone)
+	schedule.CheckTimeZone(&v, "schedule_timezone", d.ScheduleTimezone)
+	d.ScheduleCron = strings.TrimSpace(d.ScheduleCron)
+	if d.ScheduleCron != "" {
+		schedule.CheckCron(&v, "schedule_cron", d.ScheduleCron)
 	}
-	if strings.TrimSpace(d.ScheduleCron) != "" {
-		v.Add("schedule_cron", "is %q; this version runs jobs by hand only, so leave it empty", d.ScheduleCron)
+	if d.OverlapPolicy == "" {
+		d.OverlapPolicy = domain.OverlapSkip
+	}
+	if d.OverlapPolicy != domain.OverlapSkip && d.OverlapPolicy != domain.OverlapBufferOne {
+		v.Add("overlap_policy", "is %q; use skip or buffer_one", d.OverlapPolicy)
 	}
 	policy := domain.DefaultRetention()
 	if d.RetentionPolicy != nil {
@@ -236,11 +288,16 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	}
 	v = append(v, policy.Validate().Under("retention_policy")...)
 	d.BackupOptions.Normalize()
+	v = append(v, unmaskOptions(&d.BackupOptions, row.BackupOptions).Under("backup_options")...)
 	v = append(v, d.BackupOptions.Validate().Under("backup_options")...)
 
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
-	row.ScheduleCron, row.ScheduleTimezone = "", d.ScheduleTimezone
+	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy
 	row.Enabled = d.Enabled == nil || *d.Enabled
+	if !row.Enabled || row.ScheduleCron == "" {
+		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
+	}
+	row.NextExecutionAt = nextRun(*row)
 	row.RetentionPolicy, row.BackupOptions = policy, d.BackupOptions
 	return v
 }
@@ -248,8 +305,8 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 func documentOfJob(row db.BackupJob) BackupJobDocument {
 	return BackupJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
-		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled,
-		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: &row.Enabled, OverlapPolicy: row.OverlapPolicy,
+		RetentionPolicy: &row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 	}
 }
 
@@ -257,8 +314,9 @@ func viewJob(row db.BackupJob) BackupJob {
 	return BackupJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, Enabled: row.Enabled,
-		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions,
-		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: row.NextExecutionAt,
+		OverlapPolicy: row.OverlapPolicy, SchedulePause: row.SchedulePause,
+		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
+		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextRun(row),
 		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 }

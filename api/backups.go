@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 
@@ -172,6 +173,9 @@ func (p *places) backup(ctx context.Context, row db.Execution) (Backup, error) {
 	}
 	for _, c := range copies {
 		storage, err := p.location(ctx, c.StorageLocationID)
+		if errors.Is(err, db.ErrNotFound) {
+			continue // its copy there is not for the caller to see
+		}
 		if err != nil {
 			return out, err
 		}

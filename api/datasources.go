@@ -63,7 +63,7 @@ func (s *server) registerDatasources() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-datasource", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a datasource",
 		Description:   "One with jobs or kept backups is not deleted: 409 names what holds it.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.deleteDatasource)
 	register(s, mayTest(auth.DatasourcesWrite), testOperation("datasource", path, tags), s.testDatasource)
 	s.registerDatasourceLooks(tags, path)
@@ -127,6 +127,9 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 		if err := keepPool(ctx, q, before.Pool, row.Pool, func(j db.BackupJob) bool { return j.DatasourceID == before.ID }); err != nil {
 			return err
 		}
+		if err := s.keepTags(ctx, "update-datasource", before.Tags, row.Tags); err != nil {
+			return err
+		}
 		if row, err = q.UpdateDatasource(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
@@ -143,9 +146,9 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 	return &versioned[Datasource]{etag(row.Version), viewDatasource(row)}, nil
 }
 
-func (s *server) deleteDatasource(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteDatasource(ctx context.Context, in *deleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetDatasource(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.DatasourcesTable, q.GetDatasource, func(r db.Datasource) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "datasource", in.ID)
 		}
@@ -216,7 +219,7 @@ func keepPool(ctx context.Context, q *db.Queries, from, to string, uses func(db.
 	}
 	page := db.Page{Limit: db.MaxPageSize}
 	for {
-		jobs, next, err := q.ListBackupJobs(ctx, page)
+		jobs, next, err := q.ListBackupJobs(db.Unscoped(ctx), page)
 		if err != nil {
 			return err
 		}

@@ -42,6 +42,8 @@ func (s *server) explain(ctx context.Context, err error) *problem.Problem {
 		return unprocessable(domain.Invalid{{Field: reference.Field, Message: "names nothing that exists"}})
 	case errors.Is(err, db.ErrNotFound):
 		return problem.New(http.StatusNotFound, "There is no such thing, or it is gone.")
+	case errors.Is(err, db.ErrOutOfScope):
+		return problem.New(http.StatusForbidden, "Your permission is limited to some resources, and this would lie outside of them.")
 	case errors.Is(err, db.ErrDeleting):
 		return problem.New(http.StatusConflict, "The backup is being deleted; choose another.")
 	case errors.Is(err, db.ErrVersionMismatch):

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -89,7 +90,7 @@ func (s *server) follow(ctx context.Context, id string, needed auth.Permission, 
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := s.stillSignedIn(ctx, needed); err != nil {
+			if ctx, err = s.stillSignedIn(ctx, needed); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {
@@ -99,16 +100,17 @@ func (s *server) follow(ctx context.Context, id string, needed auth.Permission, 
 	}
 }
 
-// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile.
-func (s *server) stillSignedIn(ctx context.Context, needed auth.Permission) error {
-	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
+// stillSignedIn ends streams of sessions that were signed out or lost their right meanwhile, and gives the
+// context of what the caller is limited to now.
+func (s *server) stillSignedIn(ctx context.Context, needed auth.Permission) (context.Context, error) {
+	who, err := s.again(ctx)
 	if err != nil {
-		return err
+		return ctx, err
 	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(needed) {
-		return fmt.Errorf("the session has ended")
+	if !who.Grants.Allows(needed) {
+		return ctx, fmt.Errorf("the right to read this has ended")
 	}
-	return nil
+	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), needed)
 }
 
 // eventStream writes server-sent events. Events that say the same as the one before are left out.
@@ -139,6 +141,19 @@ func (e *eventStream) send(name string, data any) error {
 		return nil
 	}
 	e.last = string(text)
+	return e.event(name, text)
+}
+
+// sendAny sends an event whatever the one before said.
+func (e *eventStream) sendAny(name string, data any) error {
+	text, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode event: %w", err)
+	}
+	return e.event(name, text)
+}
+
+func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	return e.write(fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.id, name, text))
 }

@@ -37,6 +37,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at,omitempty" doc:"Since when it is being deleted"`
+	WaitingFor          string                   `json:"waiting_for,omitempty" doc:"What a queued execution waits for before it begins, where the limits on concurrency (settings concurrency.*) make it"`
 }
 
 // Chunk is one stored object that an execution refers to.
@@ -152,7 +153,7 @@ func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, erro
 	switch {
 	case errors.As(err, &unknown):
 		// Nobody is left to record the end: the workflow never started, or is closed already.
-		_, _, err = reconcile.End(ctx, s.db, s.temporal, row, db.Finish{
+		_, _, err = reconcile.End(db.Unscoped(ctx), s.db, s.temporal, row, db.Finish{
 			Status: domain.Cancelled, ErrorMessage: "Cancelled by " + principalOf(ctx).User.Email + "; Temporal had no running workflow for it.",
 		})
 		if err != nil {
@@ -181,7 +182,7 @@ func viewExecution(row db.Execution) Execution {
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID,
-		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt,
+		Metadata: row.Metadata, CreatedAt: row.CreatedAt, DeletingAt: row.DeletingAt, WaitingFor: row.WaitingFor,
 	}
 }
 

@@ -83,7 +83,10 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	f.server, err = newServer(options)
 	require.NoError(t, err)
 	f.http = httptest.NewServer(f.server.engine)
-	t.Cleanup(f.http.Close)
+	t.Cleanup(func() {
+		f.http.Close()
+		require.NotContains(t, f.log.String(), notAudited)
+	})
 	return f
 }
 
@@ -263,12 +266,18 @@ type auditEntry struct {
 func (f *fixture) audits(action string) []auditEntry {
 	f.t.Helper()
 	ctx := context.Background()
-	conn, err := pgx.Connect(ctx, f.url)
-	require.NoError(f.t, err)
-	defer func() { require.NoError(f.t, conn.Close(ctx)) }()
-	rows, err := conn.Query(ctx, `SELECT action, resource, resource_id, actor_name, changes::text FROM audit_logs WHERE action = $1 ORDER BY created_at, id`, action)
+	rows, err := f.connect().Query(ctx, `SELECT action, resource, resource_id, actor_name, changes::text FROM audit_logs WHERE action = $1 ORDER BY created_at, id`, action)
 	require.NoError(f.t, err)
 	entries, err := pgx.CollectRows(rows, pgx.RowToStructByPos[auditEntry])
 	require.NoError(f.t, err)
 	return entries
+}
+
+// connect opens a connection to the database past every layer of ours.
+func (f *fixture) connect() *pgx.Conn {
+	f.t.Helper()
+	conn, err := pgx.Connect(context.Background(), f.url)
+	require.NoError(f.t, err)
+	f.t.Cleanup(func() { require.NoError(f.t, conn.Close(context.Background())) })
+	return conn
 }

@@ -58,7 +58,7 @@ func humaConfig() huma.Config {
 	config.Formats = map[string]huma.Format{"application/json": json, "json": json}
 	config.RejectUnknownQueryParameters = true
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		bearerScheme: {Type: "http", Scheme: "bearer", Description: "The token that POST /api/auth/login answers."},
+		bearerScheme: {Type: "http", Scheme: "bearer", Description: "The token that POST /api/auth/login answers, or an API token."},
 	}
 	return config
 }

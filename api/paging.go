@@ -1,6 +1,10 @@
 package api
 
-import "github.com/dataguardian/dataguardian/db"
+import (
+	"context"
+
+	"github.com/dataguardian/dataguardian/db"
+)
 
 // Paging holds the query parameters of every list that may be long.
 type Paging struct {
@@ -43,4 +47,29 @@ type patchOf[T any] struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
 	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    Patch[T]
+}
+
+// deleteInput is the input of a DELETE of a resource that has versions.
+type deleteInput struct {
+	ID      string `path:"id" format:"uuid" doc:"Its id"`
+	IfMatch string `header:"If-Match" doc:"ETag of the answer that the decision to delete was made on; another version is 412"`
+}
+
+// deletable gives a row to delete when it still has the version that the client asked for. The row is
+// held in q's transaction before it is read, so that no change falls between the two.
+func deletable[R any](ctx context.Context, q *db.Queries, in *deleteInput, table db.VersionedTable,
+	get func(context.Context, string) (R, error), version func(R) int64,
+) (R, error) {
+	var row R
+	wanted, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return row, err
+	}
+	if err := q.HoldRow(ctx, table, in.ID); err != nil {
+		return row, err
+	}
+	if row, err = get(ctx, in.ID); err != nil {
+		return row, err
+	}
+	return row, checkVersion(wanted, version(row))
 }

@@ -14,13 +14,21 @@ import (
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
-// principal is who makes a request, by which session.
+// principal is who makes a request, by which session or API token.
 type principal struct {
 	User      db.User
-	SessionID string
+	SessionID string // "" when an API token is used
 	TokenHash auth.TokenHash
 	ExpiresAt time.Time
 	Grants    auth.Grants
+
+	// Token is the API token that is used, nil for a session; Grants are within its own then.
+	Token *db.APIToken
+
+	// held says what limits its permissions to some resources, nil for nothing.
+	held *auth.Held
+
+	createdAt, lastUsed time.Time // of the session or token
 }
 
 type principalKey struct{}
@@ -35,45 +43,113 @@ func principalOf(ctx context.Context) principal {
 	return who
 }
 
-// touchEvery is how often a session's last use is written: not with every request.
+// touchEvery is how often the last use of a session or token is written: not with every request.
 const touchEvery = time.Minute
 
-// authenticate finds the session of an Authorization header. Every way in which it can be wrong
-// gets the same answer.
+// authenticate finds the session or the API token of an Authorization header. Every way in which it can
+// be wrong gets the same answer.
 func (s *server) authenticate(ctx context.Context, header string) (principal, error) {
 	token, ok := auth.BearerToken(header)
 	if !ok {
-		return principal{}, unauthorised("Sign in first: send Authorization: Bearer with the token that POST /api/auth/login answers.")
+		return principal{}, unauthorised("Sign in first: send Authorization: Bearer with the token that POST /api/auth/login answers, or with an API token.")
 	}
-	hash, ok := auth.HashToken(token)
-	if !ok {
-		return principal{}, unauthorised(expiredSession)
-	}
-	found, err := s.db.SessionByTokenHash(ctx, hash)
+	who, err := s.holder(ctx, token)
 	if errors.Is(err, db.ErrNotFound) {
 		return principal{}, unauthorised(expiredSession)
 	}
 	if err != nil {
-		return principal{}, fmt.Errorf("look up session: %w", err)
+		return principal{}, fmt.Errorf("look up who asks: %w", err)
 	}
-	session, now := found.Session, time.Now()
-	if !found.User.IsActive || !now.Before(session.ExpiresAt) {
+	middleware.SetUser(ctx, who.User.Email)
+	if err := s.touch(ctx, &who); errors.Is(err, db.ErrNotFound) {
 		return principal{}, unauthorised(expiredSession)
-	}
-	middleware.SetUser(ctx, found.User.Email)
-	who := principal{User: found.User, SessionID: session.ID, TokenHash: hash, ExpiresAt: session.ExpiresAt, Grants: auth.NewGrants(found.Permissions)}
-	if now.Sub(session.LastSeenAt) >= touchEvery {
-		who.ExpiresAt = s.sessionEnd(session.CreatedAt, now)
-		if err := s.db.TouchSession(ctx, session.ID, who.ExpiresAt); errors.Is(err, db.ErrNotFound) {
-			return principal{}, unauthorised(expiredSession)
-		} else if err != nil {
-			return principal{}, fmt.Errorf("extend session: %w", err)
-		}
+	} else if err != nil {
+		return principal{}, fmt.Errorf("note the use: %w", err)
 	}
 	return who, nil
 }
 
-const expiredSession = "The session is unknown, ended or expired; sign in again."
+// holder finds who a token stands for. Errors: db.ErrNotFound for one that does not let anybody in.
+func (s *server) holder(ctx context.Context, token string) (principal, error) {
+	if hash, ok := auth.HashToken(token); ok {
+		return s.holderOfSession(ctx, hash)
+	}
+	if hash, ok := auth.HashAPIToken(token); ok {
+		return s.holderOfAPIToken(ctx, hash)
+	}
+	return principal{}, db.ErrNotFound
+}
+
+func (s *server) holderOfSession(ctx context.Context, hash auth.TokenHash) (principal, error) {
+	found, err := s.db.SessionByTokenHash(ctx, hash)
+	if err != nil {
+		return principal{}, err
+	}
+	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) {
+		return principal{}, db.ErrNotFound
+	}
+	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
+	if err != nil {
+		return principal{}, err
+	}
+	return principal{
+		held: held,
+		User: found.User, SessionID: found.Session.ID, TokenHash: hash, ExpiresAt: found.Session.ExpiresAt,
+		Grants: auth.NewGrants(found.Permissions), createdAt: found.Session.CreatedAt, lastUsed: found.Session.LastSeenAt,
+	}, nil
+}
+
+// holderOfAPIToken limits the owner's permissions of now to those of the token: what the owner loses, the
+// token loses.
+func (s *server) holderOfAPIToken(ctx context.Context, hash auth.TokenHash) (principal, error) {
+	found, err := s.db.APITokenByHash(ctx, hash)
+	if err != nil {
+		return principal{}, err
+	}
+	if !found.User.IsActive || !time.Now().Before(found.Token.ExpiresAt) {
+		return principal{}, db.ErrNotFound
+	}
+	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
+	if err != nil {
+		return principal{}, err
+	}
+	who := principal{
+		held: held,
+		User: found.User, TokenHash: hash, ExpiresAt: found.Token.ExpiresAt, Token: &found.Token,
+		Grants:    auth.NewGrants(found.UserPermissions).Intersect(auth.NewGrants(found.Token.Permissions)),
+		createdAt: found.Token.CreatedAt,
+	}
+	if found.Token.LastUsedAt != nil {
+		who.lastUsed = *found.Token.LastUsedAt
+	}
+	return who, nil
+}
+
+// touch notes the use of a session, which moves its end, or of a token, whose end stays.
+func (s *server) touch(ctx context.Context, who *principal) error {
+	now := time.Now()
+	switch {
+	case now.Sub(who.lastUsed) < touchEvery:
+		return nil
+	case who.Token != nil:
+		return s.db.TouchAPIToken(ctx, who.Token.ID, middleware.RequestOf(ctx).IP)
+	default:
+		who.ExpiresAt = s.sessionEnd(who.createdAt, now)
+		return s.db.TouchSession(ctx, who.SessionID, who.ExpiresAt)
+	}
+}
+
+// again looks the caller of ctx up as of now, for what goes on for longer than a request. Errors:
+// db.ErrNotFound when the session or the token has ended.
+func (s *server) again(ctx context.Context) (principal, error) {
+	who := principalOf(ctx)
+	if who.Token != nil {
+		return s.holderOfAPIToken(ctx, who.TokenHash)
+	}
+	return s.holderOfSession(ctx, who.TokenHash)
+}
+
+const expiredSession = "The session or token is unknown, ended or expired; sign in again."
 
 // sessionEnd slides the end of a session forward with its use, up to the longest life of any.
 func (s *server) sessionEnd(created, now time.Time) time.Time {

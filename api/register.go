@@ -17,6 +17,7 @@ import (
 type access struct {
 	public   string // why no session is needed
 	signedIn bool   // any session will do: the operation is about the caller's own things
+	person   bool   // a session, and no API token: it is about who signs in as what
 	anyOf    []auth.Permission
 }
 
@@ -25,6 +26,10 @@ func requires(anyOf ...auth.Permission) access { return access{anyOf: anyOf} }
 
 // ownThings asks for a session, whatever it may do.
 func ownThings() access { return access{signedIn: true} }
+
+// ownSession asks for a session, whatever it may do, and refuses API tokens: a token that leaked must not be
+// able to make others, or to change the password.
+func ownSession() access { return access{signedIn: true, person: true} }
 
 // public lets everybody in, for the reason given.
 func public(reason string) access { return access{public: reason} }
@@ -50,8 +55,14 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
-	op.MaxBodyBytes = maxBodyBytes
-	op.Middlewares = append(huma.Middlewares{s.authorise(op.OperationID, a)}, op.Middlewares...)
+	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
+	gates := huma.Middlewares{s.authorise(op.OperationID, a)}
+	if takesIdempotencyKey(&op, a) {
+		documentIdempotencyKey(&op)
+		gates = append(gates, s.idempotent)
+	}
+	op.Middlewares = append(gates, op.Middlewares...)
+	handler = traced(s, &op, handler)
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
 		if err != nil {
@@ -80,8 +91,13 @@ func document(op *huma.Operation, a access) {
 	}
 	op.Errors = append(op.Errors, http.StatusUnauthorized)
 	op.Security = []map[string][]string{{bearerScheme: {}}}
+	if a.person {
+		op.Errors = append(op.Errors, http.StatusForbidden)
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session; an API token is refused.")
+		return
+	}
 	if a.signedIn {
-		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session.")
+		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session or an API token.")
 		return
 	}
 	op.Errors = append(op.Errors, http.StatusForbidden)
@@ -115,7 +131,17 @@ func (s *server) authorise(operation string, a access) func(huma.Context, func(h
 			s.reply(ctx, s.explain(ctx.Context(), err))
 			return
 		}
-		next(huma.WithContext(ctx, withPrincipal(ctx.Context(), who)))
+		if a.person && who.Token != nil {
+			err := s.refuseFor(withPrincipal(ctx.Context(), who), operation, "Sign in for this: an API token will not do.", http.StatusForbidden)
+			s.reply(ctx, s.explain(ctx.Context(), err))
+			return
+		}
+		limited, err := s.limitedTo(withPrincipal(ctx.Context(), who), operation, a.anyOf)
+		if err != nil {
+			s.reply(ctx, s.explain(ctx.Context(), err))
+			return
+		}
+		next(huma.WithContext(ctx, limited))
 	}
 }
 

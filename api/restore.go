@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -24,7 +25,7 @@ type RestoreRequest struct {
 	TargetDatabase     string   `json:"target_database,omitempty" maxLength:"4096" doc:"Default: the database of the target datasource, or its file_path or source_path (sqlite, files: an absolute path)"`
 	Databases          []string `json:"databases,omitempty" maxItems:"10000" doc:"Backups of a whole server: which databases are restored, each under its own name, or the only one into target_database; left out: all of them (but Postgres' own database postgres)"`
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
-	IncludeTables      []string `json:"include_tables,omitempty" doc:"This version restores whole databases: leave it empty"`
+	IncludeTables      []string `json:"include_tables,omitempty" maxItems:"1000" doc:"Databases but sqlserver: tables or collections that are restored, by name (postgres: also schema.table); * stands for any text, ? for any character; left out: everything. The target must be new or empty; on mongodb it keeps its other collections"`
 	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
 	ReferencedFiles    string   `json:"referenced_files_directory,omitempty" maxLength:"4096" doc:"Where the files that rows point to are restored: a new or empty directory on the worker of the target's pool, absolute; left out: they are not restored"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
@@ -69,6 +70,10 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 	}
 	if !principalOf(ctx).Grants.Allows(needed) {
 		return nil, s.refuse(ctx, "restore-backup", []auth.Permission{needed})
+	}
+	ctx, err := s.narrowedTo(ctx, needed)
+	if err != nil {
+		return nil, err
 	}
 	plan, err := s.planRestore(ctx, in)
 	if err != nil {
@@ -136,7 +141,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	plan.options = domain.RestoreOptions{
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
-		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths,
+		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths, IncludeTables: in.Body.IncludeTables,
 		ReferencedFilesDirectory: in.Body.ReferencedFiles,
 	}
 	if in.Body.StorageLocationID != "" {
@@ -199,6 +204,19 @@ func (r RestoreRequest) checkReferenced(v *domain.Invalid, source db.Execution) 
 	}
 }
 
+// checkTables finds what is wrong with include_tables. Whether the backup has them, the restore sees before it replaces anything.
+func (r RestoreRequest) checkTables(v *domain.Invalid, t domain.DatasourceType) {
+	switch {
+	case len(r.IncludeTables) == 0:
+	case t == domain.Files:
+		v.Add("include_tables", "is for databases, and this is a files backup; use include_paths")
+	case t == domain.SQLServer:
+		v.Add("include_tables", "is given, and native backups of SQL Server are restored as a whole; restore into another target_database and copy the tables from there")
+	case slices.ContainsFunc(r.IncludeTables, func(name string) bool { return strings.TrimSpace(name) == "" || strings.ContainsRune(name, 0) }):
+		v.Add("include_tables", "has an empty name")
+	}
+}
+
 // check finds every wrong field of the request, the confirmation last: a client that asks with an
 // empty phrase learns it together with everything else.
 func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, target db.Datasource) domain.Invalid {
@@ -212,9 +230,7 @@ func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, 
 	if target.Pool != storage.Pool {
 		v.Add("target_datasource_id", "%s", poolsDiffer(target, storage))
 	}
-	if len(r.IncludeTables) > 0 {
-		v.Add("include_tables", "is not in this version, which restores whole databases; leave it empty")
-	}
+	r.checkTables(&v, source.Type)
 	if len(r.IncludePaths) > 0 && source.Type != domain.Files {
 		v.Add("include_paths", "is for files backups, and this is a %s backup; leave it empty", source.Type)
 	}

@@ -55,6 +55,9 @@ func (r RestoreRequest) chooseTarget(v *domain.Invalid, available []string, targ
 	case len(databases) > 1 && database != "":
 		v.Add("target_database", "is for one database, and %d are restored; leave it empty, and each is restored under its own name", len(databases))
 	}
+	if len(databases) > 1 && len(r.IncludeTables) > 0 {
+		v.Add("include_tables", "is for one database, and %d are restored; name one in databases", len(databases))
+	}
 	slices.Sort(databases)
 	return database, slices.Compact(databases)
 }

@@ -60,6 +60,9 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 		if err := in.Body.BackupOptions.ApplyTo(&options); err != nil {
 			return nil, err
 		}
+		if err := unmaskOptions(&options, job.BackupOptions).Under("backup_options").OrNil(); err != nil {
+			return nil, err
+		}
 	}
 	if !reflect.DeepEqual(options.Hooks, job.BackupOptions.Hooks) {
 		return nil, invalidField("backup_options.hooks", "can not be changed for one run; change them in the job")

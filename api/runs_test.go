@@ -204,7 +204,7 @@ func TestRestore(t *testing.T) {
 		"into another pool":                   {with(with(good, far, "target_datasource_id"), "RESTORE far", "confirmation_phrase"), "target_datasource_id", "pool site-b"},
 		"into nothing":                        {with(good, backup, "target_datasource_id"), "target_datasource_id", "there is no datasource"},
 		"from a storage where it is not":      {with(good, backup, "storage_location_id"), "storage_location_id", "holds no copy of this backup"},
-		"of single tables":                    {with(good, []string{"a"}, "include_tables"), "include_tables", "whole databases"},
+		"of a table without a name":           {with(good, []string{" "}, "include_tables"), "include_tables", "empty name"},
 		"keeping a database without checking": {with(good, true, "keep_verification_database"), "keep_verification_database", "verification_mode"},
 	} {
 		t.Run("is refused "+name, func(t *testing.T) {
@@ -215,13 +215,17 @@ func TestRestore(t *testing.T) {
 	}
 	f.temporal.AssertNotCalled(t, "ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything)
 
+	chosen := f.call("POST", path, with(good, []string{"a", "b*"}, "include_tables")).ok(202)
+	require.Equal(t, []any{"a", "b*"}, chosen.get("metadata", "restore", "include_tables"))
+	f.finish(chosen.get("id").(string))
+	f.temporal.Calls = nil
 	answer := f.call("POST", path, good).ok(202)
 	require.Equal(t, "restore", answer.get("metadata", "operation"))
 	require.Equal(t, "orders", answer.get("metadata", "restore", "target_database"), "the target's own database is the default")
 	require.Nil(t, answer.get("job_id"))
 	id := answer.get("id").(string)
 	require.Equal(t, contract.RestoreWorkflowID(id), f.temporal.Calls[0].Arguments[1].(client.StartWorkflowOptions).ID)
-	require.Len(t, f.audits("backup.restore"), 1)
+	require.Len(t, f.audits("backup.restore"), 2)
 	f.call("POST", "/api/backups/"+id+"/restore", good).problem(http.StatusConflict)
 
 	t.Run("one who may only verify may not restore", func(t *testing.T) {

@@ -33,15 +33,19 @@ type list[T any] struct {
 
 func (s *server) registerSessions() {
 	tags := []string{"Sign-in"}
-	register(s, ownThings(), huma.Operation{
+	register(s, ownSession(), huma.Operation{
 		OperationID: "list-sessions", Method: http.MethodGet, Path: "/api/auth/sessions", Tags: tags,
 		Summary: "My sessions",
 	}, s.listSessions)
-	register(s, ownThings(), huma.Operation{
+	register(s, ownSession(), huma.Operation{
 		OperationID: "end-other-sessions", Method: http.MethodDelete, Path: "/api/auth/sessions", Tags: tags,
 		Summary: "End all my sessions but this one", DefaultStatus: http.StatusNoContent,
 	}, s.endOtherSessions)
-	register(s, ownThings(), huma.Operation{
+	register(s, ownSession(), huma.Operation{
+		OperationID: "sign-out-everywhere", Method: http.MethodPost, Path: "/api/auth/logout-everywhere", Tags: tags,
+		Summary: "End all my sessions, this one too", Description: "API tokens stay; revoke those at /api/auth/tokens.", DefaultStatus: http.StatusNoContent,
+	}, s.signOutEverywhere)
+	register(s, ownSession(), huma.Operation{
 		OperationID: "end-session", Method: http.MethodDelete, Path: "/api/auth/sessions/{id}", Tags: tags,
 		Summary: "End one of my sessions", DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound},
 	}, func(ctx context.Context, in *ByID) (*empty, error) {
@@ -55,32 +59,40 @@ func (s *server) listSessions(ctx context.Context, _ *empty) (*body[list[Session
 	if err != nil {
 		return nil, err
 	}
+	return viewSessions(rows, who.SessionID), nil
+}
+
+func viewSessions(rows []db.Session, current string) *body[list[SessionInfo]] {
 	items := make([]SessionInfo, len(rows))
 	for i, row := range rows {
 		items[i] = SessionInfo{
-			ID: row.ID, Current: row.ID == who.SessionID, IP: row.IP, UserAgent: row.UserAgent,
+			ID: row.ID, Current: row.ID == current, IP: row.IP, UserAgent: row.UserAgent,
 			CreatedAt: row.CreatedAt, LastSeenAt: row.LastSeenAt, ExpiresAt: row.ExpiresAt,
 		}
 	}
-	return &body[list[SessionInfo]]{list[SessionInfo]{items}}, nil
+	return &body[list[SessionInfo]]{list[SessionInfo]{items}}
+}
+
+// signOutEverywhere ends every session of the caller, this one too.
+func (s *server) signOutEverywhere(ctx context.Context, _ *empty) (*empty, error) {
+	who := principalOf(ctx)
+	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		ended, err := q.DeleteSessions(ctx, who.User.ID, "")
+		if err != nil {
+			return err
+		}
+		return q.AddAudit(ctx, audited(ctx, "auth.signed_out_everywhere", "user", who.User.ID, map[string]any{"ended": ended}))
+	})
 }
 
 func (s *server) endOtherSessions(ctx context.Context, _ *empty) (*empty, error) {
 	who := principalOf(ctx)
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		rows, err := q.ListSessions(ctx, who.User.ID)
+		ended, err := q.DeleteSessions(ctx, who.User.ID, who.SessionID)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			if row.ID == who.SessionID {
-				continue
-			}
-			if err := q.DeleteSession(ctx, who.User.ID, row.ID); err != nil {
-				return err
-			}
-		}
-		return q.AddAudit(ctx, audited(ctx, "auth.sessions_ended", "user", who.User.ID, map[string]any{"ended": len(rows) - 1}))
+		return q.AddAudit(ctx, audited(ctx, "auth.sessions_ended", "user", who.User.ID, map[string]any{"ended": ended}))
 	})
 }
 

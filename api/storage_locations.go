@@ -65,7 +65,7 @@ func (s *server) registerStorageLocations() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-storage-location", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a storage location",
 		Description:   "One with jobs or kept backups is not deleted: 409 names what holds it.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.deleteStorageLocation)
 	register(s, mayTest(auth.StorageWrite), testOperation("storage-location", path, tags), s.testStorageLocation)
 }
@@ -136,6 +136,9 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 		}); err != nil {
 			return err
 		}
+		if err := s.keepTags(ctx, "update-storage-location", before.Tags, row.Tags); err != nil {
+			return err
+		}
 		if row, err = q.UpdateStorageLocation(ctx, row); err != nil {
 			return raced(err, wanted)
 		}
@@ -152,9 +155,9 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 	return &versioned[StorageLocation]{etag(row.Version), viewStorage(row)}, nil
 }
 
-func (s *server) deleteStorageLocation(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteStorageLocation(ctx context.Context, in *deleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetStorageLocation(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.StorageLocationsTable, q.GetStorageLocation, func(r db.StorageLocation) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "storage location", in.ID)
 		}

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -35,8 +36,19 @@ func (q *Queries) AddAudit(ctx context.Context, e AuditEntry) error {
 	if err != nil {
 		return failure.Wrap(failure.Unknown, op, err, "")
 	}
+	if count, ok := ctx.Value(auditCount{}).(*atomic.Int64); ok {
+		count.Add(1)
+	}
 	return translate(op, q.q.AddAudit(ctx, dbgen.AddAuditParams{
 		ID: id, ActorID: e.ActorID, ActorName: cleanText(e.ActorName), Action: e.Action, Resource: e.Resource,
 		ResourceID: e.ResourceID, IP: cleanText(e.IP), UserAgent: cleanText(e.UserAgent), Changes: changes,
 	}))
+}
+
+type auditCount struct{}
+
+// CountAudits gives a context, and a function that tells how many entries were written under it.
+func CountAudits(ctx context.Context) (context.Context, func() int64) {
+	count := new(atomic.Int64)
+	return context.WithValue(ctx, auditCount{}, count), count.Load
 }

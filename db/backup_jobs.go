@@ -8,7 +8,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// BackupJob says what is backed up where, when and how.
+// BackupJob says what is backed up where, when and how. BackupOptions hold their secrets in plain text: they are sealed on the
+// way in and opened on the way out.
 type BackupJob struct {
 	ID                string
 	Name              string
@@ -24,6 +25,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
+	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError
@@ -36,11 +39,38 @@ func (q *Queries) CreateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	if err := checkJobReferences(j); err != nil {
 		return BackupJob{}, err
 	}
-	row, err := q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
-		ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
-		ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions,
+	if err := q.jobMakeable(ctx, id, j); err != nil {
+		return BackupJob{}, err
+	}
+	options, err := q.sealOptions(id, j.BackupOptions)
+	if err != nil {
+		return BackupJob{}, err
+	}
+	var row dbgen.BackupJob
+	err = q.inSealingTx(ctx, func(q *Queries) error {
+		row, err = q.q.CreateBackupJob(ctx, dbgen.CreateBackupJobParams{
+			ID: id, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
+			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy, BackupOptions: options,
+			OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
+		})
+		return translate("create backup job", err)
 	})
-	return BackupJob(row), translate("create backup job", err)
+	if err != nil {
+		return BackupJob{}, err
+	}
+	return q.backupJob(row)
+}
+
+// jobMakeable checks a new job against the scope of ctx. A job has the tags of its datasource.
+func (q *Queries) jobMakeable(ctx context.Context, id string, j BackupJob) error {
+	if scopeOf(ctx) == nil {
+		return nil
+	}
+	belongs := ofJob(&j.DatasourceID, &j.StorageLocationID, &id)
+	if datasource, err := q.q.GetDatasource(ctx, j.DatasourceID); err == nil {
+		belongs[domain.ScopeBackupJob] = domain.Resource{ID: id, Tags: datasource.Tags}
+	}
+	return makeable(ctx, belongs)
 }
 
 // GetBackupJob reads one. Errors: ErrNotFound.
@@ -50,7 +80,13 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 		return BackupJob{}, err
 	}
 	row, err := q.q.GetBackupJob(ctx, id)
-	return BackupJob(row), translate(op, err)
+	if err != nil {
+		return BackupJob{}, translate(op, err)
+	}
+	if err := seen(ctx, op, ofJob(&row.DatasourceID, &row.StorageLocationID, &row.ID)); err != nil {
+		return BackupJob{}, err
+	}
+	return q.backupJob(row)
 }
 
 // ListBackupJobs reads one page and the cursor of the next, "" on the last one.
@@ -59,19 +95,20 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list backup jobs", err)
 	}
 	rows, next := pageOf(rows, page, func(r dbgen.BackupJob) (time.Time, string) { return r.CreatedAt, r.ID })
-	out := make([]BackupJob, len(rows))
-	for i, row := range rows {
-		out[i] = BackupJob(row)
-	}
-	return out, next, nil
+	out, err := convert(rows, q.backupJob)
+	return out, next, err
 }
 
-// UpdateBackupJob replaces everything but the times. j.Version is the version that was read; 0
+// UpdateBackupJob replaces everything but the times of the past. j.Version is the version that was read; 0
 // overwrites whatever is there. Errors: ErrNotFound, ErrVersionMismatch, DuplicateError,
 // ReferenceError.
 func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, error) {
@@ -82,13 +119,31 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, j BackupJob) (BackupJob, 
 	if err := checkJobReferences(j); err != nil {
 		return BackupJob{}, err
 	}
-	row, err := q.q.UpdateBackupJob(ctx, dbgen.UpdateBackupJobParams{
-		ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
-		ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy,
-		BackupOptions: j.BackupOptions, ExpectedVersion: j.Version,
+	options, err := q.sealOptions(j.ID, j.BackupOptions)
+	if err != nil {
+		return BackupJob{}, err
+	}
+	var row dbgen.BackupJob
+	err = q.inSealingTx(ctx, func(q *Queries) error {
+		row, err = q.q.UpdateBackupJob(ctx, dbgen.UpdateBackupJobParams{
+			ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron,
+			ScheduleTimezone: timezoneOr(j.ScheduleTimezone), Enabled: j.Enabled, RetentionPolicy: j.RetentionPolicy,
+			BackupOptions: options, OverlapPolicy: overlapOr(j.OverlapPolicy), NextExecutionAt: j.NextExecutionAt,
+			SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
+		})
+		return mismatchOr(translate(op, err), func() error { _, err := q.q.GetBackupJob(ctx, j.ID); return err })
 	})
-	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetBackupJob(ctx, j.ID); return err })
-	return BackupJob(row), err
+	if err != nil {
+		return BackupJob{}, err
+	}
+	return q.backupJob(row)
+}
+
+func (q *Queries) backupJob(row dbgen.BackupJob) (BackupJob, error) {
+	j := BackupJob(row)
+	var err error
+	j.BackupOptions, err = q.openOptions(j.ID, j.BackupOptions)
+	return j, err
 }
 
 // DeleteBackupJob deletes it; its executions and their backups stay, without a job. Errors:
@@ -126,4 +181,11 @@ func timezoneOr(name string) string {
 		return "UTC"
 	}
 	return name
+}
+
+func overlapOr(policy domain.OverlapPolicy) domain.OverlapPolicy {
+	if policy == "" {
+		return domain.OverlapSkip
+	}
+	return policy
 }

@@ -70,7 +70,7 @@ func TestDamageIsKnownOfEveryBackupThatNeedsIt(t *testing.T) {
 	for range 2 {
 		require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: full, Verification: outcome(false, 2), Damaged: bad, Alert: &alert}))
 	}
-	require.Len(t, rows(t, url, "SELECT title FROM notifications"), 1, "it was bad already the second time")
+	require.Len(t, rows(t, url, "SELECT title FROM notifications WHERE title = 'it turned bad'"), 1, "it was bad already the second time")
 	found, err := d.PageDamage(t.Context(), j.StorageLocationID, "", 10, false)
 	require.NoError(t, err)
 	require.Len(t, found, 2)

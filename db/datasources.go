@@ -37,6 +37,9 @@ func (q *Queries) CreateDatasource(ctx context.Context, d Datasource) (Datasourc
 	if err != nil {
 		return Datasource{}, err
 	}
+	if err := makeable(ctx, ofDatasource(id, d.Tags)); err != nil {
+		return Datasource{}, err
+	}
 	config, err := q.sealConnection(id, d.Config)
 	if err != nil {
 		return Datasource{}, err
@@ -64,6 +67,9 @@ func (q *Queries) GetDatasource(ctx context.Context, id string) (Datasource, err
 	if err != nil {
 		return Datasource{}, translate(op, err)
 	}
+	if err := seen(ctx, op, ofDatasource(row.ID, row.Tags)); err != nil {
+		return Datasource{}, err
+	}
 	return q.datasource(row)
 }
 
@@ -74,7 +80,11 @@ func (q *Queries) ListDatasources(ctx context.Context, page Page) ([]Datasource,
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListDatasources(ctx, dbgen.ListDatasourcesParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeDatasource)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListDatasources(ctx, dbgen.ListDatasourcesParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list datasources", err)
 	}

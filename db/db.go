@@ -120,7 +120,18 @@ func (d *DB) Ping(ctx context.Context) error {
 // InTx runs fn in one transaction: committed when fn returns nil, else rolled back and fn's error
 // returned. A query that failed has ended the transaction, whatever fn does with its error.
 func (d *DB) InTx(ctx context.Context, fn func(q *Queries) error) error {
+	if outer, joined := ctx.Value(joinKey{}).(*Queries); joined {
+		return outer.inTx(ctx, fn)
+	}
 	return d.inTx(ctx, fn)
+}
+
+type joinKey struct{}
+
+// Joining gives a context with which InTx is a savepoint of q's transaction, so that several changes that are each made
+// by InTx are made all or none. Queries that are not made in InTx do not see what the transaction has changed.
+func Joining(ctx context.Context, q *Queries) context.Context {
+	return context.WithValue(ctx, joinKey{}, q)
 }
 
 // inTx is a transaction on the pool, and a savepoint inside a transaction.

@@ -18,8 +18,8 @@ type Finish struct {
 	Hint         string
 }
 
-// FinishExecution ends an execution that has not ended; the first end stays, so a second call does
-// nothing. Errors: ErrNotFound.
+// FinishExecution ends an execution that has not ended, writes the notification about it, and lets in who waits for its
+// place; the first end stays, so a second call does nothing. Errors: ErrNotFound.
 func (q *Queries) FinishExecution(ctx context.Context, id string, f Finish) error {
 	_, err := q.finish(ctx, "finish execution "+id, id, f, "")
 	return err
@@ -48,14 +48,26 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 	}
 	var n int64
 	err = q.inTx(ctx, func(q *Queries) error {
-		var err error
+		limits, err := q.ConcurrencySettings(ctx)
+		if err != nil {
+			return err
+		}
+		if err := q.q.LockQueue(ctx); err != nil { // before the row, as who begins does
+			return translate(op, err)
+		}
 		n, err = q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
 			ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
 		})
 		if err == nil && n > 0 && f.Status == domain.Completed {
 			err = q.q.MarkIfDamaged(ctx, id)
 		}
-		return translate(op, err)
+		if err != nil || n == 0 {
+			return translate(op, err)
+		}
+		if err := q.tellEnd(ctx, id); err != nil {
+			return err
+		}
+		return q.admit(ctx, limits)
 	})
 	if err != nil || n > 0 {
 		return n > 0 && err == nil, err

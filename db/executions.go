@@ -30,6 +30,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
 	DeletingAt          *time.Time // since when it is being deleted; from then on nothing may read it or build on it
+	WaitingFor          string     // why a queued execution has not begun, "" when it does not wait for a place
 }
 
 // ExecutionFilter narrows a list; the zero value of a field does not.
@@ -46,7 +47,7 @@ type ExecutionFilter struct {
 
 // CreateExecution stores a new execution in state queued. An empty ID is made up, an empty
 // Generation is the id8 of the execution, an empty BackupType is full. Metadata.Operation is
-// required. Errors: ErrActiveExecution when the job has a queued or running backup; ReferenceError.
+// required; Metadata.Options are stored without their secrets, which are the job's. Errors: ErrActiveExecution when the job has a queued or running backup; ReferenceError.
 func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, error) {
 	const op = "create execution"
 	id, err := idOr(e.ID)
@@ -59,13 +60,17 @@ func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, 
 	if e.BackupType == "" {
 		e.BackupType = domain.Full
 	}
+	if o := e.Metadata.Options; o != nil {
+		without := o.WithoutSecrets()
+		e.Metadata.Options = &without
+	}
 	if err := q.q.CreateExecution(ctx, dbgen.CreateExecutionParams{
 		ID: id, JobID: e.JobID, DatasourceID: e.DatasourceID, StorageLocationID: e.StorageLocationID,
 		BackupType: e.BackupType, Pinned: e.Pinned, Generation: e.Generation, Metadata: e.Metadata,
 	}); err != nil {
 		return Execution{}, translate(op, err)
 	}
-	return q.GetExecution(ctx, id)
+	return q.GetExecution(Unscoped(ctx), id) // its maker's own
 }
 
 // GetExecution reads one, its log included. Errors: ErrNotFound.
@@ -78,12 +83,15 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (Execution, error
 	if err != nil {
 		return Execution{}, translate(op, err)
 	}
+	if err := seen(ctx, op, ofJob(row.DatasourceID, row.StorageLocationID, row.JobID)); err != nil {
+		return Execution{}, err
+	}
 	e := Execution{
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
-		DeletingAt: row.DeletingAt, Metadata: row.Metadata, CreatedAt: row.CreatedAt,
+		DeletingAt: row.DeletingAt, Metadata: row.Metadata, CreatedAt: row.CreatedAt, WaitingFor: row.WaitingFor,
 	}
 	e.Metadata.Progress = row.Progress
 	return e, nil
@@ -102,7 +110,12 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 			return []Execution{}, "", nil // no execution names what can not exist
 		}
 	}
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.q.ListExecutions(ctx, dbgen.ListExecutionsParams{
+		Scope: scope,
 		JobID: unlessZero(filter.JobID), DatasourceID: unlessZero(filter.DatasourceID),
 		StorageLocationID: unlessZero(filter.StorageLocationID), Status: unlessZero(filter.Status),
 		Operation: unlessZero(string(filter.Operation)), Kept: filter.Kept, CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),
@@ -122,7 +135,7 @@ func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {
 		Status: row.Status, BackupType: row.BackupType, SizeBytes: row.SizeBytes, CompressedSizeBytes: row.CompressedSizeBytes,
 		StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, ErrorMessage: row.ErrorMessage, Pinned: row.Pinned,
 		Generation: row.Generation, ParentExecutionID: row.ParentExecutionID, IncrementNumber: int(row.IncrementNumber),
-		DeletingAt: row.DeletingAt, CreatedAt: row.CreatedAt,
+		DeletingAt: row.DeletingAt, CreatedAt: row.CreatedAt, WaitingFor: row.WaitingFor,
 	}
 	if err := json.Unmarshal(row.Metadata, &e.Metadata); err != nil {
 		return Execution{}, failure.Wrap(failure.Corrupt, "read the metadata of execution "+row.ID, err, "")

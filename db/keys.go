@@ -21,6 +21,10 @@ func storageSecret(id, field string) place {
 	return place{table: "storage_locations", rowID: id, field: "config." + field}
 }
 
+func optionsSecret(id, field string) place {
+	return place{table: "backup_jobs", rowID: id, field: "backup_options." + field}
+}
+
 func keySecret(id string) place {
 	return place{table: "encryption_keys", rowID: id, field: "secret"}
 }
@@ -50,6 +54,18 @@ func (q *Queries) sealStorage(id string, c domain.StorageConfig) (domain.Storage
 func (q *Queries) openStorage(id string, c domain.StorageConfig) (domain.StorageConfig, error) {
 	err := eachSecret(c.Secrets(), func(name, sealed string) (string, error) { return q.sealer.open(storageSecret(id, name), sealed) })
 	return c, err
+}
+
+func (q *Queries) sealOptions(id string, o domain.BackupOptions) (domain.BackupOptions, error) {
+	o = o.Detached()
+	err := eachSecret(o.Secrets(), func(name, secret string) (string, error) { return q.sealer.seal(optionsSecret(id, name), secret) })
+	return o, err
+}
+
+func (q *Queries) openOptions(id string, o domain.BackupOptions) (domain.BackupOptions, error) {
+	o = o.Detached()
+	err := eachSecret(o.Secrets(), func(name, sealed string) (string, error) { return q.sealer.open(optionsSecret(id, name), sealed) })
+	return o, err
 }
 
 // eachSecret replaces every secret field of a document by what convert makes of it.

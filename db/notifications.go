@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -18,10 +19,28 @@ type Notification struct {
 	Title      string
 	Message    string
 	Metadata   map[string]any
+
+	// The database's.
+	ID        string
+	ReadAt    *time.Time
+	CreatedAt time.Time
+}
+
+// NotificationFilter narrows a list; the zero value of a field does not.
+type NotificationFilter struct {
+	Unread      bool
+	Type        domain.NotificationType
+	Severity    domain.Severity
+	EntityType  domain.EntityType
+	EntityID    string
+	ExecutionID string
+	From        time.Time // written at or after
+	To          time.Time // written before
 }
 
 // AddNotification writes one internal notification. Call it in the transaction of what it tells, so
-// that there is neither one without the other, nor one twice.
+// that there is neither one without the other, nor one twice. A worker delivers it to the channels
+// that are told such things, once each, after the commit (docs/decisions/0037-notifications.md).
 func (q *Queries) AddNotification(ctx context.Context, n Notification) error {
 	const op = "write a notification"
 	id, err := newID()
@@ -39,4 +58,132 @@ func (q *Queries) AddNotification(ctx context.Context, n Notification) error {
 		ID: id, Type: string(n.Type), Severity: string(n.Severity), EntityType: string(n.EntityType), EntityID: unlessZero(n.EntityID),
 		Title: cleanText(n.Title), Message: cleanText(n.Message), Metadata: metadata,
 	}))
+}
+
+// GetNotification reads one. Errors: ErrNotFound.
+func (q *Queries) GetNotification(ctx context.Context, id string) (Notification, error) {
+	op := "read notification " + id
+	if err := checkID(op, id); err != nil {
+		return Notification{}, err
+	}
+	row, err := q.q.GetNotification(ctx, id)
+	if err != nil {
+		return Notification{}, translate(op, err)
+	}
+	return notification(row)
+}
+
+// ListNotifications reads one page and the cursor of the next, "" on the last one. Errors:
+// ErrInvalidCursor.
+func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilter, page Page) ([]Notification, string, error) {
+	from, err := page.position()
+	if err != nil {
+		return nil, "", err
+	}
+	if filter.EntityID != "" && !isID(filter.EntityID) {
+		return []Notification{}, "", nil // none is about what can not exist
+	}
+	rows, err := q.q.ListNotifications(ctx, dbgen.ListNotificationsParams{
+		UnreadOnly: filter.Unread, Type: unlessZero(string(filter.Type)), Severity: unlessZero(string(filter.Severity)),
+		EntityType: unlessZero(string(filter.EntityType)), EntityID: unlessZero(filter.EntityID), ExecutionID: unlessZero(filter.ExecutionID),
+		CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),
+		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
+	})
+	if err != nil {
+		return nil, "", translate("list notifications", err)
+	}
+	rows, next := pageOf(rows, page, func(r dbgen.Notification) (time.Time, string) { return r.CreatedAt, r.ID })
+	out, err := convert(rows, notification)
+	return out, next, err
+}
+
+// UnreadNotifications counts them.
+func (q *Queries) UnreadNotifications(ctx context.Context) (int64, error) {
+	n, err := q.q.CountUnreadNotifications(ctx)
+	return n, translate("count unread notifications", err)
+}
+
+// MarkNotificationRead marks one; one that is read stays as it is. Errors: ErrNotFound.
+func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notification, error) {
+	op := "mark notification " + id + " as read"
+	if err := checkID(op, id); err != nil {
+		return Notification{}, err
+	}
+	row, err := q.q.MarkNotificationRead(ctx, id)
+	if err != nil {
+		return Notification{}, translate(op, err)
+	}
+	return notification(row)
+}
+
+// MarkNotificationsRead marks every unread one that was written until then, and returns how many.
+func (q *Queries) MarkNotificationsRead(ctx context.Context, until time.Time) (int64, error) {
+	n, err := q.q.MarkNotificationsRead(ctx, until)
+	return n, translate("mark notifications as read", err)
+}
+
+// DeleteNotification deletes one with its deliveries. Errors: ErrNotFound; InUseError while a delivery
+// of it waits: deleting it would keep others from being told.
+func (q *Queries) DeleteNotification(ctx context.Context, id string) error {
+	op := "delete notification " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	return q.inTx(ctx, func(q *Queries) error {
+		if _, err := q.q.LockNotification(ctx, id); err != nil {
+			return translate(op, err)
+		}
+		holders, err := q.q.NotificationHolders(ctx, dbgen.NotificationHoldersParams{ID: id, MaxHolders: maxHolders})
+		if err := refuseHeld(op, holders, err); err != nil {
+			return err
+		}
+		_, err = q.q.DeleteNotification(ctx, id)
+		return translate(op, err)
+	})
+}
+
+// WakeDispatcher makes the workers look for deliveries when the transaction commits.
+func (q *Queries) WakeDispatcher(ctx context.Context) error {
+	return translate("wake the dispatcher", q.q.WakeDispatcher(ctx))
+}
+
+// NotificationSettings reads how notifications are gathered; the default where nothing is set.
+func (q *Queries) NotificationSettings(ctx context.Context) (domain.NotificationSettings, error) {
+	settings := domain.DefaultNotificationSettings()
+	if err := q.setting(ctx, domain.SettingNotifications, &settings); err != nil {
+		return settings, err
+	}
+	if err := settings.Validate().OrNil(); err != nil {
+		return settings, failure.Wrap(failure.ConfigInvalid, "read setting "+domain.SettingNotifications, err, "Correct it.")
+	}
+	return settings, nil
+}
+
+// SetNotificationSettings stores them; updatedBy is the id of a user, "" for the system. Errors:
+// domain.Invalid.
+func (q *Queries) SetNotificationSettings(ctx context.Context, s domain.NotificationSettings, updatedBy string) error {
+	if err := s.Validate().OrNil(); err != nil {
+		return err
+	}
+	return q.putSetting(ctx, domain.SettingNotifications, s, updatedBy)
+}
+
+func notification(row dbgen.Notification) (Notification, error) {
+	n := Notification{
+		ID: row.ID, Type: row.Type, Severity: row.Severity, EntityType: row.EntityType, Title: row.Title, Message: row.Message,
+		ReadAt: row.ReadAt, CreatedAt: row.CreatedAt,
+	}
+	if row.EntityID != nil {
+		n.EntityID = *row.EntityID
+	}
+	if err := json.Unmarshal(row.Metadata, &n.Metadata); err != nil {
+		return n, failure.Wrap(failure.Corrupt, "read the metadata of notification "+row.ID, err, "")
+	}
+	return n, nil
+}
+
+// text is a member of the metadata that is a text, else "".
+func (n Notification) text(name string) string {
+	value, _ := n.Metadata[name].(string)
+	return value
 }

@@ -32,8 +32,13 @@ var sealedColumns = []sealedColumn{
 	{table: "storage_locations", column: "config", key: "secret_access_key"},
 	{table: "storage_locations", column: "config", key: "secret_key"},
 	{table: "storage_locations", column: "config", key: "application_key"},
+	{table: "backup_jobs", column: "backup_options", key: "referenced_files.password"},
+	{table: "backup_jobs", column: "backup_options", key: "referenced_files.private_key"},
+	{table: "backup_jobs", column: "backup_options", key: "referenced_files.passphrase"},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
+	{table: "idempotency_keys", column: "answer"},
+	{table: "notification_channels", column: "secrets"},
 }
 
 // Rekey seals every secret under another master key in one transaction and returns how many it

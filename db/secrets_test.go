@@ -117,6 +117,39 @@ func TestSecretsOfStorageLocationsAreSealedInTheDatabase(t *testing.T) {
 	require.Equal(t, failure.Corrupt, failure.ClassOf(err), "%v", err)
 }
 
+// secretJob sets every secret of a job.
+func secretJob(t *testing.T, d *db.DB, id string) db.BackupJob {
+	t.Helper()
+	job, err := d.GetBackupJob(t.Context(), id)
+	require.NoError(t, err)
+	job.BackupOptions.ReferencedFiles = &domain.ReferencedFiles{Enabled: true, Host: "files.example"}
+	for name, field := range job.BackupOptions.Secrets() {
+		*field = "secret-of-" + name
+	}
+	updated, err := d.UpdateBackupJob(t.Context(), job)
+	require.NoError(t, err)
+	require.Equal(t, job.BackupOptions, updated.BackupOptions)
+	return updated
+}
+
+func TestSecretsOfJobsAreSealedAndAreNotInTheirExecutions(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	job := secretJob(t, d, *newRunning(t, d, "job").JobID)
+	require.Len(t, job.BackupOptions.Secrets(), 3)
+	list, _, err := d.ListBackupJobs(t.Context(), db.Page{})
+	require.NoError(t, err)
+	require.Equal(t, job.BackupOptions, list[0].BackupOptions)
+	execution, err := d.CreateExecution(t.Context(), db.Execution{
+		DatasourceID: &job.DatasourceID, StorageLocationID: &job.StorageLocationID,
+		Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup, Options: &job.BackupOptions},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "files.example", execution.Metadata.Options.ReferencedFiles.Host)
+	require.NotContains(t, everything(t, url), "secret-of-")
+	require.Equal(t, "secret-of-referenced_files.password", job.BackupOptions.ReferencedFiles.Password, "what is stored elsewhere is a copy")
+}
+
 func TestAnEmptyPasswordIsNotSealed(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)
@@ -177,6 +210,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	datasource := newDatasource(t, old, "orders")
 	execution := newRunning(t, old, "job")
 	location, storageSecrets := secretStorage(t, old)
+	job := secretJob(t, old, *execution.JobID)
 	secret, err := old.ChunkSecret(t.Context(), *execution.DatasourceID, execution.Generation)
 	require.NoError(t, err)
 	identity, _, err := old.AgeIdentity(t.Context())
@@ -193,7 +227,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 
 	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
 	require.NoError(t, err)
-	require.Equal(t, 11, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location")
+	require.Equal(t, 14, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location, three of a job")
 	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
 
 	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
@@ -205,6 +239,9 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 	readLocation, err := d.GetStorageLocation(t.Context(), location.ID)
 	require.NoError(t, err)
 	requireSecrets(t, storageSecrets, readLocation.Config)
+	readJob, err := d.GetBackupJob(t.Context(), job.ID)
+	require.NoError(t, err)
+	require.Equal(t, job.BackupOptions, readJob.BackupOptions)
 	secretAfter, err := d.ChunkSecret(t.Context(), *execution.DatasourceID, execution.Generation)
 	require.NoError(t, err)
 	require.Equal(t, secret, secretAfter)

@@ -25,6 +25,7 @@ type SignedIn struct {
 	Session     Session
 	User        User
 	Permissions []string
+	Scoped      bool // rules limit the user to some resources: ScopeRulesOfUser
 }
 
 // CreateSession stores a session; an empty ID is made up. CreatedAt and LastSeenAt are now.
@@ -53,7 +54,7 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (Signed
 	if err != nil {
 		return SignedIn{}, translate(op, err)
 	}
-	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions}, nil
+	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions, Scoped: row.Scoped}, nil
 }
 
 // TouchSession notes that the session was used and moves its end. Errors: ErrNotFound.
@@ -70,6 +71,13 @@ func (q *Queries) DeleteSession(ctx context.Context, userID, id string) error {
 	}
 	n, err := q.q.DeleteSession(ctx, dbgen.DeleteSessionParams{ID: id, UserID: userID})
 	return oneRow(op, n, err)
+}
+
+// DeleteSessions ends every session of a user but the one with the id keep ("" keeps none), and returns
+// how many there were.
+func (q *Queries) DeleteSessions(ctx context.Context, userID, keep string) (int64, error) {
+	n, err := q.q.DeleteSessionsOfUser(ctx, dbgen.DeleteSessionsOfUserParams{UserID: userID, Keep: unlessZero(keep)})
+	return n, translate("end the sessions of user "+userID, err)
 }
 
 // ListSessions lists a user's sessions that have not expired, newest first.

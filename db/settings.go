@@ -55,3 +55,38 @@ func (q *Queries) putSetting(ctx context.Context, key string, value any, updated
 	}
 	return translate(op, q.q.PutSetting(ctx, dbgen.PutSettingParams{Key: key, Value: document, UpdatedBy: unlessZero(updatedBy)}))
 }
+
+// Settings reads everything that is set, by key; keys that this version does not know are in it.
+func (q *Queries) Settings(ctx context.Context) (map[string]domain.StoredSetting, error) {
+	rows, err := q.q.ListSettings(ctx)
+	if err != nil {
+		return nil, translate("read the settings", err)
+	}
+	stored := make(map[string]domain.StoredSetting, len(rows))
+	for _, row := range rows {
+		stored[row.Key] = domain.StoredSetting{Value: row.Value, UpdatedBy: row.UpdatedBy, UpdatedAt: row.UpdatedAt}
+	}
+	return stored, nil
+}
+
+// ChangeSettings sets keys, and takes those away whose value is nil, so that their default counts
+// again. It checks nothing: see domain.Setting.Decode.
+func (q *Queries) ChangeSettings(ctx context.Context, values map[string]any, updatedBy string) error {
+	for key, value := range values {
+		var err error
+		if value == nil {
+			err = translate("reset "+key, q.q.DeleteSetting(ctx, key))
+		} else {
+			err = q.putSetting(ctx, key, value, updatedBy)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// LockSettings keeps other changes of settings out until the transaction ends.
+func (q *Queries) LockSettings(ctx context.Context) error {
+	return translate("lock the settings", q.q.LockSettings(ctx))
+}

@@ -36,6 +36,9 @@ func (q *Queries) CreateStorageLocation(ctx context.Context, s StorageLocation) 
 	if err != nil {
 		return StorageLocation{}, err
 	}
+	if err := makeable(ctx, ofStorageLocation(id, s.Tags)); err != nil {
+		return StorageLocation{}, err
+	}
 	config, err := q.sealStorage(id, s.Config)
 	if err != nil {
 		return StorageLocation{}, err
@@ -67,6 +70,9 @@ func (q *Queries) GetStorageLocation(ctx context.Context, id string) (StorageLoc
 	if err != nil {
 		return StorageLocation{}, translate(op, err)
 	}
+	if err := seen(ctx, op, ofStorageLocation(row.ID, row.Tags)); err != nil {
+		return StorageLocation{}, err
+	}
 	return q.storageLocation(row)
 }
 
@@ -76,7 +82,11 @@ func (q *Queries) ListStorageLocations(ctx context.Context, page Page) ([]Storag
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListStorageLocations(ctx, dbgen.ListStorageLocationsParams{BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	scope, err := scopeFor(ctx, domain.ScopeStorageLocation)
+	if err != nil {
+		return nil, "", err
+	}
+	rows, err := q.q.ListStorageLocations(ctx, dbgen.ListStorageLocationsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list storage locations", err)
 	}

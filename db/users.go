@@ -50,7 +50,7 @@ func (q *Queries) CreateOwner(ctx context.Context, u User) (User, error) {
 		} else if has {
 			return failure.Wrap(failure.ConfigInvalid, op, ErrSetupDone, "Sign in as the owner.")
 		}
-		row, err := q.q.CreateUser(ctx, dbgen.CreateUserParams{ID: id, Email: u.Email, Name: u.Name, PasswordHash: u.PasswordHash, IsOwner: true})
+		row, err := q.q.CreateUser(ctx, dbgen.CreateUserParams{ID: id, Email: u.Email, Name: u.Name, PasswordHash: u.PasswordHash, IsOwner: true, IsActive: true})
 		if err != nil {
 			return translate(op, err)
 		}

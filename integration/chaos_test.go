@@ -46,7 +46,8 @@ var (
 	// and of healing, at which verify_test.go kills a worker. activities/replicate_test.go ends the copying to
 	// further storage locations at each of its boundaries, replication_test.go kills a worker at one.
 	// sync_test.go kills workers in both halves of a sync.
-	elsewhere = regexp.MustCompile(`^(verify\.checked|verify\.announced|heal\..*|import\..*|sync\..*|drill\..*|replicate\..*|target\.recorded|move\.recorded)$`)
+	// notify_test.go kills workers between the deliveries of notifications.
+	elsewhere = regexp.MustCompile(`^(notify\..*|verify\.checked|verify\.announced|heal\..*|import\..*|sync\..*|drill\..*|replicate\..*|target\.recorded|move\.recorded)$`)
 )
 
 func boundaries() []string {

@@ -44,7 +44,7 @@ func newFilesSetup(t *testing.T, config domain.ConnectionConfig) *filesSetup {
 	})
 	require.NoError(t, err)
 	s.job, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{
-		Name: name, DatasourceID: s.datasource.ID, StorageLocationID: storage.ID,
+		RetentionPolicy: keepEverything, Name: name, DatasourceID: s.datasource.ID, StorageLocationID: storage.ID,
 		BackupOptions: domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull},
 	})
 	require.NoError(t, err)

@@ -66,6 +66,9 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == mongotool.Name { // the child of engine mongodb, as in main
 		os.Exit(mongotool.Run(os.Args[2:]))
 	}
+	if os.Getenv(cliEnv) != "" {
+		os.Exit(runCLI())
+	}
 	if os.Getenv(workerEnv) != "" {
 		os.Exit(runWorkerProcess())
 	}

@@ -61,7 +61,7 @@ func newMongoSetup(t *testing.T) *mongoSetup {
 	})
 	require.NoError(t, err)
 	s.job, err = shared.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
-		Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID,
+		RetentionPolicy: keepEverything, Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID,
 		BackupOptions: domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull},
 	})
 	require.NoError(t, err)

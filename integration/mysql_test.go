@@ -67,7 +67,7 @@ func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
 			})
 			require.NoError(t, err)
 			job, err := shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{
-				Name: name, DatasourceID: source.ID, StorageLocationID: storage.ID,
+				RetentionPolicy: keepEverything, Name: name, DatasourceID: source.ID, StorageLocationID: storage.ID,
 				BackupOptions: domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull},
 			})
 			require.NoError(t, err)

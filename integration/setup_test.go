@@ -133,7 +133,7 @@ func (s *setup) register(t *testing.T, host, user string) {
 	s.storagePath = s.place.dir
 	s.storage = s.place.register(t, s.storageName, s.pool)
 	s.job, err = shared.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
-		Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
+		RetentionPolicy: keepEverything, Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
 	})
 	require.NoError(t, err)
 }

@@ -60,7 +60,7 @@ func newSQLiteSetup(t *testing.T) *sqliteSetup {
 	})
 	require.NoError(t, err)
 	s.job, err = shared.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
-		Name: name, DatasourceID: s.datasource.ID, StorageLocationID: storage.ID, BackupOptions: domain.BackupOptions{Verify: domain.VerifyFull},
+		RetentionPolicy: keepEverything, Name: name, DatasourceID: s.datasource.ID, StorageLocationID: storage.ID, BackupOptions: domain.BackupOptions{Verify: domain.VerifyFull},
 	})
 	require.NoError(t, err)
 	return s

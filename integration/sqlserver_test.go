@@ -50,7 +50,7 @@ func newSQLServer(t *testing.T, options domain.BackupOptions, selection *domain.
 	})
 	require.NoError(t, err)
 	s.job, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{
-		Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
+		RetentionPolicy: keepEverything, Name: s.database, DatasourceID: s.datasource.ID, StorageLocationID: s.storage.ID, BackupOptions: s.options,
 	})
 	require.NoError(t, err)
 	return s

@@ -71,6 +71,7 @@ type Worker struct {
 	logger   *slog.Logger
 	acts     *activities.Activities
 	dataPort dataport.Options
+	dispatch dispatcher
 }
 
 // New builds a worker; Run starts it.
@@ -89,6 +90,7 @@ func New(o Options) (*Worker, error) {
 	}
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
+		Temporal:    o.Temporal,
 		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
 		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,
@@ -98,7 +100,7 @@ func New(o Options) (*Worker, error) {
 
 		HookCommands: o.HookCommands,
 	})
-	w := &Worker{pools: o.Pools, logger: o.Logger, acts: acts}
+	w := &Worker{pools: o.Pools, logger: o.Logger, acts: acts, dispatch: dispatcher{o.DB, o.Temporal, o.Logger}}
 	if o.DataListen != "" {
 		w.dataPort = dataport.Options{
 			Listen: o.DataListen, URL: o.DataURL, Key: dataport.Key(o.DB.TransferKey()), Pools: o.Pools,
@@ -153,12 +155,17 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.OpenTransfer.Register(r, workflows.OpenTransfer)
 	contract.DeleteBackup.Register(r, workflows.DeleteBackup)
 	contract.Reconcile.Register(r, workflows.Reconcile)
+	contract.ApplyRetention.Register(r, workflows.ApplyRetention)
 	contract.VerifyBackup.Register(r, workflows.VerifyBackup)
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)
 	contract.Replicate.Register(r, workflows.Replicate)
 	contract.Sync.Register(r, workflows.Sync)
 	contract.RestoreDrill.Register(r, workflows.RestoreDrill)
+	contract.Upkeep.Register(r, workflows.Upkeep)
+	contract.Notify.Register(r, workflows.Notify)
+	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
+	contract.TestChannel.Register(r, workflows.TestChannel)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
@@ -176,7 +183,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	w.logger.Info("worker is serving", "pools", w.pools)
-	<-ctx.Done()
+	w.dispatch.run(ctx)
 	w.logger.Info("worker is stopping", "pools", w.pools)
 	var stopping sync.WaitGroup
 	stopping.Go(port.stop)

@@ -15,13 +15,22 @@ import (
 // several storage locations, one that fails is replaced by the next, or each gets a copy.
 func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
 	b := backup{execution: execution{in: in}}
+	if in.ExecutionID == "" {
+		if skipped, err := b.schedule(ctx); skipped != "" || err != nil {
+			return contract.ExecutionResult{Skipped: skipped}, err
+		}
+	}
 	if err := b.steps(ctx); err != nil {
 		defer b.afterFailure(ctx, err)
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
 	}
 	// The backup is good. Should its end not be recorded, or a copy of it fail, that undoes nothing.
 	b.replicate(ctx)
-	return b.result(), b.complete(ctx)
+	if err := b.complete(ctx); err != nil {
+		return b.result(), err
+	}
+	b.retain(ctx)
+	return b.result(), nil
 }
 
 type backup struct {

@@ -24,17 +24,29 @@ func (e *execution) ref() contract.ExecutionRef {
 	return contract.ExecutionRef{ExecutionID: e.in.ExecutionID}
 }
 
-// begin marks the row as running under this run and learns what is to be done.
+// begin marks the row as running under this run and learns what is to be done, once there is a place for it. A history of
+// a version without the queue has no answer that says to wait, so it goes on as it did.
 func (e *execution) begin(ctx workflow.Context) error {
 	e.tell(ctx, domain.PhasePreparing, "Preparing")
 	info := workflow.GetInfo(ctx)
-	plan, err := recordNow(ctx, e, contract.BeginExecution, "Mark the execution as running", contract.BeginInput{
+	in := contract.BeginInput{
 		ExecutionID: e.in.ExecutionID,
 		WorkflowID:  info.WorkflowExecution.ID,
 		RunID:       info.WorkflowExecution.RunID,
-	})
-	e.plan = plan
-	return err
+		Queue:       true,
+	}
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
+		plan, err := recordNow(ctx, e, contract.BeginExecution, "Mark the execution as running", in)
+		if err != nil || plan.Waiting == "" {
+			e.plan = plan
+			return err
+		}
+		e.tell(ctx, domain.PhasePreparing, "Waiting for %s", plan.Waiting)
+		workflow.GetSignalChannel(ctx, contract.AdmittedSignal).ReceiveWithTimeout(ctx, pause, nil)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
 }
 
 // complete records success. From here on the result can not be cancelled away.

@@ -20,7 +20,10 @@ const (
 	// reported as left over.
 	cleanupPatience = 10 * time.Minute
 	shortPatience   = 15 * time.Minute
-	briefPatience   = 2 * time.Minute
+	// Who waits for a place looks for one itself after the first pause, and then less and less often: it is told.
+	firstPause    = 30 * time.Second
+	longestPause  = 10 * time.Minute
+	briefPatience = 2 * time.Minute
 )
 
 // shortQueue is for what moves no data: it does not wait for a slot behind backups, which may take hours.

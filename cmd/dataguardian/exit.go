@@ -2,31 +2,28 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dataguardian/dataguardian/internal/cli"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// The exit codes. Damage has its own, so that a script which verifies backups can tell a bad backup
-// from a storage location that could not be reached.
+// The exit codes of the commands that run a part of the platform. Damage has its own, so that a script which verifies
+// backups can tell a bad backup from a storage location that could not be reached. Wrong usage and the commands that talk
+// to a server bring theirs (package cli).
 const (
 	exitFailed = 1
-	exitUsage  = 2
+	exitUsage  = 2 // what badUsage ends with
 	exitDamage = 3
 )
 
-// usageError is a command line that can not be run as it is.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
 func exitCode(err error) int {
-	var usage usageError
+	var coded interface{ ExitCode() int }
 	switch {
-	case errors.As(err, &usage):
-		return exitUsage
+	case errors.As(err, &coded):
+		return coded.ExitCode()
 	case failure.ClassOf(err) == failure.Corrupt:
 		return exitDamage
 	default:
@@ -36,7 +33,7 @@ func exitCode(err error) int {
 
 // badUsage says what is wrong with the command line of cmd.
 func badUsage(cmd *cobra.Command, format string, args ...any) error {
-	return usageError{fmt.Errorf("%s\nRun '%s --help' for usage", fmt.Sprintf(format, args...), cmd.CommandPath())}
+	return cli.BadUsage(cmd, format, args...)
 }
 
 // exactly takes so many arguments; what they are is for the message.

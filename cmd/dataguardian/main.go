@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dataguardian/dataguardian/internal/cli"
 	"github.com/dataguardian/dataguardian/internal/config"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -49,6 +50,9 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return badUsage(cmd, "%v", err) })
 	root.AddCommand(upCommand(), apiCommand(), workerCommand(), demoCommand(),
 		migrateCommand(), rekeyCommand(), recoveryKitCommand(), recoverCommand(), openapiCommand(), versionCommand())
+	root.AddGroup(&cobra.Group{ID: cli.GroupID, Title: "Commands that talk to a server:"})
+	root.AddCommand(clientCommands()...)
+	addUserCommands(root)
 	return root
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -40,9 +41,16 @@ type outcome struct {
 // run runs the program with an environment in which no platform is known.
 func run(t *testing.T, environment []string, args ...string) outcome {
 	t.Helper()
+	return runWith(t, nil, environment, args...)
+}
+
+// runWith is run with something on standard input.
+func runWith(t *testing.T, input io.Reader, environment []string, args ...string) outcome {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // this very test binary
 	cmd.Env = append([]string{mainEnv + "=1", "PATH=" + os.Getenv("PATH")}, environment...)
 	var stdout, stderr bytes.Buffer
+	cmd.Stdin = input
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		var exit *exec.ExitError
@@ -59,14 +67,21 @@ type lost struct {
 	execution    string
 }
 
-// losePlatform runs the demo, prints the recovery kit, and deletes everything but the backups.
-func losePlatform(t *testing.T) lost {
+// openDirectory is a directory for a private Postgres, which runs as another user when the tests run as
+// root, so every parent is open.
+func openDirectory(t *testing.T) string {
 	t.Helper()
-	// The private Postgres runs as another user when the tests run as root, so every parent is open.
-	dir, err := os.MkdirTemp("", "dataguardian-recover-")
+	dir, err := os.MkdirTemp("", "dataguardian-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o755)) //nolint:gosec // see above
+	return dir
+}
+
+// losePlatform runs the demo, prints the recovery kit, and deletes everything but the backups.
+func losePlatform(t *testing.T) lost {
+	t.Helper()
+	dir := openDirectory(t)
 	data := filepath.Join(dir, "data")
 	demo := run(t, nil, "demo", "--exit", "--size-mb", "2", "--data-dir", data, "--listen", "127.0.0.1:0", "--temporal-port", "0", "--temporal-ui-port", "0")
 	require.Zero(t, demo.code, demo.stderr)
@@ -77,6 +92,7 @@ func losePlatform(t *testing.T) lost {
 	require.NoError(t, os.Rename(filepath.Join(data, "demo", "backups"), l.backups))
 	require.NoError(t, os.Rename(filepath.Join(data, "postgres"), filepath.Join(dir, "postgres")))
 	require.NoError(t, os.RemoveAll(data))
+	var err error
 	l.server, err = postgres.Start(t.Context(), postgres.Options{DataDir: filepath.Join(dir, "postgres"), NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = l.server.Stop(context.Background()) })

@@ -55,6 +55,7 @@ func recoverRestoreCommand(flags *recoverFlags) *cobra.Command {
 	command.Flags().StringVar(&passwordFile, "password-file", "", "file that holds the password of the target, and nothing else [PGPASSWORD]")
 	command.Flags().BoolVar(&opts.DropExisting, "drop-existing", false, "replace a target that is not empty")
 	command.Flags().StringArrayVar(&opts.Databases, "database", nil, "backup of a whole server: restore this database; may be given again (default: all of them)")
+	command.Flags().StringArrayVar(&opts.IncludeTables, "table", nil, "restore this table or collection into a new or empty database (* stands for any text); may be given again (default: everything)")
 	command.Flags().StringArrayVar(&opts.IncludePaths, "path", nil, "files backup: restore this file or directory; may be given again (default: everything)")
 	return command
 }

@@ -61,6 +61,7 @@ func workerCheckCommand() *cobra.Command {
 func runWorker(cmd *cobra.Command, cfg *config.Config) error {
 	ctx := cmd.Context()
 	process.LimitMemory(cfg.Worker)
+	process.ReleasePages()
 	services, err := process.Connect(ctx, cfg, cmd.ErrOrStderr(), false)
 	if err != nil {
 		return err

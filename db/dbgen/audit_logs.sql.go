@@ -7,6 +7,7 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
 
 const addAudit = `-- name: AddAudit :exec
@@ -39,4 +40,96 @@ func (q *Queries) AddAudit(ctx context.Context, arg AddAuditParams) error {
 		arg.Changes,
 	)
 	return err
+}
+
+const getAudit = `-- name: GetAudit :one
+SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at FROM audit_logs WHERE id = $1
+`
+
+func (q *Queries) GetAudit(ctx context.Context, id string) (AuditLog, error) {
+	row := q.db.QueryRow(ctx, getAudit, id)
+	var i AuditLog
+	err := row.Scan(
+		&i.ID,
+		&i.ActorID,
+		&i.ActorName,
+		&i.Action,
+		&i.Resource,
+		&i.ResourceID,
+		&i.IP,
+		&i.UserAgent,
+		&i.Changes,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
+const listAudit = `-- name: ListAudit :many
+SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at FROM audit_logs
+WHERE ($1::uuid IS NULL OR actor_id = $1)
+  AND ($2::text IS NULL OR actor_name = $2)
+  AND ($3::text IS NULL OR action = $3)
+  AND ($4::text IS NULL OR resource = $4)
+  AND ($5::text IS NULL OR resource_id = $5)
+  AND ($6::timestamptz IS NULL OR created_at >= $6)
+  AND ($7::timestamptz IS NULL OR created_at < $7)
+  AND ($8::timestamptz IS NULL
+       OR (created_at, id) < ($8::timestamptz, $9::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $10::int
+`
+
+type ListAuditParams struct {
+	ActorID         *string
+	ActorName       *string
+	Action          *string
+	Resource        *string
+	ResourceID      *string
+	CreatedFrom     *time.Time
+	CreatedTo       *time.Time
+	BeforeCreatedAt *time.Time
+	BeforeID        *string
+	PageSize        int32
+}
+
+func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]AuditLog, error) {
+	rows, err := q.db.Query(ctx, listAudit,
+		arg.ActorID,
+		arg.ActorName,
+		arg.Action,
+		arg.Resource,
+		arg.ResourceID,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []AuditLog{}
+	for rows.Next() {
+		var i AuditLog
+		if err := rows.Scan(
+			&i.ID,
+			&i.ActorID,
+			&i.ActorName,
+			&i.Action,
+			&i.Resource,
+			&i.ResourceID,
+			&i.IP,
+			&i.UserAgent,
+			&i.Changes,
+			&i.CreatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

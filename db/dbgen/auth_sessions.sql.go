@@ -77,6 +77,23 @@ func (q *Queries) DeleteSession(ctx context.Context, arg DeleteSessionParams) (i
 	return result.RowsAffected(), nil
 }
 
+const deleteSessionsOfUser = `-- name: DeleteSessionsOfUser :execrows
+DELETE FROM auth_sessions WHERE user_id = $1 AND ($2::uuid IS NULL OR id <> $2)
+`
+
+type DeleteSessionsOfUserParams struct {
+	UserID string
+	Keep   *string
+}
+
+func (q *Queries) DeleteSessionsOfUser(ctx context.Context, arg DeleteSessionsOfUserParams) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteSessionsOfUser, arg.UserID, arg.Keep)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const listSessions = `-- name: ListSessions :many
 SELECT id, user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at FROM auth_sessions WHERE user_id = $1 AND expires_at > now() ORDER BY created_at DESC, id DESC
 `
@@ -111,7 +128,7 @@ func (q *Queries) ListSessions(ctx context.Context, userID string) ([]AuthSessio
 }
 
 const sessionByTokenHash = `-- name: SessionByTokenHash :one
-SELECT s.id, s.user_id, s.token_hash, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at
+SELECT s.id, s.user_id, s.token_hash, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped
 FROM auth_sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_hash = $1
 `
@@ -119,6 +136,7 @@ WHERE s.token_hash = $1
 type SessionByTokenHashRow struct {
 	AuthSession AuthSession
 	User        User
+	Scoped      bool
 }
 
 func (q *Queries) SessionByTokenHash(ctx context.Context, tokenHash []byte) (SessionByTokenHashRow, error) {
@@ -143,6 +161,7 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, tokenHash []byte) (Ses
 		&i.User.Version,
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
+		&i.Scoped,
 	)
 	return i, err
 }

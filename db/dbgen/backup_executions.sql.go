@@ -43,7 +43,7 @@ func (q *Queries) AppendLogs(ctx context.Context, arg AppendLogsParams) (int64, 
 
 const beginExecution = `-- name: BeginExecution :execrows
 UPDATE backup_executions
-SET status = 'running', started_at = COALESCE(started_at, now()),
+SET status = 'running', started_at = COALESCE(started_at, now()), waiting_for = '',
     metadata = metadata || jsonb_build_object('workflow_id', $1::text, 'run_id', $2::text)
 WHERE id = $3 AND status IN ('queued', 'running')
 `
@@ -139,7 +139,7 @@ func (q *Queries) ExecutionStatus(ctx context.Context, id string) (domain.Execut
 
 const finishExecution = `-- name: FinishExecution :execrows
 UPDATE backup_executions
-SET status = $1, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = $2,
+SET status = $1, finished_at = now(), started_at = COALESCE(started_at, now()), waiting_for = '', error_message = $2,
     metadata = metadata || $3::jsonb,
     progress = CASE WHEN $1 = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
 WHERE id = $4 AND status IN ('queued', 'running')
@@ -170,7 +170,7 @@ func (q *Queries) FinishExecution(ctx context.Context, arg FinishExecutionParams
 
 const getExecution = `-- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at, waiting_for
 FROM backup_executions WHERE id = $1
 `
 
@@ -194,6 +194,7 @@ type GetExecutionRow struct {
 	Progress            *domain.Progress
 	Metadata            domain.ExecutionMetadata
 	CreatedAt           time.Time
+	WaitingFor          string
 }
 
 func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow, error) {
@@ -219,6 +220,7 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow,
 		&i.Progress,
 		&i.Metadata,
 		&i.CreatedAt,
+		&i.WaitingFor,
 	)
 	return i, err
 }
@@ -226,23 +228,25 @@ func (q *Queries) GetExecution(ctx context.Context, id string) (GetExecutionRow,
 const listExecutions = `-- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
        started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at, waiting_for
 FROM backup_executions
-WHERE ($1::uuid IS NULL OR job_id = $1)
-  AND ($2::uuid IS NULL OR datasource_id = $2)
-  AND ($3::uuid IS NULL OR storage_location_id = $3)
-  AND ($4::execution_status IS NULL OR status = $4)
-  AND ($5::text IS NULL OR operation = $5)
-  AND (NOT $6::boolean OR deleting_at IS NULL)
-  AND ($7::timestamptz IS NULL OR created_at >= $7)
-  AND ($8::timestamptz IS NULL OR created_at < $8)
-  AND ($9::timestamptz IS NULL
-       OR (created_at, id) < ($9::timestamptz, $10::uuid))
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, job_id))
+  AND ($2::uuid IS NULL OR job_id = $2)
+  AND ($3::uuid IS NULL OR datasource_id = $3)
+  AND ($4::uuid IS NULL OR storage_location_id = $4)
+  AND ($5::execution_status IS NULL OR status = $5)
+  AND ($6::text IS NULL OR operation = $6)
+  AND (NOT $7::boolean OR deleting_at IS NULL)
+  AND ($8::timestamptz IS NULL OR created_at >= $8)
+  AND ($9::timestamptz IS NULL OR created_at < $9)
+  AND ($10::timestamptz IS NULL
+       OR (created_at, id) < ($10::timestamptz, $11::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $11::int
+LIMIT $12::int
 `
 
 type ListExecutionsParams struct {
+	Scope             []byte
 	JobID             *string
 	DatasourceID      *string
 	StorageLocationID *string
@@ -276,11 +280,13 @@ type ListExecutionsRow struct {
 	Progress            *domain.Progress
 	Metadata            []byte
 	CreatedAt           time.Time
+	WaitingFor          string
 }
 
 // A list leaves the logs out: a page of them could be some ten MB.
 func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) ([]ListExecutionsRow, error) {
 	rows, err := q.db.Query(ctx, listExecutions,
+		arg.Scope,
 		arg.JobID,
 		arg.DatasourceID,
 		arg.StorageLocationID,
@@ -320,6 +326,7 @@ func (q *Queries) ListExecutions(ctx context.Context, arg ListExecutionsParams) 
 			&i.Progress,
 			&i.Metadata,
 			&i.CreatedAt,
+			&i.WaitingFor,
 		); err != nil {
 			return nil, err
 		}

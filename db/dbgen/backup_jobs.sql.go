@@ -51,9 +51,9 @@ func (q *Queries) BackupJobHolders(ctx context.Context, arg BackupJobHoldersPara
 }
 
 const createBackupJob = `-- name: CreateBackupJob :one
-INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at
+INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, overlap_policy, next_execution_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause
 `
 
 type CreateBackupJobParams struct {
@@ -66,6 +66,8 @@ type CreateBackupJobParams struct {
 	Enabled           bool
 	RetentionPolicy   domain.RetentionPolicy
 	BackupOptions     domain.BackupOptions
+	OverlapPolicy     domain.OverlapPolicy
+	NextExecutionAt   *time.Time
 }
 
 func (q *Queries) CreateBackupJob(ctx context.Context, arg CreateBackupJobParams) (BackupJob, error) {
@@ -79,6 +81,8 @@ func (q *Queries) CreateBackupJob(ctx context.Context, arg CreateBackupJobParams
 		arg.Enabled,
 		arg.RetentionPolicy,
 		arg.BackupOptions,
+		arg.OverlapPolicy,
+		arg.NextExecutionAt,
 	)
 	var i BackupJob
 	err := row.Scan(
@@ -96,6 +100,8 @@ func (q *Queries) CreateBackupJob(ctx context.Context, arg CreateBackupJobParams
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OverlapPolicy,
+		&i.SchedulePause,
 	)
 	return i, err
 }
@@ -113,7 +119,7 @@ func (q *Queries) DeleteBackupJob(ctx context.Context, id string) (int64, error)
 }
 
 const getBackupJob = `-- name: GetBackupJob :one
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM backup_jobs WHERE id = $1
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause FROM backup_jobs WHERE id = $1
 `
 
 func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error) {
@@ -134,26 +140,48 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OverlapPolicy,
+		&i.SchedulePause,
 	)
 	return i, err
 }
 
+const lastScheduledExecution = `-- name: LastScheduledExecution :one
+SELECT created_at FROM backup_executions
+WHERE job_id = $1 AND metadata ->> 'trigger' = 'schedule'
+ORDER BY created_at DESC, id DESC LIMIT 1
+`
+
+func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (time.Time, error) {
+	row := q.db.QueryRow(ctx, lastScheduledExecution, jobID)
+	var created_at time.Time
+	err := row.Scan(&created_at)
+	return created_at, err
+}
+
 const listBackupJobs = `-- name: ListBackupJobs :many
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM backup_jobs
-WHERE $1::timestamptz IS NULL
-   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause FROM backup_jobs
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, id))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $3::int
+LIMIT $4::int
 `
 
 type ListBackupJobsParams struct {
+	Scope           []byte
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
 }
 
 func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) ([]BackupJob, error) {
-	rows, err := q.db.Query(ctx, listBackupJobs, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	rows, err := q.db.Query(ctx, listBackupJobs,
+		arg.Scope,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -176,6 +204,8 @@ func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) 
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.OverlapPolicy,
+			&i.SchedulePause,
 		); err != nil {
 			return nil, err
 		}
@@ -213,13 +243,31 @@ func (q *Queries) SetJobLastExecution(ctx context.Context, arg SetJobLastExecuti
 	return err
 }
 
+const setJobNextExecution = `-- name: SetJobNextExecution :exec
+UPDATE backup_jobs SET next_execution_at = $1, schedule_pause = $2
+WHERE id = $3 AND (next_execution_at IS DISTINCT FROM $1 OR schedule_pause <> $2)
+`
+
+type SetJobNextExecutionParams struct {
+	NextExecutionAt *time.Time
+	SchedulePause   string
+	ID              string
+}
+
+// When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays.
+func (q *Queries) SetJobNextExecution(ctx context.Context, arg SetJobNextExecutionParams) error {
+	_, err := q.db.Exec(ctx, setJobNextExecution, arg.NextExecutionAt, arg.SchedulePause, arg.ID)
+	return err
+}
+
 const updateBackupJob = `-- name: UpdateBackupJob :one
 UPDATE backup_jobs
 SET name = $1, datasource_id = $2, storage_location_id = $3,
     schedule_cron = $4, schedule_timezone = $5, enabled = $6,
-    retention_policy = $7, backup_options = $8, version = version + 1, updated_at = now()
-WHERE id = $9 AND ($10::bigint = 0 OR version = $10::bigint)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at
+    retention_policy = $7, backup_options = $8, overlap_policy = $9,
+    next_execution_at = $10, schedule_pause = $11, version = version + 1, updated_at = now()
+WHERE id = $12 AND ($13::bigint = 0 OR version = $13::bigint)
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause
 `
 
 type UpdateBackupJobParams struct {
@@ -231,6 +279,9 @@ type UpdateBackupJobParams struct {
 	Enabled           bool
 	RetentionPolicy   domain.RetentionPolicy
 	BackupOptions     domain.BackupOptions
+	OverlapPolicy     domain.OverlapPolicy
+	NextExecutionAt   *time.Time
+	SchedulePause     string
 	ID                string
 	ExpectedVersion   int64
 }
@@ -245,6 +296,9 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, arg UpdateBackupJobParams
 		arg.Enabled,
 		arg.RetentionPolicy,
 		arg.BackupOptions,
+		arg.OverlapPolicy,
+		arg.NextExecutionAt,
+		arg.SchedulePause,
 		arg.ID,
 		arg.ExpectedVersion,
 	)
@@ -264,6 +318,8 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, arg UpdateBackupJobParams
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.OverlapPolicy,
+		&i.SchedulePause,
 	)
 	return i, err
 }

@@ -140,20 +140,27 @@ func (q *Queries) GetDatasource(ctx context.Context, id string) (Datasource, err
 
 const listDatasources = `-- name: ListDatasources :many
 SELECT id, name, type, enabled, tags, pool, connection_config, status, last_health_check_at, version, created_at, updated_at FROM datasources
-WHERE $1::timestamptz IS NULL
-   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, id, NULL, NULL))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $3::int
+LIMIT $4::int
 `
 
 type ListDatasourcesParams struct {
+	Scope           []byte
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
 }
 
 func (q *Queries) ListDatasources(ctx context.Context, arg ListDatasourcesParams) ([]Datasource, error) {
-	rows, err := q.db.Query(ctx, listDatasources, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	rows, err := q.db.Query(ctx, listDatasources,
+		arg.Scope,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}

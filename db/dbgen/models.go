@@ -10,6 +10,18 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+type AccessScope struct {
+	ID         string
+	UserID     *string
+	RoleID     *string
+	Permission string
+	Effect     string
+	Resource   string
+	ResourceID *string
+	Tag        *string
+	CreatedAt  time.Time
+}
+
 type AgeIdentity struct {
 	ID        string
 	Public    string
@@ -23,6 +35,31 @@ type AgeRecipient struct {
 	Recipient string
 	Name      string
 	CreatedAt time.Time
+}
+
+type ApiToken struct {
+	ID          string
+	UserID      string
+	Name        string
+	TokenHash   []byte
+	Permissions []string
+	LastUsedAt  *time.Time
+	LastUsedIp  string
+	CreatedAt   time.Time
+	ExpiresAt   time.Time
+}
+
+type AuditLog struct {
+	ID         string
+	ActorID    *string
+	ActorName  string
+	Action     string
+	Resource   string
+	ResourceID string
+	IP         string
+	UserAgent  string
+	Changes    []byte
+	CreatedAt  time.Time
 }
 
 type AuthSession struct {
@@ -51,6 +88,8 @@ type BackupJob struct {
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
+	OverlapPolicy     domain.OverlapPolicy
+	SchedulePause     string
 }
 
 type BackupReplica struct {
@@ -110,6 +149,67 @@ type Datasource struct {
 	UpdatedAt         time.Time
 }
 
+type Notification struct {
+	ID           string
+	Type         domain.NotificationType
+	Severity     domain.Severity
+	EntityType   domain.EntityType
+	EntityID     *string
+	Title        string
+	Message      string
+	Metadata     []byte
+	ReadAt       *time.Time
+	CreatedAt    time.Time
+	DispatchedAt *time.Time
+}
+
+type NotificationChannel struct {
+	ID        string
+	Name      string
+	Type      domain.ChannelType
+	Enabled   bool
+	Config    domain.ChannelConfig
+	Secrets   string
+	Rules     domain.ChannelRules
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+type NotificationDelivery struct {
+	ID             string
+	NotificationID string
+	ChannelID      *string
+	ChannelName    string
+	ChannelType    domain.ChannelType
+	Status         domain.DeliveryStatus
+	SentWith       *string
+	ResendOf       *string
+	DueAt          time.Time
+	Flapping       bool
+	Attempts       int32
+	Reached        []string
+	LatencyMS      *int64
+	Answer         string
+	ErrorMessage   string
+	StartedAt      *time.Time
+	FinishedAt     *time.Time
+	CreatedAt      time.Time
+}
+
+type NotificationTemplate struct {
+	ID        string
+	Channel   domain.ChannelType
+	Type      domain.NotificationType
+	Version   int32
+	Subject   string
+	Body      string
+	IsActive  bool
+	CreatedBy *string
+	CreatedAt time.Time
+	HTML      string
+}
+
 type RestoreDrillJob struct {
 	ID                 string
 	Name               string
@@ -126,6 +226,16 @@ type RestoreDrillJob struct {
 	Version            int64
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+}
+
+type Role struct {
+	ID          string
+	Name        string
+	Description string
+	IsSystem    bool
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }
 
 type ScrubRun struct {
@@ -155,6 +265,13 @@ type StorageLocation struct {
 	UpdatedAt        time.Time
 	RepositoryID     string
 	Volume           string
+}
+
+type SystemSetting struct {
+	Key       string
+	Value     []byte
+	UpdatedBy *string
+	UpdatedAt time.Time
 }
 
 type User struct {

@@ -7,6 +7,7 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
 
 const addNotification = `-- name: AddNotification :exec
@@ -37,5 +38,343 @@ func (q *Queries) AddNotification(ctx context.Context, arg AddNotificationParams
 		arg.Message,
 		arg.Metadata,
 	)
+	return err
+}
+
+const countUnreadNotifications = `-- name: CountUnreadNotifications :one
+SELECT count(*) FROM notifications WHERE read_at IS NULL
+`
+
+func (q *Queries) CountUnreadNotifications(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, countUnreadNotifications)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
+const deleteNotification = `-- name: DeleteNotification :execrows
+DELETE FROM notifications WHERE id = $1
+`
+
+func (q *Queries) DeleteNotification(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteNotification, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const getNotification = `-- name: GetNotification :one
+SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications WHERE id = $1
+`
+
+func (q *Queries) GetNotification(ctx context.Context, id string) (Notification, error) {
+	row := q.db.QueryRow(ctx, getNotification, id)
+	var i Notification
+	err := row.Scan(
+		&i.ID,
+		&i.Type,
+		&i.Severity,
+		&i.EntityType,
+		&i.EntityID,
+		&i.Title,
+		&i.Message,
+		&i.Metadata,
+		&i.ReadAt,
+		&i.CreatedAt,
+		&i.DispatchedAt,
+	)
+	return i, err
+}
+
+const listNotifications = `-- name: ListNotifications :many
+SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications n
+WHERE (NOT $1::boolean OR n.read_at IS NULL)
+  AND ($2::text IS NULL OR n.type = $2::text::notification_type)
+  AND ($3::text IS NULL OR n.severity = $3::text::notification_severity)
+  AND ($4::text IS NULL OR n.entity_type = $4::text::notification_entity_type)
+  AND ($5::uuid IS NULL OR n.entity_id = $5::uuid)
+  AND ($6::text IS NULL OR n.metadata ->> 'execution_id' = $6::text)
+  AND ($7::timestamptz IS NULL OR n.created_at >= $7::timestamptz)
+  AND ($8::timestamptz IS NULL OR n.created_at < $8::timestamptz)
+  AND ($9::timestamptz IS NULL
+       OR (n.created_at, n.id) < ($9::timestamptz, $10::uuid))
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $11::int
+`
+
+type ListNotificationsParams struct {
+	UnreadOnly      bool
+	Type            *string
+	Severity        *string
+	EntityType      *string
+	EntityID        *string
+	ExecutionID     *string
+	CreatedFrom     *time.Time
+	CreatedTo       *time.Time
+	BeforeCreatedAt *time.Time
+	BeforeID        *string
+	PageSize        int32
+}
+
+func (q *Queries) ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]Notification, error) {
+	rows, err := q.db.Query(ctx, listNotifications,
+		arg.UnreadOnly,
+		arg.Type,
+		arg.Severity,
+		arg.EntityType,
+		arg.EntityID,
+		arg.ExecutionID,
+		arg.CreatedFrom,
+		arg.CreatedTo,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Notification{}
+	for rows.Next() {
+		var i Notification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Type,
+			&i.Severity,
+			&i.EntityType,
+			&i.EntityID,
+			&i.Title,
+			&i.Message,
+			&i.Metadata,
+			&i.ReadAt,
+			&i.CreatedAt,
+			&i.DispatchedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockNotification = `-- name: LockNotification :one
+SELECT id FROM notifications WHERE id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockNotification(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, lockNotification, id)
+	var id_2 string
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
+const markDispatched = `-- name: MarkDispatched :exec
+UPDATE notifications SET dispatched_at = now() WHERE id = $1
+`
+
+func (q *Queries) MarkDispatched(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, markDispatched, id)
+	return err
+}
+
+const markNotificationRead = `-- name: MarkNotificationRead :one
+UPDATE notifications SET read_at = COALESCE(read_at, now()) WHERE id = $1 RETURNING id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at
+`
+
+func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notification, error) {
+	row := q.db.QueryRow(ctx, markNotificationRead, id)
+	var i Notification
+	err := row.Scan(
+		&i.ID,
+		&i.Type,
+		&i.Severity,
+		&i.EntityType,
+		&i.EntityID,
+		&i.Title,
+		&i.Message,
+		&i.Metadata,
+		&i.ReadAt,
+		&i.CreatedAt,
+		&i.DispatchedAt,
+	)
+	return i, err
+}
+
+const markNotificationsRead = `-- name: MarkNotificationsRead :execrows
+UPDATE notifications SET read_at = now() WHERE read_at IS NULL AND created_at <= $1::timestamptz
+`
+
+func (q *Queries) MarkNotificationsRead(ctx context.Context, until time.Time) (int64, error) {
+	result, err := q.db.Exec(ctx, markNotificationsRead, until)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const notificationHolders = `-- name: NotificationHolders :many
+SELECT ('delivery ' || d.id || ' to ' || COALESCE(NULLIF(d.channel_name, ''), d.channel_type))::text AS holder
+FROM notification_deliveries d
+WHERE d.notification_id = $1 AND d.status IN ('pending', 'sending')
+LIMIT $2::int
+`
+
+type NotificationHoldersParams struct {
+	ID         string
+	MaxHolders int32
+}
+
+func (q *Queries) NotificationHolders(ctx context.Context, arg NotificationHoldersParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, notificationHolders, arg.ID, arg.MaxHolders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var holder string
+		if err := rows.Scan(&holder); err != nil {
+			return nil, err
+		}
+		items = append(items, holder)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const statesOf = `-- name: StatesOf :many
+SELECT n.type::text AS type, n.title, n.created_at FROM notifications n
+WHERE n.entity_type = $1::text::notification_entity_type AND n.entity_id = $2
+  AND n.type IN ('connection_lost', 'connection_restored', 'storage_full', 'storage_unreachable')
+  AND (n.created_at, n.id) < ($3::timestamptz, $4::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $5::int
+`
+
+type StatesOfParams struct {
+	EntityType string
+	EntityID   *string
+	Before     time.Time
+	BeforeID   string
+	Most       int32
+}
+
+type StatesOfRow struct {
+	Type      string
+	Title     string
+	CreatedAt time.Time
+}
+
+// What was told about a source's state lately, the newest first.
+func (q *Queries) StatesOf(ctx context.Context, arg StatesOfParams) ([]StatesOfRow, error) {
+	rows, err := q.db.Query(ctx, statesOf,
+		arg.EntityType,
+		arg.EntityID,
+		arg.Before,
+		arg.BeforeID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []StatesOfRow{}
+	for rows.Next() {
+		var i StatesOfRow
+		if err := rows.Scan(&i.Type, &i.Title, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const tagsOf = `-- name: TagsOf :many
+SELECT DISTINCT tag::text FROM (
+    SELECT unnest(d.tags) AS tag FROM datasources d WHERE d.id = $1::uuid
+    UNION ALL
+    SELECT unnest(s.tags) FROM storage_locations s WHERE s.id = $2::uuid
+) tags ORDER BY 1
+`
+
+type TagsOfParams struct {
+	DatasourceID      *string
+	StorageLocationID *string
+}
+
+func (q *Queries) TagsOf(ctx context.Context, arg TagsOfParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, tagsOf, arg.DatasourceID, arg.StorageLocationID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var tag string
+		if err := rows.Scan(&tag); err != nil {
+			return nil, err
+		}
+		items = append(items, tag)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const undispatchedNotifications = `-- name: UndispatchedNotifications :many
+SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications WHERE dispatched_at IS NULL
+ORDER BY created_at, id
+LIMIT $1::int
+FOR UPDATE SKIP LOCKED
+`
+
+func (q *Queries) UndispatchedNotifications(ctx context.Context, most int32) ([]Notification, error) {
+	rows, err := q.db.Query(ctx, undispatchedNotifications, most)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Notification{}
+	for rows.Next() {
+		var i Notification
+		if err := rows.Scan(
+			&i.ID,
+			&i.Type,
+			&i.Severity,
+			&i.EntityType,
+			&i.EntityID,
+			&i.Title,
+			&i.Message,
+			&i.Metadata,
+			&i.ReadAt,
+			&i.CreatedAt,
+			&i.DispatchedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const wakeDispatcher = `-- name: WakeDispatcher :exec
+SELECT pg_notify('notifications', '')
+`
+
+func (q *Queries) WakeDispatcher(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, wakeDispatcher)
 	return err
 }

@@ -7,6 +7,7 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
 
 const addPermission = `-- name: AddPermission :exec
@@ -39,6 +40,62 @@ func (q *Queries) AddPermissionsToRole(ctx context.Context, arg AddPermissionsTo
 	return err
 }
 
+const createRole = `-- name: CreateRole :one
+INSERT INTO roles (id, name, description) VALUES ($1, $2, $3) RETURNING id, name, description, is_system, version, created_at, updated_at
+`
+
+type CreateRoleParams struct {
+	ID          string
+	Name        string
+	Description string
+}
+
+func (q *Queries) CreateRole(ctx context.Context, arg CreateRoleParams) (Role, error) {
+	row := q.db.QueryRow(ctx, createRole, arg.ID, arg.Name, arg.Description)
+	var i Role
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Description,
+		&i.IsSystem,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const deleteRole = `-- name: DeleteRole :execrows
+DELETE FROM roles WHERE id = $1 AND NOT is_system
+`
+
+func (q *Queries) DeleteRole(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteRole, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const getRole = `-- name: GetRole :one
+SELECT id, name, description, is_system, version, created_at, updated_at FROM roles WHERE id = $1
+`
+
+func (q *Queries) GetRole(ctx context.Context, id string) (Role, error) {
+	row := q.db.QueryRow(ctx, getRole, id)
+	var i Role
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Description,
+		&i.IsSystem,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
 const grantRole = `-- name: GrantRole :execrows
 INSERT INTO user_roles (user_id, role_id)
 SELECT $1::uuid, r.id FROM roles r WHERE r.name = $2
@@ -58,6 +115,48 @@ func (q *Queries) GrantRole(ctx context.Context, arg GrantRoleParams) (int64, er
 	return result.RowsAffected(), nil
 }
 
+const listRoles = `-- name: ListRoles :many
+SELECT id, name, description, is_system, version, created_at, updated_at FROM roles
+WHERE $1::timestamptz IS NULL
+   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT $3::int
+`
+
+type ListRolesParams struct {
+	BeforeCreatedAt *time.Time
+	BeforeID        *string
+	PageSize        int32
+}
+
+func (q *Queries) ListRoles(ctx context.Context, arg ListRolesParams) ([]Role, error) {
+	rows, err := q.db.Query(ctx, listRoles, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []Role{}
+	for rows.Next() {
+		var i Role
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.IsSystem,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockAccess = `-- name: LockAccess :exec
 SELECT pg_advisory_xact_lock(hashtextextended('dataguardian access', 0))
 `
@@ -66,6 +165,37 @@ SELECT pg_advisory_xact_lock(hashtextextended('dataguardian access', 0))
 func (q *Queries) LockAccess(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockAccess)
 	return err
+}
+
+const permissionsOfRoles = `-- name: PermissionsOfRoles :many
+SELECT rp.role_id, p.name FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id
+WHERE rp.role_id = ANY($1::uuid[])
+ORDER BY rp.role_id, p.name
+`
+
+type PermissionsOfRolesRow struct {
+	RoleID string
+	Name   string
+}
+
+func (q *Queries) PermissionsOfRoles(ctx context.Context, roleIds []string) ([]PermissionsOfRolesRow, error) {
+	rows, err := q.db.Query(ctx, permissionsOfRoles, roleIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []PermissionsOfRolesRow{}
+	for rows.Next() {
+		var i PermissionsOfRolesRow
+		if err := rows.Scan(&i.RoleID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }
 
 const removePermissionsOfRole = `-- name: RemovePermissionsOfRole :exec
@@ -81,6 +211,120 @@ type RemovePermissionsOfRoleParams struct {
 func (q *Queries) RemovePermissionsOfRole(ctx context.Context, arg RemovePermissionsOfRoleParams) error {
 	_, err := q.db.Exec(ctx, removePermissionsOfRole, arg.RoleID, arg.Keep)
 	return err
+}
+
+const roleHolders = `-- name: RoleHolders :many
+SELECT ('user ' || u.email)::text FROM user_roles ur JOIN users u ON u.id = ur.user_id
+WHERE ur.role_id = $1
+ORDER BY u.email
+LIMIT $2::int
+`
+
+type RoleHoldersParams struct {
+	RoleID     string
+	MaxHolders int32
+}
+
+func (q *Queries) RoleHolders(ctx context.Context, arg RoleHoldersParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, roleHolders, arg.RoleID, arg.MaxHolders)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var column_1 string
+		if err := rows.Scan(&column_1); err != nil {
+			return nil, err
+		}
+		items = append(items, column_1)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const rolesByName = `-- name: RolesByName :many
+SELECT r.id, r.name, r.description, r.is_system, r.version, r.created_at, r.updated_at, COALESCE((
+    SELECT array_agg(p.name ORDER BY p.name) FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = r.id
+), '{}')::text[] AS permissions
+FROM roles r
+WHERE lower(r.name) = ANY($1::text[])
+`
+
+type RolesByNameRow struct {
+	ID          string
+	Name        string
+	Description string
+	IsSystem    bool
+	Version     int64
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	Permissions []string
+}
+
+func (q *Queries) RolesByName(ctx context.Context, names []string) ([]RolesByNameRow, error) {
+	rows, err := q.db.Query(ctx, rolesByName, names)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RolesByNameRow{}
+	for rows.Next() {
+		var i RolesByNameRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Description,
+			&i.IsSystem,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+			&i.Permissions,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const updateRole = `-- name: UpdateRole :one
+UPDATE roles
+SET name = $1, description = $2, version = version + 1, updated_at = now()
+WHERE id = $3 AND NOT is_system AND ($4::bigint = 0 OR version = $4::bigint)
+RETURNING id, name, description, is_system, version, created_at, updated_at
+`
+
+type UpdateRoleParams struct {
+	Name            string
+	Description     string
+	ID              string
+	ExpectedVersion int64
+}
+
+func (q *Queries) UpdateRole(ctx context.Context, arg UpdateRoleParams) (Role, error) {
+	row := q.db.QueryRow(ctx, updateRole,
+		arg.Name,
+		arg.Description,
+		arg.ID,
+		arg.ExpectedVersion,
+	)
+	var i Role
+	err := row.Scan(
+		&i.ID,
+		&i.Name,
+		&i.Description,
+		&i.IsSystem,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const upsertSystemRole = `-- name: UpsertSystemRole :one

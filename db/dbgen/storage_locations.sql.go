@@ -144,20 +144,27 @@ func (q *Queries) HoldStorageLocation(ctx context.Context, id string) (string, e
 
 const listStorageLocations = `-- name: ListStorageLocations :many
 SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume FROM storage_locations
-WHERE $1::timestamptz IS NULL
-   OR (created_at, id) < ($1::timestamptz, $2::uuid)
+WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, NULL, id, NULL))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $3::int
+LIMIT $4::int
 `
 
 type ListStorageLocationsParams struct {
+	Scope           []byte
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
 }
 
 func (q *Queries) ListStorageLocations(ctx context.Context, arg ListStorageLocationsParams) ([]StorageLocation, error) {
-	rows, err := q.db.Query(ctx, listStorageLocations, arg.BeforeCreatedAt, arg.BeforeID, arg.PageSize)
+	rows, err := q.db.Query(ctx, listStorageLocations,
+		arg.Scope,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}

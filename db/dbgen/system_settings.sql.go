@@ -9,6 +9,15 @@ import (
 	"context"
 )
 
+const deleteSetting = `-- name: DeleteSetting :exec
+DELETE FROM system_settings WHERE key = $1
+`
+
+func (q *Queries) DeleteSetting(ctx context.Context, key string) error {
+	_, err := q.db.Exec(ctx, deleteSetting, key)
+	return err
+}
+
 const getSetting = `-- name: GetSetting :one
 SELECT value FROM system_settings WHERE key = $1
 `
@@ -18,6 +27,45 @@ func (q *Queries) GetSetting(ctx context.Context, key string) ([]byte, error) {
 	var value []byte
 	err := row.Scan(&value)
 	return value, err
+}
+
+const listSettings = `-- name: ListSettings :many
+SELECT key, value, updated_by, updated_at FROM system_settings ORDER BY key
+`
+
+func (q *Queries) ListSettings(ctx context.Context) ([]SystemSetting, error) {
+	rows, err := q.db.Query(ctx, listSettings)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []SystemSetting{}
+	for rows.Next() {
+		var i SystemSetting
+		if err := rows.Scan(
+			&i.Key,
+			&i.Value,
+			&i.UpdatedBy,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockSettings = `-- name: LockSettings :exec
+LOCK TABLE system_settings IN SHARE ROW EXCLUSIVE MODE
+`
+
+// Changes of settings come one after the other: a condition on what is there must hold until the change is made.
+func (q *Queries) LockSettings(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockSettings)
+	return err
 }
 
 const putSetting = `-- name: PutSetting :exec

@@ -7,11 +7,44 @@ package dbgen
 
 import (
 	"context"
+	"time"
 )
 
+const addRolesToUser = `-- name: AddRolesToUser :exec
+INSERT INTO user_roles (user_id, role_id)
+SELECT $1::uuid, r.id FROM roles r WHERE r.name = ANY($2::text[])
+ON CONFLICT DO NOTHING
+`
+
+type AddRolesToUserParams struct {
+	UserID string
+	Names  []string
+}
+
+func (q *Queries) AddRolesToUser(ctx context.Context, arg AddRolesToUserParams) error {
+	_, err := q.db.Exec(ctx, addRolesToUser, arg.UserID, arg.Names)
+	return err
+}
+
+const countHolders = `-- name: CountHolders :one
+SELECT count(DISTINCT u.id)
+FROM users u
+JOIN user_roles ur ON ur.user_id = u.id
+JOIN role_permissions rp ON rp.role_id = ur.role_id
+JOIN permissions p ON p.id = rp.permission_id
+WHERE p.name = $1 AND u.is_active
+`
+
+func (q *Queries) CountHolders(ctx context.Context, permission string) (int64, error) {
+	row := q.db.QueryRow(ctx, countHolders, permission)
+	var count int64
+	err := row.Scan(&count)
+	return count, err
+}
+
 const createUser = `-- name: CreateUser :one
-INSERT INTO users (id, email, name, password_hash, is_owner)
-VALUES ($1, $2, $3, $4, $5)
+INSERT INTO users (id, email, name, password_hash, is_owner, is_active)
+VALUES ($1, $2, $3, $4, $5, $6)
 RETURNING id, email, name, password_hash, is_owner, is_active, last_login_at, version, created_at, updated_at
 `
 
@@ -21,6 +54,7 @@ type CreateUserParams struct {
 	Name         string
 	PasswordHash string
 	IsOwner      bool
+	IsActive     bool
 }
 
 func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (User, error) {
@@ -30,6 +64,7 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (User, e
 		arg.Name,
 		arg.PasswordHash,
 		arg.IsOwner,
+		arg.IsActive,
 	)
 	var i User
 	err := row.Scan(
@@ -47,6 +82,18 @@ func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (User, e
 	return i, err
 }
 
+const deleteUser = `-- name: DeleteUser :execrows
+DELETE FROM users WHERE id = $1
+`
+
+func (q *Queries) DeleteUser(ctx context.Context, id string) (int64, error) {
+	result, err := q.db.Exec(ctx, deleteUser, id)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
 const hasOwner = `-- name: HasOwner :one
 SELECT EXISTS (SELECT FROM users WHERE is_owner)
 `
@@ -58,6 +105,128 @@ func (q *Queries) HasOwner(ctx context.Context) (bool, error) {
 	return exists, err
 }
 
+const listUsers = `-- name: ListUsers :many
+SELECT id, email, name, password_hash, is_owner, is_active, last_login_at, version, created_at, updated_at FROM users
+WHERE ($1::text IS NULL OR lower(email) = lower($1))
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $4::int
+`
+
+type ListUsersParams struct {
+	Email           *string
+	BeforeCreatedAt *time.Time
+	BeforeID        *string
+	PageSize        int32
+}
+
+func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]User, error) {
+	rows, err := q.db.Query(ctx, listUsers,
+		arg.Email,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []User{}
+	for rows.Next() {
+		var i User
+		if err := rows.Scan(
+			&i.ID,
+			&i.Email,
+			&i.Name,
+			&i.PasswordHash,
+			&i.IsOwner,
+			&i.IsActive,
+			&i.LastLoginAt,
+			&i.Version,
+			&i.CreatedAt,
+			&i.UpdatedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockUser = `-- name: LockUser :one
+SELECT id, email, name, password_hash, is_owner, is_active, last_login_at, version, created_at, updated_at FROM users WHERE id = $1 FOR NO KEY UPDATE
+`
+
+// The row stays as it is until the transaction ends, so that a sign-in and a change of the password
+// happen one after the other.
+func (q *Queries) LockUser(ctx context.Context, id string) (User, error) {
+	row := q.db.QueryRow(ctx, lockUser, id)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.PasswordHash,
+		&i.IsOwner,
+		&i.IsActive,
+		&i.LastLoginAt,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
+}
+
+const removeRolesOfUser = `-- name: RemoveRolesOfUser :exec
+DELETE FROM user_roles ur USING roles r
+WHERE ur.role_id = r.id AND ur.user_id = $1 AND NOT (r.name = ANY($2::text[]))
+`
+
+type RemoveRolesOfUserParams struct {
+	UserID string
+	Keep   []string
+}
+
+func (q *Queries) RemoveRolesOfUser(ctx context.Context, arg RemoveRolesOfUserParams) error {
+	_, err := q.db.Exec(ctx, removeRolesOfUser, arg.UserID, arg.Keep)
+	return err
+}
+
+const rolesOfUsers = `-- name: RolesOfUsers :many
+SELECT ur.user_id, r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
+WHERE ur.user_id = ANY($1::uuid[])
+ORDER BY ur.user_id, r.name
+`
+
+type RolesOfUsersRow struct {
+	UserID string
+	Name   string
+}
+
+func (q *Queries) RolesOfUsers(ctx context.Context, userIds []string) ([]RolesOfUsersRow, error) {
+	rows, err := q.db.Query(ctx, rolesOfUsers, userIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []RolesOfUsersRow{}
+	for rows.Next() {
+		var i RolesOfUsersRow
+		if err := rows.Scan(&i.UserID, &i.Name); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setLastLogin = `-- name: SetLastLogin :exec
 UPDATE users SET last_login_at = now() WHERE id = $1
 `
@@ -65,6 +234,64 @@ UPDATE users SET last_login_at = now() WHERE id = $1
 func (q *Queries) SetLastLogin(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, setLastLogin, id)
 	return err
+}
+
+const setPasswordHash = `-- name: SetPasswordHash :execrows
+UPDATE users SET password_hash = $1, version = version + 1, updated_at = now()
+WHERE id = $2 AND ($3::text IS NULL OR password_hash = $3)
+`
+
+type SetPasswordHashParams struct {
+	PasswordHash string
+	ID           string
+	ExpectedHash *string
+}
+
+func (q *Queries) SetPasswordHash(ctx context.Context, arg SetPasswordHashParams) (int64, error) {
+	result, err := q.db.Exec(ctx, setPasswordHash, arg.PasswordHash, arg.ID, arg.ExpectedHash)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const updateUser = `-- name: UpdateUser :one
+UPDATE users
+SET email = $1, name = $2, is_active = $3, version = version + 1, updated_at = now()
+WHERE id = $4 AND ($5::bigint = 0 OR version = $5::bigint)
+RETURNING id, email, name, password_hash, is_owner, is_active, last_login_at, version, created_at, updated_at
+`
+
+type UpdateUserParams struct {
+	Email           string
+	Name            string
+	IsActive        bool
+	ID              string
+	ExpectedVersion int64
+}
+
+func (q *Queries) UpdateUser(ctx context.Context, arg UpdateUserParams) (User, error) {
+	row := q.db.QueryRow(ctx, updateUser,
+		arg.Email,
+		arg.Name,
+		arg.IsActive,
+		arg.ID,
+		arg.ExpectedVersion,
+	)
+	var i User
+	err := row.Scan(
+		&i.ID,
+		&i.Email,
+		&i.Name,
+		&i.PasswordHash,
+		&i.IsOwner,
+		&i.IsActive,
+		&i.LastLoginAt,
+		&i.Version,
+		&i.CreatedAt,
+		&i.UpdatedAt,
+	)
+	return i, err
 }
 
 const userByEmail = `-- name: UserByEmail :one

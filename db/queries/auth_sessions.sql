@@ -4,7 +4,7 @@ VALUES (@id, @user_id, @token_hash, @ip, @user_agent, @expires_at)
 RETURNING *;
 
 -- name: SessionByTokenHash :one
-SELECT sqlc.embed(s), sqlc.embed(u)
+SELECT sqlc.embed(s), sqlc.embed(u), user_scoped(u.id) AS scoped
 FROM auth_sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_hash = @token_hash;
 
@@ -19,3 +19,6 @@ SELECT * FROM auth_sessions WHERE user_id = @user_id AND expires_at > now() ORDE
 
 -- name: DeleteExpiredSessions :execrows
 DELETE FROM auth_sessions WHERE expires_at <= now();
+
+-- name: DeleteSessionsOfUser :execrows
+DELETE FROM auth_sessions WHERE user_id = @user_id AND (sqlc.narg('keep')::uuid IS NULL OR id <> sqlc.narg('keep'));

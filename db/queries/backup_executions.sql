@@ -4,16 +4,17 @@ VALUES (@id, @job_id, @datasource_id, @storage_location_id, @backup_type, @pinne
 
 -- name: GetExecution :one
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
-       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at
+       started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress, metadata, created_at, waiting_for
 FROM backup_executions WHERE id = @id;
 
 -- A list leaves the logs out: a page of them could be some ten MB.
 -- name: ListExecutions :many
 SELECT id, job_id, datasource_id, storage_location_id, status, backup_type, size_bytes, compressed_size_bytes,
        started_at, finished_at, error_message, pinned, generation, parent_execution_id, increment_number, deleting_at, progress,
-       (metadata - 'execution_logs')::jsonb AS metadata, created_at
+       (metadata - 'execution_logs')::jsonb AS metadata, created_at, waiting_for
 FROM backup_executions
-WHERE (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, datasource_id, storage_location_id, job_id))
+  AND (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
   AND (sqlc.narg('datasource_id')::uuid IS NULL OR datasource_id = sqlc.narg('datasource_id'))
   AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
   AND (sqlc.narg('status')::execution_status IS NULL OR status = sqlc.narg('status'))
@@ -28,7 +29,7 @@ LIMIT sqlc.arg('page_size')::int;
 
 -- name: BeginExecution :execrows
 UPDATE backup_executions
-SET status = 'running', started_at = COALESCE(started_at, now()),
+SET status = 'running', started_at = COALESCE(started_at, now()), waiting_for = '',
     metadata = metadata || jsonb_build_object('workflow_id', sqlc.arg('workflow_id')::text, 'run_id', sqlc.arg('run_id')::text)
 WHERE id = @id AND status IN ('queued', 'running');
 
@@ -52,7 +53,7 @@ WHERE id = @id;
 
 -- name: FinishExecution :execrows
 UPDATE backup_executions
-SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), error_message = @error_message,
+SET status = @status, finished_at = now(), started_at = COALESCE(started_at, now()), waiting_for = '', error_message = @error_message,
     metadata = metadata || sqlc.arg('outcome')::jsonb,
     progress = CASE WHEN @status = 'completed'::execution_status THEN progress || '{"phase": "done", "rate": 0, "eta": 0}' ELSE progress END
 WHERE id = @id AND status IN ('queued', 'running')

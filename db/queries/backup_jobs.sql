@@ -1,6 +1,6 @@
 -- name: CreateBackupJob :one
-INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options)
-VALUES (@id, @name, @datasource_id, @storage_location_id, @schedule_cron, @schedule_timezone, @enabled, @retention_policy, @backup_options)
+INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, overlap_policy, next_execution_at)
+VALUES (@id, @name, @datasource_id, @storage_location_id, @schedule_cron, @schedule_timezone, @enabled, @retention_policy, @backup_options, @overlap_policy, @next_execution_at)
 RETURNING *;
 
 -- name: GetBackupJob :one
@@ -8,8 +8,9 @@ SELECT * FROM backup_jobs WHERE id = @id;
 
 -- name: ListBackupJobs :many
 SELECT * FROM backup_jobs
-WHERE sqlc.narg('before_created_at')::timestamptz IS NULL
-   OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid)
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, datasource_id, storage_location_id, id))
+  AND (sqlc.narg('before_created_at')::timestamptz IS NULL
+       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
@@ -17,7 +18,8 @@ LIMIT sqlc.arg('page_size')::int;
 UPDATE backup_jobs
 SET name = @name, datasource_id = @datasource_id, storage_location_id = @storage_location_id,
     schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, enabled = @enabled,
-    retention_policy = @retention_policy, backup_options = @backup_options, version = version + 1, updated_at = now()
+    retention_policy = @retention_policy, backup_options = @backup_options, overlap_policy = @overlap_policy,
+    next_execution_at = @next_execution_at, schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 
@@ -42,3 +44,13 @@ DELETE FROM backup_jobs WHERE id = @id;
 -- name: SetJobLastExecution :exec
 UPDATE backup_jobs SET last_execution_at = @started_at
 WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at);
+
+-- When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays.
+-- name: SetJobNextExecution :exec
+UPDATE backup_jobs SET next_execution_at = @next_execution_at, schedule_pause = @schedule_pause
+WHERE id = @id AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
+
+-- name: LastScheduledExecution :one
+SELECT created_at FROM backup_executions
+WHERE job_id = @job_id AND metadata ->> 'trigger' = 'schedule'
+ORDER BY created_at DESC, id DESC LIMIT 1;

@@ -23,3 +23,43 @@ ON CONFLICT DO NOTHING;
 INSERT INTO user_roles (user_id, role_id)
 SELECT sqlc.arg('user_id')::uuid, r.id FROM roles r WHERE r.name = @role
 ON CONFLICT DO NOTHING;
+
+-- name: CreateRole :one
+INSERT INTO roles (id, name, description) VALUES (@id, @name, @description) RETURNING *;
+
+-- name: GetRole :one
+SELECT * FROM roles WHERE id = @id;
+
+-- name: ListRoles :many
+SELECT * FROM roles
+WHERE sqlc.narg('before_created_at')::timestamptz IS NULL
+   OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid)
+ORDER BY created_at DESC, id DESC
+LIMIT sqlc.arg('page_size')::int;
+
+-- name: RolesByName :many
+SELECT r.*, COALESCE((
+    SELECT array_agg(p.name ORDER BY p.name) FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = r.id
+), '{}')::text[] AS permissions
+FROM roles r
+WHERE lower(r.name) = ANY(sqlc.arg('names')::text[]);
+
+-- name: PermissionsOfRoles :many
+SELECT rp.role_id, p.name FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id
+WHERE rp.role_id = ANY(sqlc.arg('role_ids')::uuid[])
+ORDER BY rp.role_id, p.name;
+
+-- name: UpdateRole :one
+UPDATE roles
+SET name = @name, description = @description, version = version + 1, updated_at = now()
+WHERE id = @id AND NOT is_system AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
+RETURNING *;
+
+-- name: RoleHolders :many
+SELECT ('user ' || u.email)::text FROM user_roles ur JOIN users u ON u.id = ur.user_id
+WHERE ur.role_id = @role_id
+ORDER BY u.email
+LIMIT sqlc.arg('max_holders')::int;
+
+-- name: DeleteRole :execrows
+DELETE FROM roles WHERE id = @id AND NOT is_system;

@@ -8,8 +8,9 @@ SELECT * FROM storage_locations WHERE id = @id;
 
 -- name: ListStorageLocations :many
 SELECT * FROM storage_locations
-WHERE sqlc.narg('before_created_at')::timestamptz IS NULL
-   OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid)
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, NULL, id, NULL))
+  AND (sqlc.narg('before_created_at')::timestamptz IS NULL
+       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 

@@ -46,7 +46,7 @@ var rules = []rule{
 		reason: "every SSH connection checks keys and tells troubles alike; what is done over it is not its business",
 	},
 	{
-		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/domain", "internal/failure"},
+		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/sshdial", "internal/domain", "internal/failure"},
 		reason: "it turns named files into a stream and back; who names them and where the stream goes is not its business",
 	},
 	{
@@ -54,7 +54,7 @@ var rules = []rule{
 		reason: "a tunnel carries bytes to a server; what speaks through it, and who asked, is not its business",
 	},
 	{
-		packages: "internal/notify/...", allow: []string{"internal/notify/...", "internal/domain", "internal/failure"},
+		packages: "internal/notify/...", allow: []string{"internal/notify/...", "internal/outbound", "internal/domain", "internal/failure"},
 		reason: "a channel delivers messages that others wrote",
 	},
 	{
@@ -72,6 +72,18 @@ var rules = []rule{
 	{
 		packages: "internal/agekey", allow: []string{"internal/agekey", "internal/failure"},
 		reason: "keys are read alike by the API, the activities and a recovery",
+	},
+	{
+		packages: "internal/client", allow: []string{"internal/client", "internal/domain"},
+		reason: "it knows the API by its documented JSON, not by the server's code",
+	},
+	{
+		packages: "internal/cli", allow: []string{"internal/cli", "internal/client", "internal/progress", "internal/domain", "internal/failure"},
+		reason: "the command line does what anybody can do with the API, and nothing else",
+	},
+	{
+		packages: "internal/progress", allow: []string{"internal/progress", "internal/domain"},
+		reason: "it shows figures; where they come from is not its business",
 	},
 	{
 		packages: "internal/dataport", allow: []string{"internal/dataport", "internal/failure"},
@@ -144,10 +156,15 @@ var rules = []rule{
 	},
 	{
 		packages: "internal/storage/ssh/...", onlyHere: []string{"github.com/pkg/sftp"},
+		except: []string{"internal/referenced"}, // which reads files of SSH servers
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{
 		packages: "internal/engine/sqlserver/...", onlyHere: []string{"github.com/microsoft/go-mssqldb/..."},
+		reason: "a provider's types stay in the leaf that talks to it",
+	},
+	{
+		packages: "internal/notify/smtp/...", onlyHere: []string{"github.com/wneessen/go-mail/..."},
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{

@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 
@@ -68,6 +69,9 @@ func collect[T any](ctx context.Context, c *Client, path string, query url.Value
 		all = append(all, part.Items...)
 		if part.NextCursor == "" {
 			return all, nil
+		}
+		if part.NextCursor == query.Get("cursor") {
+			return nil, fmt.Errorf("GET %s: the server gives the same page again", path)
 		}
 		query.Set("cursor", part.NextCursor)
 	}

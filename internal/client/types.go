@@ -81,9 +81,12 @@ type BackupJobDocument struct {
 	Name              string                  `json:"name"`
 	DatasourceID      string                  `json:"datasource_id"`
 	StorageLocationID string                  `json:"storage_location_id"`
+	ScheduleCron      string                  `json:"schedule_cron,omitempty"`
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty"`
+	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty"`
 	Enabled           *bool                   `json:"enabled,omitempty"`
 	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty"`
+	ConfirmRetention  bool                    `json:"confirm_retention,omitempty"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options"`
 }
 
@@ -95,14 +98,19 @@ type BackupJob struct {
 	StorageLocationID string                 `json:"storage_location_id"`
 	ScheduleCron      string                 `json:"schedule_cron"`
 	ScheduleTimezone  string                 `json:"schedule_timezone"`
+	OverlapPolicy     domain.OverlapPolicy   `json:"overlap_policy"`
+	SchedulePause     string                 `json:"schedule_pause,omitempty"`
 	Enabled           bool                   `json:"enabled"`
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
 	LastExecutionAt   *time.Time             `json:"last_execution_at"`
-	NextExecutionAt   *time.Time             `json:"next_execution_at"`
-	Version           int64                  `json:"version"`
-	CreatedAt         time.Time              `json:"created_at"`
-	UpdatedAt         time.Time              `json:"updated_at"`
+
+	LastRetention *domain.RetentionResult `json:"last_retention"`
+
+	NextExecutionAt *time.Time `json:"next_execution_at"`
+	Version         int64      `json:"version"`
+	CreatedAt       time.Time  `json:"created_at"`
+	UpdatedAt       time.Time  `json:"updated_at"`
 }
 
 // Execution is one backup or restore.
@@ -124,6 +132,7 @@ type Execution struct {
 	Metadata            domain.ExecutionMetadata `json:"metadata"`
 	CreatedAt           time.Time                `json:"created_at"`
 	DeletingAt          *time.Time               `json:"deleting_at"`
+	WaitingFor          string                   `json:"waiting_for,omitempty"`
 }
 
 // Chunk is one stored object that a backup refers to.
@@ -197,6 +206,8 @@ type RestoreRequest struct {
 
 	Databases    []string `json:"databases,omitempty"`     // backups of a whole server
 	IncludePaths []string `json:"include_paths,omitempty"` // files backups
+
+	IncludeTables []string `json:"include_tables,omitempty"` // databases
 
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty"`
 }

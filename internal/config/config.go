@@ -24,6 +24,7 @@ type Config struct {
 	Temporal  Temporal
 	MasterKey MasterKey
 	Worker    Worker
+	OIDC      OIDC
 	Log       Log
 	Demo      Demo
 

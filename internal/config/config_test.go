@@ -75,6 +75,16 @@ func TestErrorsNameTheVariableAndWhatToDo(t *testing.T) {
 			needs: []Need{NeedDatabase}, want: "DATABASE_URL is not set; set it to"},
 		"a master key that is needed": {
 			needs: []Need{NeedMasterKey}, want: "DATAGUARDIAN_MASTER_KEY or DATAGUARDIAN_MASTER_KEY_FILE is not set"},
+		"an issuer in the clear": {
+			environ: []string{"DATAGUARDIAN_OIDC_ISSUER=http://idp.example.com"}, want: "DATAGUARDIAN_OIDC_ISSUER is"},
+		"a provider without a client": {
+			environ: []string{"DATAGUARDIAN_OIDC_ISSUER=https://idp.example.com"}, want: "DATAGUARDIAN_OIDC_CLIENT_ID is not set"},
+		"a client without a provider": {
+			flags: []string{"--oidc-client-id=x"}, want: "DATAGUARDIAN_OIDC_ISSUER is not set"},
+		"a redirect to somewhere else": {
+			flags: []string{"--oidc-issuer=https://idp.example.com", "--oidc-redirect-url=https://backup.example.com/"}, want: "--oidc-redirect-url is"},
+		"a role without a value": {
+			flags: []string{"--oidc-issuer=https://idp.example.com", "--oidc-roles=admin"}, want: `--oidc-roles has "admin"`},
 		"a data port without a port": {
 			flags: []string{"--data-listen=worker"}, want: `--data-listen is "worker"; give host:port, or off`},
 		"a data URL that is not https": {
@@ -152,7 +162,7 @@ func TestDataDirectoryIsTheUsersOwn(t *testing.T) {
 }
 
 func allFlags() [][]Flag {
-	return [][]Flag{LogFlags, APIFlags, DatabaseFlags, TemporalFlags, WorkerFlags, DataDirFlags, EmbeddedTemporalFlags, MasterKeyFlags, DemoFlags}
+	return [][]Flag{LogFlags, APIFlags, OIDCFlags, DatabaseFlags, TemporalFlags, WorkerFlags, DataDirFlags, EmbeddedTemporalFlags, MasterKeyFlags, DemoFlags}
 }
 
 func flagSet(t *testing.T, arguments ...string) *pflag.FlagSet {
@@ -161,4 +171,20 @@ func flagSet(t *testing.T, arguments ...string) *pflag.FlagSet {
 	AddFlags(set, allFlags()...)
 	require.NoError(t, set.Parse(arguments))
 	return set
+}
+
+func TestARoleIsWhatFollowsTheLastEqualsSign(t *testing.T) {
+	c, err := load([]string{"HOME=/root", "DATAGUARDIAN_OIDC_ISSUER=https://idp", "DATAGUARDIAN_OIDC_CLIENT_ID=x", "DATAGUARDIAN_OIDC_REDIRECT_URL=https://b/api/auth/oidc/callback",
+		"DATAGUARDIAN_OIDC_ROLES=cn=admins,ou=groups=admin; ops = operator;ops=readonly"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, map[string][]string{"cn=admins,ou=groups": {"admin"}, "ops": {"operator", "readonly"}}, c.OIDC.Roles())
+}
+
+func TestTheClientTakesNothingOfAServersSettings(t *testing.T) {
+	c, err := loadClient([]string{"HOME=/home/x", "DATAGUARDIAN_LISTEN=nonsense", "DATAGUARDIAN_TOKEN=dgs_1"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, Client{Token: "dgs_1", CredentialsFile: "/home/x/.config/dataguardian/credentials.json"}, c)
+	c, err = loadClient([]string{"XDG_CONFIG_HOME=/config", "DATAGUARDIAN_URL=https://b"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, Client{URL: "https://b", CredentialsFile: "/config/dataguardian/credentials.json"}, c)
 }

@@ -20,6 +20,17 @@ var (
 	APIFlags = []Flag{
 		{"listen", "DATAGUARDIAN_LISTEN", "host:port of the API (default 127.0.0.1:8080)"},
 	}
+	OIDCFlags = []Flag{
+		{"oidc-issuer", "DATAGUARDIAN_OIDC_ISSUER", "issuer of the OpenID Connect provider through which people may sign in (default none)"},
+		{"oidc-client-id", "DATAGUARDIAN_OIDC_CLIENT_ID", "client id at the provider"},
+		{"oidc-client-secret-file", "DATAGUARDIAN_OIDC_CLIENT_SECRET_FILE", "file that holds the client secret"},
+		{"oidc-redirect-url", "DATAGUARDIAN_OIDC_REDIRECT_URL", "address of the API as browsers reach it, https://…/api/auth/oidc/callback"},
+		{"oidc-scopes", "DATAGUARDIAN_OIDC_SCOPES", "scopes to ask for, separated by commas (default openid,email,profile)"},
+		{"oidc-role-claim", "DATAGUARDIAN_OIDC_ROLE_CLAIM", "claim that roles come from, dotted for one inside another (default groups)"},
+		{"oidc-roles", "DATAGUARDIAN_OIDC_ROLES", "roles of the claim's values, value=role separated by ';'"},
+		{"oidc-audiences", "DATAGUARDIAN_OIDC_AUDIENCES", "audiences of ID tokens that are accepted besides the client id, separated by commas"},
+		{"oidc-link-by-email", "DATAGUARDIAN_OIDC_LINK_BY_EMAIL", "let people sign in to accounts that have their verified email, but the owner's (default false)"},
+	}
 	DatabaseFlags = []Flag{
 		{"db-max-conns", "DATAGUARDIAN_DB_MAX_CONNS", "most connections to the database (default 16)"},
 	}
@@ -56,8 +67,8 @@ func AddFlags(set *pflag.FlagSet, groups ...[]Flag) {
 	for _, group := range groups {
 		for _, flag := range group {
 			set.String(flag.Name, "", fmt.Sprintf("%s [%s]", flag.Usage, flag.Variable))
-			if flag.Variable == "DEMO_EXIT" {
-				set.Lookup(flag.Name).NoOptDefVal = "true" // plain --exit is enough
+			if flag.Variable == "DEMO_EXIT" || flag.Variable == "DATAGUARDIAN_OIDC_LINK_BY_EMAIL" {
+				set.Lookup(flag.Name).NoOptDefVal = "true" // the plain flag is enough
 			}
 			_ = set.SetAnnotation(flag.Name, variableAnnotation, []string{flag.Variable}) // fails only for an unknown flag
 		}

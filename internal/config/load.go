@@ -183,6 +183,7 @@ func (c *Config) validate(sources map[string]string) []string {
 	c.validateNetwork(p)
 	c.validateTemporal(p)
 	c.validateWorker(p)
+	c.validateOIDC(p)
 	if c.Database.MaxConns < 2 {
 		p.add("DATAGUARDIAN_DB_MAX_CONNS", "is %d; give 2 or more: one connection listens for changes", c.Database.MaxConns)
 	}

@@ -11,10 +11,12 @@ type Labels struct {
 	Storage    string `json:"storage,omitempty"`
 }
 
-// ExecutionInput starts a backup or a restore: the row is there already, in state queued.
+// ExecutionInput starts a backup or a restore: the row is there already, in state queued. A schedule starts a backup with
+// its job instead, and the workflow makes the row.
 type ExecutionInput struct {
 	ExecutionID string `json:"execution_id"`
 	Labels      Labels `json:"labels"`
+	JobID       string `json:"job_id,omitempty"`
 }
 
 // ExecutionResult is how an execution ended well.
@@ -26,6 +28,8 @@ type ExecutionResult struct {
 	Tables          int    `json:"tables,omitempty"`
 	// RecoveryMS is how long a restore took until its data was loaded.
 	RecoveryMS int64 `json:"recovery_ms,omitempty"`
+	// Skipped is why a scheduled run did not take place.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // ExecutionRef names an execution.
@@ -38,6 +42,8 @@ type BeginInput struct {
 	ExecutionID string `json:"execution_id"`
 	WorkflowID  string `json:"workflow_id"`
 	RunID       string `json:"run_id"`
+	// Queue: it waits for a place if the limits leave none. Older workflows do not know how to.
+	Queue bool `json:"queue,omitempty"`
 }
 
 // Plan is what a workflow has to know to decide; everything else stays in the activities.
@@ -63,7 +69,14 @@ type Plan struct {
 	// Direct: the restore reads a datasource in place of a backup. Checks: it checks what it loaded.
 	Direct bool `json:"direct,omitempty"`
 	Checks bool `json:"checks,omitempty"`
+	// Waiting is what the execution waits for: it has not begun, and the rest of the plan is empty.
+	Waiting string `json:"waiting,omitempty"`
+	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
+	RetentionJobID string `json:"retention_job_id,omitempty"`
 }
+
+// AdmittedSignal tells the workflow of a waiting execution that there is a place for it.
+const AdmittedSignal = "admitted"
 
 // DumpResult is what one backup stored.
 type DumpResult struct {

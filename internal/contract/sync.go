@@ -59,8 +59,8 @@ type RunResult struct {
 	RecoveryMS int64  `json:"recovery_ms,omitempty"`
 }
 
-// Expired names the backups that a sync job keeps no longer.
-type Expired struct {
+// ExpiredSyncBackups names the backups that a sync job keeps no longer.
+type ExpiredSyncBackups struct {
 	Backups []string `json:"backups,omitempty"`
 }
 
@@ -81,7 +81,7 @@ var (
 	PrepareSyncBackup  = Activity[RunRef, Half]{"PrepareSyncBackup"}
 	PrepareSyncRestore = Activity[RunRef, Half]{"PrepareSyncRestore"}
 	FinishSync         = Activity[FinishRunInput, Nothing]{"FinishSync"}
-	ExpireSyncBackups  = Activity[RunRef, Expired]{"ExpireSyncBackups"}
+	ExpireSyncBackups  = Activity[RunRef, ExpiredSyncBackups]{"ExpireSyncBackups"}
 	CopyDirectly       = Activity[ExecutionRef, StageResult]{"CopyDirectly"}
 
 	BeginDrill    = Activity[BeginRunInput, RunPlan]{"BeginDrill"}

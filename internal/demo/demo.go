@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/demo/dbcompare"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/progress"
 )
 
 // DefaultSizeMB is the size of the sample database where Options names none.
@@ -135,7 +136,7 @@ func (d *demo) makeSample(ctx context.Context) (err error) {
 	if d.sampleBytes, err = d.sample.create(ctx, d.opts.SizeMB); err != nil {
 		return err
 	}
-	d.say("Made the sample database %s on %s: %s in %.1f s", sampleDatabase, d.sample, megabytes(d.sampleBytes), time.Since(began).Seconds())
+	d.say("Made the sample database %s on %s: %s in %.1f s", sampleDatabase, d.sample, progress.Megabytes(d.sampleBytes), time.Since(began).Seconds())
 	return nil
 }
 
@@ -187,13 +188,13 @@ func (d *demo) backUp(ctx context.Context, job registered) (client.Execution, er
 		return client.Execution{}, err
 	}
 	took := seconds(done)
-	d.say("  %s backed up and verified in %.1f s (%s/s), %s stored", megabytes(done.SizeBytes), took,
-		megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), megabytes(done.CompressedSizeBytes))
+	d.say("  %s backed up and verified in %.1f s (%s/s), %s stored", progress.Megabytes(done.SizeBytes), took,
+		progress.Megabytes(int64(float64(done.SizeBytes)/max(took, 0.001))), progress.Megabytes(done.CompressedSizeBytes))
 	check := done.Metadata.Verification
 	if check == nil || !check.OK {
 		return client.Execution{}, fmt.Errorf("demo: the backup %s is completed without a verification that says it is good", done.ID)
 	}
-	d.say("  verification (%s): %d objects, %s read back, hashed, decrypted, decompressed and listed", check.Mode, check.Objects, megabytes(check.Bytes))
+	d.say("  verification (%s): %d objects, %s read back, hashed, decrypted, decompressed and listed", check.Mode, check.Objects, progress.Megabytes(check.Bytes))
 	return done, nil
 }
 
@@ -214,7 +215,7 @@ func (d *demo) restore(ctx context.Context, job registered, backup client.Execut
 	if report := done.Metadata.RestoreReport; report != nil {
 		tables = report.Tables
 	}
-	d.say("  %d tables, %s checked and loaded in %.1f s (%s/s)", tables, megabytes(size), took, megabytes(int64(float64(size)/max(took, 0.001))))
+	d.say("  %d tables, %s checked and loaded in %.1f s (%s/s)", tables, progress.Megabytes(size), took, progress.Megabytes(int64(float64(size)/max(took, 0.001))))
 	return done, nil
 }
 
@@ -228,13 +229,13 @@ func seconds(e client.Execution) float64 {
 
 // follow shows the progress of an execution until it ends; one that does not complete is an error.
 func (d *demo) follow(ctx context.Context, e client.Execution, verb string) (client.Execution, error) {
-	line := newProgressLine(d.opts.Out, verb)
+	line := progress.New(d.opts.Out, verb)
 	done, err := d.api.WaitExecution(ctx, e.ID, func(now client.Execution) {
 		if now.Metadata.Progress != nil {
-			line.show(*now.Metadata.Progress)
+			line.Show(*now.Metadata.Progress)
 		}
 	})
-	line.end()
+	line.End()
 	if err != nil {
 		return client.Execution{}, err
 	}

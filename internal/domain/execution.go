@@ -67,6 +67,8 @@ type RestoreOptions struct {
 	Databases    []string `json:"databases,omitempty" doc:"Backups of a whole server: the databases that are restored"`
 	IncludePaths []string `json:"include_paths,omitempty" doc:"Files backups: what is restored; left out: everything"`
 
+	IncludeTables []string `json:"include_tables,omitempty" doc:"Databases: the tables or collections that are restored; left out: everything"`
+
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty" doc:"Where the files that rows point to are restored on the worker; left out: nowhere"`
 
 	SourceDatasourceID string        `json:"source_datasource_id,omitempty" doc:"Direct syncs: what is copied, in place of a backup"`
@@ -92,6 +94,7 @@ type ExecutionMetadata struct {
 	Operation      Operation         `json:"operation"`
 	Trigger        Trigger           `json:"trigger"`
 	Actor          string            `json:"actor,omitempty"`
+	ScheduledFor   *time.Time        `json:"scheduled_for,omitempty" doc:"Trigger schedule: when it was due, without the jitter"`
 	WorkflowID     string            `json:"workflow_id,omitempty"`
 	RunID          string            `json:"run_id,omitempty"`
 	TemporalURL    string            `json:"temporal_url,omitempty"`
@@ -112,6 +115,7 @@ type ExecutionMetadata struct {
 	Options        *BackupOptions    `json:"options,omitempty" doc:"The options this run used"`
 	StorageResults []StorageResult   `json:"storage_results,omitempty" doc:"Backups of a job with storage_targets: what became of each location that was tried"`
 	ExecutionLogs  []LogLine         `json:"execution_logs,omitempty"`
+	Expired        string            `json:"expired,omitempty" doc:"Why the retention policy of its job removes it"`
 
 	ParentWorkflowID string `json:"parent_workflow_id,omitempty" doc:"Of the sync or drill that this is a part of"`
 }

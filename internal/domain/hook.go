@@ -110,11 +110,8 @@ func (h Hook) validate() Invalid {
 	if strings.Contains(h.SQL, "\x00") {
 		v.Add("sql", "must not contain a NUL")
 	}
-	if h.URL != "" {
-		u, err := url.Parse(h.URL)
-		if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") || u.User != nil {
-			v.Add("url", "is not an http or https URL with a host and without a user")
-		}
+	if h.URL != "" && !IsHTTPURL(h.URL) {
+		v.Add("url", "is not an http or https URL with a host and without a user")
 	}
 	if len(h.Command) > 0 && !filepath.IsAbs(h.Command[0]) {
 		v.Add("command", "begins with %q; give the absolute path of a program, then its arguments, each by itself", h.Command[0])

@@ -37,6 +37,8 @@ type BackupOptions struct {
 	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
 	Hooks              *Hooks          `json:"hooks,omitempty" doc:"What a run does before and after its work"`
 
+	HeartbeatURL string `json:"heartbeat_url,omitempty" doc:"http or https; gets a GET after every completed backup of the job, so that a service such as healthchecks.io notices when none comes" maxLength:"2048"`
+
 	ReferencedFiles *ReferencedFiles `json:"referenced_files,omitempty" doc:"Files that rows point to, backed up with the database"`
 }
 
@@ -95,6 +97,9 @@ func (o BackupOptions) Validate() Invalid {
 	}
 	checkRange(&v, "timeout_minutes", o.TimeoutMinutes, 1, 43200)
 	v = append(v, o.Hooks.validate().Under("hooks")...)
+	if o.HeartbeatURL != "" && !IsHTTPURL(o.HeartbeatURL) {
+		v.Add("heartbeat_url", "is not an http or https URL with a host and without a user")
+	}
 	v = append(v, o.ReferencedFiles.validate().Under("referenced_files")...)
 	checkRange(&v, "idle_timeout_minutes", o.IdleTimeoutMinutes, 1, 1440)
 	for field, patterns := range map[string][]string{"include_tables": o.IncludeTables, "exclude_tables": o.ExcludeTables} {

@@ -43,3 +43,52 @@ const (
 	EntityStorageLocation EntityType = "storage_location"
 	EntitySystem          EntityType = "system"
 )
+
+// NotificationTypes lists every type.
+func NotificationTypes() []NotificationType {
+	return []NotificationType{
+		NotifyBackupSuccess, NotifyBackupFailed, NotifyConnectionLost, NotifyConnectionRestored, NotifyStorageFull,
+		NotifyStorageUnreachable, NotifyHealthDegraded, NotifyCleanupCompleted, NotifyRestoreSuccess, NotifyRestoreFailed,
+		NotifySyncFailed, NotifyRestoreDrillSuccess, NotifyRestoreDrillFailed,
+	}
+}
+
+// Severities lists them, the least first.
+func Severities() []Severity { return []Severity{SeverityInfo, SeverityWarning, SeverityCritical} }
+
+// rank orders severities; what is unknown matters most, so that nothing is held back by mistake.
+func (s Severity) rank() int {
+	for i, known := range Severities() {
+		if s == known {
+			return i
+		}
+	}
+	return len(Severities())
+}
+
+// AtLeast reports whether s matters as much as other, or more.
+func (s Severity) AtLeast(other Severity) bool { return s.rank() >= other.rank() }
+
+// SeverityOf is how much a notification of the type usually matters.
+func SeverityOf(t NotificationType) Severity {
+	switch t {
+	case NotifyBackupFailed, NotifyConnectionLost, NotifyStorageFull, NotifyStorageUnreachable, NotifyRestoreFailed,
+		NotifySyncFailed, NotifyRestoreDrillFailed:
+		return SeverityCritical
+	case NotifyHealthDegraded:
+		return SeverityWarning
+	default:
+		return SeverityInfo
+	}
+}
+
+// IsState reports whether the type tells a state that lasts until another type about the same entity ends it,
+// rather than an event: what says the same state again is no news.
+func (t NotificationType) IsState() bool {
+	switch t {
+	case NotifyConnectionLost, NotifyConnectionRestored, NotifyStorageFull, NotifyStorageUnreachable:
+		return true
+	default:
+		return false
+	}
+}

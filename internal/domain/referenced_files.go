@@ -14,6 +14,12 @@ const (
 	MissingFail MissingFilePolicy = "fail"
 )
 
+// Where referenced files are.
+const (
+	FilesLocal = "local"
+	FilesSSH   = "ssh"
+)
+
 // Bounds of referenced files: their paths are held in memory.
 const (
 	DefaultReferencedFiles = 100_000
@@ -25,10 +31,79 @@ type ReferencedFiles struct {
 	Enabled           bool              `json:"enabled" required:"false"`
 	DiscoveryQuery    string            `json:"discovery_query" maxLength:"100000" doc:"SQL that returns the paths; it runs in a read-only transaction after the dump"`
 	PathColumn        string            `json:"path_column" maxLength:"255" doc:"The column of discovery_query with the paths, of a text type; a relative path is looked for in each of base_directories"`
-	BaseDirectories   []string          `json:"base_directories" maxItems:"100" doc:"Absolute paths on the worker; a path that leads outside, also by a symbolic link, is not read"`
-	SourceType        string            `json:"source_type,omitempty" enum:"local" doc:"Where the files are; this version reads those that the worker sees"`
+	BaseDirectories   []string          `json:"base_directories" maxItems:"100" doc:"Absolute paths on the worker or, with source_type ssh, on that server; a path that leads outside, also by a symbolic link, is not read"`
+	SourceType        string            `json:"source_type,omitempty" enum:"local,ssh" doc:"Where the files are: local (default) those that the worker sees, ssh those of a server that is reached by SFTP"`
 	MissingFilePolicy MissingFilePolicy `json:"missing_file_policy,omitempty" enum:"warn,fail" doc:"What a file means that is not there, may not be read or lies outside; default warn"`
 	MaxFiles          int               `json:"max_files,omitempty" minimum:"0" maximum:"500000" doc:"More paths than this fail the backup; 0 or left out: 100000"`
+
+	Host       string `json:"host,omitempty" doc:"source_type ssh: host name or address of the server" maxLength:"255"`
+	Port       int    `json:"port,omitempty" doc:"source_type ssh: default 22" minimum:"0" maximum:"65535"`
+	Username   string `json:"username,omitempty" doc:"source_type ssh: a user who may read the files, and better nothing else" maxLength:"255"`
+	Password   string `json:"password,omitempty" doc:"source_type ssh: write-only" maxLength:"1024"`
+	PrivateKey string `json:"private_key,omitempty" doc:"source_type ssh: in OpenSSH or PEM format, instead of a password; write-only" maxLength:"65536"`
+	Passphrase string `json:"passphrase,omitempty" doc:"source_type ssh: of private_key; write-only" maxLength:"1024"`
+	HostKey    string `json:"host_key,omitempty" doc:"source_type ssh: the server's public key, as a line of known_hosts without the host (ssh-ed25519 AAAA…) or its fingerprint SHA256:…; ssh-keyscan prints it" maxLength:"16384"`
+}
+
+// Login is how the server of the files is reached, for source_type ssh.
+func (r *ReferencedFiles) Login() SSHTunnel {
+	return SSHTunnel{
+		Host: r.Host, Port: r.Port, Username: r.Username, Password: r.Password,
+		PrivateKey: r.PrivateKey, Passphrase: r.Passphrase, HostKey: r.HostKey,
+	}
+}
+
+// UseLoginOf takes the login, secrets included, from the same options of the job; either may be nil.
+func (r *ReferencedFiles) UseLoginOf(job *ReferencedFiles) {
+	if r == nil || job == nil {
+		return
+	}
+	r.Host, r.Port, r.Username, r.HostKey = job.Host, job.Port, job.Username, job.HostKey
+	r.Password, r.PrivateKey, r.Passphrase = job.Password, job.PrivateKey, job.Passphrase
+}
+
+// Secrets gives the fields of the options that are secret, by their paths in the document. A field may be empty.
+func (o *BackupOptions) Secrets() map[string]*string {
+	files := o.ReferencedFiles
+	if files == nil {
+		return nil
+	}
+	return map[string]*string{
+		"referenced_files.password":    &files.Password,
+		"referenced_files.private_key": &files.PrivateKey,
+		"referenced_files.passphrase":  &files.Passphrase,
+	}
+}
+
+// Detached is a copy whose secrets can be changed without changing o's.
+func (o BackupOptions) Detached() BackupOptions {
+	if o.ReferencedFiles != nil {
+		files := *o.ReferencedFiles
+		o.ReferencedFiles = &files
+	}
+	return o
+}
+
+// WithoutSecrets is a copy for where options are kept beside a job: in executions, manifests and audits.
+func (o BackupOptions) WithoutSecrets() BackupOptions {
+	o = o.Detached()
+	for _, field := range o.Secrets() {
+		*field = ""
+	}
+	return o
+}
+
+// CheckFor finds what the options ask for that a datasource of type t with connection c can not do.
+func (o BackupOptions) CheckFor(t DatasourceType, c ConnectionConfig) Invalid {
+	var v Invalid
+	switch {
+	case !o.ReferencedFiles.Active():
+	case t == MongoDB || t == Files:
+		v.Add("referenced_files", "need an SQL query, which a %s datasource does not answer; leave them out", t)
+	case c.Databases != nil:
+		v.Add("referenced_files", "need one database to query, and the datasource has all of a server; make a job with a datasource of that database")
+	}
+	return v
 }
 
 // Active reports whether there is anything to do.
@@ -39,7 +114,12 @@ func (r *ReferencedFiles) normalize() {
 		return
 	}
 	r.PathColumn = strings.TrimSpace(r.PathColumn)
-	setDefault(&r.SourceType, "local")
+	setDefault(&r.SourceType, FilesLocal)
+	if r.SourceType == FilesSSH {
+		login := r.Login()
+		login.normalize()
+		r.Host, r.Port, r.Username, r.HostKey = login.Host, login.Port, login.Username, login.HostKey
+	}
 	setDefault(&r.MissingFilePolicy, MissingWarn)
 	setDefault(&r.MaxFiles, DefaultReferencedFiles)
 	for i, base := range r.BaseDirectories {
@@ -57,18 +137,25 @@ func (r *ReferencedFiles) validate() Invalid {
 	required(&v, "discovery_query", strings.TrimSpace(r.DiscoveryQuery))
 	required(&v, "path_column", r.PathColumn)
 	if len(r.BaseDirectories) == 0 {
-		v.Add("base_directories", "is required: the directories on the worker that the files lie in")
+		v.Add("base_directories", "is required: the directories that the files lie in")
 	}
 	for _, base := range r.BaseDirectories {
 		switch {
 		case !filepath.IsAbs(base) || strings.ContainsAny(base, "\x00\n"):
-			v.Add("base_directories", "has %q; give absolute paths on the worker", base)
+			v.Add("base_directories", "has %q; give absolute paths", base)
 		case base == "/":
-			v.Add("base_directories", "has /, which is everything on the worker; give the directories that the files lie in")
+			v.Add("base_directories", "has /, which is everything; give the directories that the files lie in")
 		}
 	}
-	if r.SourceType != "local" {
-		v.Add("source_type", "is %q; this version reads local files only: mount the other machine's directory on the worker", r.SourceType)
+	switch r.SourceType {
+	case FilesLocal:
+		if r.Login() != (SSHTunnel{}) {
+			v.Add("source_type", "is local, and the login of an SSH server is given; use ssh, or leave host and what belongs to it out")
+		}
+	case FilesSSH:
+		v = append(v, r.Login().validate()...)
+	default:
+		v.Add("source_type", "is %q; use local or ssh", r.SourceType)
 	}
 	if !oneOf(r.MissingFilePolicy, MissingWarn, MissingFail) {
 		v.Add("missing_file_policy", "is %q; use warn or fail", r.MissingFilePolicy)

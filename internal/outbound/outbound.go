@@ -5,6 +5,8 @@ package outbound
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -24,20 +26,39 @@ var metadata = []netip.Addr{
 	netip.MustParseAddr("168.63.129.16"),   // Azure
 }
 
+// Options say how a client differs from the usual one.
+type Options struct {
+	Timeout        time.Duration  // from the first packet to the last byte of the answer
+	AllowLinkLocal bool           // somebody who may decide that wants such an address
+	RootCAs        *x509.CertPool // nil: the system's
+}
+
 // Client makes requests that take at most timeout, from the first packet to the last byte of the answer.
-func Client(timeout time.Duration) *http.Client {
-	dialer := &net.Dialer{Timeout: timeout, ControlContext: refuseForbidden}
+func Client(timeout time.Duration) *http.Client { return New(Options{Timeout: timeout}) }
+
+// New makes a client.
+func New(o Options) *http.Client {
 	return &http.Client{
-		Timeout: timeout,
+		Timeout: o.Timeout,
 		Transport: &http.Transport{
-			DialContext:            dialer.DialContext, // no proxy of the worker's environment
+			DialContext:            Dialer(o).DialContext, // no proxy of the worker's environment
 			DisableKeepAlives:      true,
-			TLSHandshakeTimeout:    timeout,
-			ResponseHeaderTimeout:  timeout,
+			TLSHandshakeTimeout:    o.Timeout,
+			TLSClientConfig:        &tls.Config{RootCAs: o.RootCAs, MinVersion: tls.VersionTLS12},
+			ResponseHeaderTimeout:  o.Timeout,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+}
+
+// Dialer makes connections, for what is not HTTP, with the same refusals.
+func Dialer(o Options) *net.Dialer {
+	dialer := &net.Dialer{Timeout: o.Timeout}
+	if !o.AllowLinkLocal {
+		dialer.ControlContext = refuseForbidden
+	}
+	return dialer
 }
 
 // refuseForbidden looks at the address itself, after the name was resolved.

@@ -11,15 +11,11 @@ import (
 	"github.com/dataguardian/dataguardian/internal/reconcile"
 )
 
-const (
-	sweepEvery = time.Minute
-	// startGrace is how old a queued execution is when its workflow must exist: much longer than the
-	// API tries to start it.
-	startGrace = time.Minute
-)
+const sweepEvery = time.Minute
 
 // StartReconciling closes executions that lost their workflow and keeps the schedules of the storage
-// locations, now and every minute, in the background. It ends with ctx or by stop, which returns when it has ended.
+// locations and of the platform's upkeep, now and every minute, in the background; the upkeep itself, which is the
+// workers' work, is asked for at the start. It ends with ctx or by stop, which returns when it has ended.
 func StartReconciling(ctx context.Context, database *db.DB, temporal client.Client, logger *slog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
@@ -28,11 +24,12 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		ticker := time.NewTicker(sweepEvery)
 		defer ticker.Stop()
 		schedules, jobs := reconcile.NewSchedules(database, temporal), reconcile.NewRunSchedules(database, temporal)
-		for {
-			if _, err := reconcile.Sweep(ctx, database, temporal, startGrace, logger); err != nil && ctx.Err() == nil {
+		for asked := false; ; {
+			asked = ensureUpkeep(ctx, temporal, schedules, asked, logger)
+			if _, err := reconcile.Sweep(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
 			}
-			if _, err := reconcile.SweepRuns(ctx, database, temporal, startGrace, logger); err != nil && ctx.Err() == nil {
+			if _, err := reconcile.SweepRuns(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all syncs and drills with their workflows; trying again in a minute", "error", err)
 			}
 			if err := jobs.Ensure(ctx); err != nil && ctx.Err() == nil {
@@ -49,4 +46,19 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// ensureUpkeep keeps the schedule of the upkeep and asks for one run, unless asked says that it was asked for; it returns
+// whether it is.
+func ensureUpkeep(ctx context.Context, temporal client.Client, schedules *reconcile.Schedules, asked bool, logger *slog.Logger) bool {
+	made, err := reconcile.EnsureUpkeep(ctx, temporal)
+	if made {
+		schedules.Forget()
+	} else if err == nil && !asked {
+		err = reconcile.TriggerUpkeep(ctx, temporal)
+	}
+	if err != nil && ctx.Err() == nil {
+		logger.WarnContext(ctx, "could not bring the schedule of the upkeep up to date; trying again in a minute", "error", err)
+	}
+	return asked || err == nil
 }

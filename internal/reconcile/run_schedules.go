@@ -69,14 +69,14 @@ func (s *RunSchedules) Ensure(ctx context.Context) error {
 	return nil
 }
 
-// scheduledJob is a job with a cron.
-type scheduledJob struct {
+// scheduledRuns is a job with a cron.
+type scheduledRuns struct {
 	version string
 	put     func(context.Context) error
 }
 
-func (s *RunSchedules) wanted(ctx context.Context) (map[string]scheduledJob, error) {
-	out := map[string]scheduledJob{}
+func (s *RunSchedules) wanted(ctx context.Context) (map[string]scheduledRuns, error) {
+	out := map[string]scheduledRuns{}
 	for page := (db.Page{Limit: db.MaxPageSize}); ; {
 		jobs, next, err := s.db.ListSyncJobs(ctx, db.JobFilter{}, page)
 		if err != nil {
@@ -84,7 +84,7 @@ func (s *RunSchedules) wanted(ctx context.Context) (map[string]scheduledJob, err
 		}
 		for _, job := range jobs {
 			if job.ScheduleCron != "" {
-				out[contract.SyncScheduleID(job.ID)] = scheduledJob{fmt.Sprint(job.Version), func(ctx context.Context) error { return PutSyncSchedule(ctx, s.db, s.temporal, job) }}
+				out[contract.SyncScheduleID(job.ID)] = scheduledRuns{fmt.Sprint(job.Version), func(ctx context.Context) error { return PutSyncSchedule(ctx, s.db, s.temporal, job) }}
 			}
 		}
 		if page.Cursor = next; next == "" {
@@ -98,7 +98,7 @@ func (s *RunSchedules) wanted(ctx context.Context) (map[string]scheduledJob, err
 		}
 		for _, job := range jobs {
 			if job.ScheduleCron != "" {
-				out[contract.DrillScheduleID(job.ID)] = scheduledJob{fmt.Sprint(job.Version), func(ctx context.Context) error { return PutDrillSchedule(ctx, s.db, s.temporal, job) }}
+				out[contract.DrillScheduleID(job.ID)] = scheduledRuns{fmt.Sprint(job.Version), func(ctx context.Context) error { return PutDrillSchedule(ctx, s.db, s.temporal, job) }}
 			}
 		}
 		if page.Cursor = next; next == "" {
@@ -108,7 +108,7 @@ func (s *RunSchedules) wanted(ctx context.Context) (map[string]scheduledJob, err
 }
 
 // removeForgotten deletes schedules of jobs that went, or lost their cron, while nobody looked.
-func (s *RunSchedules) removeForgotten(ctx context.Context, wanted map[string]scheduledJob) error {
+func (s *RunSchedules) removeForgotten(ctx context.Context, wanted map[string]scheduledRuns) error {
 	listed, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 100})
 	if err != nil {
 		return err

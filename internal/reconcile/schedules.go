@@ -37,6 +37,9 @@ func NewSchedules(database *db.DB, temporal client.Client) *Schedules {
 	return &Schedules{db: database, temporal: temporal}
 }
 
+// Forget makes the next Ensure look at all of them: Temporal may have lost its data.
+func (s *Schedules) Forget() { s.checked = time.Time{} }
+
 // Ensure makes a schedule for every storage location that has none, corrects those of locations that
 // have changed, and deletes those of locations that are gone. It looks at all of them the first time
 // and once an hour, else only at what has changed in the catalogue.

@@ -22,9 +22,10 @@ const cleanUpLimit = 2 * time.Minute
 
 // RestoreOptions are what a restore is told beside its target.
 type RestoreOptions struct {
-	DropExisting bool     // what is not empty may be replaced
-	Databases    []string // of a backup of a whole server; empty is all of them
-	IncludePaths []string // of a files backup; empty is everything
+	DropExisting  bool     // what is not empty may be replaced
+	Databases     []string // of a backup of a whole server; empty is all of them
+	IncludePaths  []string // of a files backup; empty is everything
+	IncludeTables []string // of a database; empty is everything
 }
 
 // Restore restores a backup into target: it checks the target, reads every stored byte of the backup
@@ -53,7 +54,7 @@ func (r *Recovery) Restore(ctx context.Context, b Backup, target Target, opts Re
 	}
 	request := engine.StageRequest{
 		Token: token, Target: target.Database, DropExisting: opts.DropExisting, Jobs: engine.DefaultRestoreJobs(), Streams: engineStreams(b.Manifest),
-		IncludePaths: opts.IncludePaths,
+		IncludePaths: opts.IncludePaths, IncludeTables: opts.IncludeTables,
 	}
 	if request.Databases, err = chooseDatabases(request.Streams, target, opts.Databases); err != nil {
 		return err

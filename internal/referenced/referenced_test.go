@@ -17,6 +17,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/referenced"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest/sshserver"
 )
 
 // tree makes files, their content their own name, and what a database may wrongly point to.
@@ -37,12 +38,19 @@ func tree(t *testing.T) (base, other string) {
 
 func write(t *testing.T, policy domain.MissingFilePolicy, bases []string, paths ...string) ([]byte, referenced.Report, error) {
 	t.Helper()
+	return writeFrom(t, domain.ReferencedFiles{}, policy, bases, paths...)
+}
+
+// writeFrom writes files from where options say.
+func writeFrom(t *testing.T, options domain.ReferencedFiles, policy domain.MissingFilePolicy, bases []string, paths ...string) ([]byte, referenced.Report, error) {
+	t.Helper()
 	set := referenced.NewPaths(100)
 	for _, path := range paths {
 		require.NoError(t, set.Add(path))
 	}
 	var out bytes.Buffer
-	report, err := referenced.Write(t.Context(), domain.ReferencedFiles{BaseDirectories: bases, MissingFilePolicy: policy}, set, &out)
+	options.BaseDirectories, options.MissingFilePolicy = bases, policy
+	report, err := referenced.Write(t.Context(), options, set, &out)
 	return out.Bytes(), report, err
 }
 
@@ -82,6 +90,14 @@ func TestFilesAreStoredOnceInOrderAndRestored(t *testing.T) {
 }
 
 func TestWhatIsNoFileBelowABaseDirectoryIsNotRead(t *testing.T) {
+	server := sshserver.Start(t, sshserver.Options{})
+	for place, options := range map[string]domain.ReferencedFiles{"on the worker": {}, "on an SSH server": overSSH(server)} {
+		t.Run(place, func(t *testing.T) { requireNothingElseRead(t, options) })
+	}
+}
+
+func requireNothingElseRead(t *testing.T, options domain.ReferencedFiles) {
+	t.Helper()
 	base, other := tree(t)
 	for name, path := range map[string]string{
 		"a file elsewhere":                      filepath.Join(other, "secret.txt"),
@@ -97,12 +113,12 @@ func TestWhatIsNoFileBelowABaseDirectoryIsNotRead(t *testing.T) {
 		"a NUL":                                 base + "/b.txt\x00",
 	} {
 		t.Run(name, func(t *testing.T) {
-			archive, report, err := write(t, domain.MissingWarn, []string{base}, path, "b.txt")
+			archive, report, err := writeFrom(t, options, domain.MissingWarn, []string{base}, path, "b.txt")
 			require.NoError(t, err)
 			require.Equal(t, 1, report.Files)
 			require.Len(t, report.Warnings, 1)
 			require.NotContains(t, string(archive), "secret")
-			_, _, err = write(t, domain.MissingFail, []string{base}, path, "b.txt")
+			_, _, err = writeFrom(t, options, domain.MissingFail, []string{base}, path, "b.txt")
 			require.Equal(t, failure.NotFound, failure.ClassOf(err), "%v", err)
 			require.NotEmpty(t, failure.HintOf(err))
 		})

@@ -7,11 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -64,22 +62,19 @@ type Writer struct {
 // base is a directory that files may be in.
 type base struct {
 	path string
-	root *os.Root
+	tree tree
 }
 
 // Write writes the archive of the files that paths point to. A file that changes meanwhile is stored as long as it was when
 // it was opened. Errors: NotFound for a base directory that is not there and, if that is the policy, for a
-// file; those of w.
+// file; those of w; for files of an SSH server those of sshdial.Dialer.Dial, and Unreachable.
 func Write(ctx context.Context, options domain.ReferencedFiles, paths *Paths, w io.Writer) (Report, error) {
 	out := &Writer{policy: options.MissingFilePolicy, archive: tar.NewWriter(w), written: map[string]struct{}{}}
-	defer out.close()
-	for _, path := range options.BaseDirectories {
-		root, err := os.OpenRoot(path)
-		if err != nil {
-			return out.report, failure.Wrap(failure.NotFound, storing, fmt.Errorf("base directory: %w", err), "Correct base_directories, or mount the directory on the worker.")
-		}
-		out.bases = append(out.bases, base{path, root})
+	closeSource, err := out.openBases(ctx, options)
+	if err != nil {
+		return out.report, err
 	}
+	defer closeSource()
 	sorted := make([]string, 0, len(paths.set))
 	for path := range paths.set {
 		sorted = append(sorted, path)
@@ -99,16 +94,41 @@ func Write(ctx context.Context, options domain.ReferencedFiles, paths *Paths, w 
 	return out.report, out.archive.Close()
 }
 
-func (w *Writer) close() {
-	for _, b := range w.bases {
-		_ = b.root.Close()
+// openBases opens where the files are, and every base directory of it.
+func (w *Writer) openBases(ctx context.Context, options domain.ReferencedFiles) (closeAll func(), err error) {
+	openTree, closeSource := openLocal, func() {}
+	if options.SourceType == domain.FilesSSH {
+		server, err := dialServer(ctx, options.Login())
+		if err != nil {
+			return nil, err
+		}
+		openTree, closeSource = server.openTree, server.close
 	}
+	closeAll = func() {
+		for _, b := range w.bases {
+			b.tree.close()
+		}
+		closeSource()
+	}
+	for _, path := range options.BaseDirectories {
+		opened, err := openTree(path)
+		if err != nil {
+			closeAll()
+			return nil, err
+		}
+		w.bases = append(w.bases, base{path, opened})
+	}
+	return closeAll, nil
 }
 
 // add stores the file that a path points to.
 func (w *Writer) add(path string) error {
 	name, file, info, err := w.open(path)
-	if err != nil {
+	var known *failure.Error
+	switch {
+	case errors.As(err, &known): // the server's, not the file's
+		return err
+	case err != nil:
 		return w.miss(path, err)
 	}
 	defer func() { _ = file.Close() }()
@@ -119,8 +139,8 @@ func (w *Writer) add(path string) error {
 	return w.store(name, file, info)
 }
 
-// open finds a regular file below one of the base directories. The root follows no link that leads outside.
-func (w *Writer) open(path string) (name string, file *os.File, info fs.FileInfo, err error) {
+// open finds a regular file below one of the base directories.
+func (w *Writer) open(path string) (name string, file io.ReadCloser, info fs.FileInfo, err error) {
 	err = errOutside
 	if strings.ContainsRune(path, 0) {
 		return "", nil, nil, err
@@ -136,33 +156,12 @@ func (w *Writer) open(path string) (name string, file *os.File, info fs.FileInfo
 		if !filepath.IsLocal(relative) || relative == "." {
 			continue
 		}
-		file, info, err = openRegular(b.root, relative)
+		file, info, err = b.tree.open(relative)
 		if err == nil {
 			return strings.TrimPrefix(filepath.Join(b.path, relative), "/"), file, info, nil
 		}
 	}
 	return "", nil, nil, err
-}
-
-var (
-	errOutside   = errors.New("it is outside of base_directories")
-	errIrregular = errors.New("it is no regular file")
-)
-
-func openRegular(root *os.Root, path string) (*os.File, fs.FileInfo, error) {
-	file, err := root.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for its other end
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := file.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errIrregular
-	}
-	if err != nil {
-		_ = file.Close()
-		return nil, nil, err
-	}
-	return file, info, nil
 }
 
 // miss is about a file that is not in the archive.
@@ -182,14 +181,12 @@ func (w *Writer) warn(text string) {
 	w.report.Warnings = append(w.report.Warnings, text)
 }
 
-func (w *Writer) store(name string, file *os.File, info fs.FileInfo) error {
+func (w *Writer) store(name string, file io.Reader, info fs.FileInfo) error {
 	// No more than this: when a file was read last, say, differs from backup to backup.
 	header := &tar.Header{
 		Typeflag: tar.TypeReg, Format: tar.FormatPAX, Name: name, Size: info.Size(), ModTime: info.ModTime(), Mode: int64(info.Mode().Perm()),
 	}
-	if owner, ok := info.Sys().(*syscall.Stat_t); ok {
-		header.Uid, header.Gid = int(owner.Uid), int(owner.Gid)
-	}
+	header.Uid, header.Gid = ownerOf(info)
 	if err := w.archive.WriteHeader(header); err != nil {
 		return err
 	}

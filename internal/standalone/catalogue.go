@@ -60,6 +60,27 @@ func OpenCatalogue(ctx context.Context, cfg *config.Config) (_ *db.DB, closeIt f
 	return database, func() { database.Close(); release() }, nil
 }
 
+// CatalogueURL is OpenCatalogue for a command that needs no secret of the catalogue, and so no master key:
+// the URL of its database.
+func CatalogueURL(ctx context.Context, cfg *config.Config) (url string, release func(), err error) {
+	if cfg.Database.URL != "" {
+		return cfg.Database.URL.Reveal(), func() {}, nil
+	}
+	if err := requireInstallation(cfg); err != nil {
+		return "", nil, err
+	}
+	return reachCatalogue(ctx, cfg.DataDir)
+}
+
+// requireInstallation refuses a data directory that holds none, where Postgres would be started on nothing.
+func requireInstallation(cfg *config.Config) error {
+	if _, err := os.Stat(filepath.Join(cfg.DataDir, "postgres")); errors.Is(err, fs.ErrNotExist) {
+		return failure.New(failure.NotFound, "open the catalogue", "there is no installation in "+cfg.DataDir,
+			"Give its directory with --data-dir, or set DATABASE_URL and DATAGUARDIAN_MASTER_KEY.")
+	}
+	return nil
+}
+
 // reachCatalogue gives the URL of the data directory's catalogue, starting Postgres if need be.
 func reachCatalogue(ctx context.Context, dir string) (url string, release func(), err error) {
 	unlock, err := lockDataDir(dir)
@@ -94,9 +115,8 @@ func startCatalogue(ctx context.Context, dir string) (url string, stop func(), e
 
 // installedKey reads the master key of an installation that must be there.
 func installedKey(cfg *config.Config) (db.MasterKey, error) {
-	if _, err := os.Stat(filepath.Join(cfg.DataDir, "postgres")); errors.Is(err, fs.ErrNotExist) {
-		return db.MasterKey{}, failure.New(failure.NotFound, "open the catalogue", "there is no installation in "+cfg.DataDir,
-			"Give its directory with --data-dir, or set DATABASE_URL and DATAGUARDIAN_MASTER_KEY.")
+	if err := requireInstallation(cfg); err != nil {
+		return db.MasterKey{}, err
 	}
 	if cfg.MasterKey.Value != "" || cfg.MasterKey.File != "" {
 		return process.MasterKey(cfg.MasterKey)

@@ -18,6 +18,7 @@ import (
 type contents struct {
 	database    string
 	collections int // without views
+	names       []string
 	// indexes are the definitions of each collection's, without that of _id.
 	indexes map[string][]bson.D
 	// documents of each collection
@@ -71,6 +72,7 @@ func parseArchive(r io.Reader) (contents, error) {
 		}
 		found.collections++
 		found.database = meta.Database
+		found.names = append(found.names, meta.Collection)
 		check.open[meta.Database+"."+data] = crc64.New(crcTable)
 		if meta.Type != typeView {
 			check.counts[meta.Database+"."+data] = 0

@@ -146,9 +146,14 @@ func (s *staging) finish(ctx context.Context, found contents) error {
 			s.tables++
 		}
 	}
+	choice := engine.NewChoice(s.req.IncludeTables)
+	for _, name := range found.names {
+		_ = choice.Takes(name)
+	}
+	if err := choice.Missing(); err != nil {
+		return err
+	}
 	switch {
-	case len(s.req.IncludeTables) > 0 && len(mark.Collections) == 0:
-		return failure.New(failure.NotFound, "choose the collections", "none of the backup is named by include_tables", "Check include_tables of the restore.")
 	case len(s.req.IncludeTables) == 0 && s.tables != found.collections:
 		return failure.New(failure.Unknown, "load into database "+s.names.database,
 			fmt.Sprintf("the backup has %d collections, but %d were made", found.collections, s.tables), "")

@@ -25,9 +25,8 @@ var (
 
 // Query runs one statement in a read-only transaction.
 func (e *Engine) Query(ctx context.Context, src engine.Source, statement string) (domain.QueryResult, error) {
-	if !reading.MatchString(statement) || intoFile.MatchString(statement) {
-		return domain.QueryResult{}, failure.New(failure.ConfigInvalid, "run the query", "it is not a statement that only reads",
-			"Begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN, and write to no file.")
+	if err := checkReads("run the query", statement); err != nil {
+		return domain.QueryResult{}, err
 	}
 	// The server's own limit ends it first; this one is for a server that does not answer.
 	ctx, cancel := context.WithTimeout(ctx, domain.QueryTimeout+connectTimeout)
@@ -53,6 +52,14 @@ func (e *Engine) Query(ctx context.Context, src engine.Source, statement string)
 	result, err := readResult(rows)
 	result.DurationMS = time.Since(start).Milliseconds()
 	return result, err
+}
+
+// checkReads refuses a statement that could write where a transaction does not forbid it.
+func checkReads(op, statement string) error {
+	if reading.MatchString(statement) && !intoFile.MatchString(statement) {
+		return nil
+	}
+	return failure.New(failure.ConfigInvalid, op, "it is not a statement that only reads", "Begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN, and write to no file.")
 }
 
 // classifyQuery takes what the server has against a statement for the statement's fault.

@@ -14,6 +14,8 @@ import (
 type script struct {
 	// statement is told of each statement, with what stands before it, and returns what goes to out in its place.
 	statement func(text []byte) ([]byte, error)
+	// wanted, where set, is asked whether the rows of an INSERT go to out.
+	wanted func(header []byte) bool
 	// out, where set, gets the whole script.
 	out *bytes.Buffer
 	// cuts, where set, begins the INSERTs of dumps with a row a line elsewhere.
@@ -30,6 +32,7 @@ type script struct {
 	rows       bool // in the rows of an INSERT
 	fresh      bool // before the first of them
 	cutting    bool // they go through cuts
+	left       bool // they go nowhere
 	headerLine bool // the line of the header has not ended
 	semicolon  bool // the last byte of rows was one
 	err        error
@@ -71,6 +74,11 @@ func (s *script) Write(p []byte) (int, error) {
 // beginRows passes the header of an INSERT on; next is what follows it.
 func (s *script) beginRows(next byte) {
 	s.fresh, s.started, s.semicolon = false, false, false
+	s.left = s.wanted != nil && !s.wanted(s.text)
+	if s.left {
+		s.text = s.text[:0]
+		return
+	}
 	s.cutting = s.cuts != nil && next == '\n'
 	if !s.cutting {
 		if s.cuts != nil {
@@ -102,7 +110,9 @@ func (s *script) passRows(p []byte) int {
 		n, s.rows = at+2, false
 	}
 	s.semicolon = p[n-1] == ';'
-	s.pass(p[:n])
+	if !s.left {
+		s.pass(p[:n])
+	}
 	return n
 }
 
@@ -194,7 +204,7 @@ func (s *script) code(c byte) {
 	if !isBlank(c) {
 		s.started = true
 	}
-	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) {
+	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) && !delimiterCommand.Match(s.text) {
 		s.ends()
 	}
 }
@@ -202,8 +212,10 @@ func (s *script) code(c byte) {
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' }
 
 var (
-	insert        = regexp.MustCompile(`^\s*(?:INSERT|REPLACE) `)
-	delimiterLine = regexp.MustCompile(`(?i)^\s*DELIMITER\s+(\S+)\s*$`)
+	insert = regexp.MustCompile(`^\s*(?:INSERT|REPLACE) `)
+	// delimiterCommand ends with its line, whatever delimiters are in it.
+	delimiterCommand = regexp.MustCompile(`(?i)^\s*DELIMITER\s`)
+	delimiterLine    = regexp.MustCompile(`(?i)^\s*DELIMITER\s+(\S+)\s*$`)
 )
 
 // line ends a line of code: an empty comment, or a command of the client.

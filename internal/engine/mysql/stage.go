@@ -24,10 +24,10 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	if err := refuseChoice(req); err != nil {
+	if err := refusePaths(req); err != nil {
 		return engine.StageReport{}, err
 	}
-	s := &staging{engine: e, target: target, names: names, stream: stream, scratch: req.Scratch, attempt: rand.Text()}
+	s := &staging{engine: e, target: target, names: names, stream: stream, scratch: req.Scratch, attempt: rand.Text(), choice: engine.NewChoice(req.IncludeTables)}
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
 	}
@@ -44,6 +44,7 @@ type staging struct {
 	// neither drop that one's database nor call it loaded.
 	attempt string
 	scratch bool
+	choice  *engine.Choice // of tables; nil is all
 
 	client       tool
 	keepDefiners bool
@@ -128,12 +129,13 @@ func (s *staging) push(ctx context.Context, open engine.Opener) (*loader, error)
 	command := env.command(s.client, s.target, "--batch", "--binary-mode", "--comments", "--default-character-set=utf8mb4", "--max-allowed-packet=1G",
 		"--database="+s.names.staging)
 	loaded := newLoader(dump, s.stream.Properties[propDatabase], s.names.staging, s.keepDefiners)
+	loaded.take(s.choice)
 	stderr, err := process.Push(ctx, command, loaded)
 	if err != nil {
 		return nil, classifyTool("load into database "+quoted(s.names.staging), env.explain(err))
 	}
 	s.warnings = append(s.warnings, warnings(stderr)...)
-	return loaded, nil
+	return loaded, s.choice.Missing()
 }
 
 // finish counts what is there, records what Promote has to make, and sets the mark, which is last: Promote takes
@@ -146,6 +148,13 @@ func (s *staging) finish(ctx context.Context, loaded *loader) error {
 	defer server.close()
 	if ours, err := server.isMarked(ctx, s.names.staging, kindAttempt, s.attempt); err != nil || !ours {
 		return errors.Join(errSuperseded, err)
+	}
+	if s.choice != nil {
+		dropped, err := server.dropLooseKeys(ctx, s.names.staging)
+		if err != nil {
+			return err
+		}
+		s.warnings = append(s.warnings, dropped...)
 	}
 	s.tables, err = queryOne[int](ctx, server, `select count(*) from information_schema.tables
 		where table_schema = ? and table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and table_name <> ?`, s.names.staging, markTable)

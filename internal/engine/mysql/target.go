@@ -18,7 +18,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if _, err := mainStream(req.Streams); err != nil {
 		return err
 	}
-	if err := refuseChoice(req); err != nil {
+	if err := refusePaths(req); err != nil {
 		return err
 	}
 	s, err := connect(ctx, target, "")
@@ -43,12 +43,11 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	return s.checkReplaceable(ctx, names, req)
 }
 
-func refuseChoice(req engine.StageRequest) error {
-	if len(req.IncludePaths)+len(req.IncludeTables) == 0 {
+func refusePaths(req engine.StageRequest) error {
+	if len(req.IncludePaths) == 0 {
 		return nil
 	}
-	return failure.New(failure.Unsupported, "choose what is restored", "a dump of MySQL and MariaDB is restored as a whole",
-		"Restore it into another database and copy the tables from there.")
+	return failure.New(failure.Unsupported, "choose what is restored", "a database has no paths", "Leave include_paths empty.")
 }
 
 // hasDatabase reports whether the server has a database, as far as the user may see.
@@ -68,13 +67,13 @@ func (s *session) checkReplaceable(ctx context.Context, names restoreNames, req 
 	if restored, err := s.isResult(ctx, names); err != nil || restored {
 		return err
 	}
-	if !req.DropExisting {
+	if !req.MayReplace() {
 		full, err := s.countObjects(ctx, names.target)
 		if err != nil || full == 0 {
 			return err
 		}
 		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty",
-			"Set drop_existing to replace it, or give another target_database.")
+			req.NotEmptyHint())
 	}
 	outside, err := s.queryColumn(ctx, `select distinct concat(constraint_schema, '.', table_name) from information_schema.key_column_usage
 		where referenced_table_schema = ? and constraint_schema not in (?, ?, ?) order by 1`, names.target, names.target, names.staging, names.old)

@@ -18,6 +18,7 @@ import (
 type directoryDump struct {
 	streams []engine.Stream
 	open    engine.Opener
+	choose  func(*contents) error
 }
 
 // prepare writes the table of contents and the small files, and returns the batches of the data.
@@ -43,6 +44,9 @@ func (d directoryDump) prepare(ctx context.Context, dir string) (toc contents, b
 		if _, ok := files.sizes[e.file]; !ok {
 			return toc, nil, damaged(badArchive("%s is not there", e.file))
 		}
+	}
+	if err := d.choose(&toc); err != nil {
+		return toc, nil, err
 	}
 	return toc, files.divide(toc.withData), nil
 }

@@ -55,10 +55,10 @@ func (c *contents) settle(batches []batch) {
 	c.later = slices.DeleteFunc(c.later, func(id int) bool { return early[id] })
 }
 
-// laterList is what pg_restore --use-list takes for all that is left when the data is loaded.
-func (c *contents) laterList() string {
+// useList is what pg_restore --use-list takes.
+func useList(ids []int) string {
 	var list strings.Builder
-	for _, id := range c.later {
+	for _, id := range ids {
 		fmt.Fprintf(&list, "%d;\n", id)
 	}
 	return list.String()

@@ -60,5 +60,5 @@ func TestWhatFollowsATableIsLeftOutOfWhatComesLater(t *testing.T) {
 	require.Empty(t, batches[0].followers, "several tables")
 	require.Equal(t, []entry{index(21, 1), index(24, 1)}, batches[1].followers)
 	require.Empty(t, batches[2].followers, "rows that go through their root may also come from others")
-	require.Equal(t, "22;\n23;\n25;\n", c.laterList())
+	require.Equal(t, "22;\n23;\n25;\n", useList(c.later))
 }

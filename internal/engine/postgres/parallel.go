@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
@@ -27,11 +28,19 @@ func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.C
 			return err
 		}
 		toc.settle(batches)
-		later, err := env.write("later.list", toc.laterList())
+		later, err := env.write("later.list", useList(toc.later))
 		if err != nil {
 			return err
 		}
-		if err := s.pgRestore(ctx, env, "--section=pre-data", dir); err != nil {
+		definitions := []string{"--section=pre-data", dir}
+		if toc.early != nil {
+			early, err := env.write("early.list", useList(toc.early))
+			if err != nil {
+				return err
+			}
+			definitions = append([]string{"--use-list=" + early}, definitions...)
+		}
+		if err := s.pgRestore(ctx, env, definitions...); err != nil {
 			return err
 		}
 		if err := s.loadData(ctx, toc, batches); err != nil {
@@ -90,8 +99,10 @@ type customDump struct {
 	stream  string
 	blocks  []dataBlock
 	open    engine.Opener
+	choose  func(*contents) error
 	toc     contents
 	entries map[int]entry // those with data, by dump id
+	final   int64         // offset of the archive's last block
 }
 
 // prepare writes the table of contents, and returns the batches of the data.
@@ -102,6 +113,14 @@ func (c *customDump) prepare(ctx context.Context, dir string) (contents, []batch
 	if err := c.matchIndex(); err != nil {
 		return c.toc, nil, err
 	}
+	if err := c.choose(&c.toc); err != nil {
+		return c.toc, nil, err
+	}
+	kept := map[int]bool{}
+	for _, e := range c.toc.withData {
+		kept[e.id] = true
+	}
+	c.blocks = slices.DeleteFunc(slices.Clone(c.blocks), func(b dataBlock) bool { return !kept[b.id] })
 	return c.toc, c.divide(), nil
 }
 
@@ -186,6 +205,9 @@ func (c *customDump) matchIndex() error {
 		c.entries[e.id] = e
 		promised[e.id] = e.kind == largeKind
 	}
+	if n := len(c.blocks); n > 0 {
+		c.final = c.blocks[n-1].offset
+	}
 	found := map[int]bool{}
 	for _, block := range c.blocks {
 		large, known := promised[block.id]
@@ -201,7 +223,7 @@ func (c *customDump) matchIndex() error {
 }
 
 func (c *customDump) block(archive io.Reader, i int) (*blockReader, error) {
-	return newBlockReader(archive, c.toc.numbers, c.blocks[i], i == len(c.blocks)-1)
+	return newBlockReader(archive, c.toc.numbers, c.blocks[i], c.blocks[i].offset == c.final)
 }
 
 // writeFile writes a new file for pg_restore.

@@ -183,9 +183,12 @@ func (s *staging) prepareForTables(ctx context.Context) error {
 // otherwise everything goes through pg_restore.
 func (s *staging) restore(ctx context.Context, open engine.Opener) error {
 	if s.stream.Format == DirectoryFormat {
-		directory := directoryDump{streams: s.req.Streams, open: open}
+		directory := directoryDump{streams: s.req.Streams, open: open, choose: s.chooseFrom}
 		err := s.restoreByTable(ctx, directory.prepare)
 		if errors.Is(err, errUnknownVersion) {
+			if err := s.errNoChoice(); err != nil {
+				return err
+			}
 			err = s.restoreFiles(ctx, directory.spool)
 		}
 		return err
@@ -195,10 +198,13 @@ func (s *staging) restore(ctx context.Context, open engine.Opener) error {
 		return err
 	}
 	if known {
-		custom := &customDump{stream: s.stream.Name, blocks: blocks, open: open}
+		custom := &customDump{stream: s.stream.Name, blocks: blocks, open: open, choose: s.chooseFrom}
 		if err := s.restoreByTable(ctx, custom.prepare); !errors.Is(err, errUnknownVersion) {
 			return err
 		}
+	}
+	if err := s.errNoChoice(); err != nil {
+		return err
 	}
 	if s.req.Jobs > 1 {
 		s.warnings = append(s.warnings, fmt.Sprintf("it was loaded by 1 job instead of %d: the backup does not say where it holds which table", s.req.Jobs))

@@ -50,7 +50,7 @@ func (a *admin) checkReplaceable(ctx context.Context, names restoreNames, req en
 	case !existing.Mine:
 		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("it belongs to %s, and user %s can not replace it", quoted(existing.Owner), quoted(a.src.Config.Username)),
 			fmt.Sprintf("Connect as its owner, or run: GRANT %s TO %s;", quoted(existing.Owner), quoted(a.src.Config.Username)))
-	case req.DropExisting:
+	case req.MayReplace():
 		return nil
 	case !existing.Connect:
 		return failure.New(failure.ConfigInvalid, op, "it allows no connections, so that nobody can see whether it is empty", "Set drop_existing to replace it.")
@@ -60,8 +60,7 @@ func (a *admin) checkReplaceable(ctx context.Context, names restoreNames, req en
 		return err
 	}
 	if !empty {
-		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty",
-			"Set drop_existing to replace it, or give another target_database.")
+		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty", req.NotEmptyHint())
 	}
 	return nil
 }

@@ -16,6 +16,8 @@ const tocHeadFormat = len(magic) + 5
 
 // contents is what is left to know of a table of contents.
 type contents struct {
+	all       []entry         // without definitions
+	early     []int           // dump ids of the definitions of tables, and what they need, that are restored; nil is all
 	withData  []entry         // each with the name of its file
 	later     []int           // dump ids of what comes after the definitions of the tables, without any data
 	tables    map[int]bool    // dump ids of the tables that the dump defines
@@ -26,6 +28,9 @@ type contents struct {
 
 // add takes an entry in.
 func (c *contents) add(e entry) {
+	light := e
+	light.definition, light.copyInto = "", ""
+	c.all = append(c.all, light)
 	switch e.kind {
 	case "ENCODING", "STDSTRINGS", "SEARCHPATH":
 		c.session = append(c.session, e.definition)

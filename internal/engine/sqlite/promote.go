@@ -35,7 +35,7 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 		return nil, failure.New(failure.NotFound, op, fmt.Sprintf("%s does not exist, and the target is not the result of this restore", p.staging), "Run the restore again.")
 	}
 	// What is in the target may have changed since CheckTarget.
-	if err := p.checkReplaceable(ctx, req.DropExisting, e.holdTimeout); err != nil {
+	if err := p.checkReplaceable(ctx, req, e.holdTimeout); err != nil {
 		return nil, err
 	}
 	if err := p.swap(ctx, e.holdTimeout); err != nil {

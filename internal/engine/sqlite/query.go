@@ -262,6 +262,11 @@ func classifyQuery(ctx context.Context, err error) error {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return failure.New(failure.Timeout, op, fmt.Sprintf("it took longer than %s", domain.QueryTimeout), "Ask for less, or add an index.")
 	}
+	return classifyStatement(op, err)
+}
+
+// classifyStatement tells the statement's faults from the file's.
+func classifyStatement(op string, err error) error {
 	switch codeOf(err) {
 	case sqlite3.SQLITE_ERROR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_MISMATCH:
 		return failure.Wrap(failure.ConfigInvalid, op, err, queryHint)

@@ -27,15 +27,18 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err != nil {
 		return engine.StageReport{}, err
 	}
-	result, err := p.load(ctx, stream, open)
+	result, err := p.load(ctx, stream, req, open)
 	if err != nil {
 		err = errors.Join(err, removeFile(p.partial))
+		for _, left := range sides(p.partial) {
+			err = errors.Join(err, removeFile(left))
+		}
 		return engine.StageReport{}, classify("write the restored database "+p.staging, err)
 	}
 	return engine.StageReport{Staging: p.staging, Tables: result.tables, Warnings: result.warnings}, nil
 }
 
-func (p place) load(ctx context.Context, stream engine.Stream, open engine.Opener) (verdict, error) {
+func (p place) load(ctx context.Context, stream engine.Stream, req engine.StageRequest, open engine.Opener) (verdict, error) {
 	size, err := sizeOf(stream)
 	if err != nil {
 		return verdict{}, err
@@ -54,6 +57,14 @@ func (p place) load(ctx context.Context, stream engine.Stream, open engine.Opene
 	result, err := check(ctx, p.partial, fullCheck)
 	if err != nil {
 		return result, err
+	}
+	if choice := engine.NewChoice(req.IncludeTables); choice != nil {
+		if err := p.choose(ctx, choice); err != nil {
+			return result, err
+		}
+		if result, err = check(ctx, p.partial, fullCheck); err != nil {
+			return result, err
+		}
 	}
 	warning, err := p.inherit(stream)
 	if err != nil {

@@ -31,13 +31,13 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err != nil {
 		return err
 	}
-	if len(req.IncludeTables)+len(req.IncludePaths) > 0 {
-		return failure.New(failure.Unsupported, "restore", "a SQLite database is restored as a whole", "Leave include_tables and include_paths empty.")
+	if len(req.IncludePaths) > 0 {
+		return failure.New(failure.Unsupported, "restore", "a SQLite database has no paths to choose", "Leave include_paths empty.")
 	}
 	if err := checkFolder(filepath.Dir(p.staging), size); err != nil || req.Scratch {
 		return err
 	}
-	return p.checkReplaceable(ctx, req.DropExisting, e.holdTimeout)
+	return p.checkReplaceable(ctx, req, e.holdTimeout)
 }
 
 func checkFolder(dir string, size int64) error {
@@ -50,7 +50,8 @@ func checkFolder(dir string, size int64) error {
 
 // checkReplaceable refuses a target that is there and must not, or can not, be replaced. One that this restore
 // itself put there is left to Promote.
-func (p place) checkReplaceable(ctx context.Context, dropExisting bool, limit time.Duration) error {
+func (p place) checkReplaceable(ctx context.Context, req engine.StageRequest, limit time.Duration) error {
+	dropExisting := req.MayReplace()
 	op := "check the target file " + p.target
 	info, err := os.Lstat(p.target)
 	switch {
@@ -82,7 +83,7 @@ func (p place) checkReplaceable(ctx context.Context, dropExisting bool, limit ti
 	case err != nil:
 		return classify(op, err)
 	case !dropExisting && holder.objects > 0:
-		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty", "Set drop_existing to replace it, or give another target_database.")
+		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty", req.NotEmptyHint())
 	}
 	return nil
 }

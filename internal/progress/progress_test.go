@@ -1,4 +1,4 @@
-package demo
+package progress
 
 import (
 	"strings"
@@ -11,7 +11,7 @@ import (
 
 func TestProgressIntoAFileIsALineForEveryPhaseAndTenth(t *testing.T) {
 	var out strings.Builder
-	line := newProgressLine(&out, "backup")
+	line := New(&out, "backup")
 	for _, p := range []domain.Progress{
 		{Phase: domain.PhasePreparing},
 		{Phase: domain.PhasePreparing},
@@ -22,9 +22,9 @@ func TestProgressIntoAFileIsALineForEveryPhaseAndTenth(t *testing.T) {
 		{Phase: domain.PhaseDumping, Bytes: 130e6, Total: 100e6},
 		{Phase: domain.PhaseVerifying},
 	} {
-		line.show(p)
+		line.Show(p)
 	}
-	line.end()
+	line.End()
 
 	lines := strings.Split(strings.TrimSuffix(out.String(), "\n"), "\n")
 	require.Len(t, lines, 5)

@@ -1,0 +1,186 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/notify"
+	"github.com/dataguardian/dataguardian/internal/notify/channels"
+)
+
+// deliverPulse is how often a delivery heartbeats.
+const deliverPulse = 3 * time.Second
+
+// ChooseDelivery takes what a channel is sent next.
+func (a *Activities) ChooseDelivery(ctx context.Context, in contract.ChannelRef) (contract.NextDelivery, error) {
+	next, err := a.DB.NextDelivery(ctx, in.ChannelID)
+	if err != nil {
+		return contract.NextDelivery{}, toTemporal(ctx, err)
+	}
+	out := contract.NextDelivery{DeliveryID: next.ID, RetrySeconds: int64(next.RetryFor / time.Second)}
+	if next.Wait > 0 {
+		out.WaitMS = next.Wait.Milliseconds() + 1
+	}
+	return out, nil
+}
+
+// Deliver sends one message, to every recipient that has not got it. What can not succeed ends the delivery as
+// failed; everything else is an error that is tried again, with the same id for the receivers: a worker that
+// dies between the server's answer and the record of it sends a second time.
+func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (contract.Delivered, error) {
+	ctx, stop := untilWorkerStops(ctx)
+	defer stop()
+	claimed, err := a.DB.ClaimDelivery(ctx, in.DeliveryID)
+	if errors.Is(err, db.ErrNotFound) { // an earlier attempt has ended it, or its notification was deleted
+		return a.endOfDelivery(ctx, in.DeliveryID)
+	}
+	if err != nil {
+		return contract.Delivered{}, toTemporal(ctx, err)
+	}
+	a.at("notify.claimed")
+	beat := startPulse(ctx, deliverPulse, struct{}{})
+	defer beat.stop()
+	end, secrets, err := a.deliver(ctx, claimed)
+	if ctx.Err() != nil {
+		return contract.Delivered{}, toTemporal(ctx, ctx.Err())
+	}
+	end.Answer = failure.Redact(end.Answer, secrets...)
+	if err != nil {
+		end.Message = failure.Redact(failure.Message(err), secrets...)
+		if !failure.IsPermanent(failure.ClassOf(err)) {
+			return contract.Delivered{}, a.tryAgain(ctx, in.DeliveryID, end.Message, err)
+		}
+		end.Status = domain.DeliveryFailed
+		a.Logger.Warn("a notification could not be delivered", "delivery", in.DeliveryID, "channel", claimed.ChannelName, "error", end.Message)
+	}
+	if err := a.DB.FinishDelivery(ctx, in.DeliveryID, end); err != nil {
+		return contract.Delivered{}, toTemporal(ctx, err)
+	}
+	a.at("notify.delivered")
+	return contract.Delivered{Status: end.Status}, nil
+}
+
+// endOfDelivery is how a delivery ended that can not be claimed any more.
+func (a *Activities) endOfDelivery(ctx context.Context, id string) (contract.Delivered, error) {
+	d, err := a.DB.GetDelivery(ctx, id)
+	if errors.Is(err, db.ErrNotFound) {
+		return contract.Delivered{Status: domain.DeliveryDropped}, nil
+	}
+	return contract.Delivered{Status: d.Status}, toTemporal(ctx, err)
+}
+
+// tryAgain notes why, and has Temporal try again, when the server said so at that time.
+func (a *Activities) tryAgain(ctx context.Context, id, message string, err error) error {
+	if err := a.DB.NoteDeliveryError(ctx, id, message); err != nil {
+		a.Logger.Warn("a failed attempt was not recorded", "delivery", id, "error", err)
+	}
+	return temporal.NewApplicationErrorWithOptions(message, string(failure.ClassOf(err)), temporal.ApplicationErrorOptions{
+		NextRetryDelay: notify.RetryAfter(err), Details: []any{failure.HintOf(err)},
+	})
+}
+
+// deliver does the sending. The secrets are to be masked in what it returns.
+func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.DeliveryEnd, secrets []string, err error) {
+	switch {
+	case d.ChannelType == domain.ChannelHeartbeat:
+		return a.ping(ctx, d)
+	case d.Channel == nil:
+		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "the channel was deleted while it waited"}, nil, nil
+	case !d.Channel.Enabled:
+		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "the channel was switched off while it waited"}, nil, nil
+	}
+	secrets = d.Channel.Config.SecretValues()
+	message, note, err := a.messageOf(ctx, *d.Channel, d)
+	if err != nil {
+		return end, secrets, err
+	}
+	channel, err := channels.Open(d.Channel.Type, d.Channel.Config, a.Tuning.NotifyTimeout)
+	if err != nil {
+		return end, secrets, err
+	}
+	started := time.Now()
+	end.Answer, err = a.sendToAll(ctx, channel, message, d.Reached)
+	end.Status, end.Latency, end.Message = domain.DeliverySent, time.Since(started), note
+	return end, secrets, err
+}
+
+// sendToAll sends to each recipient that is not in reached. A failure does not keep the message from the others;
+// the first passing one is returned, so that it is tried again, else the first permanent one.
+func (a *Activities) sendToAll(ctx context.Context, channel notify.Channel, message notify.Message, reached []string) (answer string, err error) {
+	var passing, permanent error
+	recipients := channel.Recipients()
+	for _, to := range recipients {
+		if slices.Contains(reached, to) {
+			continue
+		}
+		said, err := channel.Send(ctx, message, to)
+		switch {
+		case err == nil:
+			answer = said
+			a.at("notify.sent")
+			if len(recipients) > 1 {
+				if err := a.DB.MarkReached(ctx, message.DeliveryID, to); err != nil {
+					return answer, err
+				}
+			}
+		case failure.IsPermanent(failure.ClassOf(err)):
+			permanent = firstError(permanent, failure.WithSubject(err, recipientName(to)))
+		default:
+			passing = firstError(passing, err)
+		}
+		if ctx.Err() != nil {
+			return answer, ctx.Err()
+		}
+	}
+	return answer, firstError(passing, permanent)
+}
+
+// recipientName names a number without telling all of it: it is somebody's.
+func recipientName(to string) string {
+	if len(to) <= 4 {
+		return ""
+	}
+	return "number ending in " + to[len(to)-4:]
+}
+
+func firstError(err, next error) error {
+	if err != nil {
+		return err
+	}
+	return next
+}
+
+// ping makes the GET of a heartbeat. The address is a secret of whoever watches.
+func (a *Activities) ping(ctx context.Context, d db.ClaimedDelivery) (end db.DeliveryEnd, secrets []string, err error) {
+	jobID := ""
+	if len(d.Notifications) > 0 {
+		jobID, _ = d.Notifications[0].Metadata["job_id"].(string)
+	}
+	job, err := a.DB.GetBackupJob(ctx, jobID)
+	if errors.Is(err, db.ErrNotFound) || (err == nil && job.BackupOptions.HeartbeatURL == "") {
+		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "the job has no heartbeat_url any more"}, nil, nil
+	}
+	if err != nil {
+		return end, nil, err
+	}
+	secrets = domain.ChannelConfig{URL: job.BackupOptions.HeartbeatURL}.SecretValues()
+	started := time.Now()
+	end.Answer, err = channels.Ping(ctx, job.BackupOptions.HeartbeatURL, a.Tuning.NotifyTimeout)
+	end.Status, end.Latency = domain.DeliverySent, time.Since(started)
+	return end, secrets, err
+}
+
+// GiveUpDelivery ends a delivery that was tried for long enough.
+func (a *Activities) GiveUpDelivery(ctx context.Context, in contract.GiveUpInput) (contract.Nothing, error) {
+	a.Logger.Warn("a notification was given up", "delivery", in.DeliveryID, "error", in.Message)
+	err := a.DB.FinishDelivery(ctx, in.DeliveryID, db.DeliveryEnd{Status: domain.DeliveryFailed, Message: "given up: " + in.Message})
+	return contract.Nothing{}, toTemporal(ctx, err)
+}

@@ -1,0 +1,125 @@
+package activities_test
+
+import (
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/activities"
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+func (s *site) queueScheduled(in contract.ScheduledInput) contract.ScheduledRun {
+	s.t.Helper()
+	if in.JobID == "" {
+		in.JobID = s.job.ID
+	}
+	in.WorkflowID, in.StartedAt = "backup-job-"+s.job.ID, time.Now()
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	run, err := acts.QueueScheduledBackup(s.t.Context(), in)
+	require.NoError(s.t, err)
+	return run
+}
+
+func (s *site) setJob(change func(*db.BackupJob)) {
+	s.t.Helper()
+	change(&s.job)
+	s.job.Version = 0
+	var err error
+	s.job, err = s.d.UpdateBackupJob(s.t.Context(), s.job)
+	require.NoError(s.t, err)
+}
+
+func TestAScheduledRunMakesItsExecutionOnce(t *testing.T) {
+	s := newSite(t)
+	s.setJob(func(j *db.BackupJob) { j.ScheduleCron, j.ScheduleTimezone = "@daily", "UTC" })
+	due, started := time.Now().UTC().Truncate(time.Second), time.Now()
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	in := contract.ScheduledInput{JobID: s.job.ID, WorkflowID: "backup-job-x", RunID: "one", StartedAt: started, DueAt: due}
+	run, err := acts.QueueScheduledBackup(t.Context(), in)
+	require.NoError(t, err)
+	require.Empty(t, run.Skipped)
+	require.Equal(t, contract.Labels{Job: "nightly", Datasource: "orders", Storage: "/disk"}, run.Labels)
+	row, err := s.d.GetExecution(t.Context(), run.ExecutionID)
+	require.NoError(t, err)
+	require.Equal(t, domain.Queued, row.Status)
+	require.Equal(t, domain.TriggerSchedule, row.Metadata.Trigger)
+	require.Equal(t, due, row.Metadata.ScheduledFor.UTC())
+	require.Equal(t, "backup-job-x", row.Metadata.WorkflowID)
+	require.Equal(t, uuid.Version(7), uuid.MustParse(row.ID).Version())
+	job, err := s.d.GetBackupJob(t.Context(), s.job.ID)
+	require.NoError(t, err)
+	require.Equal(t, due.Truncate(24*time.Hour).Add(24*time.Hour), job.NextExecutionAt.UTC())
+
+	again, err := acts.QueueScheduledBackup(t.Context(), in)
+	require.NoError(t, err)
+	require.Equal(t, run.ExecutionID, again.ExecutionID, "a try after a lost answer makes no second one")
+}
+
+func TestAScheduledRunThatDoesNotTakePlaceSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		prepare func(*site)
+		in      contract.ScheduledInput
+		want    string
+		later   bool
+	}{
+		"the job is gone":     {in: contract.ScheduledInput{JobID: uuid.NewString()}, want: "the job does not exist any more"},
+		"the job is disabled": {prepare: func(s *site) { s.setJob(func(j *db.BackupJob) { j.Enabled = false }) }, want: "the job is disabled"},
+		"the datasource is disabled": {prepare: func(s *site) {
+			d, err := s.d.GetDatasource(s.t.Context(), s.job.DatasourceID)
+			require.NoError(s.t, err)
+			d.Enabled = false
+			_, err = s.d.UpdateDatasource(s.t.Context(), d)
+			require.NoError(s.t, err)
+		}, want: `datasource "orders" is disabled`},
+		"the clock shows it twice": {
+			prepare: func(s *site) {
+				s.setJob(func(j *db.BackupJob) { j.ScheduleCron, j.ScheduleTimezone = "30 1 * * *", "America/New_York" })
+			},
+			in:   contract.ScheduledInput{DueAt: time.Date(2026, 11, 1, 6, 30, 0, 0, time.UTC)},
+			want: "the clock is set back, and shows this time twice",
+		},
+		"a later run has made good for it": {
+			prepare: func(s *site) {
+				run := s.queueScheduled(contract.ScheduledInput{RunID: "first", DueAt: time.Now()})
+				require.NoError(s.t, s.d.FinishExecution(s.t.Context(), run.ExecutionID, db.Finish{Status: domain.Completed}))
+			},
+			in: contract.ScheduledInput{DueAt: time.Now().Add(-time.Hour)}, want: "has made good for it",
+		},
+		"another run goes on": {prepare: func(s *site) {
+			s.queueScheduled(contract.ScheduledInput{RunID: "first", DueAt: time.Now()})
+		}, want: "of the job is queued"},
+		"another run goes on, and it may wait": {prepare: func(s *site) {
+			s.setJob(func(j *db.BackupJob) { j.OverlapPolicy = domain.OverlapBufferOne })
+			s.queueScheduled(contract.ScheduledInput{RunID: "first", DueAt: time.Now()})
+		}, want: "of the job is queued", later: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			if c.prepare != nil {
+				c.prepare(s)
+			}
+			if c.in.DueAt.IsZero() {
+				c.in.DueAt = time.Now().Add(time.Minute)
+			}
+			run := s.queueScheduled(c.in)
+			require.Contains(t, run.Skipped, c.want)
+			require.Empty(t, run.ExecutionID)
+			require.Equal(t, c.later, run.Later)
+		})
+	}
+}
+
+func TestTheRunThatIsInTheWayIsToldOfIt(t *testing.T) {
+	s := newSite(t)
+	first := s.queueScheduled(contract.ScheduledInput{RunID: "first", DueAt: time.Now()})
+	s.queueScheduled(contract.ScheduledInput{RunID: "second", DueAt: time.Now().Add(time.Minute)})
+	row, err := s.d.GetExecution(t.Context(), first.ExecutionID)
+	require.NoError(t, err)
+	require.Contains(t, row.Metadata.ExecutionLogs[0].Message, "the job was due again by its schedule")
+}

@@ -1,0 +1,156 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/mocks"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/contract"
+)
+
+// schedules stands in for Temporal's schedules; every call fails with down, if that is set.
+type schedules struct {
+	client.ScheduleClient
+	down  error
+	there map[string]client.ScheduleOptions
+	calls int
+}
+
+func (f *fixture) schedules() *schedules {
+	s := &schedules{there: map[string]client.ScheduleOptions{}}
+	f.temporal.On("ScheduleClient").Return(s)
+	return s
+}
+
+func (s *schedules) Create(_ context.Context, o client.ScheduleOptions) (client.ScheduleHandle, error) {
+	s.calls++
+	if s.down != nil {
+		return nil, s.down
+	}
+	if _, exists := s.there[o.ID]; exists {
+		return nil, temporal.ErrScheduleAlreadyRunning
+	}
+	s.there[o.ID] = o
+	return nil, nil
+}
+
+func (s *schedules) GetHandle(_ context.Context, id string) client.ScheduleHandle {
+	handle := &mocks.ScheduleHandle{}
+	handle.On("Delete", mock.Anything).Return(func(context.Context) error {
+		s.calls++
+		if s.down == nil {
+			delete(s.there, id)
+		}
+		return s.down
+	})
+	handle.On("Update", mock.Anything, mock.Anything).Return(func(_ context.Context, o client.ScheduleUpdateOptions) error {
+		if s.down != nil {
+			return s.down
+		}
+		had := s.there[id]
+		update, err := o.DoUpdate(client.ScheduleUpdateInput{Description: client.ScheduleDescription{Schedule: client.Schedule{
+			Action: had.Action, Spec: &had.Spec, Policy: &client.SchedulePolicies{Overlap: had.Overlap, CatchupWindow: had.CatchupWindow},
+			State: &client.ScheduleState{Paused: had.Paused, Note: had.Note},
+		}}})
+		if err != nil {
+			return err
+		}
+		had.Spec, had.Action, had.Paused, had.Note = *update.Schedule.Spec, update.Schedule.Action, update.Schedule.State.Paused, update.Schedule.State.Note
+		s.there[id] = had
+		return nil
+	})
+	return handle
+}
+
+func TestTheScheduleOfAJobIsMadeChangedAndRemovedWithIt(t *testing.T) {
+	f := signedIn(t)
+	s := f.schedules()
+	_, datasource, storage := f.job("by hand")
+	require.Zero(t, s.calls, "a job without a cron needs no schedule")
+
+	job := f.call("POST", "/api/backup-jobs", object{
+		"name": "nightly", "datasource_id": datasource, "storage_location_id": storage, "schedule_cron": " 30 2 * * * ", "schedule_timezone": "Europe/Berlin",
+	}).ok(201)
+	require.Equal(t, "30 2 * * *", job.get("schedule_cron"))
+	require.Equal(t, "skip", job.get("overlap_policy"))
+	next, err := time.Parse(time.RFC3339, job.get("next_execution_at").(string))
+	require.NoError(t, err)
+	require.WithinRange(t, next, time.Now(), time.Now().Add(25*time.Hour))
+	id := job.get("id").(string)
+	made := s.there[contract.BackupScheduleID(id)]
+	require.Equal(t, "Back up by hand to by hand (job nightly)", made.Note)
+	require.Equal(t, 300*time.Second, made.Spec.Jitter)
+	require.Equal(t, 24*time.Hour, made.CatchupWindow)
+	require.Equal(t, "dataguardian.default", made.Action.(*client.ScheduleWorkflowAction).TaskQueue)
+
+	calls := s.calls
+	f.call("PATCH", "/api/backup-jobs/"+id, object{"retention_policy": object{"max_backups": 7}}).ok(200)
+	require.Equal(t, calls, s.calls, "what the schedule does not show is not told to Temporal")
+
+	changed := f.call("PATCH", "/api/backup-jobs/"+id, object{"enabled": false}).ok(200)
+	require.Nil(t, changed.get("next_execution_at"))
+	require.True(t, s.there[contract.BackupScheduleID(id)].Paused)
+	f.call("PATCH", "/api/backup-jobs/"+id, object{"enabled": true}).ok(200)
+	require.False(t, s.there[contract.BackupScheduleID(id)].Paused)
+
+	f.call("PATCH", "/api/backup-jobs/"+id, object{"schedule_cron": ""}).ok(200)
+	require.Empty(t, s.there)
+	f.call("PATCH", "/api/backup-jobs/"+id, object{"schedule_cron": "@daily"}).ok(200)
+	require.Len(t, s.there, 1)
+	f.call("DELETE", "/api/backup-jobs/"+id, nil).ok(204)
+	require.Empty(t, s.there)
+}
+
+func TestWithoutTemporalNothingOfAScheduledJobIsChanged(t *testing.T) {
+	f := signedIn(t)
+	s := f.schedules()
+	manual, datasource, storage := f.job("orders")
+	body := object{"name": "nightly", "datasource_id": datasource, "storage_location_id": storage, "schedule_cron": "@daily"}
+	id := f.call("POST", "/api/backup-jobs", body).ok(201).get("id").(string)
+	before := f.call("GET", "/api/backup-jobs", nil).ok(200).text
+	audited := len(f.audits("backup_job.create")) + len(f.audits("backup_job.update")) + len(f.audits("backup_job.delete"))
+
+	s.down = serviceerror.NewUnavailable("no connection")
+	for name, call := range map[string]func() reply{
+		"create":          func() reply { body["name"] = "another"; return f.call("POST", "/api/backup-jobs", body) },
+		"change the cron": func() reply { return f.call("PATCH", "/api/backup-jobs/"+id, object{"schedule_cron": "@hourly"}) },
+		"disable":         func() reply { return f.call("PATCH", "/api/backup-jobs/"+id, object{"enabled": false}) },
+		"delete":          func() reply { return f.call("DELETE", "/api/backup-jobs/"+id, nil) },
+		"give it a cron":  func() reply { return f.call("PATCH", "/api/backup-jobs/"+manual, object{"schedule_cron": "@hourly"}) },
+		"take its cron":   func() reply { return f.call("PATCH", "/api/backup-jobs/"+id, object{"schedule_cron": ""}) },
+	} {
+		answer := call()
+		require.Equal(t, http.StatusServiceUnavailable, answer.status, "%s: %s", name, answer.text)
+		require.Contains(t, answer.text, "Check that the Temporal server is running", name)
+		require.Equal(t, "application/problem+json", answer.header.Get("Content-Type"), name)
+	}
+	require.Equal(t, before, f.call("GET", "/api/backup-jobs", nil).ok(200).text)
+	require.Equal(t, audited, len(f.audits("backup_job.create"))+len(f.audits("backup_job.update"))+len(f.audits("backup_job.delete")))
+	f.call("PATCH", "/api/backup-jobs/"+id, object{"retention_policy": object{"max_backups": 9}}).ok(200)
+	f.call("PATCH", "/api/backup-jobs/"+manual, object{"name": "renamed"}).ok(200)
+}
+
+func TestAScheduleIsPreviewedInItsTimeZone(t *testing.T) {
+	f := signedIn(t)
+	answer := f.call("GET", "/api/schedules/preview?cron=30+2+*+*+*&timezone=America/Sao_Paulo", nil).ok(200)
+	runs := answer.get("next_runs").([]any)
+	require.Len(t, runs, 10)
+	for i, run := range runs {
+		at, err := time.Parse(time.RFC3339, run.(string))
+		require.NoError(t, err)
+		require.Equal(t, "02:30:00-03:00", run.(string)[11:])
+		require.WithinRange(t, at, time.Now().Add(time.Duration(i)*24*time.Hour), time.Now().Add(time.Duration(i+1)*24*time.Hour))
+	}
+	require.Contains(t, f.call("GET", "/api/schedules/preview?cron=x", nil).text, "query.cron")
+	require.Contains(t, f.call("GET", "/api/schedules/preview?cron=@daily&timezone=Mars", nil).text, "query.timezone")
+	require.Equal(t, http.StatusForbidden, f.as(auth.DatasourcesRead).call("GET", "/api/schedules/preview?cron=@daily", nil).status)
+}

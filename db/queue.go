@@ -1,0 +1,198 @@
+package db
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/dataguardian/dataguardian/db/dbgen"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// places counts executions that hold a place, by what they need.
+type places struct {
+	limits              domain.ConcurrencySettings
+	all                 int
+	datasource, storage map[string]int
+}
+
+func (p *places) add(datasource, storage *string, n int) {
+	p.all += n
+	if datasource != nil {
+		p.datasource[*datasource] += n
+	}
+	if storage != nil {
+		p.storage[*storage] += n
+	}
+}
+
+// full is what has no place left for an execution.
+type full struct{ all, datasource, storage bool }
+
+func (p *places) full(datasource, storage *string) full {
+	reached := func(n, limit int) bool { return limit > 0 && n >= limit }
+	return full{
+		all:        reached(p.all, p.limits.Global),
+		datasource: datasource != nil && reached(p.datasource[*datasource], p.limits.PerDatasource),
+		storage:    storage != nil && reached(p.storage[*storage], p.limits.PerStorage),
+	}
+}
+
+// BeginOrWait begins a queued execution, see BeginExecution, if the limits leave a place for it. Else it stays queued, in the
+// queue, and waitingFor says what it waits for. Begun again it is as it was. Errors as BeginExecution.
+func (q *Queries) BeginOrWait(ctx context.Context, id, workflowID, runID string) (begun Execution, waitingFor string, err error) {
+	op := "begin execution " + id
+	if err := checkID(op, id); err != nil {
+		return Execution{}, "", err
+	}
+	err = q.inTx(ctx, func(q *Queries) error {
+		if waitingFor, err = q.waitsFor(ctx, op, id); err != nil {
+			return err
+		}
+		if waitingFor != "" {
+			return translate(op, q.q.WaitInQueue(ctx, dbgen.WaitInQueueParams{ID: id, WaitingFor: waitingFor}))
+		}
+		begun, err = q.BeginExecution(ctx, id, workflowID, runID)
+		return err
+	})
+	return begun, waitingFor, err
+}
+
+// waitsFor takes the queue's lock, and says what has no place for the execution, "" when it may begin.
+func (q *Queries) waitsFor(ctx context.Context, op, id string) (string, error) {
+	limits, err := q.ConcurrencySettings(ctx)
+	if err != nil || limits == (domain.ConcurrencySettings{}) {
+		return "", err
+	}
+	if err := q.q.LockQueue(ctx); err != nil {
+		return "", translate(op, err)
+	}
+	entry, err := q.q.QueueEntry(ctx, id)
+	if err != nil || entry.Status != domain.Queued || entry.AdmittedAt != nil {
+		return "", translate(op, err) // BeginExecution says what is wrong with one that has ended
+	}
+	held, err := q.heldPlaces(ctx, limits, id)
+	if err != nil {
+		return "", err
+	}
+	return q.describe(ctx, held, entry.DatasourceID, entry.StorageLocationID)
+}
+
+func (q *Queries) heldPlaces(ctx context.Context, limits domain.ConcurrencySettings, except string) (*places, error) {
+	held := &places{limits: limits, datasource: map[string]int{}, storage: map[string]int{}}
+	rows, err := q.q.HoldingPlaces(ctx, except)
+	if err != nil {
+		return nil, translate("count the executions that run", err)
+	}
+	for _, row := range rows {
+		held.add(row.DatasourceID, row.StorageLocationID, int(row.Executions))
+	}
+	return held, nil
+}
+
+// describe says what has no place left, as people are told.
+func (q *Queries) describe(ctx context.Context, held *places, datasource, storage *string) (string, error) {
+	full := held.full(datasource, storage)
+	var parts []string
+	if full.datasource {
+		name, err := q.q.DatasourceName(ctx, *datasource)
+		if err != nil {
+			return "", translate("read a datasource's name", err)
+		}
+		parts = append(parts, fmt.Sprintf("datasource %q, which is in use (%d of %d)", name, held.datasource[*datasource], held.limits.PerDatasource))
+	}
+	if full.storage {
+		name, err := q.q.StorageLocationName(ctx, *storage)
+		if err != nil {
+			return "", translate("read a storage location's name", err)
+		}
+		parts = append(parts, fmt.Sprintf("storage location %q, which is in use (%d of %d)", name, held.storage[*storage], held.limits.PerStorage))
+	}
+	if full.all {
+		parts = append(parts, fmt.Sprintf("the end of another execution (%d of %d run)", held.all, held.limits.Global))
+	}
+	return strings.Join(parts, ", and for "), nil
+}
+
+// AdmitWaiting lets in whoever waits and has a place now, the longest first; one that has none does not keep others
+// from theirs.
+func (q *Queries) AdmitWaiting(ctx context.Context) error {
+	return q.inTx(ctx, func(q *Queries) error {
+		limits, err := q.ConcurrencySettings(ctx)
+		if err != nil {
+			return err
+		}
+		if err := q.q.LockQueue(ctx); err != nil {
+			return translate("lock the queue", err)
+		}
+		return q.admit(ctx, limits)
+	})
+}
+
+// admit is AdmitWaiting for who holds the queue's lock.
+func (q *Queries) admit(ctx context.Context, limits domain.ConcurrencySettings) error {
+	const op = "let waiting executions in"
+	waiting, err := q.q.WaitingExecutions(ctx)
+	if err != nil || len(waiting) == 0 {
+		return translate(op, err)
+	}
+	held, err := q.heldPlaces(ctx, limits, "00000000-0000-0000-0000-000000000000")
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		if (held.full(w.DatasourceID, w.StorageLocationID) != full{}) {
+			continue
+		}
+		if err := q.q.AdmitExecution(ctx, w.ID); err != nil {
+			return translate(op, err)
+		}
+		held.add(w.DatasourceID, w.StorageLocationID, 1)
+	}
+	return nil
+}
+
+// Admitted is an execution that was let in, and whose workflow has not begun it yet.
+type Admitted struct {
+	ID         string
+	WorkflowID string
+}
+
+// AdmittedExecutions are those whose workflows are to be told.
+func (q *Queries) AdmittedExecutions(ctx context.Context) ([]Admitted, error) {
+	rows, err := q.q.AdmittedExecutions(ctx)
+	if err != nil {
+		return nil, translate("look for executions that were let in", err)
+	}
+	return convert(rows, func(row dbgen.AdmittedExecutionsRow) (Admitted, error) { return Admitted(row), nil })
+}
+
+// ConcurrencySettings reads how many executions may run at once; the default where nothing is set. A value that is out of
+// range, which only somebody's own SQL can have stored, is ConfigInvalid.
+func (q *Queries) ConcurrencySettings(ctx context.Context) (domain.ConcurrencySettings, error) {
+	s := domain.DefaultConcurrency()
+	for key, into := range map[string]*int{
+		domain.SettingConcurrencyGlobal: &s.Global, domain.SettingConcurrencyDatasource: &s.PerDatasource, domain.SettingConcurrencyStorage: &s.PerStorage,
+	} {
+		if err := q.setting(ctx, key, into); err != nil {
+			return s, err
+		}
+	}
+	return s, failure.Wrap(failure.ConfigInvalid, "read the limits of concurrency", s.Validate().OrNil(), "Set them to what is allowed.")
+}
+
+// SetConcurrencySettings stores them; updatedBy is the id of a user, "" for the system. Errors: domain.Invalid.
+func (q *Queries) SetConcurrencySettings(ctx context.Context, s domain.ConcurrencySettings, updatedBy string) error {
+	if err := s.Validate().OrNil(); err != nil {
+		return err
+	}
+	for key, value := range map[string]int{
+		domain.SettingConcurrencyGlobal: s.Global, domain.SettingConcurrencyDatasource: s.PerDatasource, domain.SettingConcurrencyStorage: s.PerStorage,
+	} {
+		if err := q.putSetting(ctx, key, value, updatedBy); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,56 @@
+package db
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/dataguardian/dataguardian/db/dbgen"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// SetJobNextExecution notes when a backup job runs next, nil for never, and why its schedule is paused in Temporal, ""
+// for not. A job that is gone is no error.
+func (q *Queries) SetJobNextExecution(ctx context.Context, id string, next *time.Time, pause string) error {
+	return translate("note the next run of backup job "+id,
+		q.q.SetJobNextExecution(ctx, dbgen.SetJobNextExecutionParams{ID: id, NextExecutionAt: next, SchedulePause: cleanText(pause)}))
+}
+
+// LastScheduledExecution is when the newest execution that the schedule of a backup job started was queued; zero if there
+// is none.
+func (q *Queries) LastScheduledExecution(ctx context.Context, jobID string) (time.Time, error) {
+	at, err := q.q.LastScheduledExecution(ctx, &jobID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, translate("read the last scheduled run of backup job "+jobID, err)
+}
+
+// ScheduleSettings reads how schedules are run; the default where nothing is set. A value that is out of range, which only
+// somebody's own SQL can have stored, is ConfigInvalid.
+func (q *Queries) ScheduleSettings(ctx context.Context) (domain.ScheduleSettings, error) {
+	s := domain.DefaultSchedules()
+	for key, into := range map[string]*int{domain.SettingCatchupWindow: &s.CatchupWindowMinutes, domain.SettingJitter: &s.JitterSeconds} {
+		if err := q.setting(ctx, key, into); err != nil {
+			return s, err
+		}
+	}
+	if err := s.Validate().OrNil(); err != nil {
+		return s, failure.Wrap(failure.ConfigInvalid, "read the settings of schedules", err, "Set them to what is allowed.")
+	}
+	return s, nil
+}
+
+// SetScheduleSettings stores them; updatedBy is the id of a user, "" for the system. Errors: domain.Invalid.
+func (q *Queries) SetScheduleSettings(ctx context.Context, s domain.ScheduleSettings, updatedBy string) error {
+	if err := s.Validate().OrNil(); err != nil {
+		return err
+	}
+	if err := q.putSetting(ctx, domain.SettingCatchupWindow, s.CatchupWindowMinutes, updatedBy); err != nil {
+		return err
+	}
+	return q.putSetting(ctx, domain.SettingJitter, s.JitterSeconds, updatedBy)
+}

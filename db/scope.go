@@ -1,0 +1,114 @@
+package db
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+// ErrOutOfScope: what was to be made lies outside of what its maker is limited to.
+var ErrOutOfScope = errors.New("it lies outside of what you are limited to")
+
+type scopeKey struct{}
+
+// WithScope gives a context under which datasources, storage locations, backup jobs and executions outside of
+// scope are not found, are missing in lists and can not be made. It is the one place where scopes are enforced:
+// whatever an operation reads of these, it reads here. The tags in scope must have been looked up: ResolveScope.
+func WithScope(ctx context.Context, scope *domain.Scope) context.Context {
+	return context.WithValue(ctx, scopeKey{}, scope)
+}
+
+// Unscoped gives a context that sees everything again, for what an operation must know although its caller may
+// not: which jobs use a pool, say. Nothing read under it may be shown.
+func Unscoped(ctx context.Context) context.Context { return WithScope(ctx, nil) }
+
+// scopeOf is what ctx is limited to, nil for nothing.
+func scopeOf(ctx context.Context) *domain.Scope {
+	scope, _ := ctx.Value(scopeKey{}).(*domain.Scope)
+	return scope
+}
+
+// seen answers ErrNotFound for what ctx is not to see.
+func seen(ctx context.Context, op string, to domain.Belongs) error {
+	if scopeOf(ctx).Allows(to) {
+		return nil
+	}
+	return translate(op, ErrNotFound)
+}
+
+// makeable answers ErrOutOfScope for what ctx could not see once it is made.
+func makeable(ctx context.Context, to domain.Belongs) error {
+	if scopeOf(ctx).Allows(to) {
+		return nil
+	}
+	return ErrOutOfScope
+}
+
+// Sees reports whether ctx may see the resource of this kind with this id, which need not exist.
+func (q *Queries) Sees(ctx context.Context, kind domain.ScopeKind, id string) bool {
+	return scopeOf(ctx).Allows(domain.Belongs{kind: {ID: id}})
+}
+
+func ofDatasource(id string, tags []string) domain.Belongs {
+	return domain.Belongs{domain.ScopeDatasource: {ID: id, Tags: tags}}
+}
+
+func ofStorageLocation(id string, tags []string) domain.Belongs {
+	return domain.Belongs{domain.ScopeStorageLocation: {ID: id, Tags: tags}}
+}
+
+func ofJob(datasource, storage, job *string) domain.Belongs {
+	out := make(domain.Belongs)
+	for kind, id := range map[domain.ScopeKind]*string{
+		domain.ScopeDatasource: datasource, domain.ScopeStorageLocation: storage, domain.ScopeBackupJob: job,
+	} {
+		out[kind] = domain.Resource{}
+		if id != nil {
+			out[kind] = domain.Resource{ID: *id}
+		}
+	}
+	return out
+}
+
+// scopeDocument is a scope in the form that scope_allows of the database reads.
+type scopeDocument struct {
+	Any  []map[domain.ScopeKind]map[string]bool `json:"any,omitempty"`
+	Deny map[domain.ScopeKind]map[string]bool   `json:"deny,omitempty"`
+}
+
+// scopeFor is the scope of ctx for a list of what belongs to these kinds, nil for none.
+func scopeFor(ctx context.Context, kinds ...domain.ScopeKind) ([]byte, error) {
+	scope := scopeOf(ctx)
+	if scope == nil {
+		return nil, nil
+	}
+	document := scopeDocument{Deny: idsOf(scope.Deny, kinds)}
+	for _, way := range scope.Any {
+		document.Any = append(document.Any, idsOf(way, kinds))
+	}
+	text, err := json.Marshal(document)
+	return text, failure.Wrap(failure.Unknown, "write a scope", err, "")
+}
+
+// idsOf brings the limits of each kind together: a resource must be in all of them.
+func idsOf(limits []domain.Limit, kinds []domain.ScopeKind) map[domain.ScopeKind]map[string]bool {
+	out := make(map[domain.ScopeKind]map[string]bool)
+	for _, limit := range limits {
+		if !slices.Contains(kinds, limit.Kind) {
+			continue
+		}
+		ids, limited := out[limit.Kind]
+		both := make(map[string]bool)
+		for id := range limit.Selector.IDs {
+			if !limited || ids[id] {
+				both[id] = true
+			}
+		}
+		out[limit.Kind] = both
+	}
+	return out
+}

@@ -1,0 +1,120 @@
+package domain
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// SettingType is what the value of a setting is in JSON.
+type SettingType string
+
+// The types of settings.
+const (
+	SettingInteger SettingType = "integer"
+	SettingBoolean SettingType = "boolean"
+	SettingString  SettingType = "string"
+)
+
+// maxSettingText bounds a setting of type string, in characters.
+const maxSettingText = 2000
+
+// Setting is one key of the platform's settings.
+type Setting struct {
+	Key     string
+	Type    SettingType
+	Default any // an int, a bool or a string, as Type says
+	Doc     string
+	// Check finds what is wrong with a value of the right type, "" when nothing is; nil takes all.
+	Check func(value any) string
+}
+
+// Settings are all keys there are, sorted. A key is added here and read by its typed struct.
+func Settings() []Setting {
+	return []Setting{
+		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
+			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
+	}
+}
+
+// FindSetting gives the setting of a key.
+func FindSetting(key string) (Setting, bool) {
+	for _, s := range Settings() {
+		if s.Key == key {
+			return s, true
+		}
+	}
+	return Setting{}, false
+}
+
+// Decode reads a value, which is JSON, as an int, a bool or a string. Errors: Invalid, with the key
+// as the field.
+func (s Setting) Decode(raw json.RawMessage) (any, error) {
+	var untyped any
+	if err := json.Unmarshal(raw, &untyped); err != nil {
+		return nil, s.wrong("is no JSON")
+	}
+	value, problem := untyped, ""
+	switch s.Type {
+	case SettingInteger:
+		number, ok := untyped.(float64)
+		if !ok || number != math.Trunc(number) || math.Abs(number) > math.MaxInt32 {
+			return nil, s.wrong("must be a whole number")
+		}
+		value = int(number)
+	case SettingBoolean:
+		if _, ok := untyped.(bool); !ok {
+			return nil, s.wrong("must be true or false")
+		}
+	case SettingString:
+		text, ok := untyped.(string)
+		if !ok || utf8.RuneCountInString(text) > maxSettingText || strings.ContainsRune(text, 0) {
+			return nil, s.wrong(fmt.Sprintf("must be a text of at most %d characters", maxSettingText))
+		}
+	}
+	if s.Check != nil {
+		problem = s.Check(value)
+	}
+	if problem != "" {
+		return nil, s.wrong(problem)
+	}
+	return value, nil
+}
+
+func (s Setting) wrong(message string) error { return Invalid{{Field: s.Key, Message: message}} }
+
+func integerSetting(key string, preset, low, high int, doc string) Setting {
+	return Setting{Key: key, Type: SettingInteger, Default: preset, Doc: doc, Check: func(value any) string {
+		if n, _ := value.(int); n < low || n > high {
+			return fmt.Sprintf("must be from %d to %d", low, high)
+		}
+		return ""
+	}}
+}
+
+// booleanSetting is a switch.
+func booleanSetting(key string, preset bool, doc string) Setting {
+	return Setting{Key: key, Type: SettingBoolean, Default: preset, Doc: doc}
+}
+
+// stringSetting is a text; check may be nil.
+func stringSetting(key, preset, doc string, check func(string) string) Setting {
+	s := Setting{Key: key, Type: SettingString, Default: preset, Doc: doc}
+	if check != nil {
+		s.Check = func(value any) string {
+			text, _ := value.(string)
+			return check(text)
+		}
+	}
+	return s
+}
+
+// StoredSetting is a value that somebody set.
+type StoredSetting struct {
+	Value     json.RawMessage
+	UpdatedBy *string // id of the user; nil for the system, and when the user is gone
+	UpdatedAt time.Time
+}

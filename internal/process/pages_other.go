@@ -1,0 +1,6 @@
+//go:build !linux
+
+package process
+
+// ReleasePages does nothing here.
+func ReleasePages() {}

@@ -1,0 +1,95 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	enumspb "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+const (
+	// StartGrace is how old a queued execution is when its workflow must exist: much longer than the
+	// API tries to start it.
+	StartGrace = time.Minute
+	// upkeepEvery is how often the platform is compared with Temporal.
+	upkeepEvery = 5 * time.Minute
+	// deletionGrace is how long a deletion is left to its own workflow.
+	deletionGrace = time.Hour
+	// maxDeletions is how many interrupted deletions are begun again at once.
+	maxDeletions = 200
+)
+
+// EnsureUpkeep makes the schedule of the platform's upkeep, which then runs at once; made is false where it exists. That it
+// was missing says that Temporal is new or has lost its data.
+func EnsureUpkeep(ctx context.Context, c client.Client) (made bool, err error) {
+	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
+	defer stop()
+	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
+		ID:   contract.UpkeepScheduleID,
+		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: upkeepEvery}}, Jitter: 30 * time.Second},
+		Action: &client.ScheduleWorkflowAction{
+			ID: contract.UpkeepScheduleID, Workflow: contract.Upkeep.Name, Args: []any{contract.Nothing{}}, TaskQueue: contract.SystemTaskQueue,
+			StaticSummary:         "Compare the platform with Temporal, and put right what differs",
+			TypedSearchAttributes: temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("upkeep")),
+		},
+		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: upkeepEvery, // one late run is enough
+		Note:               "Keeps schedules, executions and the catalogue true. While it is paused nothing mends them.",
+		TriggerImmediately: true,
+	})
+	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("create schedule %s: %w", contract.UpkeepScheduleID, err)
+	}
+	return true, nil
+}
+
+// TriggerUpkeep runs the upkeep now, unless it is running.
+func TriggerUpkeep(ctx context.Context, c client.Client) error {
+	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
+	defer stop()
+	return c.ScheduleClient().GetHandle(ctx, contract.UpkeepScheduleID).Trigger(ctx, client.ScheduleTriggerOptions{})
+}
+
+// ResumeDeletions starts the workflows of deletions that were interrupted long ago, and returns how many. One that is running is
+// left to itself.
+func ResumeDeletions(ctx context.Context, database *db.DB, c client.Client) (int, error) {
+	marked, err := database.InterruptedDeletions(ctx, time.Now().Add(-deletionGrace), maxDeletions)
+	if err != nil {
+		return 0, err
+	}
+	resumed := 0
+	for _, m := range marked {
+		if m.Pool == "" {
+			m.Pool = domain.DefaultPool
+		}
+		starting, stop := context.WithTimeout(ctx, answerTimeout)
+		_, err := contract.DeleteBackup.Start(starting, c, client.StartWorkflowOptions{
+			ID: contract.DeleteWorkflowID(m.ID), TaskQueue: contract.TaskQueue(m.Pool),
+			WorkflowIDReusePolicy:                    enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+			WorkflowExecutionErrorWhenAlreadyStarted: true,
+			StaticSummary:                            "Finish the deletion of an execution of " + m.Datasource,
+			TypedSearchAttributes: temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("delete"),
+				contract.SearchDatasource.ValueSet(m.Datasource), contract.SearchStorage.ValueSet(m.Storage)),
+		}, contract.ExecutionInput{ExecutionID: m.ID, Labels: contract.Labels{Datasource: m.Datasource, Storage: m.Storage}})
+		stop()
+		var running *serviceerror.WorkflowExecutionAlreadyStarted
+		switch {
+		case err == nil:
+			resumed++
+		case !errors.As(err, &running):
+			return resumed, fmt.Errorf("finish the deletion of execution %s: %w", m.ID, err)
+		}
+	}
+	return resumed, nil
+}

@@ -1,0 +1,72 @@
+package schedule
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/client"
+)
+
+// listedSpecs is how many parts of a schedule Temporal shows in a list.
+const listedSpecs = 10
+
+// Listed is a schedule as a list of Temporal's shows it.
+type Listed struct {
+	ID string
+	// Pause is why somebody has paused it in Temporal, "" when nobody has.
+	Pause string
+
+	paused bool
+	note   string
+	spec   client.ScheduleSpec
+}
+
+// List reads every schedule whose id begins with one of the prefixes, by their ids. What was changed in the last seconds may be missing.
+func List(ctx context.Context, c client.Client, prefixes ...string) (map[string]Listed, error) {
+	entries, err := c.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000})
+	if err != nil {
+		return nil, fmt.Errorf("list schedules: %w", err)
+	}
+	out := map[string]Listed{}
+	for entries.HasNext() {
+		entry, err := entries.Next()
+		if err != nil {
+			return nil, fmt.Errorf("list schedules: %w", err)
+		}
+		for _, prefix := range prefixes {
+			if !strings.HasPrefix(entry.ID, prefix) {
+				continue
+			}
+			l := Listed{ID: entry.ID, paused: entry.Paused, note: entry.Note}
+			if entry.Spec != nil {
+				l.spec = *entry.Spec
+			}
+			if pausedInTemporal(l.paused, l.note) {
+				if l.Pause = l.note; l.Pause == "" {
+					l.Pause = "paused in Temporal"
+				}
+			}
+			out[entry.ID] = l
+		}
+	}
+	return out, nil
+}
+
+// Fits reports whether what the list shows is as s wants it. What a run is given is not shown.
+func (l Listed) Fits(s Spec) bool {
+	wanted, err := s.schedule(time.Now())
+	if err != nil {
+		return false
+	}
+	isPaused := l.paused == wanted.State.Paused && l.note == wanted.State.Note
+	return (isPaused || s.Enabled && l.Pause != "") && specText(shown(l.spec)) == specText(shown(*wanted.Spec))
+}
+
+// shown is what a list shows of a spec.
+func shown(s client.ScheduleSpec) *client.ScheduleSpec {
+	s.Calendars = s.Calendars[:min(len(s.Calendars), listedSpecs)]
+	s.Intervals = s.Intervals[:min(len(s.Intervals), listedSpecs)]
+	return &s
+}
