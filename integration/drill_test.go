@@ -222,7 +222,7 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 		require.Equal(t, []string{"500"}, mysqlQuery(t, server, name+"_copy", "select count(*) from customers where name = 'MASKED'"))
 		require.Equal(t, mysqlQuery(t, server, name, "select * from every_type"), mysqlQuery(t, server, name+"_copy", "select * from every_type"))
-		mysqlExec(t, server, name+"_copy", "DELETE FROM customers")
+		mysqlExec(t, server, name+"_copy", "DELETE FROM orders")
 	}
 	_, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{Name: name, DatasourceID: source.ID, StorageLocationID: s.storage.ID})
 	require.NoError(t, err)
