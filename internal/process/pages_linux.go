@@ -22,30 +22,45 @@ func ReleasePages() {
 // mapping is a range of addresses.
 type mapping struct{ begin, end uintptr }
 
-// programMappings are the read-only mappings of the program's file: its code and constants.
+// programMappings are the mappings of the program's file that hold nothing but what is in the file: its code and constants.
+// What the dynamic linker has changed and then made read-only has pages of its own, which would be lost.
 func programMappings() (found []mapping) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps") // see proc_pid_smaps(5)
 	if err != nil {
 		return nil
 	}
 	defer func() { _ = maps.Close() }() // was only read
+	var candidate *mapping
 	lines := bufio.NewScanner(maps)
 	for lines.Scan() {
-		// address perms offset dev inode pathname, see proc_pid_maps(5)
 		fields := strings.Fields(lines.Text())
-		if len(fields) != 6 || fields[5] != program || !strings.HasPrefix(fields[1], "r-") {
-			continue // what can be written to would be lost
-		}
-		begin, end, _ := strings.Cut(fields[0], "-")
-		from, errFrom := strconv.ParseUint(begin, 16, 64)
-		to, errTo := strconv.ParseUint(end, 16, 64)
-		if errFrom == nil && errTo == nil && from < to {
-			found = append(found, mapping{uintptr(from), uintptr(to)})
+		switch {
+		case len(fields) >= 5 && !strings.HasSuffix(fields[0], ":"): // address perms offset dev inode pathname
+			candidate = nil
+			if len(fields) == 6 && fields[5] == program && (fields[1] == "r--p" || fields[1] == "r-xp") {
+				candidate = parseMapping(fields[0])
+			}
+		case candidate != nil && len(fields) == 3 && fields[0] == "Anonymous:":
+			if fields[1] == "0" {
+				found = append(found, *candidate)
+			}
+			candidate = nil
 		}
 	}
 	return found
+}
+
+// parseMapping reads an address range, nil if it is none.
+func parseMapping(addresses string) *mapping {
+	begin, end, _ := strings.Cut(addresses, "-")
+	from, errFrom := strconv.ParseUint(begin, 16, 64)
+	to, errTo := strconv.ParseUint(end, 16, 64)
+	if errFrom != nil || errTo != nil || from >= to {
+		return nil
+	}
+	return &mapping{uintptr(from), uintptr(to)}
 }
