@@ -11,7 +11,7 @@ import (
 
 // resources is everything that has commands. A new one of the API is one entry more.
 func resources() []resource {
-	return slices.Concat(backupResources(), platformResources())
+	return slices.Concat(backupResources(), runResources(), platformResources())
 }
 
 // backupResources are what is backed up, where to, when, and what came of it.
