@@ -37,12 +37,14 @@ func (s *server) scheduleRuns(ctx context.Context, q *db.Queries, before string,
 	case wanted.Cron == "" && before == "":
 		return nil
 	case wanted.Cron == "":
-		return s.removeSchedule(ctx, wanted.ID)
+		return s.unschedule(ctx, wanted.ID, before)
 	}
-	if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
-		return s.temporalDown(ctx, "save the schedule of the job", err)
-	}
-	return nil
+	return outside(ctx, func(ctx context.Context) error {
+		if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
+			return s.temporalDown(ctx, "save the schedule of the job", err)
+		}
+		return nil
+	})
 }
 
 // unschedule removes the schedule of a job that had the cron.
