@@ -110,6 +110,7 @@ func (r *restore) request() engine.StageRequest {
 		Jobs:         r.jobs(),
 		Streams:      streams,
 		Databases:    r.options.Databases,
+		Private:      len(r.options.PostRestoreSQL) > 0,
 		IncludePaths: r.options.IncludePaths, IncludeTables: r.options.IncludeTables,
 	}
 }

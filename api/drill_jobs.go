@@ -131,12 +131,14 @@ func (s *server) createDrillJob(ctx context.Context, in *body[DrillJobDocument])
 		if row, err = q.CreateDrillJob(ctx, row); err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "restore_drill_job.create", "restore_drill_job", row.ID, map[string]any{"after": viewDrillJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "restore_drill_job.create", "restore_drill_job", row.ID, map[string]any{"after": viewDrillJob(row)})); err != nil {
+			return err
+		}
+		return s.scheduleDrill(ctx, q, "", row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.scheduleDrill(ctx, "", row)
 	return &created[DrillJob]{"/api/restore-drill-jobs/" + row.ID, etag(row.Version), viewDrillJob(row)}, nil
 }
 
@@ -174,12 +176,14 @@ func (s *server) updateDrillJob(ctx context.Context, in *patchOf[DrillJobDocumen
 		if err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "restore_drill_job.update", "restore_drill_job", row.ID, changes))
+		if err := q.AddAudit(ctx, audited(ctx, "restore_drill_job.update", "restore_drill_job", row.ID, changes)); err != nil {
+			return err
+		}
+		return s.scheduleDrill(ctx, q, before.ScheduleCron, row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.scheduleDrill(ctx, before.ScheduleCron, row)
 	return &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}, nil
 }
 
@@ -192,11 +196,11 @@ func (s *server) deleteDrillJob(ctx context.Context, in *ByID) (*empty, error) {
 		if err := q.DeleteDrillJob(ctx, in.ID); err != nil {
 			return missing(err, "drill job", in.ID)
 		}
-		return q.AddAudit(ctx, audited(ctx, "restore_drill_job.delete", "restore_drill_job", row.ID, map[string]any{"before": viewDrillJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "restore_drill_job.delete", "restore_drill_job", row.ID, map[string]any{"before": viewDrillJob(row)})); err != nil {
+			return err
+		}
+		return s.unschedule(ctx, contract.DrillScheduleID(row.ID), row.ScheduleCron)
 	})
-	if err == nil {
-		s.unschedule(ctx, contract.DrillScheduleID(row.ID), row.ScheduleCron)
-	}
 	return nil, err
 }
 

@@ -116,7 +116,7 @@ func (s *server) stillSignedIn(ctx context.Context, needed auth.Permission) (con
 		return ctx, err
 	}
 	if !who.Grants.Allows(needed) {
-		return ctx, fmt.Errorf("the right to follow this has ended")
+		return ctx, fmt.Errorf("the right to read this has ended")
 	}
 	return s.narrowedTo(withPrincipal(db.Unscoped(ctx), who), needed)
 }

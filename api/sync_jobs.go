@@ -122,12 +122,14 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 		if row, err = q.CreateSyncJob(ctx, row); err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, map[string]any{"after": viewSyncJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, map[string]any{"after": viewSyncJob(row)})); err != nil {
+			return err
+		}
+		return s.scheduleSync(ctx, q, "", row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.scheduleSync(ctx, "", row)
 	return &created[SyncJob]{"/api/db-sync-jobs/" + row.ID, etag(row.Version), viewSyncJob(row)}, nil
 }
 
@@ -165,12 +167,14 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err != nil {
 			return err
 		}
-		return q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes))
+		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes)); err != nil {
+			return err
+		}
+		return s.scheduleSync(ctx, q, before.ScheduleCron, row)
 	})
 	if err != nil {
 		return nil, err
 	}
-	s.scheduleSync(ctx, before.ScheduleCron, row)
 	return &versioned[SyncJob]{etag(row.Version), viewSyncJob(row)}, nil
 }
 
@@ -189,11 +193,11 @@ func (s *server) deleteSyncJob(ctx context.Context, in *ByID) (*empty, error) {
 		if err := q.DeleteSyncJob(ctx, in.ID); err != nil {
 			return missing(err, "sync job", in.ID)
 		}
-		return q.AddAudit(ctx, audited(ctx, "db_sync_job.delete", "db_sync_job", row.ID, map[string]any{"before": viewSyncJob(row)}))
+		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.delete", "db_sync_job", row.ID, map[string]any{"before": viewSyncJob(row)})); err != nil {
+			return err
+		}
+		return s.unschedule(ctx, contract.SyncScheduleID(row.ID), row.ScheduleCron)
 	})
-	if err == nil {
-		s.unschedule(ctx, contract.SyncScheduleID(row.ID), row.ScheduleCron)
-	}
 	return nil, err
 }
 

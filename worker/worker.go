@@ -166,12 +166,12 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 	contract.ScrubStorage.Register(r, workflows.ScrubStorage)
 	contract.ImportStorage.Register(r, workflows.ImportStorage)
 	contract.Replicate.Register(r, workflows.Replicate)
+	contract.Sync.Register(r, workflows.Sync)
+	contract.RestoreDrill.Register(r, workflows.RestoreDrill)
 	contract.Upkeep.Register(r, workflows.Upkeep)
 	contract.Notify.Register(r, workflows.Notify)
 	contract.PingHeartbeat.Register(r, workflows.PingHeartbeat)
 	contract.TestChannel.Register(r, workflows.TestChannel)
-	contract.Sync.Register(r, workflows.Sync)
-	contract.RestoreDrill.Register(r, workflows.RestoreDrill)
 }
 
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is

@@ -26,10 +26,10 @@ type ExecutionResult struct {
 	CompressedBytes int64  `json:"compressed_bytes"`
 	Chunks          int64  `json:"chunks"`
 	Tables          int    `json:"tables,omitempty"`
-	// Skipped is why a scheduled run did not take place.
-	Skipped string `json:"skipped,omitempty"`
 	// RecoveryMS is how long a restore took until its data was loaded.
 	RecoveryMS int64 `json:"recovery_ms,omitempty"`
+	// Skipped is why a scheduled run did not take place.
+	Skipped string `json:"skipped,omitempty"`
 }
 
 // ExecutionRef names an execution.
@@ -66,13 +66,13 @@ type Plan struct {
 	// Sources are the copies that a restore may read, the best first. A plan of an older version has
 	// none: the backup is read where it was made.
 	Sources []Place `json:"sources,omitempty"`
+	// Direct: the restore reads a datasource in place of a backup. Checks: it checks what it loaded.
+	Direct bool `json:"direct,omitempty"`
+	Checks bool `json:"checks,omitempty"`
 	// Waiting is what the execution waits for: it has not begun, and the rest of the plan is empty.
 	Waiting string `json:"waiting,omitempty"`
 	// RetentionJobID is the job whose retention policy is applied after the backup, "" where there is none to apply.
 	RetentionJobID string `json:"retention_job_id,omitempty"`
-	// Direct: the restore reads a datasource in place of a backup. Checks: it checks what it loaded.
-	Direct bool `json:"direct,omitempty"`
-	Checks bool `json:"checks,omitempty"`
 }
 
 // AdmittedSignal tells the workflow of a waiting execution that there is a place for it.

@@ -136,6 +136,10 @@ type StageRequest struct {
 	Jobs         int    // tables loaded and indexes made at the same time, where the engine can; 0 is 1
 	Streams      []Stream
 
+	// Private: what is staged is not for everybody's eyes before Promote, because it will be changed by then.
+	// An engine keeps others out of it as far as the server lets it, and Promote lets them in again.
+	Private bool
+
 	// IncludePaths (files) and IncludeTables (databases) are all that is restored; empty is everything.
 	// An engine that can not choose refuses them with failure.Unsupported.
 	IncludePaths  []string

@@ -27,7 +27,8 @@ type RowCounter interface {
 	// RecordedRows reads what a dump says of itself; known is false for one that says nothing.
 	RecordedRows(streams []Stream) (rows map[string]int64, known bool, err error)
 
-	// CountRows counts every row of every table that a dump would hold. It changes nothing.
+	// CountRows counts every row of every table that a dump would hold. It changes nothing. A negative number is
+	// of a table that is there, but whose rows are not comparable.
 	CountRows(ctx context.Context, src Source) (map[string]int64, error)
 }
 

@@ -23,17 +23,14 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		defer close(done)
 		ticker := time.NewTicker(sweepEvery)
 		defer ticker.Stop()
-		schedules, jobs := reconcile.NewSchedules(database, temporal), reconcile.NewRunSchedules(database, temporal)
+		schedules := reconcile.NewSchedules(database, temporal)
 		for asked := false; ; {
-			asked = ensureUpkeep(ctx, temporal, func() { schedules.Forget(); jobs.Forget() }, asked, logger)
+			asked = ensureUpkeep(ctx, temporal, schedules.Forget, asked, logger)
 			if _, err := reconcile.Sweep(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
 			}
 			if _, err := reconcile.SweepRuns(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all syncs and drills with their workflows; trying again in a minute", "error", err)
-			}
-			if err := jobs.Ensure(ctx); err != nil && ctx.Err() == nil {
-				logger.WarnContext(ctx, "could not bring the schedules of syncs and drills up to date; trying again in a minute", "error", err)
 			}
 			if err := schedules.Ensure(ctx); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not bring the schedules of the storage locations up to date; trying again in a minute", "error", err)

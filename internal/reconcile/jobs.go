@@ -40,6 +40,8 @@ var scheduledKinds = []scheduledKind{
 		_, err := database.GetBackupJob(ctx, id)
 		return err
 	}},
+	syncSchedules,
+	drillSchedules,
 }
 
 // JobSchedules brings the schedules of all jobs in step with the catalogue. One may be used by several goroutines, one after the other.

@@ -21,6 +21,8 @@ type contents struct {
 	names       []string
 	// indexes are the definitions of each collection's, without that of _id.
 	indexes map[string][]bson.D
+	// documents of each collection
+	documents map[string]int64
 }
 
 // The types of namespaces in an archive's prelude; an old server gives none.
@@ -56,7 +58,7 @@ func parseArchive(r io.Reader) (contents, error) {
 		}
 		return found, err
 	}
-	check := &namespaces{open: map[string]hash.Hash64{}}
+	check := &namespaces{open: map[string]hash.Hash64{}, counts: map[string]int64{}}
 	for _, meta := range prelude.NamespaceMetadatas {
 		data := meta.Collection
 		if err := found.addIndexes(meta); err != nil {
@@ -72,6 +74,9 @@ func parseArchive(r io.Reader) (contents, error) {
 		found.database = meta.Database
 		found.names = append(found.names, meta.Collection)
 		check.open[meta.Database+"."+data] = crc64.New(crcTable)
+		if meta.Type != typeView {
+			check.counts[meta.Database+"."+data] = 0
+		}
 	}
 	parser := &archive.Parser{In: r}
 	if err := parser.ReadAllBlocks(check); err != nil {
@@ -80,6 +85,7 @@ func parseArchive(r io.Reader) (contents, error) {
 	for name := range check.open {
 		return found, fmt.Errorf("it ends before the end of %s", name)
 	}
+	found.documents = check.documents()
 	return found, nil
 }
 
@@ -123,6 +129,8 @@ func lookUp(document bson.D, key string) any {
 type namespaces struct {
 	open    map[string]hash.Hash64 // of what was read of each that has not ended
 	current hash.Hash64
+	counts  map[string]int64 // documents
+	name    string           // of current
 }
 
 // HeaderBSON begins a block, or ends a namespace.
@@ -136,7 +144,7 @@ func (n *namespaces) HeaderBSON(data []byte) error {
 	if !known {
 		return fmt.Errorf("%s is not announced, or has ended before", name)
 	}
-	n.current = sum
+	n.current, n.name = sum, name
 	if header.EOF {
 		n.current = nil
 		delete(n.open, name)
@@ -152,6 +160,7 @@ func (n *namespaces) BodyBSON(data []byte) error {
 	if n.current == nil {
 		return errors.New("there is a document after the end of its collection")
 	}
+	n.counts[n.name]++
 	_, err := n.current.Write(data)
 	return err
 }

@@ -59,7 +59,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	_, err = process.Pull(ctx, tool.Command, func(ctx context.Context, r io.Reader) error {
 		archive := newChecked(r)
 		defer archive.stop()
-		return sink(ctx, stream, archive)
+		return sink(ctx, stream, counting{archive, stream.Properties})
 	})
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+src.Config.Database, err)

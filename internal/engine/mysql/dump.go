@@ -41,7 +41,9 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	command := env.command(dumper, src, append(dumpArgs(dumper), "--", src.Config.Database)...)
 	command.IdleTimeout = opts.IdleTimeout
 	stderr, err := process.Pull(ctx, buffered(command), func(ctx context.Context, r io.Reader) error {
-		return sink(ctx, stream, newRecutter(r))
+		dump := newRecutter(r)
+		dump.atEnd = func() { dump.countRows(stream.Properties) }
+		return sink(ctx, stream, dump)
 	})
 	if err != nil {
 		return engine.Report{}, classifyTool(op, env.explain(err))

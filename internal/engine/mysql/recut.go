@@ -16,6 +16,7 @@ type recutter struct {
 	out     bytes.Buffer
 	scratch []byte
 	done    error
+	atEnd   func() // called before Read returns io.EOF; may be nil
 }
 
 func newRecutter(dump io.Reader) *recutter {
@@ -34,6 +35,9 @@ func (r *recutter) Read(p []byte) (int, error) {
 			r.done = err
 			if errors.Is(err, io.EOF) {
 				r.script.close()
+				if r.atEnd != nil {
+					r.atEnd()
+				}
 			}
 		}
 	}
@@ -54,11 +58,13 @@ type cuts struct {
 	size   int    // bytes of the INSERT so far
 	row    int    // bytes of the row so far
 	sum    uint32 // of the row so far
+	count  rowCount
 }
 
 // begin takes the header of an INSERT, with what stands before it.
 func (c *cuts) begin(text []byte) {
 	header := bytes.TrimLeft(text, " \t\r\n")
+	c.count.begin(header)
 	if c.held && bytes.Equal(header, c.header) {
 		c.held = false
 		c.between()
@@ -96,9 +102,11 @@ func (c *cuts) rows(p []byte) (n int, ended bool) {
 		c.tail = c.tail[:0]
 		switch string(separator) {
 		case ";":
+			c.count.row()
 			c.held = true
 			return n, true
 		case ",":
+			c.count.row()
 			c.between()
 		default: // no row ends so; nothing is lost
 			c.out.Write(separator)

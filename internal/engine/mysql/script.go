@@ -82,6 +82,9 @@ func (s *script) beginRows(next byte) {
 	}
 	s.cutting = s.cuts != nil && next == '\n'
 	if !s.cutting {
+		if s.cuts != nil {
+			s.cuts.count.unknown = true
+		}
 		s.pass(s.text)
 	} else {
 		s.cuts.begin(s.text)

@@ -77,6 +77,10 @@ func walkArchive(w *walker) (summary, error) {
 func (s *summary) count(e entry) {
 	if e.kind == tableDataKind {
 		s.tables++
+		if s.names == nil {
+			s.names = map[int]string{}
+		}
+		s.names[e.id] = tableName(e.namespace, e.tag)
 	}
 }
 
@@ -226,6 +230,7 @@ type dataBlock struct {
 	large  bool
 	offset int64
 	size   int64
+	lines  int64 // line breaks in the content; not recorded
 }
 
 // block passes over one data block.
@@ -240,7 +245,7 @@ func (a *archiveReader) block() (b dataBlock, err error) {
 	}
 	switch kind {
 	case blockData:
-		err = a.chunks()
+		err = a.chunks(&b.lines)
 	case blockLarge:
 		b.large = true
 		err = a.largeObjects()
@@ -257,14 +262,14 @@ func (a *archiveReader) largeObjects() error {
 		if err != nil || oid == 0 {
 			return err
 		}
-		if err := a.chunks(); err != nil {
+		if err := a.chunks(nil); err != nil {
 			return err
 		}
 	}
 }
 
-// chunks passes over pieces of data up to the empty one that ends them.
-func (a *archiveReader) chunks() error {
+// chunks passes over pieces of data up to the empty one that ends them, and counts line breaks where wanted.
+func (a *archiveReader) chunks(lines *int64) error {
 	for {
 		size, err := a.number()
 		if err != nil || size == 0 {
@@ -273,7 +278,12 @@ func (a *archiveReader) chunks() error {
 		if size < 0 {
 			return badArchive("a piece of data has a negative length")
 		}
-		if err := a.skip(size); err != nil {
+		if lines != nil {
+			err = a.skipLines(size, lines)
+		} else {
+			err = a.skip(size)
+		}
+		if err != nil {
 			return err
 		}
 	}

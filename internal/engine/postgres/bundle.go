@@ -58,7 +58,13 @@ func (d *dirDump) flushSmall(enough int64) {
 		written := make(chan struct{})
 		go func() {
 			defer close(written)
-			write.CloseWithError(writeBundle(d.ctx, write, files))
+			rows := map[string]int64{}
+			for _, g := range files {
+				g.ofRows = func(file string, n int64) { rows[file] = n }
+			}
+			err := writeBundle(d.ctx, write, files)
+			engine.SetRows(stream.Properties, rows) // before the reader sees the end
+			write.CloseWithError(err)
 		}()
 		err := d.sink(d.ctx, stream, read)
 		read.CloseWithError(errStreamsEnded)
@@ -137,17 +143,19 @@ func (m *marked) Read(p []byte) (int, error) {
 // storeTOC stores the table of contents, and notes the files that it names.
 func (d *dirDump) storeTOC(g *growing) error {
 	defer g.remove()
-	checked := newTOCReader(g.reader(d.ctx), func(files []string) {
+	checked := newTOCReader(g.reader(d.ctx), func(files, tables []string) {
 		d.tocFiles = files
 		d.toc.Properties[propFiles] = strings.Join(files, "\n")
+		d.toc.Properties[propTables] = strings.Join(tables, "\n")
 	})
 	defer checked.w.stop()
 	return d.sink(d.ctx, d.toc, checked)
 }
 
-// newTOCReader passes toc.dat through a walker; atEnd is told the files that it names.
-func newTOCReader(r io.Reader, atEnd func(files []string)) *walked {
-	var files []string
+// newTOCReader passes toc.dat through a walker; atEnd is told the files that it names, and which of them holds
+// which table: a line "file, tab, name" each.
+func newTOCReader(r io.Reader, atEnd func(files, tables []string)) *walked {
+	var files, tables []string
 	walker := newWalkerOf(func(w *walker) (summary, error) {
 		a := archiveReader{walker: w, format: tarFormat}
 		known, err := a.header()
@@ -167,6 +175,9 @@ func newTOCReader(r io.Reader, atEnd func(files []string)) *walked {
 				return badArchive("%.80q is no file of a dump", e.file)
 			}
 			files = append(files, e.file)
+			if e.kind == tableDataKind {
+				tables = append(tables, e.file+"\t"+tableName(e.namespace, e.tag))
+			}
 			return nil
 		})
 		if err == nil && !w.atEnd() {
@@ -174,7 +185,7 @@ func newTOCReader(r io.Reader, atEnd func(files []string)) *walked {
 		}
 		return found, err
 	})
-	return &walked{r: r, w: walker, atEnd: func(summary) { atEnd(files) }}
+	return &walked{r: r, w: walker, atEnd: func(summary) { atEnd(files, tables) }}
 }
 
 // extract writes the files of an archive into a directory, and tells add of each.

@@ -263,7 +263,9 @@ func (d *dirDump) inSlot(store func() error) {
 
 func (d *dirDump) store(g *growing) error {
 	defer g.remove()
-	return d.sink(d.ctx, engine.Stream{Name: g.name, Format: DirectoryFormat}, g.reader(d.ctx))
+	stream := engine.Stream{Name: g.name, Format: DirectoryFormat, Properties: map[string]string{}}
+	g.ofRows = func(file string, rows int64) { engine.SetRows(stream.Properties, map[string]int64{file: rows}) }
+	return d.sink(d.ctx, stream, g.reader(d.ctx))
 }
 
 // rest stores what is left when pg_dump has ended well.

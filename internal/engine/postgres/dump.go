@@ -87,6 +87,9 @@ func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.Dum
 			if index := writeIndex(found.blocks); found.known && index != "" {
 				stream.Properties[propBlocks] = index
 			}
+			if found.known {
+				engine.SetRows(stream.Properties, found.rows())
+			}
 		}}
 		defer checked.w.stop()
 		return sink(ctx, stream, checked)

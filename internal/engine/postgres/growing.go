@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -26,7 +27,9 @@ type growing struct {
 	read   atomic.Int64
 	closed atomic.Bool // by pg_dump: it grows no more
 	ended  chan struct{}
+	ofRows func(file string, rows int64) // told at the end of a table; may be nil
 
+	lines int64  // line breaks read; for the reader only
 	freed int64  // bytes given back; for the reader only
 	tail  []byte // the last bytes read
 }
@@ -126,6 +129,7 @@ func (r *growingReader) wait() {
 // took counts what was read, and gives it back.
 func (g *growing) took(p []byte) {
 	g.meter.Add(len(p))
+	g.lines += int64(bytes.Count(p, []byte{'\n'}))
 	read := g.read.Add(int64(len(p)))
 	g.tail = append(g.tail, p[max(0, len(p)-len(endMark)):]...)
 	g.tail = g.tail[max(0, len(g.tail)-len(endMark)):]
@@ -140,6 +144,9 @@ func (g *growing) took(p []byte) {
 func (g *growing) atEnd() error {
 	if tableFile.MatchString(g.name) && string(g.tail) != endMark {
 		return damaged(errCutShort)
+	}
+	if g.ofRows != nil && tableFile.MatchString(g.name) {
+		g.ofRows(g.name, g.lines-endLines)
 	}
 	return io.EOF
 }

@@ -53,7 +53,7 @@ func (e *Engine) inspectTOC(ctx context.Context, s engine.Stream, r io.Reader) (
 		return 0, err
 	}
 	defer dir.Remove()
-	checked := newTOCReader(r, func([]string) {})
+	checked := newTOCReader(r, func([]string, []string) {})
 	defer checked.w.stop()
 	if err := writeFile(filepath.Join(dir.Path, tocName), checked); err != nil {
 		return 0, err

@@ -146,6 +146,9 @@ func (a *admin) rename(ctx context.Context, names restoreNames, existing *databa
 	statements = append(statements,
 		"ALTER DATABASE "+quoted(names.staging)+" RENAME TO "+quoted(names.target),
 		"COMMENT ON DATABASE "+quoted(names.target)+" IS "+literal(withMark(comment, req.Token)))
+	if req.Private && (existing == nil || !existing.HasACL) {
+		statements = append(statements, letIn(names.target))
+	}
 	for _, statement := range statements {
 		if _, err := tx.Exec(ctx, statement); err != nil {
 			return classify(op, err)

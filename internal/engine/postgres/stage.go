@@ -106,6 +106,11 @@ func (s *staging) create(ctx context.Context) error {
 	if s.oid, err = server.oid(known, s.names.staging); err != nil {
 		return err
 	}
+	if s.req.Private {
+		if err := server.keepOut(ctx, s.names.staging); err != nil {
+			return err
+		}
+	}
 	return server.tuneForLoading(ctx, s.names.staging, s.req.Jobs)
 }
 

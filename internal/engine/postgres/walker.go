@@ -21,6 +21,8 @@ type summary struct {
 	tables int         // entries TABLE DATA in its table of contents
 	blocks []dataBlock // in the order of the archive; none in toc.dat
 	known  bool        // its version is one whose structure is known, so the end was checked
+
+	names map[int]string // the table of each block with rows, by dump id
 }
 
 // walker follows the structure of a custom-format archive that is written to it piece by piece, in

@@ -45,6 +45,7 @@ type dump struct {
 	dir     *tempDir
 	pages   pages
 	version string
+	rows    map[string]int64
 }
 
 func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error) {
@@ -58,6 +59,10 @@ func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error)
 	}
 	d.idle.Pause() // a check has no progress to show
 	verdict, err := check(ctx, d.copyPath(), quickCheck)
+	if err == nil {
+		d.rows, _ = countRows(ctx, d.copyPath()) // what can not be counted is backed up all the same
+		err = context.Cause(ctx)
+	}
 	d.idle.Resume()
 	if err != nil {
 		return engine.Report{}, err
@@ -137,11 +142,15 @@ func (d *dump) stream(ctx context.Context, sink engine.Sink) error {
 		return err
 	}
 	out := &copyReader{ctx: ctx, file: file, idle: d.idle}
-	err = sink(ctx, engine.Stream{Name: StreamName, Format: Format, Bytes: info.Size(), Properties: map[string]string{
+	properties := map[string]string{
 		propBytes:    strconv.FormatInt(info.Size(), 10),
 		propPageSize: strconv.FormatInt(d.pages.size, 10),
 		propMode:     strconv.FormatUint(uint64(source.Mode().Perm()), 8),
-	}}, out)
+	}
+	if d.rows != nil {
+		engine.SetRows(properties, d.rows)
+	}
+	err = sink(ctx, engine.Stream{Name: StreamName, Format: Format, Bytes: info.Size(), Properties: properties}, out)
 	if err == nil && out.read != info.Size() {
 		err = failure.New(failure.Unknown, "store the copy", "it was not read to the end", "")
 	}

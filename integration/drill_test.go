@@ -1,0 +1,234 @@
+package integration
+
+import (
+	"context"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"go.mongodb.org/mongo-driver/bson"
+
+	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/worker"
+)
+
+// drillJob proves the latest backup of a datasource; change adapts the job.
+func drillJob(t *testing.T, datasource client.Datasource, change func(*client.DrillJobDocument)) client.DrillJob {
+	t.Helper()
+	document := client.DrillJobDocument{Name: unique(t) + " drill", DatasourceID: datasource.ID}
+	if change != nil {
+		change(&document)
+	}
+	job, err := shared.owner.DrillJobs().Create(t.Context(), document)
+	require.NoError(t, err)
+	return job
+}
+
+func runDrill(t *testing.T, job client.DrillJob) client.JobRun {
+	t.Helper()
+	run, err := shared.owner.DrillRuns().Start(t.Context(), job.ID)
+	require.NoError(t, err)
+	ended, err := shared.owner.DrillRuns().Wait(t.Context(), run.ID)
+	require.NoError(t, err)
+	return ended
+}
+
+func assertions(list ...domain.DrillAssertion) func(*client.DrillJobDocument) {
+	return func(d *client.DrillJobDocument) { d.DrillOptions.Assertions = list }
+}
+
+// requireDropped fails when the temporary database of a drill is still there.
+func requireDropped(t *testing.T, run client.JobRun) {
+	t.Helper()
+	require.NotNil(t, run.RestoreExecutionID)
+	restore, err := shared.owner.GetExecution(t.Context(), *run.RestoreExecutionID)
+	require.NoError(t, err)
+	require.Equal(t, domain.TriggerDrill, restore.Metadata.Trigger)
+	requireNoLeftovers(t, restore)
+}
+
+func TestADrillProvesABackupAndRecordsItsRecoveryTime(t *testing.T) {
+	for _, jobs := range []int{1, 3} {
+		t.Run(map[int]string{1: "one job", 3: "several jobs"}[jobs], func(t *testing.T) {
+			s := newSetup(t, withRows(30_000), withOptions(domain.BackupOptions{ParallelJobs: jobs}))
+			s.exec(t, s.database, `create table "odd ""name" (t text); insert into "odd ""name" values (E'two\nlines\\'), (null), (''); create table empty (n int)`)
+			backup := s.backUp(t)
+			require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+			job := drillJob(t, s.datasource, assertions(
+				domain.DrillAssertion{Name: "there are orders", SQL: "select count(*) > 0 from orders"},
+				domain.DrillAssertion{Name: "as many as there were", SQL: "select count(*) from orders", Expect: "30000"},
+			))
+			for range 2 {
+				run := runDrill(t, job)
+				require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+				require.Equal(t, backup.ID, *run.BackupExecutionID)
+				report := run.Metadata.Drill
+				require.NotNil(t, report.Checks)
+				require.Equal(t, 4, report.Checks.Tables)
+				require.Equal(t, int64(30_000+3_001+3), report.Checks.Rows)
+				require.Equal(t, "same", report.Checks.RowCounts)
+				require.Equal(t, "valid", report.Checks.ForeignKeys)
+				require.Equal(t, "30000", report.Checks.Assertions[1].Value)
+				require.Positive(t, report.RecoverySeconds)
+				requireDropped(t, run)
+			}
+			times, err := shared.owner.DrillTimes(t.Context(), job.ID)
+			require.NoError(t, err)
+			require.Len(t, times, 2)
+			require.Equal(t, backup.SizeBytes, times[0].BackupBytes)
+			require.Equal(t, 2, s.notifications(t, job.ID, domain.NotifyRestoreDrillSuccess))
+		})
+	}
+}
+
+func TestADrillFailsWhenTheBackupDoesNotHoldWhatItSays(t *testing.T) {
+	const pool = "lossy"
+	s := newSetup(t, withRows(2_000), withPool(pool))
+	s.exec(t, s.database, "create table only_of_the_lossy_test (n int); insert into only_of_the_lossy_test values (1)")
+	var lose atomic.Bool // between loading and checking
+	stop, err := shared.startWorker(worker.Options{Pools: []string{pool}, Boundary: func(name string) {
+		if name == "restore.staged" && lose.Load() {
+			assert.NoError(t, loseARow(context.Background()))
+		}
+	}})
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	job := drillJob(t, s.datasource, nil)
+	fails := func(says string) client.JobRun {
+		t.Helper()
+		run := runDrill(t, job)
+		require.Equal(t, domain.Failed, run.Status)
+		require.Contains(t, run.ErrorMessage, says)
+		return run
+	}
+	fails("has no completed backup")
+
+	backup := s.backUp(t)
+	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+	change := func(options domain.DrillOptions) {
+		t.Helper()
+		_, err := shared.owner.DrillJobs().Update(t.Context(), job.ID, map[string]any{"drill_options": options})
+		require.NoError(t, err)
+	}
+	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "nothing is lost", SQL: "select count(*) from orders", Expect: "2001"}}})
+	requireDropped(t, fails(`the answer is "2000", not "2001"`))
+	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "writes", SQL: "with gone as (delete from orders returning 1) select count(*) from gone"}}})
+	requireDropped(t, fails("check assertion"))
+	require.Equal(t, "2000", s.scalar(t, s.database, "select count(*)::text from orders"))
+	change(domain.DrillOptions{})
+
+	lose.Store(true)
+	requireDropped(t, fails("table public.orders has 1999 rows, 2000 were dumped"))
+	lose.Store(false)
+
+	chunk := s.chunks(t)[0]
+	content, err := os.ReadFile(chunk)
+	require.NoError(t, err)
+	content[len(content)/2] ^= 1
+	require.NoError(t, os.WriteFile(chunk, content, 0o600))
+	corrupt := fails("")
+	require.Equal(t, "Corrupt", corrupt.Metadata.FailureClass, corrupt.ErrorMessage)
+	requireDropped(t, corrupt)
+
+	s.exec(t, "dataguardian", "update backup_executions set started_at = started_at - interval '3 days' where id = '"+backup.ID+"'")
+	fails("hours old, and max_backup_age_hours is 48")
+	require.Equal(t, 6, s.notifications(t, job.ID, domain.NotifyRestoreDrillFailed))
+}
+
+// loseARow deletes a row of what a restore has just loaded into a temporary database.
+func loseARow(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, shared.postgres.DatabaseURL("postgres"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }()
+	rows, err := conn.Query(ctx, "select datname::text from pg_database where datname like 'dataguardian\\_verify\\_dg\\_%'")
+	if err != nil {
+		return err
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return err
+	}
+	for _, name := range names { // other tests have some too, without this table
+		there, err := pgx.Connect(ctx, shared.postgres.DatabaseURL(name))
+		if err != nil {
+			continue
+		}
+		_, _ = there.Exec(ctx, "delete from orders where id = 7 and exists (select from only_of_the_lossy_test)")
+		_ = there.Close(ctx)
+	}
+	return nil
+}
+
+func TestADrillProvesBackupsOfEveryOtherType(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) {
+		s := newSQLiteSetup(t)
+		s.backUp(t, domain.Full)
+		run := runDrill(t, drillJob(t, s.datasource, assertions(domain.DrillAssertion{Name: "rows", SQL: "select count(*) from everything", Expect: "60002"})))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
+		require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
+		require.Greater(t, run.Metadata.Drill.Checks.Rows, int64(60_000))
+	})
+	t.Run("files", func(t *testing.T) {
+		s := newFilesSetup(t, domain.ConnectionConfig{})
+		queued, err := shared.owner.RunJob(t.Context(), s.job.ID, nil)
+		require.NoError(t, err)
+		require.Equal(t, domain.Completed, wait(t, queued).Status)
+		run := runDrill(t, drillJob(t, s.datasource, nil))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Greater(t, run.Metadata.Drill.Checks.Tables, 200)
+	})
+	t.Run("mongodb", func(t *testing.T) {
+		s := newMongoSetup(t)
+		s.fillMongo(t, 300)
+		require.Equal(t, domain.Completed, s.backUp(t).Status)
+		run := runDrill(t, drillJob(t, s.datasource, nil))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
+		require.GreaterOrEqual(t, run.Metadata.Drill.Checks.Rows, int64(301))
+		names, err := s.client.ListDatabaseNames(t.Context(), bson.D{})
+		require.NoError(t, err)
+		require.NotContains(t, strings.Join(names, " "), domain.ID8(*run.RestoreExecutionID))
+	})
+}
+
+func TestMariaDBIsSyncedAndProved(t *testing.T) {
+	t.Parallel()
+	server, err := mariadb()
+	require.NoError(t, err)
+	name := unique(t)
+	mysqlExec(t, server, "", "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
+	mysqlExec(t, server, name, mysqlRows...)
+	source := mysqlDatasource(t, server, domain.MariaDB, name)
+	target := mysqlDatasource(t, server, domain.MySQL, name+"_copy")
+	s := &setup{datasource: source, pool: domain.DefaultPool}
+	s.storage = disk(t.TempDir()).register(t, name+" disk", domain.DefaultPool)
+	for _, direct := range []bool{false, true} {
+		job := s.syncJob(t, target, func(d *client.SyncJobDocument) {
+			d.Name = map[bool]string{false: "stored ", true: "direct "}[direct] + name
+			d.SyncOptions.PostRestoreSQL = []string{"UPDATE customers SET name = 'masked'"}
+			if direct {
+				d.StorageLocationID = ""
+			}
+		})
+		run := waitSync(t, startSync(t, job))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Equal(t, []string{"500"}, mysqlQuery(t, server, name+"_copy", "select count(*) from customers where name = 'MASKED'"))
+		require.Equal(t, mysqlQuery(t, server, name, "select * from every_type"), mysqlQuery(t, server, name+"_copy", "select * from every_type"))
+		mysqlExec(t, server, name+"_copy", "DELETE FROM orders")
+	}
+	_, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{Name: name, DatasourceID: source.ID, StorageLocationID: s.storage.ID})
+	require.NoError(t, err)
+	run := runDrill(t, drillJob(t, source, assertions(domain.DrillAssertion{Name: "orders", SQL: "select count(*) from orders", Expect: "40000"})))
+	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage) // the backup in between of the sync
+	require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
+	require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
+	require.Equal(t, int64(40_000+500+2), run.Metadata.Drill.Checks.Rows)
+}
