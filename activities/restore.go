@@ -215,6 +215,9 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 		defer stop()
 		var staged engine.StageReport
 		err = a.reach(ctx, r.target, func(src engine.Source) (err error) {
+			if err := a.restoreGlobals(ctx, r, src, reader, counter); err != nil {
+				return err
+			}
 			staged, err = r.stager.Stage(ctx, src, r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 				return counter.open(ctx, reader, name, offset)
 			})

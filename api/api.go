@@ -23,6 +23,7 @@ import (
 	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
+	"github.com/dataguardian/dataguardian/internal/auth/oidc"
 )
 
 // maxBodyBytes bounds every request body: configuration is small.
@@ -57,6 +58,8 @@ type Options struct {
 	// SessionIdle ends a session that is not used for so long (default 12 h); SessionLife ends
 	// every session (default 30 days).
 	SessionIdle, SessionLife time.Duration
+	// OIDC is the provider through which people may sign in; nil for none.
+	OIDC *oidc.Provider
 }
 
 type server struct {
@@ -114,6 +117,7 @@ func newServer(o Options) (*server, error) {
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerAuth()
+	s.registerOIDC()
 	s.registerSessions()
 	s.registerPassword()
 	s.registerTokens()
@@ -122,6 +126,7 @@ func newServer(o Options) (*server, error) {
 	s.registerRoles()
 	s.registerAuditLogs()
 	s.registerScopeRules()
+	s.registerApprovals()
 	s.registerDatasources()
 	s.registerStorageLocations()
 	s.registerStorageImport()

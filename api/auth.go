@@ -48,6 +48,7 @@ type empty struct{}
 
 type authStatus struct {
 	SetupNeeded bool `json:"setup_needed" doc:"No owner exists yet: POST /api/auth/setup"`
+	OIDC        bool `json:"oidc" doc:"People may sign in through an OpenID Connect provider: GET /api/auth/oidc/login"`
 }
 
 func (s *server) registerAuth() {
@@ -79,7 +80,7 @@ func (s *server) authStatus(ctx context.Context, _ *empty) (*body[authStatus], e
 	if err != nil {
 		return nil, err
 	}
-	return &body[authStatus]{authStatus{SetupNeeded: !exists}}, nil
+	return &body[authStatus]{authStatus{SetupNeeded: !exists, OIDC: s.opts.OIDC != nil}}, nil
 }
 
 func (s *server) setup(ctx context.Context, in *body[setupBody]) (*body[Session], error) {

@@ -182,7 +182,7 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
 }
 
-func (s *server) deleteBackupJob(ctx context.Context, in *deleteInput) (*empty, error) {
+func (s *server) deleteBackupJob(ctx context.Context, in *DeleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
 		row, err := deletable(ctx, q, in, db.BackupJobsTable, q.GetBackupJob, func(r db.BackupJob) int64 { return r.Version })
 		if err != nil {

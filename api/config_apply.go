@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,8 +34,9 @@ type applying struct {
 	outcome ConfigOutcome
 	// entry is what the latest operation wrote into the audit trail.
 	entry db.AuditEntry
-	// effects are what the operations want to be done outside of the database.
+	// effects are what the operations want to be done outside of the database: by the end of the transaction, or after it.
 	effects []func(context.Context) error
+	after   []func(context.Context)
 }
 
 type applyingKey struct{}
@@ -54,6 +56,16 @@ func outside(ctx context.Context, effect func(context.Context) error) error {
 		return nil
 	}
 	return effect(ctx)
+}
+
+// afterwards does what follows a change that is stored, and can not fail it. While a document is applied it waits for the
+// whole.
+func afterwards(ctx context.Context, do func(context.Context)) {
+	if a, ok := ctx.Value(applyingKey{}).(*applying); ok {
+		a.after = append(a.after, do)
+		return
+	}
+	do(ctx)
 }
 
 func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigOutcome], error) {
@@ -81,8 +93,16 @@ func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigO
 		}
 		return s.concludeApply(ctx, q, a)
 	})
-	if err != nil && !errors.Is(err, errDryRun) {
+	if errors.Is(err, errDryRun) {
+		err = s.db.AddAudit(ctx, audited(ctx, "config.dry_run", "system", "config", a.outcome.counts()))
+	}
+	if err != nil {
 		return nil, err
+	}
+	if !in.DryRun {
+		for _, do := range a.after {
+			do(ctx)
+		}
 	}
 	return &body[ConfigOutcome]{a.outcome}, nil
 }
@@ -95,12 +115,7 @@ func (s *server) concludeApply(ctx context.Context, q *db.Queries, a *applying) 
 	if a.outcome.DryRun {
 		return errDryRun
 	}
-	counts := map[string]any{}
-	for _, change := range a.outcome.Changes {
-		count, _ := counts[change.Action].(int)
-		counts[change.Action] = count + 1
-	}
-	if err := q.AddAudit(ctx, audited(ctx, "config.apply", "system", "config", counts)); err != nil {
+	if err := q.AddAudit(ctx, audited(ctx, "config.apply", "system", "config", a.outcome.counts())); err != nil {
 		return err
 	}
 	for _, effect := range a.effects {
@@ -111,24 +126,35 @@ func (s *server) concludeApply(ctx context.Context, q *db.Queries, a *applying) 
 	return nil
 }
 
+// counts are how many things were created, updated and left alone.
+func (o ConfigOutcome) counts() map[string]any {
+	counts := map[string]any{}
+	for _, change := range o.Changes {
+		count, _ := counts[change.Action].(int)
+		counts[change.Action] = count + 1
+	}
+	return counts
+}
+
 // applySection applies the items of a kind. It fails only where going on makes no sense; what is wrong with an item is
 // collected, so that people see all of it at once.
 func (s *server) applySection(ctx context.Context, a *applying, kind configKind, items []map[string]any) error {
 	seen := map[string]bool{}
 	for i, item := range items {
-		name, _ := item["name"].(string)
+		name := kind.keyOf(item)
 		at := fmt.Sprintf("%s[%d]", kind.section, i)
-		switch key := strings.ToLower(strings.TrimSpace(name)); {
+		keyed := cmp.Or(kind.keyed, "name")
+		switch key := strings.ToLower(name); {
 		case key == "":
-			a.wrong.Add(at+".name", "is required: it says which %s is meant", kind.title)
+			a.wrong.Add(at+"."+keyed, "is required: it says which %s is meant", kind.title)
 			continue
 		case seen[key]:
-			a.wrong.Add(at+".name", "%q is there twice", name)
+			a.wrong.Add(at+"."+keyed, "%q is there twice", name)
 			continue
 		default:
 			seen[key] = true
 		}
-		if err := s.applyItem(ctx, a, kind, at, strings.TrimSpace(name), item); err != nil {
+		if err := s.applyItem(ctx, a, kind, at, name, item); err != nil {
 			return err
 		}
 	}
@@ -146,7 +172,7 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 		return fmt.Errorf("encode %s: %w", at, err)
 	}
 	change := ConfigChange{Kind: kind.section, Name: name, ID: id, Action: "update"}
-	effects := len(a.effects)
+	effects, after := len(a.effects), len(a.after)
 	var view json.RawMessage
 	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		ctx := db.Joining(ctx, q)
@@ -166,16 +192,16 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 	})
 	switch {
 	case errors.Is(err, errUnchanged):
-		change.Action, a.effects = "unchanged", a.effects[:effects]
+		change.Action, a.effects, a.after = "unchanged", a.effects[:effects], a.after[:after]
 	case err != nil:
-		a.effects = a.effects[:effects]
+		a.effects, a.after = a.effects[:effects], a.after[:after]
 		return s.collect(ctx, a, at, err)
 	default:
 		object, err := objectOf(view)
 		if err != nil {
 			return err
 		}
-		a.names.add(kind.section, object)
+		a.names.add(kind, object)
 		if change.ID, _ = object["id"].(string); id == "" && a.outcome.DryRun {
 			change.ID = ""
 		}
@@ -219,7 +245,10 @@ func (s *server) collect(ctx context.Context, a *applying, at string, err error)
 
 // realChanges drops from the changes of an audit entry what changes with every write; nil when nothing is left.
 func realChanges(changes map[string]any) map[string]any {
-	before, _ := changes["before"].(map[string]any)
+	before, isUpdate := changes["before"].(map[string]any)
+	if !isUpdate { // a new version of something
+		return changes
+	}
 	after, _ := changes["after"].(map[string]any)
 	was, is := maps.Clone(before), maps.Clone(after)
 	for _, field := range []string{"version", "updated_at", "next_execution_at"} {

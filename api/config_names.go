@@ -3,11 +3,14 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 
+	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -16,21 +19,28 @@ type configNames struct {
 	kinds []configKind
 	ids   map[string]map[string]string // section → name in lower case → id
 	names map[string]map[string]string // section → id → name
+	// hidden are the sections that the caller may not read, or not as a whole.
+	hidden map[string]bool
 }
 
 // readNames reads the names of all that the caller may see, with each view as it is.
 func (s *server) readNames(ctx context.Context, kinds []configKind) (*configNames, map[string][]map[string]any, error) {
-	names := &configNames{kinds: kinds, ids: map[string]map[string]string{}, names: map[string]map[string]string{}}
+	names := &configNames{kinds: kinds, ids: map[string]map[string]string{}, names: map[string]map[string]string{}, hidden: map[string]bool{}}
 	views := map[string][]map[string]any{}
 	grants := principalOf(ctx).Grants
 	for _, kind := range kinds {
 		names.ids[kind.section], names.names[kind.section] = map[string]string{}, map[string]string{}
-		if !grants.Allows(kind.read) {
+		if names.hidden[kind.section] = !grants.Allows(kind.read); names.hidden[kind.section] {
 			continue
 		}
 		paging := &Paging{Limit: maxConfigPage}
 		for {
 			page, next, err := kind.list(ctx, paging)
+			var refused *problem.Problem
+			if errors.As(err, &refused) && refused.Status == http.StatusForbidden {
+				names.hidden[kind.section] = true // limited in a way that the list does not know
+				break
+			}
 			if err != nil {
 				return nil, nil, err
 			}
@@ -39,7 +49,7 @@ func (s *server) readNames(ctx context.Context, kinds []configKind) (*configName
 				if err != nil {
 					return nil, nil, err
 				}
-				names.add(kind.section, view)
+				names.add(kind, view)
 				views[kind.section] = append(views[kind.section], view)
 			}
 			if next == "" {
@@ -53,10 +63,10 @@ func (s *server) readNames(ctx context.Context, kinds []configKind) (*configName
 
 const maxConfigPage = 200
 
-func (n *configNames) add(section string, view map[string]any) {
+func (n *configNames) add(kind configKind, view map[string]any) {
 	id, _ := view["id"].(string)
-	name, _ := view["name"].(string)
-	n.ids[section][strings.ToLower(name)], n.names[section][id] = id, name
+	name := kind.keyOf(view)
+	n.ids[kind.section][strings.ToLower(name)], n.names[kind.section][id] = id, name
 }
 
 // of is the id of the thing with a name, "" when there is none.

@@ -26,6 +26,10 @@ backup_jobs:
   backup_options:
     storage_strategy: replicate
     storage_targets: [{storage_location: second, order: 1}]
+notification_channels:
+- {name: hook, type: webhook, config: {url: "https://hooks.example.com/x", secret: signing-secret-of-ours}}
+notification_templates:
+- {channel: webhook, type: backup_failed, body: "{{ .Title }}"}
 `
 
 func (f *fixture) apply(text, query string) reply {
@@ -46,7 +50,7 @@ func (r reply) actions() []string {
 
 func TestADocumentIsAppliedOnceAndAgainWithoutChange(t *testing.T) {
 	f := signedIn(t)
-	everything := []string{"datasources orders", "storage_locations disk", "storage_locations second", "backup_jobs nightly"}
+	everything := []string{"datasources orders", "storage_locations disk", "storage_locations second", "backup_jobs nightly", "notification_channels hook", "notification_templates webhook/backup_failed"}
 	all := func(action string) (out []string) {
 		for _, one := range everything {
 			out = append(out, action+" "+one)
@@ -73,6 +77,7 @@ func TestADocumentIsAppliedOnceAndAgainWithoutChange(t *testing.T) {
 	require.Contains(t, exported.text, "storage_location: second")
 	require.NotContains(t, exported.text, dbPassword)
 	require.NotContains(t, exported.text, "_id:")
+	require.NotContains(t, exported.text, "signing-secret-of-ours")
 	require.Equal(t, all("unchanged"), f.apply(exported.text, "").ok(200).ordered(everything))
 }
 
@@ -106,6 +111,10 @@ func TestAChangedDocumentChangesWhatItNames(t *testing.T) {
 	require.Len(t, entries, 1)
 	require.NotContains(t, entries[0].Changes, "another-password")
 	require.Equal(t, "unchanged datasources orders", f.apply(text, "").ok(200).actions()[0])
+	text = strings.Replace(text, "{{ .Title }}", "Look: {{ .Title }}", 1)
+	require.Equal(t, "update notification_templates webhook/backup_failed", f.apply(text, "").ok(200).actions()[5])
+	require.Len(t, f.audits("notification_template.create"), 2)
+	require.Equal(t, "unchanged notification_templates webhook/backup_failed", f.apply(text, "").ok(200).actions()[5])
 	require.Equal(t, "unchanged datasources orders", f.apply(strings.Replace(text, "another-password", `"********"`, 1), "").ok(200).actions()[0])
 }
 
@@ -124,6 +133,8 @@ func TestADocumentThatIsWrongChangesNothing(t *testing.T) {
 		"a target that is the job's own place":  {"storage_targets: [{storage_location: second", "storage_targets: [{storage_location: disk", "backup_jobs[0].backup_options.storage_targets[0].storage_location_id", "own location"},
 		"a section that is an object":           {"datasources:\n- name: orders\n", "datasources:\n  name: orders\n", "datasources", "not a list"},
 		"a field of the wrong type":             {"tags: [prod]", "tags: 5", "datasources[0].tags", "array"},
+		"a template without a type":             {"type: backup_failed, ", "", "notification_templates[0].channel", "required"},
+		"a template that can not be filled in":  {"{{ .Title }}", "{{ .Nothing }}", "notification_templates[0].body", "Nothing"},
 		"an id that is none":                    {"datasource: orders", "datasource_id: abc", "backup_jobs[0].datasource_id", "uuid"},
 		"an id that is nothing's":               {"datasource: orders", "datasource_id: 0199c6f0-0000-7000-8000-000000000001", "backup_jobs[0].datasource_id", "no datasource"},
 		"a name too long for its column":        {"name: second", "name: " + strings.Repeat("x", 300), "storage_locations[1].name", "length"},
@@ -171,4 +182,25 @@ func TestWhoAppliesADocumentMayWriteWhatItNames(t *testing.T) {
 	some.apply(only, "").ok(200)
 	require.Contains(t, some.call("GET", "/api/system/config", nil).ok(200).text, "# backup_jobs are left out")
 	f.as(auth.DatasourcesWrite).apply(only, "").problem(http.StatusForbidden)
+}
+
+func TestADocumentIsHeldToTheLimitsOfItsCaller(t *testing.T) {
+	f := signedIn(t)
+	f.apply(configText, "").ok(200)
+	other := f.call("POST", "/api/datasources", datasourceBody("other")).ok(201).get("id").(string)
+	limited := f.as(auth.SystemWrite, auth.SystemRead, auth.DatasourcesWrite, auth.DatasourcesRead)
+	user := limited.call("GET", "/api/auth/me", nil).get("id").(string)
+	f.call("POST", "/api/access/scopes", object{"user_id": user, "permission": "*", "effect": "allow", "resource": "datasource", "resource_id": other}).ok(201)
+	limited.apply("datasources: [{name: other, tags: [mine]}]", "").ok(200)
+	limited.apply("datasources: [{name: orders, tags: [mine]}]", "").problem(http.StatusUnprocessableEntity) // to them there is none
+	exported := limited.call("GET", "/api/system/config", nil).ok(200).text
+	require.Contains(t, exported, "name: other")
+	require.NotContains(t, exported, "name: orders")
+}
+
+func TestAScheduleIsMadeWhenTheWholeDocumentIsStored(t *testing.T) {
+	f := signedIn(t) // whose Temporal takes no call
+	scheduled := strings.Replace(configText, "  backup_options:\n", "  schedule_cron: '@daily'\n  backup_options:\n", 1)
+	f.apply(scheduled, "?dry_run=true").ok(200)
+	require.Empty(t, f.temporal.Calls, "a dry run asks nothing of Temporal")
 }

@@ -146,7 +146,7 @@ func (s *server) updateDatasource(ctx context.Context, in *patchOf[DatasourceDoc
 	return &versioned[Datasource]{etag(row.Version), viewDatasource(row)}, nil
 }
 
-func (s *server) deleteDatasource(ctx context.Context, in *deleteInput) (*empty, error) {
+func (s *server) deleteDatasource(ctx context.Context, in *DeleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
 		row, err := deletable(ctx, q, in, db.DatasourcesTable, q.GetDatasource, func(r db.Datasource) int64 { return r.Version })
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	enumspb "go.temporal.io/api/enums/v1"
@@ -29,14 +30,14 @@ type pinInput struct {
 
 func (s *server) registerDeletion() {
 	tags, path := []string{"Executions"}, "/api/executions/{id}"
-	register(s, requires(auth.ExecutionsControl), huma.Operation{
+	register(s, requires(auth.ExecutionsControl), documentApproval(s, huma.Operation{
 		OperationID: "delete-execution", Method: http.MethodDelete, Path: path, Tags: tags,
 		Summary: "Delete an execution with its data",
 		Description: "Answers when the workflow that deletes is started: the manifest goes first, then what no other backup needs, then the rows; until then `deleting_at` is set. " +
 			"409 names what holds it: that it is queued, running or pinned, a running restore that reads it, a running backup that builds on it, a copy of it that is being made.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, s.deleteExecution)
+	}), s.deleteExecution)
 	register(s, requires(auth.ExecutionsControl), huma.Operation{
 		OperationID: "pin-execution", Method: http.MethodPost, Path: path + "/pin", Tags: tags,
 		Summary: "Protect a backup from deletion, or no longer", Errors: []int{http.StatusNotFound, http.StatusConflict},
@@ -67,7 +68,7 @@ func (s *server) pinExecution(ctx context.Context, in *pinInput) (*body[Executio
 
 // deleteExecution asks for the deletion and does not mark the row itself: without Temporal nothing
 // changes. The workflow looks for holders again when it marks.
-func (s *server) deleteExecution(ctx context.Context, in *ByID) (*accepted, error) {
+func (s *server) deleteExecution(ctx context.Context, in *byIDApproved) (*accepted, error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err
@@ -86,10 +87,19 @@ func (s *server) deleteExecution(ctx context.Context, in *ByID) (*accepted, erro
 		if err := q.CheckDeletable(ctx, in.ID); err != nil {
 			return undeletable(err, row)
 		}
-		return q.AddAudit(ctx, audited(ctx, "execution.delete", "execution", in.ID, map[string]any{"before": brief(row)}))
+		changes := map[string]any{"before": brief(row)}
+		if row.Metadata.Operation == domain.OperationBackup && row.Status == domain.Completed {
+			if err := approved(ctx, q, in.ApprovalID, irreversible{
+				action: domain.ApproveDeleteBackup, permission: auth.ExecutionsControl, resource: "execution", resourceID: row.ID,
+				summary: fmt.Sprintf("Delete the backup of %s made at %s", d.labels.Datasource, row.CreatedAt.UTC().Format(time.RFC3339)),
+			}, changes); err != nil {
+				return err
+			}
+		}
+		return q.AddAudit(ctx, audited(ctx, "execution.delete", "execution", in.ID, changes))
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.orAsk(ctx, err)
 	}
 	if err := s.startDeletion(context.WithoutCancel(ctx), row, d); err != nil {
 		return nil, s.temporalDown(ctx, "start the deletion", err)

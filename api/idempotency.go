@@ -29,9 +29,10 @@ const (
 )
 
 // takesIdempotencyKey reports whether a client may repeat the operation without fear: those that make
-// something, or start something.
+// something, or start something. An answer that is kept may be read later, so what only a person may do, such
+// as making an API token, whose secret is in its answer, takes none.
 func takesIdempotencyKey(op *huma.Operation, a access) bool {
-	return op.Method == http.MethodPost && a.public == "" &&
+	return op.Method == http.MethodPost && a.public == "" && !a.person &&
 		(op.DefaultStatus == http.StatusCreated || op.DefaultStatus == http.StatusAccepted)
 }
 
@@ -108,7 +109,7 @@ func hashRequest(ctx huma.Context) (db.RequestHash, error) {
 }
 
 // answerOnce lets the request happen and keeps its answer when it did something. One that was refused
-// gives the key back, so that the client may correct it.
+// or waits for an approval gives the key back, so that the client may send it again.
 func (s *server) answerOnce(ctx huma.Context, id string, next func(huma.Context)) {
 	c := humagin.Unwrap(ctx)
 	recorder := &recordingWriter{ResponseWriter: c.Writer}
@@ -118,7 +119,7 @@ func (s *server) answerOnce(ctx huma.Context, id string, next func(huma.Context)
 	keeping, stop := context.WithTimeout(context.WithoutCancel(ctx.Context()), startTimeout)
 	defer stop()
 	status := recorder.Status()
-	if status >= http.StatusMultipleChoices {
+	if asked := recorder.Header().Get(approvalHeader) != ""; asked || status >= http.StatusMultipleChoices {
 		if err := s.db.ReleaseKey(keeping, id); err != nil {
 			s.log.WarnContext(keeping, "an idempotency key could not be released; repeating the request is refused for a day", "error", err)
 		}

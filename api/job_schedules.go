@@ -34,11 +34,13 @@ func (s *server) unschedule(ctx context.Context, id, cron string) {
 }
 
 func (s *server) bestEffort(ctx context.Context, what string, do func(context.Context) error) {
-	ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
-	defer stop()
-	if err := do(ctx); err != nil {
-		s.log.WarnContext(ctx, "a schedule is not up to date yet", "of", what, "error", err)
-	}
+	afterwards(ctx, func(ctx context.Context) {
+		ctx, stop := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
+		defer stop()
+		if err := do(ctx); err != nil {
+			s.log.WarnContext(ctx, "a schedule is not up to date yet", "of", what, "error", err)
+		}
+	})
 }
 
 // nextTime is when a schedule fires next, nil for never.

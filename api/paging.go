@@ -49,15 +49,16 @@ type patchOf[T any] struct {
 	Body    Patch[T]
 }
 
-// deleteInput is the input of a DELETE of a resource that has versions.
-type deleteInput struct {
+// DeleteInput is the input of a DELETE of a resource that has versions. It is exported because huma does
+// not look into embedded types that are not.
+type DeleteInput struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
 	IfMatch string `header:"If-Match" doc:"ETag of the answer that the decision to delete was made on; another version is 412"`
 }
 
 // deletable gives a row to delete when it still has the version that the client asked for. The row is
 // held in q's transaction before it is read, so that no change falls between the two.
-func deletable[R any](ctx context.Context, q *db.Queries, in *deleteInput, table db.VersionedTable,
+func deletable[R any](ctx context.Context, q *db.Queries, in *DeleteInput, table db.VersionedTable,
 	get func(context.Context, string) (R, error), version func(R) int64,
 ) (R, error) {
 	var row R

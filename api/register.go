@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -69,6 +70,9 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	handler = traced(s, &op, handler)
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
 		output, err := handler(ctx, input)
+		if asked := (*askedApproval)(nil); errors.As(err, &asked) {
+			return nil, asked
+		}
 		if err != nil {
 			return nil, s.explain(ctx, err)
 		}
@@ -95,7 +99,7 @@ func document(op *huma.Operation, a access) {
 	}
 	op.Errors = append(op.Errors, http.StatusUnauthorized)
 	op.Security = []map[string][]string{{bearerScheme: {}}}
-	if a.person {
+	if a.person && a.signedIn {
 		op.Errors = append(op.Errors, http.StatusForbidden)
 		op.Description = strings.TrimSpace(op.Description + "\n\nNeeds a session; an API token is refused.")
 		return
@@ -111,6 +115,9 @@ func document(op *huma.Operation, a access) {
 	}
 	op.Extensions = map[string]any{"x-permissions": names}
 	op.Description = strings.TrimSpace(op.Description + "\n\nNeeds the permission `" + strings.Join(names, "` or `") + "`.")
+	if a.person {
+		op.Description += " An API token is refused."
+	}
 }
 
 func ginPath(path string) string {

@@ -27,6 +27,7 @@ type RestoreRequest struct {
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
 	IncludeTables      []string `json:"include_tables,omitempty" maxItems:"1000" doc:"Databases but sqlserver: tables or collections that are restored, by name (postgres: also schema.table); * stands for any text, ? for any character; left out: everything. The target must be new or empty; on mongodb it keeps its other collections"`
 	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
+	RestoreGlobals     bool     `json:"restore_globals,omitempty" doc:"Backups of a whole server (postgres, mysql, mariadb): make the roles or accounts that the target has not, with their passwords and rights, before the databases; those that exist are left as they are, and each is told in the log"`
 	ReferencedFiles    string   `json:"referenced_files_directory,omitempty" maxLength:"4096" doc:"Where the files that rows point to are restored: a new or empty directory on the worker of the target's pool, absolute; left out: they are not restored"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
@@ -36,7 +37,8 @@ type RestoreRequest struct {
 
 type restoreInput struct {
 	ExecutionID string `path:"executionId" format:"uuid" doc:"The backup"`
-	Body        RestoreRequest
+	Approved
+	Body RestoreRequest
 }
 
 const (
@@ -53,14 +55,14 @@ const (
 func restorePhrase(target string) string { return restorePrefix + target }
 
 func (s *server) registerRestore() {
-	register(s, requires(auth.BackupsRestore, auth.BackupsRestoreVerify), huma.Operation{
+	register(s, requires(auth.BackupsRestore, auth.BackupsRestoreVerify), documentApproval(s, huma.Operation{
 		OperationID: "restore-backup", Method: http.MethodPost, Path: "/api/backups/{executionId}/restore", Tags: []string{"Backups and restore"},
 		Summary: "Restore a backup",
 		Description: "Answers at once with the queued execution. A restore with `verification_mode` needs `backups.restore_verify`, any other `backups.restore`. " +
 			"The archive is checked end to end and loaded beside the target before the target is replaced.",
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, s.restoreBackup)
+	}), s.restoreBackup)
 }
 
 func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted, error) {
@@ -96,7 +98,21 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 		summary: summary,
 		details: fmt.Sprintf("From backup %s on %s, started by %s.", plan.source.ID, plan.storage.Name, execution.Metadata.Actor),
 		action:  "backup.restore", resource: "execution", resourceID: plan.source.ID,
+		irreversible: plan.overwrites(summary), approvalID: in.ApprovalID,
 	})
+}
+
+// overwrites is what another person may have to approve of a restore: that it replaces what is there. Nil for
+// one that replaces nothing: into a temporary database, or into a target that must be empty.
+func (p restorePlan) overwrites(summary string) *irreversible {
+	if p.options.VerificationMode || !p.options.DropExisting {
+		return nil
+	}
+	return &irreversible{
+		action: domain.ApproveRestoreOverwrite, permission: auth.BackupsRestore, resource: "execution", resourceID: p.source.ID,
+		summary: summary + ", replacing what is there",
+		request: map[string]any{"restore": p.options},
+	}
 }
 
 // restorePlan is a restore that was checked.
@@ -131,6 +147,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	}
 	v := in.Body.check(backedUp, plan.storage, plan.target)
 	in.Body.checkReferenced(&v, source)
+	in.Body.checkGlobals(&v, source, plan.target.Type)
 	database, databases := in.Body.chooseTarget(&v, source.Metadata.Databases, plan.target)
 	if err := v.OrNil(); err != nil {
 		return plan, err
@@ -142,7 +159,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
 		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths, IncludeTables: in.Body.IncludeTables,
-		ReferencedFilesDirectory: in.Body.ReferencedFiles,
+		ReferencedFilesDirectory: in.Body.ReferencedFiles, RestoreGlobals: in.Body.RestoreGlobals,
 	}
 	if in.Body.StorageLocationID != "" {
 		plan.options.StorageLocationID = plan.storage.ID
@@ -201,6 +218,19 @@ func (r RestoreRequest) checkReferenced(v *domain.Invalid, source db.Execution) 
 		v.Add("referenced_files_directory", "is given with verification_mode, which restores no files")
 	case source.Metadata.Options == nil || !source.Metadata.Options.ReferencedFiles.Active():
 		v.Add("referenced_files_directory", "is given, and the backup has no referenced files")
+	}
+}
+
+// checkGlobals finds what is wrong with restore_globals.
+func (r RestoreRequest) checkGlobals(v *domain.Invalid, source db.Execution, t domain.DatasourceType) {
+	switch {
+	case !r.RestoreGlobals:
+	case r.VerificationMode:
+		v.Add("restore_globals", "is given with verification_mode, which changes nothing on the server")
+	case len(source.Metadata.Databases) == 0:
+		v.Add("restore_globals", "is for backups of a whole server, and this backup has one database; leave it out")
+	case t != domain.Postgres && t != domain.MySQL && t != domain.MariaDB:
+		v.Add("restore_globals", "is for postgres, mysql and mariadb; a %s backup has no roles or accounts", t)
 	}
 }
 

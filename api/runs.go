@@ -139,6 +139,10 @@ type launch struct {
 	labels                       contract.Labels
 	summary, details             string
 	action, resource, resourceID string
+
+	// irreversible is set for what may need an approval, of the id approvalID.
+	irreversible *irreversible
+	approvalID   string
 }
 
 // launch writes the execution with its audit entry, then starts the workflow. The order matters:
@@ -156,14 +160,19 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 			return err
 		}
 		execution = created
-		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, l.resourceID,
-			map[string]any{"execution_id": execution.ID, "options": execution.Metadata.Options, "restore": execution.Metadata.Restore}))
+		changes := map[string]any{"execution_id": execution.ID, "options": execution.Metadata.Options, "restore": execution.Metadata.Restore}
+		if l.irreversible != nil {
+			if err := approved(ctx, q, l.approvalID, *l.irreversible, changes); err != nil {
+				return err
+			}
+		}
+		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, l.resourceID, changes))
 	})
 	if errors.Is(err, db.ErrActiveExecution) {
 		return nil, s.alreadyActive(ctx, execution)
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.orAsk(ctx, err)
 	}
 	// From here on the row exists and must end truly, whether or not the client still waits.
 	lasting := context.WithoutCancel(ctx)

@@ -205,6 +205,7 @@ func TestRestore(t *testing.T) {
 		"into nothing":                        {with(good, backup, "target_datasource_id"), "target_datasource_id", "there is no datasource"},
 		"from a storage where it is not":      {with(good, backup, "storage_location_id"), "storage_location_id", "holds no copy of this backup"},
 		"of a table without a name":           {with(good, []string{" "}, "include_tables"), "include_tables", "empty name"},
+		"with globals of one database":        {with(good, true, "restore_globals"), "restore_globals", "one database"},
 		"keeping a database without checking": {with(good, true, "keep_verification_database"), "keep_verification_database", "verification_mode"},
 	} {
 		t.Run("is refused "+name, func(t *testing.T) {

@@ -87,21 +87,25 @@ func (s *server) putSchedule(ctx context.Context, q *db.Queries, before *db.Back
 			return err
 		}
 	}
-	ctx, stop := context.WithTimeout(ctx, startTimeout)
-	defer stop()
-	if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
-		return s.temporalDown(ctx, "save the schedule of the job", err)
-	}
-	return nil
+	return outside(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, startTimeout)
+		defer stop()
+		if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
+			return s.temporalDown(ctx, "save the schedule of the job", err)
+		}
+		return nil
+	})
 }
 
 func (s *server) removeSchedule(ctx context.Context, id string) error {
-	ctx, stop := context.WithTimeout(ctx, startTimeout)
-	defer stop()
-	if err := schedule.Remove(ctx, s.temporal, id); err != nil {
-		return s.temporalDown(ctx, "remove the schedule of the job", err)
-	}
-	return nil
+	return outside(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, startTimeout)
+		defer stop()
+		if err := schedule.Remove(ctx, s.temporal, id); err != nil {
+			return s.temporalDown(ctx, "remove the schedule of the job", err)
+		}
+		return nil
+	})
 }
 
 func backupSchedule(ctx context.Context, q *db.Queries, job db.BackupJob, settings domain.ScheduleSettings) (schedule.Spec, error) {

@@ -29,18 +29,29 @@ var enforcing = map[string][]domain.ScopeKind{
 
 	"list-backup-jobs": everyKind, "create-backup-job": everyKind, "get-backup-job": everyKind, "update-backup-job": everyKind,
 	"delete-backup-job": everyKind, "test-backup-job": everyKind, "run-backup-job": everyKind,
+	"preview-retention": everyKind, "preview-schedule": everyKind,
 
 	"list-executions": everyKind, "get-execution": everyKind, "list-execution-logs": everyKind, "list-execution-chunks": everyKind,
 	"follow-execution": everyKind, "cancel-execution": everyKind, "delete-execution": everyKind, "pin-execution": everyKind,
 	"follow-executions": everyKind, "retry-execution": everyKind, "retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,
 
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
+
+	// Their own; who is limited decides on nobody else's.
+	"list-approvals": everyKind, "get-approval": everyKind, "withdraw-approval": everyKind,
 }
 
 var (
 	everyKind   = domain.ScopeKinds()
 	storageOnly = []domain.ScopeKind{domain.ScopeStorageLocation}
 )
+
+// actingUnder names the operations that do what other permissions are for, all over the installation: they are
+// refused to whoever is limited in one of those.
+var actingUnder = map[string][]auth.Permission{
+	"export-config": {auth.DatasourcesRead, auth.StorageRead, auth.BackupJobsRead},
+	"apply-config":  {auth.DatasourcesWrite, auth.StorageWrite, auth.BackupJobsWrite, auth.DatasourcesQuery},
+}
 
 // limitedTo is ctx with what the permission by which its caller was let in is limited to. Of several
 // permissions that each let them in, one without limits is taken, else the first. Errors: a problem where the
@@ -49,6 +60,11 @@ func (s *server) limitedTo(ctx context.Context, operation string, anyOf []auth.P
 	who := principalOf(ctx)
 	if who.held == nil {
 		return ctx, nil
+	}
+	for _, p := range actingUnder[operation] {
+		if who.Grants.Allows(p) && who.held.Scope(p) != nil {
+			return ctx, s.refuseBeyond(ctx, operation, p)
+		}
 	}
 	var chosen auth.Permission
 	var scope *domain.Scope
@@ -69,10 +85,14 @@ func (s *server) limitedTo(ctx context.Context, operation string, anyOf []auth.P
 	}
 	kinds, known := enforcing[operation]
 	if !known || !scope.Only(kinds...) {
-		return ctx, s.refuseFor(ctx, operation,
-			fmt.Sprintf("Your permission %s is limited to some resources, and this is about more than those.", chosen), http.StatusForbidden)
+		return ctx, s.refuseBeyond(ctx, operation, chosen)
 	}
 	return s.under(ctx, scope)
+}
+
+func (s *server) refuseBeyond(ctx context.Context, operation string, p auth.Permission) error {
+	return s.refuseFor(ctx, operation,
+		fmt.Sprintf("Your permission %s is limited to some resources, and this is about more than those.", p), http.StatusForbidden)
 }
 
 // narrowedTo is ctx with what this one permission is limited to, for an operation that decides by its request

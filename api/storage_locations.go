@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -62,11 +63,11 @@ func (s *server) registerStorageLocations() {
 		Description: "A new path must hold what the old one held: backups that are kept are looked for there.",
 		Errors:      []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.updateStorageLocation)
-	register(s, write, huma.Operation{
+	register(s, write, documentApproval(s, huma.Operation{
 		OperationID: "delete-storage-location", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a storage location",
 		Description:   "One with jobs or kept backups is not deleted: 409 names what holds it.",
 		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
-	}, s.deleteStorageLocation)
+	}), s.deleteStorageLocation)
 	register(s, mayTest(auth.StorageWrite), testOperation("storage-location", path, tags), s.testStorageLocation)
 }
 
@@ -155,17 +156,29 @@ func (s *server) updateStorageLocation(ctx context.Context, in *patchOf[StorageL
 	return &versioned[StorageLocation]{etag(row.Version), viewStorage(row)}, nil
 }
 
-func (s *server) deleteStorageLocation(ctx context.Context, in *deleteInput) (*empty, error) {
-	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := deletable(ctx, q, in, db.StorageLocationsTable, q.GetStorageLocation, func(r db.StorageLocation) int64 { return r.Version })
+type deleteStorageInput struct {
+	DeleteInput
+	Approved
+}
+
+func (s *server) deleteStorageLocation(ctx context.Context, in *deleteStorageInput) (*empty, error) {
+	return nil, s.orAsk(ctx, s.db.InTx(ctx, func(q *db.Queries) error {
+		row, err := deletable(ctx, q, &in.DeleteInput, db.StorageLocationsTable, q.GetStorageLocation, func(r db.StorageLocation) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "storage location", in.ID)
 		}
 		if err := q.DeleteStorageLocation(ctx, in.ID); err != nil {
 			return missing(err, "storage location", in.ID)
 		}
-		return q.AddAudit(ctx, audited(ctx, "storage_location.delete", "storage_location", row.ID, map[string]any{"before": viewStorage(row)}))
-	})
+		changes := map[string]any{"before": viewStorage(row)}
+		if err := approved(ctx, q, in.ApprovalID, irreversible{
+			action: domain.ApproveDeleteStorageLocation, permission: auth.StorageWrite, resource: "storage_location", resourceID: row.ID,
+			summary: fmt.Sprintf("Delete storage location %q", row.Name),
+		}, changes); err != nil {
+			return err
+		}
+		return q.AddAudit(ctx, audited(ctx, "storage_location.delete", "storage_location", row.ID, changes))
+	}))
 }
 
 // fill checks the document and writes it into row, which holds the stored location, or only its

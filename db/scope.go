@@ -10,7 +10,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// ErrOutOfScope: what was to be made lies outside of what its maker is limited to.
+// ErrOutOfScope says that what was to be made lies outside of what its maker is limited to.
 var ErrOutOfScope = errors.New("it lies outside of what you are limited to")
 
 type scopeKey struct{}

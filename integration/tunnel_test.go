@@ -28,15 +28,17 @@ func secretLine(key string) string { return strings.Split(key, "\n")[4] }
 func TestADatabaseBehindABastionIsBackedUpAndRestored(t *testing.T) {
 	s, bastion := far(t, withRows(500), withOptions(domain.BackupOptions{
 		BackupType: domain.Incremental, Verify: domain.VerifyFull, ParallelJobs: 2,
+		Hooks: &domain.Hooks{Before: []domain.Hook{{SQL: "create table if not exists made_by_hook as select 1 as n", FailRun: true}}},
 	}))
 	result := s.testDatasource(t)
 	require.Equal(t, domain.HealthOK, result.Status, result.Message)
 	before := bastion.Logins()
 	first := s.backUp(t)
 	require.Equal(t, domain.Completed, first.Status, first.ErrorMessage)
-	require.Equal(t, before+1, bastion.Logins(), "all of the dump went through the bastion host, over one connection to it")
+	require.Equal(t, before+2, bastion.Logins(), "the hook and all of the dump went through the bastion host, each over one connection to it")
+	require.Equal(t, "1", s.scalar(t, s.database, "select n::text from made_by_hook"))
 	s.requireRestores(t, first, s.database, "_copy")
-	require.Equal(t, before+4, bastion.Logins(), "so did each step of the restore on its target")
+	require.Equal(t, before+5, bastion.Logins(), "so did each step of the restore on its target")
 
 	s.exec(t, s.database, "update orders set total = 0 where id % 3 = 0")
 	second := s.backUp(t)

@@ -54,6 +54,17 @@ func TestEveryDatabaseOfAServerIsBackedUpNewOnesIncluded(t *testing.T) {
 		require.Equal(t, "7", s.scalar(t, added, "select n::text from t"))
 		require.Equal(t, 3, restored.Metadata.RestoreReport.Tables)
 	})
+	t.Run("with the roles that are missing", func(t *testing.T) {
+		role := "z_role_" + s.database
+		s.exec(t, names[0], "create role "+role+"; alter table t owner to "+role)
+		withRole := s.backUp(t)
+		require.Equal(t, domain.Completed, withRole.Status, withRole.ErrorMessage)
+		s.exec(t, names[0], "drop table t; drop role "+role)
+		restored := s.restore(t, withRole, restoreTo(s.database+"_roles"), only(names[0]), func(r *client.RestoreRequest) { r.RestoreGlobals = true })
+		require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)
+		require.Equal(t, role, s.scalar(t, s.database+"_roles", "select tableowner::text from pg_tables where tablename = 't'"))
+		s.exec(t, s.database+"_roles", "drop owned by "+role+"; drop role "+role)
+	})
 	t.Run("one is restored under another name", func(t *testing.T) {
 		restored := s.restore(t, second, restoreTo(s.database+"_one"), only(names[1]))
 		require.Equal(t, domain.Completed, restored.Status, restored.ErrorMessage)

@@ -30,7 +30,7 @@ func apiCommand() *cobra.Command {
 			return serveAPI(cmd, cfg)
 		},
 	}
-	config.AddFlags(command.Flags(), config.APIFlags, config.TemporalFlags, config.DatabaseFlags, config.MasterKeyFlags)
+	config.AddFlags(command.Flags(), config.APIFlags, config.OIDCFlags, config.TemporalFlags, config.DatabaseFlags, config.MasterKeyFlags)
 	return command
 }
 
@@ -42,9 +42,13 @@ func serveAPI(cmd *cobra.Command, cfg *config.Config) error {
 	}
 	defer services.Close()
 	logger := services.Logger
+	provider, err := process.OIDC(cfg.OIDC)
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Options{
 		DB: services.DB, Temporal: services.Temporal, Namespace: cfg.Temporal.Namespace, TemporalUIURL: cfg.Temporal.UIURL,
-		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies, CORSOrigins: cfg.CORSOrigins,
+		Version: programVersion(), Logger: logger, TrustedProxies: cfg.TrustedProxies, CORSOrigins: cfg.CORSOrigins, OIDC: provider,
 	})
 	if err != nil {
 		return err

@@ -33,7 +33,7 @@ func upCommand() *cobra.Command {
 			return stack.Wait(cmd.Context())
 		},
 	}
-	config.AddFlags(command.Flags(), config.DataDirFlags, config.APIFlags, config.EmbeddedTemporalFlags,
+	config.AddFlags(command.Flags(), config.DataDirFlags, config.APIFlags, config.OIDCFlags, config.EmbeddedTemporalFlags,
 		config.TemporalFlags, config.DatabaseFlags, config.WorkerFlags, config.MasterKeyFlags)
 	return command
 }

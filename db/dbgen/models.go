@@ -49,6 +49,27 @@ type ApiToken struct {
 	ExpiresAt   time.Time
 }
 
+type Approval struct {
+	ID            string
+	Action        string
+	Permission    string
+	Resource      string
+	ResourceID    string
+	Summary       string
+	Request       []byte
+	RequestHash   []byte
+	Status        string
+	RequestedBy   string
+	RequesterName string
+	DecidedBy     *string
+	DeciderName   string
+	Note          string
+	CreatedAt     time.Time
+	DecidedAt     *time.Time
+	UsedAt        *time.Time
+	ExpiresAt     time.Time
+}
+
 type AuditLog struct {
 	ID         string
 	ActorID    *string

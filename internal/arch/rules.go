@@ -164,6 +164,10 @@ var rules = []rule{
 		reason: "a provider's types stay in the leaf that talks to it",
 	},
 	{
+		packages: "internal/auth/oidc", onlyHere: []string{"github.com/coreos/go-oidc/...", "golang.org/x/oauth2/..."},
+		reason: "a provider's types stay in the leaf that talks to it",
+	},
+	{
 		packages: "internal/notify/smtp/...", onlyHere: []string{"github.com/wneessen/go-mail/..."},
 		reason: "a provider's types stay in the leaf that talks to it",
 	},

@@ -161,3 +161,13 @@ func listed(what []string) string {
 	}
 	return text
 }
+
+// someArguments takes one or more.
+func someArguments(what string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return BadUsage(cmd, "give %s", what)
+		}
+		return nil
+	}
+}

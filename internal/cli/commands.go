@@ -18,7 +18,11 @@ import (
 const oneArgument = "one-argument"
 
 func (a *app) resourceCommand(r resource) *cobra.Command {
-	command := group(r.name, "Work with "+plural(r.title), r.aliases...)
+	what := plural(r.title)
+	if len(r.verbs) == 0 { // there is one
+		what = "the " + r.title
+	}
+	command := group(r.name, "Work with "+what, r.aliases...)
 	if r.has(list) {
 		command.AddCommand(a.listCommand(r))
 	}
@@ -155,10 +159,14 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if wait {
+		switch {
+		case !wait && !one.follows:
+			return s.showOutcome(one, answer)
+		case one.runs != "":
+			return s.followRun(ctx, one.runs, answer)
+		default:
 			return s.follow(ctx, answer)
 		}
-		return s.showOutcome(one, answer)
 	})
 	return command
 }
@@ -283,7 +291,7 @@ func (s *session) showOutcome(one action, answer json.RawMessage) error {
 	if err != nil {
 		return err
 	}
-	if got, _ := at(value, one.outcome).(string); got != "ok" {
+	if got := at(value, one.outcome); got != "ok" && got != true {
 		return failed("the outcome is %s", text(got))
 	}
 	return nil
@@ -312,7 +320,7 @@ func plural(title string) string {
 }
 
 func article(title string) string {
-	if strings.ContainsAny(title[:1], "aeio") {
+	if strings.ContainsAny(title[:1], "aeioA") {
 		return "an " + title
 	}
 	return "a " + title

@@ -197,7 +197,7 @@ func put(document map[string]any, path string, value any) {
 // secretNames are the fields of the API that are write-only.
 var secretNames = map[string]bool{
 	"password": true, "private_key": true, "passphrase": true, "secret_access_key": true, "secret_key": true, "application_key": true,
-	"secret": true, "api_key": true, "access_token": true, "token": true, "identity": true, "uri": true,
+	"secret": true, "api_key": true, "access_token": true, "token": true, "identity": true, "uri": true, "current_password": true, "new_password": true,
 }
 
 func secretField(path string) bool {

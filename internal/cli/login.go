@@ -49,7 +49,19 @@ func (a *app) loginCommand() *cobra.Command {
 		Args: exactly(),
 	}
 	flags.add(command)
+	var browser bool
+	command.Flags().BoolVar(&browser, "oidc", false, "sign in with a browser, through the server's OpenID Connect provider")
+	command.MarkFlagsMutuallyExclusive("oidc", "email")
+	command.MarkFlagsMutuallyExclusive("oidc", "password-from")
 	command.RunE = a.run(func(ctx context.Context, s *session, _ []string) error {
+		if browser {
+			s.SetToken("")
+			opened, err := s.signInByBrowser(ctx)
+			if err != nil {
+				return err
+			}
+			return s.keep(opened)
+		}
 		email, password, err := s.readSignIn(&flags)
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 
 // resources is everything that has commands. A new one of the API is one entry more.
 func resources() []resource {
-	return slices.Concat(backupResources(), platformResources())
+	return slices.Concat(backupResources(), runResources(), notificationResources(), platformResources())
 }
 
 // backupResources are what is backed up, where to, when, and what came of it.
@@ -113,6 +113,7 @@ func jobResource() resource {
 		},
 		actions: []action{
 			{name: "test", short: "Test both its ends now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
+			{name: "retention", short: "Show which backups would go, under the job's policy or another", method: http.MethodPost, path: path + "/{id}/retention/preview", document: true},
 			{name: "run", short: "Back up now", method: http.MethodPost, path: path + "/{id}/run", document: true, wait: true,
 				fields: []field{{flag: "type", path: "backup_options.backup_type", usage: "for this run", values: []string{"full", "incremental", "differential"}}}},
 		},

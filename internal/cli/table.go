@@ -51,6 +51,8 @@ type action struct {
 	columns     []column       // the answer is a list
 	unpaged     bool           // of one page
 	wait        bool           // the answer is an execution: --wait follows it
+	follows     bool           // it is followed, asked for or not
+	runs        string         // where the run that the answer is can be read; "" is an execution
 	outcome     string         // field that is "ok" when it went well
 }
 

@@ -152,6 +152,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if token := c.Token(); token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
+	if id, given := ctx.Value(approvalKey{}).(string); given {
+		request.Header.Set(approvalHeader, id)
+	}
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
@@ -159,6 +162,9 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if answer.StatusCode < http.StatusOK || answer.StatusCode > 299 {
 		defer func() { _ = answer.Body.Close() }()
 		return nil, fmt.Errorf("%s %s: %w", method, path, problemOf(answer))
+	}
+	if err := needsApproval(answer); err != nil {
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return answer, nil
 }

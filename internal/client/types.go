@@ -209,6 +209,8 @@ type RestoreRequest struct {
 
 	IncludeTables []string `json:"include_tables,omitempty"` // databases
 
+	RestoreGlobals bool `json:"restore_globals,omitempty"`
+
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty"`
 }
 

@@ -69,6 +69,8 @@ type RestoreOptions struct {
 
 	IncludeTables []string `json:"include_tables,omitempty" doc:"Databases: the tables or collections that are restored; left out: everything"`
 
+	RestoreGlobals bool `json:"restore_globals,omitempty" doc:"Backups of a whole server: roles or accounts that the target has not are made"`
+
 	ReferencedFilesDirectory string `json:"referenced_files_directory,omitempty" doc:"Where the files that rows point to are restored on the worker; left out: nowhere"`
 
 	SourceDatasourceID string        `json:"source_datasource_id,omitempty" doc:"Direct syncs: what is copied, in place of a backup"`

@@ -35,6 +35,11 @@ type Setting struct {
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
 	return []Setting{
+		booleanSetting(SettingApproveDeleteBackup, false, "Another person must approve the deletion of a completed backup"),
+		booleanSetting(SettingApproveDeleteStorage, false, "Another person must approve the deletion of a storage location"),
+		integerSetting(SettingApprovalExpiry, DefaultApprovals().ExpiryHours, MinApprovalHours, MaxApprovalHours,
+			"Hours for which a request for approval, and then the approval, is good"),
+		booleanSetting(SettingApproveRestore, false, "Another person must approve a restore that replaces what is there (drop_existing)"),
 		integerSetting(SettingScrubShare, DefaultScrub().WeeklySharePercent, 0, 100,
 			"Per cent of what each storage location holds that is read and compared in the background each week; 0 is off"),
 	}

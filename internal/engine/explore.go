@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"io"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -39,4 +40,12 @@ type GlobalsDumper interface {
 	// DumpGlobals hands what belongs to no database to sink, as one stream of SQL, in the way of
 	// Engine.Dump. Warnings say what the user was not allowed to read. Inspect reads the stream too.
 	DumpGlobals(ctx context.Context, src Source, sink Sink) (warnings []string, err error)
+}
+
+// GlobalsRestorer is a GlobalsDumper that can put back what it dumped.
+type GlobalsRestorer interface {
+	// RestoreGlobals makes what the stream has and the server has not; what is there already is left as it is. Every
+	// role or account is told of, done or not; why not never holds a secret. One that can not be made is no
+	// error: the server is, and a stream that is not whole.
+	RestoreGlobals(ctx context.Context, target Source, s Stream, r io.Reader, tell func(done bool, what string)) error
 }

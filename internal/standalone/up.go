@@ -246,9 +246,13 @@ func (s *Stack) startWorker() error {
 }
 
 func (s *Stack) startAPI(listener net.Listener) error {
+	provider, err := process.OIDC(s.cfg.OIDC)
+	if err != nil {
+		return err
+	}
 	handler, err := api.New(api.Options{
 		DB: s.db, Temporal: s.temporal, Namespace: s.cfg.Temporal.Namespace, TemporalUIURL: s.cfg.Temporal.UIURL,
-		Version: s.version, Logger: s.logger.With("component", "api"), TrustedProxies: s.cfg.TrustedProxies, CORSOrigins: s.cfg.CORSOrigins,
+		Version: s.version, Logger: s.logger.With("component", "api"), TrustedProxies: s.cfg.TrustedProxies, CORSOrigins: s.cfg.CORSOrigins, OIDC: provider,
 	})
 	if err != nil {
 		return fmt.Errorf("start the API: %w", err)

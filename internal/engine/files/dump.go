@@ -1,19 +1,75 @@
 package files
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"runtime"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/idle"
 )
 
 // Dump walks the tree, compares it with the base, and hands over the tar, of which the base's packs are
 // named and the rest is read; then the index.
-func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
+func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink) (report engine.Report, err error) {
+	ctx, watch := idle.Start(ctx, opts.IdleTimeout, "read "+src.Config.SourcePath,
+		"Look whether the directory's file system (a network mount?) or the storage location hangs; idle_timeout_minutes may be raised.")
+	defer watch.Stop()
+	var made engine.Report
+	err = idle.Run(ctx, hangGrace, func() (err error) {
+		made, err = dump(ctx, src, opts, watched(sink, watch), watch)
+		return err
+	})
+	if err == nil {
+		report = made
+	}
+	return report, err
+}
+
+// hangGrace is how long a dump that moved nothing may take to end.
+const hangGrace = 10 * time.Second
+
+// watched is a sink that says when a stream is read.
+func watched(sink engine.Sink, watch *idle.Watch) engine.Sink {
+	return func(ctx context.Context, s engine.Stream, r io.Reader) error {
+		if segmented, is := r.(engine.Segmented); is {
+			return sink(ctx, s, movingSegments{segmented, watch})
+		}
+		return sink(ctx, s, moving{r, watch})
+	}
+}
+
+type moving struct {
+	io.Reader
+	watch *idle.Watch
+}
+
+func (m moving) Read(p []byte) (int, error) {
+	n, err := m.Reader.Read(p)
+	m.watch.Moved()
+	return n, err
+}
+
+type movingSegments struct {
+	engine.Segmented
+	watch *idle.Watch
+}
+
+func (m movingSegments) Next() (engine.Segment, error) {
+	segment, err := m.Segmented.Next()
+	m.watch.Moved()
+	if _, pack := segment.Data.(*bytes.Reader); segment.Data != nil && !pack { // which is in memory
+		segment.Data = moving{segment.Data, m.watch}
+	}
+	return segment, err
+}
+
+func dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink, watch *idle.Watch) (engine.Report, error) {
 	root, err := openRoot(src)
 	if err != nil {
 		return engine.Report{}, err
@@ -23,10 +79,11 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	// One that reads, while another one waits for the disk; more where they are asked for.
 	readers := min(max(2, opts.Jobs), maxReaders)
 	files := &tree{root: root, path: src.Config.SourcePath, follow: src.Config.FollowSymlinks}
-	entries, links, err := walk(ctx, src.Config, files, readers, warn)
+	entries, links, err := walk(ctx, src.Config, files, readers, warn, watch.Moved)
 	if err != nil {
 		return engine.Report{}, err
 	}
+	watch.Moved()
 	plan, err := makePlan(ctx, entries, opts.Base, warn)
 	if err != nil {
 		return engine.Report{}, err

@@ -17,6 +17,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/files"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest"
 )
 
 // record is one of an index that somebody made by hand.
@@ -347,4 +348,23 @@ func TestATenGigabyteSparseFileIsQuickAndSmall(t *testing.T) {
 			require.Equal(t, random(uint64(at), 4096), string(data))
 		}
 	}
+}
+
+func TestAFullDiskFailsARestoreAndLeavesNothing(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "source")
+	write(t, root, "large", random(1, 2<<20))
+	b := dump(t, source(root), nil)
+	small := storagetest.SmallDir(t, 1<<20)
+	to := filepath.Join(small, "target")
+	write(t, to, "before", "what was there")
+	req := b.Request("abcd", to)
+	req.DropExisting = true
+	_, err := files.New(files.Options{}).Stage(enginetest.Context(t), source(to), req, b.Opener())
+	enginetest.RequireClass(t, failure.StorageFull, err)
+	require.NotEmpty(t, failure.HintOf(err))
+	require.NoError(t, files.New(files.Options{}).Discard(enginetest.Context(t), source(to), req))
+	require.Equal(t, []string{"before"}, list(t, to))
+	left, err := os.ReadDir(small)
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing of the staging is left")
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -204,6 +205,17 @@ func TestAnOlderVersionOfWhatVanishedDoesNotComeBack(t *testing.T) {
 	third := dump(t, source(root), next)
 	require.Equal(t, []string{"0-large", "a", "c"}, list(t, untar(t, third.stream("files.tar"))))
 	require.Equal(t, []string{"0-large", "a", "c"}, list(t, restoreTo(t, third, nil)))
+}
+
+func TestADumpThatMovesNothingIsATimeout(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a", "text")
+	_, err := files.New(files.Options{}).Dump(enginetest.Context(t), source(dir), engine.DumpOptions{IdleTimeout: 200 * time.Millisecond}, func(ctx context.Context, _ engine.Stream, _ io.Reader) error {
+		<-ctx.Done() // a storage location that takes nothing
+		return ctx.Err()
+	})
+	enginetest.RequireClass(t, failure.Timeout, err)
+	require.Contains(t, failure.HintOf(err), "idle_timeout_minutes")
 }
 
 func TestTheRootMayBeASymbolicLink(t *testing.T) {

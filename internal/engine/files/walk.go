@@ -24,6 +24,7 @@ type walker struct {
 	selection selection
 	warnings  *warnings
 	ahead     *lookahead
+	moved     func() // is told of each directory
 
 	entries []*entry
 	slab    []entry
@@ -36,7 +37,7 @@ type fileID struct{ device, inode uint64 }
 
 // walk lists the tree below the source's path. What can not be listed is warned of; only the root itself
 // and errors of the disk fail the walk.
-func walk(ctx context.Context, config domain.ConnectionConfig, t *tree, jobs int, warn *warnings) (entries []*entry, links map[*entry]*entry, err error) {
+func walk(ctx context.Context, config domain.ConnectionConfig, t *tree, jobs int, warn *warnings, moved func()) (entries []*entry, links map[*entry]*entry, err error) {
 	var s selection
 	if s.include, err = parsePatterns("include_patterns", config.IncludePatterns); err != nil {
 		return nil, nil, err
@@ -46,7 +47,7 @@ func walk(ctx context.Context, config domain.ConnectionConfig, t *tree, jobs int
 	}
 	w := &walker{
 		ctx: ctx, config: config, root: config.SourcePath, selection: s, warnings: warn, first: map[fileID]*entry{}, links: map[*entry]*entry{},
-		ahead: newLookahead(t, jobs),
+		ahead: newLookahead(t, jobs), moved: moved,
 	}
 	defer w.ahead.end()
 	var st unix.Stat_t
@@ -78,6 +79,7 @@ func (w *walker) descend(l *listing, dir *directory, included bool, id fileID) e
 		return err
 	}
 	children, err := l.wait()
+	w.moved()
 	if err != nil {
 		if dir.path == "" || !passing(err) {
 			return classify("read directory "+w.root+"/"+dir.path, err)

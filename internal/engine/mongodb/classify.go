@@ -22,6 +22,7 @@ const (
 	hintRights = "Grant the user the missing right: backup or read on what is backed up, readWrite and dbAdmin on what is restored."
 	hintReach  = "Check host and port, that the server runs, and that the worker can reach it."
 	hintTLS    = "Check ssl_mode and ca_certificate against what the server offers."
+	hintWire   = "The server is newer or older than this version of DataGuardian can speak to: update DataGuardian, or the server."
 	hintFull   = "Free space on the database server's disk."
 )
 
@@ -63,6 +64,9 @@ func classifyConnect(ctx context.Context, src engine.Source, err error) error {
 	}
 	if isTLS(err) {
 		return failure.Wrap(failure.ConfigInvalid, op, err, hintTLS)
+	}
+	if strings.Contains(err.Error(), "wire version") { // neither speaks what the other does
+		return failure.Wrap(failure.Unsupported, op, err, hintWire)
 	}
 	var command mongo.CommandError
 	if errors.As(err, &command) {

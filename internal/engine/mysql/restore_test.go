@@ -130,6 +130,8 @@ func TestADumpThatReachesBeyondItsDatabaseIsRefused(t *testing.T) {
 		"drop database":              "DROP DATABASE `strict`;",
 		"create a user":              "CREATE USER evil;",
 		"a grant":                    "GRANT ALL ON *.* TO evil;",
+		"use behind another":         "DELIMITER //\nSELECT 1;\nUSE `strict`//\nDELIMITER ;",
+		"a grant between others":     "DELIMITER ;;\nSELECT 1; GRANT ALL ON *.* TO evil; SELECT 2;;\nDELIMITER ;",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dump := strings.Replace(string(archive.Bytes), "CREATE TABLE", statement+"\nCREATE TABLE", 1)

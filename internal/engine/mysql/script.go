@@ -24,6 +24,7 @@ type script struct {
 	tables int // tables that are created
 
 	text       []byte // since the last statement
+	piece      int    // where in it the part begins that follows the last semicolon
 	started    bool   // text has more than space and comments
 	state      lexState
 	escaped    bool // the next character of a quoted text is taken as it is
@@ -76,7 +77,7 @@ func (s *script) beginRows(next byte) {
 	s.fresh, s.started, s.semicolon = false, false, false
 	s.left = s.wanted != nil && !s.wanted(s.text)
 	if s.left {
-		s.text = s.text[:0]
+		s.text, s.piece = s.text[:0], 0
 		return
 	}
 	s.cutting = s.cuts != nil && next == '\n'
@@ -86,7 +87,7 @@ func (s *script) beginRows(next byte) {
 		s.cuts.begin(s.text)
 		s.headerLine = true
 	}
-	s.text = s.text[:0]
+	s.text, s.piece = s.text[:0], 0
 }
 
 // passRows passes what belongs to an INSERT on, and returns how much that was.
@@ -147,7 +148,7 @@ func (s *script) character(c byte) {
 	}
 	if len(s.text) >= maxStatement {
 		s.pass(s.text)
-		s.text = s.text[:0]
+		s.text, s.piece = s.text[:0], 0
 	}
 }
 
@@ -166,7 +167,7 @@ func (s *script) quotedText(c byte) {
 func (s *script) commentEnds() {
 	if !s.started {
 		s.pass(s.text)
-		s.text = s.text[:0]
+		s.text, s.piece = s.text[:0], 0
 	}
 }
 
@@ -201,8 +202,19 @@ func (s *script) code(c byte) {
 	if !isBlank(c) {
 		s.started = true
 	}
-	if c == s.delimiter[len(s.delimiter)-1] && bytes.HasSuffix(s.text, s.delimiter) && !delimiterCommand.Match(s.text) {
+	if c == ';' || c == s.delimiter[len(s.delimiter)-1] {
+		s.mayEnd(c)
+	}
+}
+
+// mayEnd is called at what may be the end of a statement, or of a part of one.
+func (s *script) mayEnd(c byte) {
+	switch {
+	case delimiterCommand.Match(s.text):
+	case bytes.HasSuffix(s.text, s.delimiter):
 		s.ends()
+	case c == ';':
+		s.checkPiece()
 	}
 }
 
@@ -227,8 +239,17 @@ func (s *script) line() {
 	if match := delimiterLine.FindSubmatch(s.text); match != nil {
 		s.delimiter = append([]byte{}, match[1]...)
 		s.pass(s.text)
-		s.text, s.started = s.text[:0], false
+		s.text, s.piece, s.started = s.text[:0], 0, false
 	}
+}
+
+// checkPiece looks at a part of a statement that holds others: the client sends them together, and the server runs
+// those behind the first.
+func (s *script) checkPiece() {
+	if _, err := checkStatement(s.text[s.piece:]); err != nil {
+		s.err = err
+	}
+	s.piece = len(s.text)
 }
 
 // ends ends a statement.
@@ -240,13 +261,16 @@ func (s *script) ends() {
 	case bytes.Contains(head, []byte("sql_mode")) || bytes.Contains(head, []byte("SQL_MODE")):
 		s.literal = bytes.Contains(s.text, []byte("NO_BACKSLASH_ESCAPES"))
 	}
+	if s.checkPiece(); s.err != nil {
+		return
+	}
 	text, err := s.statement(s.text)
 	if err != nil {
 		s.err = err
 		return
 	}
 	s.pass(text)
-	s.text, s.started = s.text[:0], false
+	s.text, s.piece, s.started = s.text[:0], 0, false
 }
 
 // close says that the script ended.

@@ -2,13 +2,18 @@ package postgres_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/storage/storagetest"
 )
 
 // createTablespace makes one inside the server's own directory, which only a developer's setting allows.
@@ -52,4 +57,29 @@ func TestATablespaceThatIsNotThereCostsOnlyThePlace(t *testing.T) {
 func dropSpaced(t *testing.T, database string) {
 	t.Helper()
 	execute(t, source(t, "postgres"), `DROP DATABASE "`+database+`" WITH (FORCE)`)
+}
+
+func TestAFullDiskFailsARestoreAndLeavesNothing(t *testing.T) {
+	small := storagetest.SmallDir(t, 24<<20)
+	owner, err := os.Stat(queryStrings(t, source(t, "postgres"), "show data_directory")[0])
+	require.NoError(t, err)
+	for _, above := range []string{filepath.Dir(small), filepath.Dir(filepath.Dir(small))} {
+		require.NoError(t, os.Chmod(above, 0o755)) //nolint:gosec // the server's user passes through
+	}
+	require.NoError(t, os.Chown(small, int(owner.Sys().(*syscall.Stat_t).Uid), -1))
+	execute(t, source(t, "postgres"), "CREATE TABLESPACE small LOCATION '"+small+"'")
+	t.Cleanup(func() { execute(t, source(t, "postgres"), "DROP TABLESPACE small") })
+	src := create(t, "too large", "")
+	execute(t, src, "CREATE TABLE t AS SELECT i, md5(i::text) FROM generate_series(1, 400000) i")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	target := create(t, "on a small disk", "TABLESPACE small")
+	before := databases(t)
+	for jobs := range 2 {
+		req := archive.Request("abcd0009", target.Config.Database)
+		req.Jobs = 1 + jobs
+		_, err = newEngine().Stage(enginetest.Context(t), src, req, archive.Opener())
+		enginetest.RequireClass(t, failure.StorageFull, err)
+		require.NotEmpty(t, failure.HintOf(err))
+		require.Equal(t, before, databases(t))
+	}
 }

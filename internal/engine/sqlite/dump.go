@@ -12,6 +12,7 @@ import (
 	sqlite "modernc.org/sqlite"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/idle"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -26,21 +27,19 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 		return engine.Report{}, failure.New(failure.Unsupported, "dump database "+src.Config.FilePath, "a SQLite database is backed up as a whole",
 			"Leave include_tables and exclude_tables empty.")
 	}
-	ctx, idle := watchIdle(ctx, opts.IdleTimeout)
-	defer idle.stop()
-	d := dump{path: src.Config.FilePath, tempDir: e.tempDir, idle: idle, limit: opts.IdleTimeout}
+	ctx, watch := idle.Start(ctx, opts.IdleTimeout, "copy the database",
+		"Look for who keeps the database locked, or whether the storage location hangs; idle_timeout_minutes may be raised.")
+	defer watch.Stop()
+	d := dump{path: src.Config.FilePath, tempDir: e.tempDir, idle: watch, limit: opts.IdleTimeout}
 	report, err := d.run(ctx, sink)
-	if cause := context.Cause(ctx); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = cause // what was interrupted has no class of its own
-	}
-	return report, classify("dump database "+src.Config.FilePath, err)
+	return report, classify("dump database "+src.Config.FilePath, idle.Cause(ctx, err))
 }
 
 // dump is one run of Dump.
 type dump struct {
 	path    string
 	tempDir string
-	idle    *idleWatch
+	idle    *idle.Watch
 	limit   time.Duration
 
 	dir     *tempDir
@@ -57,9 +56,9 @@ func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error)
 	if err := reading(ctx, d.path, func(db *connection) error { return d.copy(ctx, db) }); err != nil {
 		return engine.Report{}, err
 	}
-	d.idle.pause() // a check has no progress to show
+	d.idle.Pause() // a check has no progress to show
 	verdict, err := check(ctx, d.copyPath(), quickCheck)
-	d.idle.resume()
+	d.idle.Resume()
 	if err != nil {
 		return engine.Report{}, err
 	}
@@ -109,7 +108,7 @@ func (d *dump) steps(ctx context.Context, backup *sqlite.Backup) error {
 		if err != nil || !more {
 			return err
 		}
-		d.idle.moved()
+		d.idle.Moved()
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
@@ -153,7 +152,7 @@ func (d *dump) stream(ctx context.Context, sink engine.Sink) error {
 type copyReader struct {
 	ctx  context.Context //nolint:containedctx // lives as long as one call of the sink
 	file io.Reader
-	idle *idleWatch
+	idle *idle.Watch
 	read int64
 }
 
@@ -163,6 +162,6 @@ func (r *copyReader) Read(b []byte) (int, error) {
 	}
 	n, err := r.file.Read(b)
 	r.read += int64(n)
-	r.idle.moved()
+	r.idle.Moved()
 	return n, err
 }

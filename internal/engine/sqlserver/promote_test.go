@@ -3,6 +3,7 @@ package sqlserver_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -80,6 +81,35 @@ func TestPromoteGoesOnAfterAKillAtAnyStep(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestALostAttemptLeavesTheWorkOfItsSuccessorAlone(t *testing.T) {
+	s := newSite(t, tdsserver.Options{})
+	archive, _ := enginetest.Dump(t, s.engine, s.source(sampleName), engine.DumpOptions{})
+	for at, match := range []string{"RESTORE VERIFYONLY", "RESTORE DATABASE"} {
+		t.Run(match, func(t *testing.T) {
+			req := archive.Request(fmt.Sprintf("dddd100%d", at), fmt.Sprint("lost ", at))
+			ctx, src := enginetest.Context(t), s.source(req.Target)
+			lost, wake := make(chan struct{}), make(chan struct{})
+			var once sync.Once
+			s.server.Inject(&tdsserver.Fault{Match: match, After: at == 1, Block: wake, Reach: func(string) { once.Do(func() { close(lost) }) }})
+			outcome := make(chan error)
+			go func() {
+				_, err := s.engine.Stage(ctx, src, req, archive.Opener())
+				outcome <- err
+			}()
+			<-lost
+			s.server.Heal()
+			_, err := s.engine.Stage(ctx, src, req, archive.Opener())
+			require.NoError(t, err)
+			close(wake)
+			require.ErrorContains(t, <-outcome, "another attempt")
+			_, err = s.engine.Promote(ctx, src, req)
+			require.NoError(t, err)
+			require.Contains(t, s.server.Names(), req.Target)
+		})
+	}
+	s.requireClean()
 }
 
 func TestAPromotionThatFailsPutsTheTargetBack(t *testing.T) {

@@ -38,11 +38,16 @@ type database struct {
 
 // find looks a database up; nil is not there.
 func (a *admin) find(ctx context.Context, name string, names restoreNames) (*database, error) {
+	return a.findMarked(ctx, name, names.fileMark())
+}
+
+// findMarked looks a database up; it is ours if mark is in the names of its files.
+func (a *admin) findMarked(ctx context.Context, name, mark string) (*database, error) {
 	var found database
 	var files int
 	err := a.QueryRowContext(ctx, `SELECT d.name, d.state_desc, d.user_access_desc,
 			(SELECT COUNT(*) FROM sys.master_files AS f WHERE f.database_id = d.database_id AND CHARINDEX(@p2, f.physical_name) > 0)
-		FROM sys.databases AS d WHERE d.name = @p1`, name, names.fileMark()).Scan(&found.name, &found.state, &found.access, &files)
+		FROM sys.databases AS d WHERE d.name = @p1`, name, mark).Scan(&found.name, &found.state, &found.access, &files)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -2,6 +2,7 @@ package sqlserver
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -34,7 +35,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	}
 	defer dir.close()
 	dir.removeLeftovers(time.Now())
-	s := &staging{target: target, names: names, backup: backup, dir: dir}
+	s := &staging{target: target, names: names, backup: backup, dir: dir, attempt: strings.ToLower(rand.Text()[:attemptLetters])}
 	defer s.removeFiles(ctx)
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
@@ -43,8 +44,15 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	return engine.StageReport{Staging: names.staging, Tables: s.tables, Warnings: s.warnings}, nil
 }
 
+// attemptLetters tell two attempts of one restore apart.
+const attemptLetters = 8
+
 // staging is one run of Stage.
 type staging struct {
+	// attempt is in the names of the database's files. A lost attempt may wake up while a later one restores
+	// under the same name: it must neither drop that one's database nor restore into it.
+	attempt string
+
 	target   engine.Source
 	names    restoreNames
 	backup   sets
@@ -55,7 +63,7 @@ type staging struct {
 }
 
 func (s *staging) load(ctx context.Context, open engine.Opener) error {
-	if err := s.dropLeftover(ctx); err != nil {
+	if err := s.drop(ctx, false); err != nil {
 		return err
 	}
 	for _, stream := range s.backup.inOrder() {
@@ -104,13 +112,36 @@ func (s *staging) restoreAll(ctx context.Context, server *admin) error {
 	return s.finish(ctx, server)
 }
 
-// dropLeftover drops what an earlier attempt left.
-func (s *staging) dropLeftover(ctx context.Context) error {
+// fileMark is in the names of the files that this attempt makes.
+func (s *staging) fileMark() string { return s.names.fileMark() + s.attempt + "_" }
+
+var errSuperseded = failure.New(failure.Unknown, "go on with the restore", "another attempt of it has taken the staging database over", "")
+
+// owns refuses to go on with a staging database of another attempt; there is none before the first set is restored.
+func (s *staging) owns(ctx context.Context, server *admin, begun bool) error {
+	found, err := server.findMarked(ctx, s.names.staging, s.fileMark())
+	switch {
+	case err != nil:
+		return err
+	case (found != nil) != begun, found != nil && !found.ours:
+		return errSuperseded
+	}
+	return nil
+}
+
+// drop drops what an earlier attempt left or, after a failure, what this one made and no later one has taken over.
+func (s *staging) drop(ctx context.Context, own bool) error {
 	server, err := maintenance(ctx, s.target)
 	if err != nil {
 		return err
 	}
 	defer server.close()
+	if own {
+		found, err := server.findMarked(ctx, s.names.staging, s.fileMark())
+		if err != nil || found == nil || !found.ours {
+			return err
+		}
+	}
 	return server.drop(ctx, s.names.staging, s.names)
 }
 
@@ -134,8 +165,8 @@ func (s *staging) copyOut(ctx context.Context, stream engine.Stream, open engine
 // restore restores one backup set. The last one is recovered; the database can then be opened.
 func (s *staging) restore(ctx context.Context, server *admin, name string, options []string, first, last bool) error {
 	path := s.dir.onServer(name)
-	if first {
-		options = append(options, "REPLACE") // files that an earlier attempt left
+	if err := s.owns(ctx, server, !first); err != nil {
+		return err
 	}
 	state := "NORECOVERY"
 	if last {
@@ -162,7 +193,7 @@ func (s *staging) moves(files []databaseFile, to places) []string {
 		case file.number == 1:
 			extension = ".mdf"
 		}
-		path := join(directory, fmt.Sprintf("%s%d%s", s.names.fileBase(), file.number, extension))
+		path := join(directory, fmt.Sprintf("%s%s_%d%s", s.names.fileBase(), s.attempt, file.number, extension))
 		moves = append(moves, "MOVE "+literal(file.logical)+" TO "+literal(path))
 	}
 	return moves
@@ -170,6 +201,9 @@ func (s *staging) moves(files []databaseFile, to places) []string {
 
 // finish looks at what was restored.
 func (s *staging) finish(ctx context.Context, server *admin) error {
+	if err := s.owns(ctx, server, true); err != nil {
+		return err
+	}
 	found, err := server.find(ctx, s.names.staging, s.names)
 	if err != nil {
 		return err
@@ -231,6 +265,6 @@ func (s *staging) removeFiles(ctx context.Context) {
 func (s *staging) remove(ctx context.Context) error {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	err := s.dropLeftover(ctx)
+	err := s.drop(ctx, true)
 	return failure.Wrap(failure.ClassOf(err), "remove what was restored", err, "")
 }
