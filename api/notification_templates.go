@@ -41,7 +41,7 @@ type NotificationTemplate struct {
 type TemplateQuery struct {
 	Paging
 	Channel domain.ChannelType      `query:"channel" enum:"smtp,webhook,whatsapp"`
-	Type    domain.NotificationType `query:"type"`
+	Type    domain.NotificationType `query:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,restore_drill_success,restore_drill_failed"`
 	Active  bool                    `query:"active" doc:"Only versions in use"`
 }
 
