@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
@@ -121,7 +122,8 @@ func settingValues(sent map[string]json.RawMessage, replace bool) (map[string]an
 			continue
 		}
 		value, err := known.Decode(raw)
-		if wrong, ok := err.(domain.Invalid); ok {
+		var wrong domain.Invalid
+		if errors.As(err, &wrong) {
 			invalid = append(invalid, wrong...)
 		} else if err != nil {
 			return nil, err
