@@ -100,6 +100,7 @@ func TestEveryOperationRefusesIDsThatAreNone(t *testing.T) {
 func resourceOf(path string) string {
 	for prefix, kind := range map[string]string{
 		"/api/backup-jobs/": "job", "/api/datasources/": "datasource", "/api/backups/datasources/": "datasource", "/api/storage-locations/": "storage",
+		"/api/health/datasources/": "datasource", "/api/health/storage/": "storage",
 	} {
 		if strings.HasPrefix(path, prefix) {
 			return kind

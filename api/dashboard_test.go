@@ -41,7 +41,7 @@ func TestTheDashboardTellsWhatHappened(t *testing.T) {
 	require.Equal(t, job, view.get("next_runs").([]any)[0].(object)["job_id"])
 	overdue := view.get("overdue_jobs").([]any)
 	require.Len(t, overdue, 1, "the last good backup is three days old, and the schedule is daily")
-	require.Equal(t, job, overdue[0].(object)["job_id"])
+	require.Equal(t, job, overdue[0].(object)["id"])
 	require.Equal(t, 1.0, view.get("datasource_health", "counts", "critical"))
 	require.Equal(t, 400.0, view.get("storage").([]any)[0].(object)["stored_bytes"])
 	f.as(auth.ExecutionsRead).call("GET", "/api/dashboard/overview", nil).problem(http.StatusForbidden)
