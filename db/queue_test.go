@@ -104,6 +104,17 @@ func TestWhoWasLetInAndHasNoWorkerKeepsNobodyWaiting(t *testing.T) {
 	require.Empty(t, q.begin(stranded))
 }
 
+func TestAnExecutionEndsWhateverTheLimitsAre(t *testing.T) {
+	q := newQueue(t, domain.DefaultConcurrency())
+	id := q.queued("a", "a")
+	require.Empty(t, q.begin(id))
+	dbtest.Execute(t, q.url, `UPDATE system_settings SET value = '"many"' WHERE key = $1`, domain.SettingConcurrencyGlobal)
+	q.finish(id)
+	row, err := q.d.GetExecution(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, domain.Completed, row.Status)
+}
+
 func TestEveryLimitIsNamed(t *testing.T) {
 	q := newQueue(t, domain.ConcurrencySettings{Global: 2, PerDatasource: 1, PerStorage: 1})
 	require.Empty(t, q.begin(q.queued("a", "a")))
