@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -228,5 +229,23 @@ func (s *server) reusableBackup(ctx context.Context, failed db.Run, plan domain.
 	if backup.Status != domain.Completed || backup.DeletingAt != nil || backup.DatasourceID == nil || *backup.DatasourceID != plan.FromDatasourceID {
 		return nil, nil //nolint:nilnil // nothing to reuse
 	}
+	if !sameTables(failed.Metadata.Sync, plan) {
+		return nil, nil //nolint:nilnil // tables that are not to be copied any more may be in it
+	}
 	return &backup.ID, nil
+}
+
+// sameTables reports whether a run that was made by one plan backed up what another one wants.
+func sameTables(before *domain.SyncPlan, now domain.SyncPlan) bool {
+	if before == nil {
+		return false
+	}
+	var had, wanted domain.BackupOptions
+	if before.BackupOptions != nil {
+		had = *before.BackupOptions
+	}
+	if now.BackupOptions != nil {
+		wanted = *now.BackupOptions
+	}
+	return slices.Equal(had.IncludeTables, wanted.IncludeTables) && slices.Equal(had.ExcludeTables, wanted.ExcludeTables)
 }

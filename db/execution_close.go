@@ -48,13 +48,14 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 	}
 	var n int64
 	err = q.inTx(ctx, func(q *Queries) error {
-		limits, err := q.ConcurrencySettings(ctx)
-		if err != nil {
-			return err
+		limits, invalid := q.ConcurrencySettings(ctx)
+		if invalid != nil && failure.ClassOf(invalid) != failure.ConfigInvalid {
+			return invalid
 		}
 		if err := q.q.LockQueue(ctx); err != nil { // before the row, as who begins does
 			return translate(op, err)
 		}
+		var err error
 		n, err = q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
 			ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
 		})
@@ -64,8 +65,8 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 		if err != nil || n == 0 {
 			return translate(op, err)
 		}
-		if err := q.tellEnd(ctx, id); err != nil {
-			return err
+		if err := q.tellEnd(ctx, id); err != nil || invalid != nil {
+			return err // nobody is let in by limits that can not be read, but what has ended has ended
 		}
 		return q.admit(ctx, limits)
 	})

@@ -69,7 +69,7 @@ func (q *Queries) waitsFor(ctx context.Context, op, id string) (string, error) {
 		return "", translate(op, err)
 	}
 	entry, err := q.q.QueueEntry(ctx, id)
-	if err != nil || entry.Status != domain.Queued || entry.AdmittedAt != nil {
+	if err != nil || entry.Status != domain.Queued || entry.Admitted {
 		return "", translate(op, err) // BeginExecution says what is wrong with one that has ended
 	}
 	held, err := q.heldPlaces(ctx, limits, id)

@@ -15,13 +15,15 @@ import (
 // queueOf makes executions that have a datasource and a storage location of a few.
 type queueOf struct {
 	t                    *testing.T
+	url                  string
 	d                    *db.DB
 	datasources, storage map[string]string
 }
 
 func newQueue(t *testing.T, limits domain.ConcurrencySettings) *queueOf {
 	t.Helper()
-	q := &queueOf{t: t, d: dbtest.New(t), datasources: map[string]string{}, storage: map[string]string{}}
+	url := dbtest.URL(t)
+	q := &queueOf{t: t, url: url, d: dbtest.Open(t, url), datasources: map[string]string{}, storage: map[string]string{}}
 	require.NoError(t, q.d.SetConcurrencySettings(t.Context(), limits, ""))
 	for _, name := range []string{"a", "b", "c"} {
 		datasource, err := q.d.CreateDatasource(t.Context(), db.Datasource{Name: name, Type: domain.Postgres, Enabled: true})
@@ -86,6 +88,31 @@ func TestWhoWaitsIsLetInInOrderWhenAPlaceIsFree(t *testing.T) {
 	require.Equal(t, domain.Running, row.Status)
 	require.Empty(t, row.WaitingFor)
 	require.Equal(t, []string{third}, q.finish(second))
+}
+
+func TestWhoWasLetInAndHasNoWorkerKeepsNobodyWaiting(t *testing.T) {
+	q := newQueue(t, domain.ConcurrencySettings{Global: 1})
+	first, stranded, second := q.queued("a", "a"), q.queued("b", "b"), q.queued("c", "c")
+	require.Empty(t, q.begin(first))
+	require.NotEmpty(t, q.begin(stranded))
+	require.Equal(t, []string{stranded}, q.finish(first))
+	require.NotEmpty(t, q.begin(second))
+	dbtest.Execute(t, q.url, `UPDATE backup_executions SET admitted_at = admitted_at - interval '16 minutes' WHERE id = $1`, stranded)
+	require.Empty(t, q.begin(second))
+	require.NotEmpty(t, q.begin(stranded), "its worker is back, and its place is taken")
+	require.Equal(t, []string{stranded}, q.finish(second), "it is in line again")
+	require.Empty(t, q.begin(stranded))
+}
+
+func TestAnExecutionEndsWhateverTheLimitsAre(t *testing.T) {
+	q := newQueue(t, domain.DefaultConcurrency())
+	id := q.queued("a", "a")
+	require.Empty(t, q.begin(id))
+	dbtest.Execute(t, q.url, `UPDATE system_settings SET value = '"many"' WHERE key = $1`, domain.SettingConcurrencyGlobal)
+	q.finish(id)
+	row, err := q.d.GetExecution(t.Context(), id)
+	require.NoError(t, err)
+	require.Equal(t, domain.Completed, row.Status)
 }
 
 func TestEveryLimitIsNamed(t *testing.T) {

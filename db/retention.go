@@ -44,6 +44,7 @@ func (q *Queries) RetentionBackups(ctx context.Context, jobID string) ([]domain.
 	return convert(rows, func(row dbgen.RetentionBackupsRow) (domain.KeptBackup, error) {
 		return domain.KeptBackup{
 			ID: row.ID, At: row.At, Good: row.Good, Pinned: row.Pinned, Held: row.Held, Stored: row.CompressedSizeBytes, Storage: row.Storage,
+			Datasource: row.Datasource,
 		}, nil
 	})
 }

@@ -65,6 +65,7 @@ func TestRetentionLooksAtTheCompletedBackupsOfTheJobOnly(t *testing.T) {
 		require.Equal(t, b.ID != damaged.ID, b.Good)
 		require.Empty(t, b.Held)
 		require.Equal(t, "nightly", b.Storage)
+		require.Equal(t, job.DatasourceID, b.Datasource, "a job that is given another one keeps both apart")
 		require.WithinDuration(t, time.Now(), b.At, time.Minute)
 	}
 }

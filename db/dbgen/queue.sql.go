@@ -7,7 +7,6 @@ package dbgen
 
 import (
 	"context"
-	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -24,7 +23,7 @@ func (q *Queries) AdmitExecution(ctx context.Context, id string) error {
 const admittedExecutions = `-- name: AdmittedExecutions :many
 SELECT id, COALESCE(metadata ->> 'workflow_id', '')::text AS workflow_id
 FROM backup_executions
-WHERE status = 'queued' AND waiting_since IS NOT NULL AND admitted_at IS NOT NULL
+WHERE status = 'queued' AND waiting_since IS NOT NULL AND admitted_at > now() - interval '15 minutes'
 ORDER BY admitted_at
 `
 
@@ -67,7 +66,7 @@ func (q *Queries) DatasourceName(ctx context.Context, id string) (string, error)
 const holdingPlaces = `-- name: HoldingPlaces :many
 SELECT datasource_id, storage_location_id, count(*) AS executions
 FROM backup_executions
-WHERE status IN ('queued', 'running') AND (status = 'running' OR admitted_at IS NOT NULL) AND id <> $1
+WHERE status IN ('queued', 'running') AND (status = 'running' OR admitted_at > now() - interval '15 minutes') AND id <> $1
 GROUP BY datasource_id, storage_location_id
 `
 
@@ -77,7 +76,7 @@ type HoldingPlacesRow struct {
 	Executions        int64
 }
 
-// What holds a place: it runs, or was let in.
+// What holds a place: it runs, or was let in a moment ago.
 func (q *Queries) HoldingPlaces(ctx context.Context, exceptID string) ([]HoldingPlacesRow, error) {
 	rows, err := q.db.Query(ctx, holdingPlaces, exceptID)
 	if err != nil {
@@ -109,16 +108,19 @@ func (q *Queries) LockQueue(ctx context.Context) error {
 }
 
 const queueEntry = `-- name: QueueEntry :one
-SELECT status, datasource_id, storage_location_id, admitted_at FROM backup_executions WHERE id = $1
+SELECT status, datasource_id, storage_location_id, COALESCE(admitted_at > now() - interval '15 minutes', false)::boolean AS admitted
+FROM backup_executions WHERE id = $1
 `
 
 type QueueEntryRow struct {
 	Status            domain.ExecutionStatus
 	DatasourceID      *string
 	StorageLocationID *string
-	AdmittedAt        *time.Time
+	Admitted          bool
 }
 
+// A place is held for who was let in for longer than a workflow waits before it looks itself (longestPause). One that
+// has not begun by then has no worker, and would keep the others waiting: it gets in line again when it is back.
 func (q *Queries) QueueEntry(ctx context.Context, id string) (QueueEntryRow, error) {
 	row := q.db.QueryRow(ctx, queueEntry, id)
 	var i QueueEntryRow
@@ -126,7 +128,7 @@ func (q *Queries) QueueEntry(ctx context.Context, id string) (QueueEntryRow, err
 		&i.Status,
 		&i.DatasourceID,
 		&i.StorageLocationID,
-		&i.AdmittedAt,
+		&i.Admitted,
 	)
 	return i, err
 }
@@ -143,7 +145,7 @@ func (q *Queries) StorageLocationName(ctx context.Context, id string) (string, e
 }
 
 const waitInQueue = `-- name: WaitInQueue :exec
-UPDATE backup_executions SET waiting_since = COALESCE(waiting_since, now()), waiting_for = $1
+UPDATE backup_executions SET waiting_since = COALESCE(waiting_since, now()), waiting_for = $1, admitted_at = NULL
 WHERE id = $2 AND status = 'queued'
 `
 

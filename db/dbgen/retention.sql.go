@@ -110,6 +110,7 @@ const retentionBackups = `-- name: RetentionBackups :many
 SELECT e.id, COALESCE(e.started_at, e.created_at)::timestamptz AS at,
        COALESCE((e.metadata #>> '{verification,ok}')::boolean, true)::boolean AS good,
        e.pinned, e.compressed_size_bytes, COALESCE(l.name, '')::text AS storage,
+       COALESCE(e.datasource_id::text, '')::text AS datasource,
        (CASE
             WHEN l.id IS NOT NULL AND NOT l.enabled THEN 'its storage location is disabled'
             ELSE COALESCE((
@@ -137,6 +138,7 @@ type RetentionBackupsRow struct {
 	Pinned              bool
 	CompressedSizeBytes int64
 	Storage             string
+	Datasource          string
 	Held                string
 }
 
@@ -158,6 +160,7 @@ func (q *Queries) RetentionBackups(ctx context.Context, jobID string) ([]Retenti
 			&i.Pinned,
 			&i.CompressedSizeBytes,
 			&i.Storage,
+			&i.Datasource,
 			&i.Held,
 		); err != nil {
 			return nil, err

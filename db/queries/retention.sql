@@ -4,6 +4,7 @@
 SELECT e.id, COALESCE(e.started_at, e.created_at)::timestamptz AS at,
        COALESCE((e.metadata #>> '{verification,ok}')::boolean, true)::boolean AS good,
        e.pinned, e.compressed_size_bytes, COALESCE(l.name, '')::text AS storage,
+       COALESCE(e.datasource_id::text, '')::text AS datasource,
        (CASE
             WHEN l.id IS NOT NULL AND NOT l.enabled THEN 'its storage location is disabled'
             ELSE COALESCE((

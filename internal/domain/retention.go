@@ -11,6 +11,8 @@ type KeptBackup struct {
 	Held    string // what needs it right now, "" when nothing does
 	Stored  int64  // bytes it added to the storage location
 	Storage string // name of the storage location
+	// Datasource is the id of what was backed up, "" when that is gone. A job can be given another one.
+	Datasource string
 }
 
 // RetentionVerdict is what a policy says of one backup.

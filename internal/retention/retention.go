@@ -22,11 +22,25 @@ import (
 // A damaged backup is judged like the others and takes nobody's place: it is no recovery point. Ages are
 // counted from the newest backup, so that a job that is paused loses nothing; a newest one from the future
 // counts as of now.
+//
+// The backups of each datasource that the job has had are judged by themselves: those of a new one are no
+// replacement for those of the one before.
 func Apply(policy domain.RetentionPolicy, zone *time.Location, now time.Time, backups []domain.KeptBackup) []domain.RetentionVerdict {
-	verdicts := newestFirst(backups)
-	if len(verdicts) == 0 {
-		return verdicts
+	of := map[string][]domain.RetentionVerdict{} // by the datasource
+	for _, v := range newestFirst(backups) {
+		of[v.Datasource] = append(of[v.Datasource], v)
 	}
+	all := make([]domain.RetentionVerdict, 0, len(backups))
+	for _, verdicts := range of {
+		apply(policy, zone, now, verdicts)
+		all = append(all, verdicts...)
+	}
+	sortNewestFirst(all)
+	return all
+}
+
+// apply judges the backups of one datasource, the newest first.
+func apply(policy domain.RetentionPolicy, zone *time.Location, now time.Time, verdicts []domain.RetentionVerdict) {
 	j := newJudge(policy, zone, now, verdicts)
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -43,7 +57,6 @@ func Apply(policy domain.RetentionPolicy, zone *time.Location, now time.Time, ba
 		}
 	}
 	keepLastGood(verdicts)
-	return verdicts
 }
 
 // newestFirst copies the backups in the order in which they are judged.
@@ -52,10 +65,14 @@ func newestFirst(backups []domain.KeptBackup) []domain.RetentionVerdict {
 	for i, b := range backups {
 		verdicts[i].KeptBackup = b
 	}
+	sortNewestFirst(verdicts)
+	return verdicts
+}
+
+func sortNewestFirst(verdicts []domain.RetentionVerdict) {
 	slices.SortFunc(verdicts, func(a, b domain.RetentionVerdict) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.ID, a.ID))
 	})
-	return verdicts
 }
 
 // keepLastGood keeps the newest good backup if no good one is kept, and the newest of all if none is good.

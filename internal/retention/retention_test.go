@@ -23,6 +23,9 @@ func with(b domain.KeptBackup, change func(*domain.KeptBackup)) domain.KeptBacku
 	return b
 }
 
+// ofAnother was made before the job was given the datasource that it has.
+func ofAnother(b *domain.KeptBackup) { b.Datasource = "another" }
+
 func damaged(b *domain.KeptBackup) { b.Good = false }
 
 func removed(verdicts []domain.RetentionVerdict) []string {
@@ -54,6 +57,8 @@ func TestAPolicyRemoves(t *testing.T) {
 		"no good one for a damaged one":                 {domain.RetentionPolicy{MaxBackups: 2}, []domain.KeptBackup{with(daysOld(0), damaged), daysOld(1), with(daysOld(2), damaged), daysOld(3), with(daysOld(4), damaged), daysOld(5)}, []string{"0004", "0005"}},
 		"not the only good one, however old":            {domain.RetentionPolicy{MaxAgeDays: 1}, []domain.KeptBackup{with(daysOld(0), damaged), daysOld(90), daysOld(91)}, []string{"0091"}},
 		"not the newest of which none is good":          {domain.RetentionPolicy{MaxAgeDays: 1}, []domain.KeptBackup{with(daysOld(0), damaged), with(daysOld(9), damaged)}, []string{"0009"}},
+		"nothing for backups of another datasource":     {domain.RetentionPolicy{MaxBackups: 2}, []domain.KeptBackup{daysOld(0), daysOld(1), with(daysOld(5), ofAnother), with(daysOld(6), ofAnother), with(daysOld(7), ofAnother)}, []string{"0007"}},
+		"not the only good one of another datasource":   {domain.RetentionPolicy{MaxAgeDays: 1}, []domain.KeptBackup{daysOld(0), with(daysOld(90), func(b *domain.KeptBackup) { ofAnother(b); damaged(b) }), with(daysOld(99), ofAnother)}, []string{}},
 		"nothing for one that a wrong clock dated 2040": {domain.RetentionPolicy{MaxAgeDays: 7}, []domain.KeptBackup{daysOld(-5000), daysOld(1), daysOld(8)}, []string{"0008"}},
 	}
 	for name, test := range tests {
