@@ -197,3 +197,14 @@ func TestAnApprovalExpires(t *testing.T) {
 	require.Contains(t, a.ana.call("DELETE", path, nil, approvalHeader, id).problem(409).Detail, "expired")
 	a.ana.call("GET", path, nil).ok(200)
 }
+
+// The approval is for the server that the target was then: whoever may change datasources could point it elsewhere.
+func TestAnApprovalIsForTheTargetAsItWas(t *testing.T) {
+	a := newAsking(t)
+	path := "/api/backups/" + a.backup + "/restore"
+	body := object{"target_datasource_id": a.datasource, "confirmation_phrase": "RESTORE orders", "drop_existing": true}
+	id := a.ana.call("POST", path, body).asked()
+	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	a.ana.call("PATCH", "/api/datasources/"+a.datasource, object{"connection_config": object{"host": "production.example.com", "password": "another"}}).ok(200)
+	require.Contains(t, a.ana.call("POST", path, body, approvalHeader, id).problem(409).Detail, "another request")
+}

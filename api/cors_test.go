@@ -24,6 +24,8 @@ func TestOtherOriginsAreServedOnlyWhereTheyAreNamed(t *testing.T) {
 		require.Empty(t, answer.header.Get("Access-Control-Allow-Credentials"))
 		answer = f.call("OPTIONS", "/api/datasources", nil, append(preflight, "Origin", friend)...).ok(http.StatusNoContent)
 		require.Contains(t, answer.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key")
+		require.Contains(t, answer.header.Get("Access-Control-Allow-Headers"), approvalHeader)
+		require.Contains(t, answer.header.Get("Access-Control-Expose-Headers"), "Location")
 		require.Equal(t, "Origin", answer.header.Get("Vary"))
 		answer = f.call("GET", "/api/auth/status", nil, "Origin", stranger).ok(200)
 		require.Empty(t, answer.header.Get("Access-Control-Allow-Origin"))

@@ -16,6 +16,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // ChannelDocument is what a client writes of a notification channel.
@@ -217,7 +218,7 @@ func exposingChannel(c, stored domain.ChannelConfig) []string {
 		{"port", c.Port != stored.Port},
 		{"encryption", c.Encryption == domain.MailPlain && stored.Encryption != domain.MailPlain},
 		{"username", c.Username != stored.Username},
-		{"url", c.Format != domain.WebhookSlack && stored.Format != domain.WebhookSlack && c.URL != stored.URL},
+		{"url", c.URL != stored.URL && c.URL != failure.Mask}, // masked with format slack, where it is a secret itself
 		{"format", c.Format != stored.Format},
 		{"provider", c.Provider != stored.Provider},
 		{"api_url", c.APIURL != stored.APIURL},

@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/mocks"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -102,6 +103,14 @@ func TestSecretsOfChannelsAreWriteOnly(t *testing.T) {
 	require.Contains(t, moved.text, "config.headers.x-token")
 	moved = f.call("PATCH", "/api/notification-channels/"+mail.get("id").(string), object{"config": object{"host": "evil.example"}})
 	require.Equal(t, http.StatusUnprocessableEntity, moved.status, moved.text)
+	signed := f.call("POST", "/api/notification-channels", object{"name": "signed", "type": "webhook", "config": object{
+		"format": "slack", "url": "https://hooks.slack.com/services/T0/B0/another", "secret": "signing-key-1",
+	}}).ok(http.StatusCreated)
+	path2 := "/api/notification-channels/" + signed.get("id").(string)
+	f.call("PATCH", path2, object{"config": object{"allow_link_local": false}}).ok(http.StatusOK)
+	moved = f.call("PATCH", path2, object{"config": object{"url": "https://evil.example/hook"}})
+	require.Equal(t, http.StatusUnprocessableEntity, moved.status, moved.text)
+	f.call("PATCH", path2, object{"config": object{"url": "https://good.example/hook", "secret": "signing-key-2"}}).ok(http.StatusOK)
 
 	require.Equal(t, http.StatusNoContent, f.call("DELETE", path, nil).status)
 	require.Equal(t, http.StatusNotFound, f.call("GET", path, nil).status)
@@ -206,6 +215,7 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 		"an unknown function":                    {with(good, "{{env \"HOME\"}}", "body"), "body", "env"},
 		"a function of Go's that is not offered": {with(good, "{{printf \"%999999999d\" 1}}", "body"), "body", "printf"},
 		"what never ends":                        {with(good, "{{range 1000000000000}}{{end}}", "body"), "body", "only .Facts"},
+		"what all but never ends":                {with(good, "{{range .Facts}}{{if .Name}}{{range $.Facts}}{{end}}{{end}}{{end}}", "body"), "body", "inside another"},
 		"a template that calls itself":           {with(good, `{{define "a"}}{{template "a"}}{{end}}{{template "a"}}`, "body"), "body", "template"},
 		"the metadata":                           {with(good, "{{.Metadata}}", "body"), "body", ".Metadata"},
 		"an open brace":                          {with(good, "{{.Title", "body"), "body", "can not be read"},
@@ -243,4 +253,17 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 	require.Len(t, f.call("GET", path+"?channel=smtp", nil).get("items"), 2)
 	defaults := f.call("GET", path+"/defaults", nil)
 	require.Len(t, defaults.get("templates"), 3*len(domain.NotificationTypes()))
+}
+
+// What goes on for long looks again whether its caller may: an API token is not a session that has ended.
+func TestAStreamOfAnAPITokenGoesOn(t *testing.T) {
+	f := signedIn(t)
+	token := f.call("POST", tokensPath, object{"name": "watcher", "permissions": []string{"notifications.read"}}).ok(http.StatusCreated)
+	who, err := f.server.authenticate(t.Context(), "Bearer "+token.get("token").(string))
+	require.NoError(t, err)
+	ctx := withPrincipal(t.Context(), who)
+	require.NoError(t, f.server.stillAllowed(ctx, auth.NotificationsRead))
+	require.Error(t, f.server.stillAllowed(ctx, auth.StorageDownload), "the token does not hold it")
+	f.call("DELETE", tokensPath+"/"+token.get("id").(string), nil).ok(http.StatusNoContent)
+	require.Error(t, f.server.stillAllowed(ctx, auth.NotificationsRead))
 }

@@ -72,12 +72,13 @@ func (s *server) accountOf(ctx context.Context, q *db.Queries, identity oidc.Ide
 		return user, "the account is deactivated; ask an administrator", nil
 	}
 	var taken *db.DuplicateError
-	if err := s.link(ctx, q, user, identity); errors.As(err, &taken) {
+	if err := s.takeOver(ctx, q, user, identity); errors.As(err, &taken) {
 		return user, "the account with this email belongs to somebody else at the provider", nil
 	} else if err != nil {
 		return user, "", err
 	}
-	return user, "", nil
+	user, err = q.UserByID(ctx, user.ID)
+	return user, "", err
 }
 
 // newAccount makes an account for somebody who will have a role; others leave nothing behind.
@@ -94,6 +95,27 @@ func (s *server) newAccount(ctx context.Context, q *db.Queries, identity oidc.Id
 		return user, "", err
 	}
 	return user, "", s.link(ctx, q, user, identity)
+}
+
+// takeOver links an account that exists. Whoever made it may know its password and have sessions and tokens of it, and has
+// not shown that the email is theirs: none of those is left, or it would gain the roles that the provider gives.
+func (s *server) takeOver(ctx context.Context, q *db.Queries, user db.User, identity oidc.Identity) error {
+	if err := s.link(ctx, q, user, identity); err != nil {
+		return err
+	}
+	if err := q.SetPassword(ctx, user.ID, "", nil); err != nil {
+		return err
+	}
+	sessions, err := q.DeleteSessions(ctx, user.ID, "")
+	if err != nil {
+		return err
+	}
+	tokens, err := q.DeleteAPITokens(ctx, user.ID)
+	if err != nil {
+		return err
+	}
+	ctx = withPrincipal(ctx, principal{User: user})
+	return q.AddAudit(ctx, audited(ctx, "user.password_removed", "user", user.ID, map[string]any{"sessions_ended": sessions, "tokens_revoked": tokens}))
 }
 
 func (s *server) link(ctx context.Context, q *db.Queries, user db.User, identity oidc.Identity) error {

@@ -154,12 +154,19 @@ func TestAnAccountIsNotTakenOverByItsEmail(t *testing.T) {
 
 	linking := withProvider(t, func(o *oidc.Options) { o.LinkByEmail = true })
 	refused(linking, person(ownerEmail, "admins"), "owner")
-	local = linking.as(auth.DatasourcesRead).call("GET", "/api/auth/me", nil).get("email").(string)
+	local = "ana@example.com"
+	linking.user(local, "operator")
+	before := linking.fixture.signIn(local, ownerPassword)
 	unverified = person(local, "admins")
 	unverified.EmailVerified = false
 	refused(linking, unverified, "verified")
 	require.Equal(t, local, linking.signIn(person(local, "ops")).ok(200).get("user", "email"))
 	require.Len(t, linking.audits("user.link"), 1)
+	// Whoever made the account, with a password that they know, may not be the owner of the email.
+	require.Equal(t, http.StatusUnauthorized, before.call("GET", "/api/auth/me", nil).status)
+	account, err := linking.db.UserByEmail(t.Context(), local)
+	require.NoError(t, err)
+	require.Empty(t, account.PasswordHash)
 	another := person(local, "admins")
 	another.Subject = "somebody else"
 	refused(linking, another, "somebody else")

@@ -111,7 +111,8 @@ func (p restorePlan) overwrites(summary string) *irreversible {
 	return &irreversible{
 		action: domain.ApproveRestoreOverwrite, permission: auth.BackupsRestore, resource: "execution", resourceID: p.source.ID,
 		summary: summary + ", replacing what is there",
-		request: map[string]any{"restore": p.options},
+		// Another version of the target may be another server.
+		request: map[string]any{"restore": p.options, "target_version": p.target.Version},
 	}
 }
 

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -136,6 +137,14 @@ func checkLimited(ctx context.Context, q *db.Queries, actor auth.Actor, rule db.
 	role, err := q.GetRole(ctx, *rule.RoleID)
 	if err != nil {
 		return missingField(err, "role_id", "role", *rule.RoleID)
+	}
+	own, err := q.UserRoles(ctx, actor.ID)
+	if err != nil {
+		return err
+	}
+	// The owner is never limited, by a role of theirs either.
+	if slices.Contains(own, role.Name) && !principalOf(ctx).User.IsOwner {
+		return &auth.Refusal{Reason: "You have this role, and nobody changes what limits themselves; ask another administrator."}
 	}
 	return auth.CheckRoleChange(actor, roleOf(role), roleOf(role))
 }

@@ -244,3 +244,47 @@ func TestWhatNoScopeCanBe(t *testing.T) {
 	}
 	l.call("POST", scopesPath, good).problem(409)
 }
+
+// A role that grants nothing that can be limited may still take something away from whoever has it.
+func TestNobodyLiftsWhatARoleOfTheirOwnTakesAway(t *testing.T) {
+	l := newLimited(t)
+	manager := l.call("POST", rolesPath, object{"name": "manager", "permissions": []string{"access.manage"}}).ok(201).get("id").(string)
+	l.user("bob@example.com", "team", "manager")
+	rule := l.call("POST", scopesPath, object{"role_id": manager, "permission": "*", "effect": "deny", "resource": "datasource", "resource_id": l.datasource2}).ok(201).get("id").(string)
+	bob := l.signIn("bob@example.com", ownerPassword)
+	bob.call("GET", "/api/datasources/"+l.datasource2, nil).problem(404)
+	bob.call("DELETE", scopesPath+"/"+rule, nil).problem(403)
+	bob.call("GET", "/api/datasources/"+l.datasource2, nil).problem(404)
+	l.call("DELETE", scopesPath+"/"+rule, nil).ok(204)
+}
+
+// Whose right to send SQL is limited to some datasources writes it into jobs about those only.
+func TestSQLOfSyncsAndDrillsKeepsToWhatItsAuthorMayQuery(t *testing.T) {
+	l := newLimited(t, object{"permission": "datasources.query", "resource": "datasource", "tag": "team-a"})
+	other := datasourceBody("elsewhere")
+	other["connection_config"].(object)["host"] = "elsewhere.example.com"
+	elsewhere := l.call("POST", "/api/datasources", other).ok(201).get("id").(string)
+	sync := func(into, name string, sql ...string) object {
+		return object{
+			"name": "into " + name, "source_datasource_id": elsewhere, "target_datasource_id": into, "confirmation_phrase": "RESTORE " + name,
+			"sync_options": object{"post_restore_sql": sql},
+		}
+	}
+	l.ana.call("POST", "/api/db-sync-jobs", sync(l.datasource2, "b", "DELETE FROM people")).problem(403)
+	own := l.ana.call("POST", "/api/db-sync-jobs", sync(l.datasource, "a", "DELETE FROM people")).ok(201).get("id").(string)
+	moved := object{"target_datasource_id": l.datasource2, "confirmation_phrase": "RESTORE b"}
+	l.ana.call("PATCH", "/api/db-sync-jobs/"+own, moved).problem(403)
+	l.call("PATCH", "/api/db-sync-jobs/"+own, moved).ok(200)
+
+	drill := func(datasource, target string) object {
+		return object{
+			"name": "drill of " + datasource, "datasource_id": datasource, "target_datasource_id": target,
+			"drill_options": object{"assertions": []object{{"name": "some", "sql": "SELECT 1"}}},
+		}
+	}
+	l.ana.call("POST", "/api/restore-drill-jobs", drill(l.datasource2, l.datasource)).problem(403)
+	l.ana.call("POST", "/api/restore-drill-jobs", drill(l.datasource, l.datasource2)).problem(403)
+	proof := l.ana.call("POST", "/api/restore-drill-jobs", drill(l.datasource, l.datasource)).ok(201).get("id").(string)
+	l.ana.call("PATCH", "/api/restore-drill-jobs/"+proof, object{"datasource_id": l.datasource2}).problem(403)
+	l.ana.call("PATCH", "/api/restore-drill-jobs/"+proof, object{"enabled": false}).ok(200)
+}

@@ -213,14 +213,8 @@ func (s *server) copyOut(out huma.Context, in io.Reader, needs auth.Permission) 
 	}
 }
 
-// stillAllowed ends downloads of sessions that were signed out or lost their right meanwhile.
+// stillAllowed ends downloads of sessions and API tokens that ended or lost their right meanwhile.
 func (s *server) stillAllowed(ctx context.Context, needs auth.Permission) error {
-	found, err := s.db.SessionByTokenHash(ctx, principalOf(ctx).TokenHash)
-	if err != nil {
-		return err
-	}
-	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) || !auth.NewGrants(found.Permissions).Allows(needs) {
-		return errors.New("the session has ended")
-	}
-	return nil
+	_, err := s.stillSignedIn(ctx, needs)
+	return err
 }

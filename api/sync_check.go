@@ -17,10 +17,26 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// mayMask refuses SQL that is to run on a datasource to those who may not send it any themselves.
-func (s *server) mayMask(ctx context.Context, operation string, before, after domain.SyncOptions) error {
-	if len(after.PostRestoreSQL) > 0 && !reflect.DeepEqual(before, after) && !principalOf(ctx).Grants.Allows(auth.DatasourcesQuery) {
-		return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
+// mayMask refuses SQL that is to run on a datasource to those who may not send it any themselves. SQL that stays as it is
+// and is to run on another datasource is new there.
+func (s *server) mayMask(ctx context.Context, operation string, before, after db.SyncJob) error {
+	same := before.Into() == after.Into() && reflect.DeepEqual(before.SyncOptions.PostRestoreSQL, after.SyncOptions.PostRestoreSQL)
+	if len(after.SyncOptions.PostRestoreSQL) == 0 || same {
+		return nil
+	}
+	return s.mayQuery(ctx, operation, after.Into())
+}
+
+// mayQuery refuses an operation to those who may not send SQL to each of the datasources.
+func (s *server) mayQuery(ctx context.Context, operation string, datasourceIDs ...string) error {
+	for _, id := range datasourceIDs {
+		may, err := s.mayOn(ctx, auth.DatasourcesQuery, id)
+		if err != nil {
+			return err
+		}
+		if !may {
+			return s.refuse(ctx, operation, []auth.Permission{auth.DatasourcesQuery})
+		}
 	}
 	return nil
 }

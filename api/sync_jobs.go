@@ -111,7 +111,7 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.mayMask(ctx, "create-sync-job", domain.SyncOptions{}, row.SyncOptions); err != nil {
+	if err := s.mayMask(ctx, "create-sync-job", db.SyncJob{}, row); err != nil {
 		return nil, err
 	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
@@ -154,7 +154,7 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.mayMask(ctx, "update-sync-job", before.SyncOptions, row.SyncOptions); err != nil {
+		if err := s.mayMask(ctx, "update-sync-job", before, row); err != nil {
 			return err
 		}
 		if err := checkSyncJob(ctx, q, row, document.ConfirmationPhrase, overwritesMore(before, row)); err != nil {

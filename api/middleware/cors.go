@@ -10,8 +10,8 @@ import (
 // What browsers on other origins may send and read.
 const (
 	corsMethods = "GET, POST, PUT, PATCH, DELETE"
-	corsHeaders = "Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id"
-	corsExposed = "ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, Content-Disposition"
+	corsHeaders = "Approval-Id, Authorization, Content-Type, If-Match, If-None-Match, Idempotency-Key, Last-Event-ID, X-Request-Id"
+	corsExposed = "Approval-Id, ETag, Location, Idempotency-Replayed, Retry-After, X-Request-Id, Content-Disposition"
 )
 
 // CORS lets browsers on the given origins use the API; no origins is nobody. There are no cookies, so

@@ -266,3 +266,18 @@ func TestADocumentIsSentWithItsReferencesResolved(t *testing.T) {
 	require.Contains(t, got.stderr, "datasources[0].password refers to the environment variable NOTHING")
 	require.Equal(t, "datasources:\n- name: orders\n", h.run("", "export").stdout)
 }
+
+func TestASecretIsNoArgumentInsideJSONEither(t *testing.T) {
+	up := newAPI(t)
+	h := newHome(t, up.URL)
+	for _, set := range []string{
+		`connection_config={"host":"a","password":"hunter2"}`, `config={"headers":[{"name":"Authorization","value":"hunter2"}]}`, `config.headers=[{"name":"X","value":"hunter2"}]`,
+	} {
+		got := h.run("", "datasource", "create", "--set", set)
+		require.Equal(t, 2, got.code, got.stderr)
+		require.Contains(t, got.stderr, "secret")
+		require.NotContains(t, got.stderr, "hunter2")
+	}
+	require.Empty(t, up.bodies)
+	require.Zero(t, h.run("", "datasource", "create", "--set", `connection_config={"host":"a","password":""}`).code)
+}

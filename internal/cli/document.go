@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -91,6 +93,9 @@ func (f *documentFlags) applySets(cmd *cobra.Command, document map[string]any, l
 		var value any = text
 		if i < len(f.sets) {
 			value = scalar(text)
+		}
+		if inside := secretInside(path, value); inside != "" {
+			return BadUsage(cmd, "%s holds a secret, and a command line is readable by every process of the machine; use --secret-from %s=FILE, or -f for the document", inside, inside)
 		}
 		for _, field := range f.fields {
 			if field.path == path && field.of != "" && text != "" {
@@ -202,6 +207,30 @@ var secretNames = map[string]bool{
 
 func secretField(path string) bool {
 	return secretNames[path[strings.LastIndex(path, ".")+1:]]
+}
+
+// secretInside is the path of a secret in a value that is JSON, "" when there is none. The values of headers are secret.
+func secretInside(path string, value any) string {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			at := path + "." + name
+			text, isText := v[name].(string)
+			if isText && text != "" && (secretField(at) || strings.HasSuffix(at, "headers.value")) {
+				return at
+			}
+			if found := secretInside(at, v[name]); found != "" {
+				return found
+			}
+		}
+	case []any:
+		for _, item := range v {
+			if found := secretInside(path, item); found != "" {
+				return found
+			}
+		}
+	}
+	return ""
 }
 
 // onTerminal reports whether a person can be asked.

@@ -53,6 +53,10 @@ func New(baseURL string, options ...Option) *Client {
 	for _, option := range options {
 		option(c)
 	}
+	// The API redirects nobody: an answer that does would have the token, and the body with it, sent elsewhere.
+	direct := *c.http
+	direct.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	c.http = &direct
 	c.Datasources = Resource[DatasourceDocument, Datasource]{c, "/api/datasources"}
 	c.StorageLocations = Resource[StorageLocationDocument, StorageLocation]{c, "/api/storage-locations"}
 	c.BackupJobs = Resource[BackupJobDocument, BackupJob]{c, "/api/backup-jobs"}

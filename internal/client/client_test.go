@@ -94,3 +94,16 @@ func TestWaitExecutionEndsWithItsContext(t *testing.T) {
 func TestConfirmRestoreNamesTheTarget(t *testing.T) {
 	require.Equal(t, "RESTORE orders", client.ConfirmRestore("orders"))
 }
+
+func TestARedirectIsNotFollowed(t *testing.T) {
+	var elsewhere atomic.Int32
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere.Add(1) }))
+	t.Cleanup(other.Close)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
+	}))
+	t.Cleanup(server.Close)
+	_, err := client.New(server.URL, client.WithHTTPClient(&http.Client{})).Login(t.Context(), "me@example.com", "a secret")
+	require.Equal(t, http.StatusTemporaryRedirect, client.Status(err), "%v", err)
+	require.Zero(t, elsewhere.Load(), "the password went to another server")
+}

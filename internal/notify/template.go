@@ -170,6 +170,9 @@ func checkNodes(node parse.Node) error {
 		if pipe := n.Pipe.String(); strings.TrimPrefix(pipe[strings.LastIndex(pipe, "=")+1:], " ") != ".Facts" && !strings.HasSuffix(pipe, "$.Facts") {
 			return fmt.Errorf("ranges over %s; only .Facts is a list", pipe)
 		}
+		if strings.Contains(n.List.String(), "{{range ") { // a few of them inside each other run for ever
+			return errors.New("has a range inside another")
+		}
 		return checkBranch(&n.BranchNode)
 	case *parse.TemplateNode:
 		return errors.New("calls a template, which is not offered")

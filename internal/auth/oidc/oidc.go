@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -179,6 +180,14 @@ func (p *Provider) complete(ctx context.Context, provider *coreos.Provider, toke
 	more := map[string]any{}
 	if err := info.Claims(&more); err != nil {
 		return nil //nolint:nilerr // what the ID token says has to do
+	}
+	// That an email is verified is about the email beside it, and about no other.
+	switch told := textOf(claims["email"]); {
+	case told == "":
+		delete(claims, "email")
+		delete(claims, "email_verified")
+	case !strings.EqualFold(told, textOf(more["email"])):
+		delete(more, "email_verified")
 	}
 	for name, value := range more {
 		if claims[name] == nil {

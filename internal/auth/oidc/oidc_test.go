@@ -162,3 +162,40 @@ func TestAFurtherAudienceIsAcceptedWhereItIsConfigured(t *testing.T) {
 	_, err = p.Complete(t.Context(), attempt, code(t, address))
 	require.NoError(t, err)
 }
+
+// userinfo gives an answer of its own where the provider is asked about the user.
+type userinfo struct{ answer string }
+
+func (u userinfo) RoundTrip(r *http.Request) (*http.Response, error) {
+	if !strings.HasSuffix(r.URL.Path, mockoidc.UserinfoEndpoint) {
+		return http.DefaultTransport.RoundTrip(r)
+	}
+	header := http.Header{"Content-Type": {"application/json"}}
+	return &http.Response{StatusCode: http.StatusOK, Header: header, Body: io.NopCloser(strings.NewReader(u.answer)), Request: r}, nil
+}
+
+func TestThatAnEmailIsVerifiedIsAboutNoOther(t *testing.T) {
+	for name, tc := range map[string]struct {
+		token    jwt.MapClaims
+		info     string
+		email    string
+		verified bool
+	}{
+		"the same email":             {jwt.MapClaims{"email": "a@example.com"}, `{"sub":"1","email":"A@example.com","email_verified":true}`, "a@example.com", true},
+		"another email":              {jwt.MapClaims{"email": "a@example.com"}, `{"sub":"1","email":"b@example.com","email_verified":true}`, "a@example.com", false},
+		"no email beside it":         {jwt.MapClaims{"email": "a@example.com"}, `{"sub":"1","email_verified":true}`, "a@example.com", false},
+		"no email in the ID token":   {jwt.MapClaims{"email_verified": true}, `{"sub":"1","email":"b@example.com"}`, "b@example.com", false},
+		"all of it in the other one": {jwt.MapClaims{"groups": []string{"a"}}, `{"sub":"1","email":"b@example.com","email_verified":true}`, "b@example.com", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, m := start(t, func(o *oidc.Options) { o.HTTPClient = &http.Client{Transport: userinfo{tc.info}} })
+			m.QueueUser(somebody{MockUser: &mockoidc.MockUser{Subject: "1"}, more: tc.token})
+			attempt, address, err := p.Begin(t.Context())
+			require.NoError(t, err)
+			got, err := p.Complete(t.Context(), attempt, code(t, address))
+			require.NoError(t, err)
+			require.Equal(t, tc.email, got.Email)
+			require.Equal(t, tc.verified, got.EmailVerified)
+		})
+	}
+}

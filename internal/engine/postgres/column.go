@@ -16,7 +16,9 @@ var _ engine.ColumnReader = (*Engine)(nil)
 
 var textTypes = []uint32{pgtype.TextOID, pgtype.VarcharOID, pgtype.BPCharOID, pgtype.NameOID}
 
-// ReadColumn reads row by row: the server's answer is never whole in memory.
+// ReadColumn reads row by row: the server's answer is never whole in memory. What the statement answers is asked for
+// before it runs: one that has no such column never does, COPY least of all, whose files and programs a read-only
+// transaction would not stop.
 func (e *Engine) ReadColumn(ctx context.Context, src engine.Source, statement, column string, each func(string) error) error {
 	const op = "run the statement"
 	conn, err := connect(ctx, src, src.Config.Database)
@@ -28,22 +30,22 @@ func (e *Engine) ReadColumn(ctx context.Context, src engine.Source, statement, c
 	if err != nil {
 		return classify("begin to read", err)
 	}
-	rows, err := tx.Query(ctx, statement) // by the extended protocol, which takes one statement only
+	described, err := tx.Prepare(ctx, "path_column", statement) // takes one statement only
+	if err != nil {
+		return refusedStatement(op, err)
+	}
+	at := slices.IndexFunc(described.Fields, func(f pgconn.FieldDescription) bool { return f.Name == column })
+	if at < 0 {
+		return failure.New(failure.ConfigInvalid, op, "it has no column "+quoted(column), "Name the column in the statement: SELECT … AS "+quoted(column)+".")
+	}
+	if !slices.Contains(textTypes, described.Fields[at].DataTypeOID) {
+		return failure.New(failure.ConfigInvalid, op, "its column "+quoted(column)+" is no text", "Cast it: …::text AS "+quoted(column)+".")
+	}
+	rows, err := tx.Query(ctx, described.Name)
 	if err != nil {
 		return refusedStatement(op, err)
 	}
 	defer rows.Close()
-	fields := rows.FieldDescriptions()
-	at := slices.IndexFunc(fields, func(f pgconn.FieldDescription) bool { return f.Name == column })
-	if at < 0 {
-		if rows.Close(); rows.Err() != nil { // it failed before there could be one
-			return refusedStatement(op, rows.Err())
-		}
-		return failure.New(failure.ConfigInvalid, op, "it has no column "+quoted(column), "Name the column in the statement: SELECT … AS "+quoted(column)+".")
-	}
-	if at >= 0 && !slices.Contains(textTypes, fields[at].DataTypeOID) {
-		return failure.New(failure.ConfigInvalid, op, "its column "+quoted(column)+" is no text", "Cast it: …::text AS "+quoted(column)+".")
-	}
 	for rows.Next() {
 		if raw := rows.RawValues()[at]; raw != nil { // text looks the same in both formats
 			if err := each(string(raw)); err != nil {

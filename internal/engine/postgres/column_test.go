@@ -43,6 +43,7 @@ func TestAColumnIsReadRowByRow(t *testing.T) {
 		"a table that is not there":        {"select v from other", "v", "other"},
 		"a statement that writes":          {"delete from t returning v", "v", "read-only"},
 		"a statement that returns none":    {"set work_mem = '1MB'", "v", `no column "v"`},
+		"a program":                        {"copy (select v from t) to program 'exit 3'", "v", `no column "v"`},
 		"two statements":                   {"commit; delete from t returning v", "v", "multiple commands"},
 		"a division that fails at the end": {"select (1 / (5000 - id))::text as v from t order by id", "v", "division by zero"},
 		"nothing":                          {"", "v", `no column "v"`},
