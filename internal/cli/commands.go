@@ -313,7 +313,7 @@ func confirmed(cmd *cobra.Command, question string) error {
 }
 
 func plural(title string) string {
-	if before, ok := strings.CutSuffix(title, "y"); ok {
+	if before, ok := strings.CutSuffix(title, "y"); ok && !strings.HasSuffix(title, "ey") {
 		return before + "ies"
 	}
 	return title + "s"

@@ -82,7 +82,13 @@ type problemText struct{ *client.Problem }
 // Error reads: detail, the wrong fields each on a line, what to do.
 func (p problemText) Error() string {
 	var text strings.Builder
-	text.WriteString(p.Detail)
+	detail := p.Detail
+	if len(p.Fields) > 0 { // the detail may list them as well
+		if before, _, repeated := strings.Cut(detail, ": "+p.Fields[0].Location+": "); repeated {
+			detail = before + ":"
+		}
+	}
+	text.WriteString(detail)
 	if text.Len() == 0 {
 		text.WriteString(p.Title)
 	}
