@@ -118,6 +118,16 @@ func newAPI(t *testing.T) *api {
 	answer("GET /api/backup-jobs", 503, `{"status":503,"detail":"Later."}`)
 	answer("POST /api/backup-jobs", 201, `{"id":"`+someID+`"}`)
 	answer("POST /api/backup-jobs/{id}/retention/preview", 200, `{"kept":1,"backups":[{"execution_id":"a","keep":true},{"execution_id":"b","keep":false,"reasons":["old"]}]}`)
+	answer("POST /api/datasources/{id}/query", 200, `{"columns":[{"name":"id"},{"name":"email"}],"rows":[[1,"a@example.com"],[2,null]],"truncated":true}`)
+	mux.HandleFunc("DELETE /api/executions/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Approval-Id") == "a1" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Approval-Id", "a1")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = fmt.Fprint(w, `{"detail":"Nothing is done yet.","approval":{"id":"a1","permission":"executions.control"}}`)
+	})
 	answer("GET /api/access/users", 403, `{"status":403,"detail":"No."}`)
 	answer("GET /api/access/scopes", 200, `{"items":[{"id":"1","user_id":"u1"},{"id":"2","user_id":"u2"}]}`)
 	answer("GET /api/db-sync-executions/{id}", 200, `{"id":"`+someID+`","status":"failed","error_message":"the target is not empty","metadata":{"hint":"Set drop_existing."}}`)
@@ -293,4 +303,22 @@ func TestEachThingOfAListHasALineOfItsOwn(t *testing.T) {
 	got := newHome(t, newAPI(t).URL).run("", "job", "retention", someID)
 	require.Zero(t, got.code, got.stderr)
 	require.Regexp(t, `backups\[0\] +execution_id a, keep yes\nbackups\[1\] +execution_id b, keep no, reasons old\n`, got.stdout)
+}
+
+func TestWhatAnotherPersonMustApproveIsRepeatedWithTheApproval(t *testing.T) {
+	h := newHome(t, newAPI(t).URL)
+	got := h.run("", "execution", "delete", someID, "--yes")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.stderr, "another person who holds executions.control must approve it")
+	require.Contains(t, got.stderr, "--approval a1")
+	require.NotContains(t, got.stderr, "/api/")
+	got = h.run("", "execution", "delete", someID, "--yes", "--approval", "a1")
+	require.Zero(t, got.code, got.stderr)
+}
+
+func TestTheRowsOfAQueryAreATable(t *testing.T) {
+	got := newHome(t, newAPI(t).URL).run("", "datasource", "query", "orders", "--statement", "SELECT 1")
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, "id  email\n1   a@example.com\n2   -\n", got.stdout)
+	require.Contains(t, got.stderr, "more rows")
 }

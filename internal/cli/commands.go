@@ -142,6 +142,9 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 	if one.confirm != "" {
 		command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	}
+	if one.name == remove {
+		addApprovalFlag(command)
+	}
 	if one.wait {
 		command.Flags().BoolVar(&wait, "wait", false, "follow it to its end, and fail when it fails")
 	}
@@ -155,11 +158,13 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 				return err
 			}
 		}
-		answer, err := s.Do(ctx, call)
+		answer, err := s.Do(approved(ctx, command), call)
 		if err != nil {
 			return err
 		}
 		switch {
+		case one.rows:
+			return s.rows(answer)
 		case !wait && !one.follows:
 			return s.showOutcome(one, answer)
 		case one.runs != "":

@@ -54,7 +54,12 @@ func explained(err error) error {
 	}
 	var p *client.Problem
 	var down *url.Error
+	var needed *client.ApprovalNeeded
 	switch {
+	case errors.As(err, &needed):
+		id := clean(needed.Approval.ID)
+		return failed("nothing is done yet: another person who holds %s must approve it ('dataguardian approval approve %s'); then repeat the command with --approval %s",
+			clean(needed.Approval.Permission), id, id)
 	case errors.As(err, &p):
 		return Error{problemText{p}, codeOf(p.Status)}
 	case errors.As(err, &down):

@@ -14,7 +14,7 @@ const settingsPath = "/api/system/settings"
 
 // platformResources are the installation itself.
 func platformResources() []resource {
-	return append(accessResources(), []resource{
+	return append(append(accessResources(), approvalResource()), []resource{
 		{
 			name: "session", title: "session", aliases: []string{"sessions"}, path: "/api/auth/sessions", unpaged: true, verbs: []string{list, remove},
 			columns: sessionColumns,

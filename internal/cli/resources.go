@@ -51,7 +51,7 @@ func datasourceResource() resource {
 			{name: "test", short: "Connect to it now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
 			{name: "schema", short: "Show its databases, tables and columns", method: http.MethodGet, path: path + "/{id}/schema",
 				filters: []field{{flag: "database", path: "database", usage: "one database of a server"}}},
-			{name: "query", short: "Run a read-only statement on it", method: http.MethodPost, path: path + "/{id}/query", document: true,
+			{name: "query", short: "Run a read-only statement on it", method: http.MethodPost, path: path + "/{id}/query", document: true, rows: true,
 				fields: []field{{flag: "statement", path: "statement", usage: "SQL"}, {flag: "database", path: "database", usage: "one database of a server"}}},
 		},
 	}
