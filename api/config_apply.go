@@ -234,7 +234,7 @@ func (s *server) collect(ctx context.Context, a *applying, at string, err error)
 	if p.Status == http.StatusForbidden || p.Status == http.StatusUnauthorized || p.Status >= http.StatusInternalServerError {
 		return err
 	}
-	if len(p.Errors) == 0 {
+	if len(p.Errors) == 0 || p.Status == http.StatusConflict { // what to do about a conflict is in the detail
 		a.wrong.Add(at, "%s", p.Detail)
 	}
 	for _, field := range p.Errors {
