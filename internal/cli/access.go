@@ -80,7 +80,7 @@ var (
 	}
 	auditFilters = []field{
 		{flag: "actor", path: "actor", usage: "who did it"}, {flag: "action", path: "action", usage: "for example datasource.update"}, {flag: "resource", path: "resource", usage: "for example datasource"},
-		{flag: "resource-id", path: "resource_id"}, {flag: "from", path: "from", usage: "then or later, RFC 3339"}, {flag: "to", path: "to", usage: "before then, RFC 3339"},
+		{flag: "resource-id", path: "resource_id", usage: "this thing"}, {flag: "from", path: "from", usage: "then or later, RFC 3339"}, {flag: "to", path: "to", usage: "before then, RFC 3339"},
 	}
 )
 

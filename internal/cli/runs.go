@@ -26,7 +26,7 @@ func runResources() []resource {
 	return []resource{
 		{
 			name: "sync", title: "sync job", aliases: []string{"syncs"}, path: syncs, naming: "name", verbs: usual,
-			filters: []field{{flag: "datasource", path: "datasource_id", usage: "on either side", of: "datasource"}, {flag: "storage", path: "storage_location_id", of: "storage"}},
+			filters: []field{{flag: "datasource", path: "datasource_id", usage: "on either side", of: "datasource"}, {flag: "storage", path: "storage_location_id", usage: "with this storage location", of: "storage"}},
 			fields: append([]field{
 				nameField, {flag: "source", path: "source_datasource_id", usage: "a datasource, by name or id", of: "datasource"}, {flag: "target", path: "target_datasource_id", usage: "a datasource, by name or id", of: "datasource"},
 				{flag: "storage", path: "storage_location_id", usage: "where the backup in between is kept", of: "storage"}, {flag: "drop-existing", path: "drop_existing", usage: "replace what is there", kind: boolField},
@@ -41,7 +41,7 @@ func runResources() []resource {
 		runsResource("sync-run", "sync run", syncRuns, "sync", action{name: "retry", short: "Try a failed one again", method: http.MethodPost, path: syncRuns + "/{id}/retry", wait: true, runs: syncRuns}),
 		{
 			name: "drill", title: "drill job", aliases: []string{"drills"}, path: drills, naming: "name", verbs: usual,
-			filters: []field{{flag: "datasource", path: "datasource_id", usage: "whose backups are proved, or where", of: "datasource"}, {flag: "job", path: "backup_job_id", of: "job"}},
+			filters: []field{{flag: "datasource", path: "datasource_id", usage: "whose backups are proved, or where", of: "datasource"}, {flag: "job", path: "backup_job_id", usage: "of this job", of: "job"}},
 			fields: append([]field{
 				nameField, {flag: "datasource", path: "datasource_id", usage: "whose latest backup is proved, by name or id", of: "datasource"}, {flag: "job", path: "backup_job_id", usage: "only backups of this job", of: "job"},
 				{flag: "target", path: "target_datasource_id", usage: "where the temporary database is made", of: "datasource"}, {flag: "max-age-hours", path: "max_backup_age_hours", usage: "an older backup fails the drill", kind: intField},
