@@ -116,6 +116,12 @@ func newServer(o Options) (*server, error) {
 		return nil, err
 	}
 	s.api = humagin.New(s.engine, humaConfig())
+	s.registerOperations()
+	return s, s.serveDocs()
+}
+
+// registerOperations adds every operation, a file of operations a line.
+func (s *server) registerOperations() {
 	s.registerAuth()
 	s.registerOIDC()
 	s.registerSessions()
@@ -156,7 +162,6 @@ func newServer(o Options) (*server, error) {
 	s.registerNotifications()
 	s.registerNotificationChannels()
 	s.registerNotificationTemplates()
-	return s, s.serveDocs()
 }
 
 func (o *Options) setDefaults() {

@@ -34,9 +34,8 @@ type applying struct {
 	outcome ConfigOutcome
 	// entry is what the latest operation wrote into the audit trail.
 	entry db.AuditEntry
-	// effects are what the operations want to be done outside of the database: by the end of the transaction, or after it.
+	// effects are what the operations want to be done outside of the database, by the end of the transaction.
 	effects []func(context.Context) error
-	after   []func(context.Context)
 }
 
 type applyingKey struct{}
@@ -56,16 +55,6 @@ func outside(ctx context.Context, effect func(context.Context) error) error {
 		return nil
 	}
 	return effect(ctx)
-}
-
-// afterwards does what follows a change that is stored, and can not fail it. While a document is applied it waits for the
-// whole.
-func afterwards(ctx context.Context, do func(context.Context)) {
-	if a, ok := ctx.Value(applyingKey{}).(*applying); ok {
-		a.after = append(a.after, do)
-		return
-	}
-	do(ctx)
 }
 
 func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigOutcome], error) {
@@ -98,11 +87,6 @@ func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigO
 	}
 	if err != nil {
 		return nil, err
-	}
-	if !in.DryRun {
-		for _, do := range a.after {
-			do(ctx)
-		}
 	}
 	return &body[ConfigOutcome]{a.outcome}, nil
 }
@@ -172,7 +156,7 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 		return fmt.Errorf("encode %s: %w", at, err)
 	}
 	change := ConfigChange{Kind: kind.section, Name: name, ID: id, Action: "update"}
-	effects, after := len(a.effects), len(a.after)
+	effects := len(a.effects)
 	var view json.RawMessage
 	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		ctx := db.Joining(ctx, q)
@@ -192,9 +176,9 @@ func (s *server) applyItem(ctx context.Context, a *applying, kind configKind, at
 	})
 	switch {
 	case errors.Is(err, errUnchanged):
-		change.Action, a.effects, a.after = "unchanged", a.effects[:effects], a.after[:after]
+		change.Action, a.effects = "unchanged", a.effects[:effects]
 	case err != nil:
-		a.effects, a.after = a.effects[:effects], a.after[:after]
+		a.effects = a.effects[:effects]
 		return s.collect(ctx, a, at, err)
 	default:
 		object, err := objectOf(view)
@@ -234,7 +218,7 @@ func (s *server) collect(ctx context.Context, a *applying, at string, err error)
 	if p.Status == http.StatusForbidden || p.Status == http.StatusUnauthorized || p.Status >= http.StatusInternalServerError {
 		return err
 	}
-	if len(p.Errors) == 0 {
+	if len(p.Errors) == 0 || p.Status == http.StatusConflict { // what to do about a conflict is in the detail
 		a.wrong.Add(at, "%s", p.Detail)
 	}
 	for _, field := range p.Errors {

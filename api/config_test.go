@@ -202,3 +202,15 @@ func TestAScheduleIsMadeWhenTheWholeDocumentIsStored(t *testing.T) {
 	f.apply(scheduled, "?dry_run=true").ok(200)
 	require.Empty(t, f.temporal.Calls, "a dry run asks nothing of Temporal")
 }
+
+func TestAPolicyThatDeletesSeveralBackupsIsConfirmedInTheDocument(t *testing.T) {
+	f := signedIn(t)
+	job, datasource, storage := f.job("orders")
+	for range 3 {
+		f.completed(job, datasource, storage)
+	}
+	name := f.call("GET", "/api/backup-jobs/"+job, nil).ok(200).get("name").(string)
+	refused := f.apply("backup_jobs: [{name: \""+name+"\", retention_policy: {max_backups: 1}}]", "").problem(http.StatusUnprocessableEntity)
+	require.Contains(t, refused.Detail, "confirm_retention", "it says how to go on")
+	f.apply("backup_jobs: [{name: \""+name+"\", retention_policy: {max_backups: 1}, confirm_retention: true}]", "").ok(200)
+}

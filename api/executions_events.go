@@ -27,7 +27,7 @@ type followAllInput struct {
 // followExecutions streams all executions. The id of an event is its time: whoever comes back is told
 // what is active, and what ended since. A state may be told twice, and none is missed, whichever
 // process answers.
-func (s *server) followExecutions(ctx context.Context, in *followAllInput) (*huma.StreamResponse, error) {
+func (s *server) followExecutions(_ context.Context, in *followAllInput) (*huma.StreamResponse, error) {
 	since := time.Now()
 	if in.LastEventID != "" {
 		micros, err := strconv.ParseInt(in.LastEventID, 10, 64)

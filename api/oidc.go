@@ -211,7 +211,7 @@ func (s *server) sendOn(address string, cookie http.Cookie) *browserAnswer {
 
 // cookie binds a sign-in to the browser that began it; a negative life takes it away.
 func (s *server) cookie(value string, life time.Duration) http.Cookie {
-	return http.Cookie{
+	return http.Cookie{ //nolint:gosec // Secure wherever the browser comes by https
 		Name: oidcCookie, Value: value, Path: oidcPath, MaxAge: int(life.Seconds()), HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(s.opts.OIDC.RedirectURL(), "https:"),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dataguardian/dataguardian/internal/cli"
+	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/config"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongotool"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -32,9 +33,18 @@ func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, restore)
 	if err := rootCommand().ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "dataguardian: "+failure.Redact(failure.Message(err)))
+		fmt.Fprintln(os.Stderr, "dataguardian: "+shown(err))
 		os.Exit(exitCode(err))
 	}
+}
+
+// shown is what a person is told of an error. What the API answers is as it is: it holds no secrets, and of
+// "password: is required" the part that says what is wrong would be taken for one.
+func shown(err error) string {
+	if client.Status(err) != 0 {
+		return failure.Message(err)
+	}
+	return failure.Redact(failure.Message(err))
 }
 
 func rootCommand() *cobra.Command {

@@ -16,7 +16,7 @@ func accessResources() []resource {
 			name: "user", title: "user", aliases: []string{"users"}, path: users, naming: "email", verbs: usual,
 			filters: []field{{flag: "email", path: "email", usage: "the one with this email"}},
 			fields: []field{
-				{flag: "email", path: "email"}, {flag: "name", path: "name"}, {flag: "active", path: "is_active", usage: "whether they can sign in", kind: boolField},
+				{flag: "email", path: "email", usage: "what they sign in with"}, nameField, {flag: "active", path: "is_active", usage: "whether they can sign in", kind: boolField},
 				{flag: "role", path: "roles", usage: "name of a role", kind: listField},
 			},
 			columns: []column{
@@ -31,7 +31,7 @@ func accessResources() []resource {
 		},
 		{
 			name: "role", title: "role", aliases: []string{"roles"}, path: roles, naming: "name", verbs: usual,
-			fields: []field{nameField, {flag: "description", path: "description"}, {flag: "permission", path: "permissions", usage: "a permission that it grants", kind: listField}},
+			fields: []field{nameField, {flag: "description", path: "description", usage: "what it is for"}, {flag: "permission", path: "permissions", usage: "a permission that it grants", kind: listField}},
 			columns: []column{
 				{header: "ID", path: "id"}, {header: "NAME", path: "name"}, {header: "SYSTEM", path: "system"}, {header: "DESCRIPTION", path: "description"}, {header: "PERMISSIONS", path: "permissions"},
 			},
@@ -80,7 +80,7 @@ var (
 	}
 	auditFilters = []field{
 		{flag: "actor", path: "actor", usage: "who did it"}, {flag: "action", path: "action", usage: "for example datasource.update"}, {flag: "resource", path: "resource", usage: "for example datasource"},
-		{flag: "resource-id", path: "resource_id"}, {flag: "from", path: "from", usage: "then or later, RFC 3339"}, {flag: "to", path: "to", usage: "before then, RFC 3339"},
+		{flag: "resource-id", path: "resource_id", usage: "this thing"}, {flag: "from", path: "from", usage: "then or later, RFC 3339"}, {flag: "to", path: "to", usage: "before then, RFC 3339"},
 	}
 )
 

@@ -127,6 +127,12 @@ func differences(changes any) []string {
 		if row[0] != "" && was[row[0]] != row[1] {
 			lines = append(lines, fmt.Sprintf("%s: %s → %s", row[0], text(orNil(was[row[0]])), row[1]))
 		}
+		delete(was, row[0])
+	}
+	for _, path := range slices.Sorted(maps.Keys(was)) { // what is no longer there
+		if path != "" && was[path] != "-" {
+			lines = append(lines, fmt.Sprintf("%s: %s → -", path, was[path]))
+		}
 	}
 	if secrets, ok := at(changes, "secrets_replaced").([]any); ok {
 		lines = append(lines, "secrets replaced: "+textOfList(secrets))

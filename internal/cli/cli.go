@@ -64,6 +64,7 @@ type session struct {
 	settings Settings
 	printer  printer
 	names    map[string]map[string]string // resource → id → name, as far as it was asked for
+	unnamed  map[string]error             // resources whose names could not be read, and why
 }
 
 // run is a RunE that has a connection, and whose errors are explained.
@@ -91,7 +92,7 @@ func (a *app) connect(cmd *cobra.Command) (*session, error) {
 	if err != nil {
 		return nil, Error{err, exitFailed}
 	}
-	s := &session{cmd: cmd, settings: settings, printer: p, names: map[string]map[string]string{}}
+	s := &session{cmd: cmd, settings: settings, printer: p, names: map[string]map[string]string{}, unnamed: map[string]error{}}
 	if s.url, err = serverURL(cmd, settings.URL, kept.Current); err != nil {
 		return nil, err
 	}

@@ -107,7 +107,7 @@ func newAPI(t *testing.T) *api {
 	answer("GET /api/datasources", 200, `{"items":[{"id":"`+someID+`","name":"orders","type":"postgres","tags":["a","b"],"big":12345678901234567890}],"next_cursor":"more"}`)
 	answer("GET /api/datasources/{id}", 200, `{"id":"`+someID+`","name":"or\u001b[31mders","connection_config":{"port":5432}}`)
 	answer("POST /api/datasources", 201, `{"id":"`+someID+`","name":"orders"}`)
-	answer("PATCH /api/datasources/{id}", 422, `{"status":422,"detail":"The request is not valid.","errors":[{"location":"name","message":"is taken"}]}`)
+	answer("PATCH /api/datasources/{id}", 422, `{"status":422,"detail":"The request is not valid: name: is taken.","errors":[{"location":"name","message":"is taken"}]}`)
 	answer("DELETE /api/datasources/{id}", 204, "")
 	answer("POST /api/datasources/{id}/test", 200, `{"status":"auth_failed","message":"no"}`)
 	answer("POST /api/backups/{id}/restore", 202, `{"id":"`+someID+`"}`)
@@ -116,6 +116,21 @@ func newAPI(t *testing.T) *api {
 	answer("GET /api/system/config", 200, "datasources:\n- name: orders\n")
 	answer("POST /api/system/config", 200, `{"dry_run":true,"changes":[{"kind":"datasources","name":"orders","action":"update","changes":{"before":{"pool":"a"},"after":{"pool":"b"},"secrets_replaced":["connection_config.password"]}},{"kind":"datasources","name":"x","action":"unchanged"}]}`)
 	answer("GET /api/backup-jobs", 503, `{"status":503,"detail":"Later."}`)
+	answer("POST /api/backup-jobs", 201, `{"id":"`+someID+`"}`)
+	answer("POST /api/backup-jobs/{id}/retention/preview", 200, `{"kept":1,"backups":[{"execution_id":"a","keep":true},{"execution_id":"b","keep":false,"reasons":["old"]}]}`)
+	answer("POST /api/datasources/{id}/query", 200, `{"columns":[{"name":"id"},{"name":"email"}],"rows":[[1,"a@example.com"],[2,null]],"truncated":true}`)
+	mux.HandleFunc("DELETE /api/executions/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Approval-Id") == "a1" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		w.Header().Set("Approval-Id", "a1")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = fmt.Fprint(w, `{"detail":"Nothing is done yet.","approval":{"id":"a1","permission":"executions.control"}}`)
+	})
+	answer("GET /api/access/users", 403, `{"status":403,"detail":"No."}`)
+	answer("GET /api/access/scopes", 200, `{"items":[{"id":"1","user_id":"u1"},{"id":"2","user_id":"u2"}]}`)
+	answer("GET /api/db-sync-executions/{id}", 200, `{"id":"`+someID+`","status":"failed","error_message":"the target is not empty","metadata":{"hint":"Set drop_existing."}}`)
 	a.Server = httptest.NewServer(mux)
 	t.Cleanup(a.Close)
 	return a
@@ -138,8 +153,9 @@ func TestExitCodesTellWhatWentWrong(t *testing.T) {
 	}{
 		"success":                                  {up.URL, []string{"datasource", "get", "orders"}, 0, ""},
 		"an execution that failed":                 {up.URL, []string{"execution", "watch", someID}, 1, "the disk is full"},
+		"a run that failed, and what to do":        {up.URL, []string{"sync-run", "watch", someID}, 1, "the run failed: the target is not empty: Set drop_existing."},
 		"a test whose outcome is bad":              {up.URL, []string{"datasource", "test", "orders"}, 1, "auth_failed"},
-		"a request that is not valid":              {up.URL, []string{"datasource", "update", "orders", "--name", "x"}, 1, "name: is taken"},
+		"a request that is not valid":              {up.URL, []string{"datasource", "update", "orders", "--name", "x"}, 1, "The request is not valid:\n  name: is taken"},
 		"an unknown flag":                          {up.URL, []string{"datasource", "list", "--nothing"}, 2, "unknown flag"},
 		"an unknown command":                       {up.URL, []string{"datasource", "frob"}, 2, "no command"},
 		"too few arguments":                        {up.URL, []string{"datasource", "get"}, 2, "the name or id of a datasource"},
@@ -280,4 +296,44 @@ func TestASecretIsNoArgumentInsideJSONEither(t *testing.T) {
 	}
 	require.Empty(t, up.bodies)
 	require.Zero(t, h.run("", "datasource", "create", "--set", `connection_config={"host":"a","password":""}`).code)
+}
+
+func TestADocumentMayNameThings(t *testing.T) {
+	up := newAPI(t)
+	got := newHome(t, up.URL).run("{name: nightly, datasource_id: orders}", "job", "create", "-f", "-")
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, someID, up.bodies["POST /api/backup-jobs"]["datasource_id"])
+}
+
+func TestNamesThatMayNotBeReadAreAskedForOnce(t *testing.T) {
+	up := newAPI(t)
+	got := newHome(t, up.URL).run("", "scope", "list")
+	require.Zero(t, got.code, got.stderr)
+	require.Contains(t, got.stdout, "u1")
+	require.Contains(t, got.stdout, "u2")
+	require.Len(t, up.tokens, 2, "the scopes, and the users once")
+}
+
+func TestEachThingOfAListHasALineOfItsOwn(t *testing.T) {
+	got := newHome(t, newAPI(t).URL).run("", "job", "retention", someID)
+	require.Zero(t, got.code, got.stderr)
+	require.Regexp(t, `backups\[0\] +execution_id a, keep yes\nbackups\[1\] +execution_id b, keep no, reasons old\n`, got.stdout)
+}
+
+func TestWhatAnotherPersonMustApproveIsRepeatedWithTheApproval(t *testing.T) {
+	h := newHome(t, newAPI(t).URL)
+	got := h.run("", "execution", "delete", someID, "--yes")
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.stderr, "another person who holds executions.control must approve it")
+	require.Contains(t, got.stderr, "--approval a1")
+	require.NotContains(t, got.stderr, "/api/")
+	got = h.run("", "execution", "delete", someID, "--yes", "--approval", "a1")
+	require.Zero(t, got.code, got.stderr)
+}
+
+func TestTheRowsOfAQueryAreATable(t *testing.T) {
+	got := newHome(t, newAPI(t).URL).run("", "datasource", "query", "orders", "--statement", "SELECT 1")
+	require.Zero(t, got.code, got.stderr)
+	require.Equal(t, "id  email\n1   a@example.com\n2   -\n", got.stdout)
+	require.Contains(t, got.stderr, "more rows")
 }

@@ -142,6 +142,9 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 	if one.confirm != "" {
 		command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	}
+	if one.name == remove {
+		addApprovalFlag(command)
+	}
 	if one.wait {
 		command.Flags().BoolVar(&wait, "wait", false, "follow it to its end, and fail when it fails")
 	}
@@ -155,11 +158,13 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 				return err
 			}
 		}
-		answer, err := s.Do(ctx, call)
+		answer, err := s.Do(approved(ctx, command), call)
 		if err != nil {
 			return err
 		}
 		switch {
+		case one.rows:
+			return s.rows(answer)
 		case !wait && !one.follows:
 			return s.showOutcome(one, answer)
 		case one.runs != "":
@@ -313,7 +318,7 @@ func confirmed(cmd *cobra.Command, question string) error {
 }
 
 func plural(title string) string {
-	if before, ok := strings.CutSuffix(title, "y"); ok {
+	if before, ok := strings.CutSuffix(title, "y"); ok && !strings.HasSuffix(title, "ey") {
 		return before + "ies"
 	}
 	return title + "s"

@@ -44,6 +44,13 @@ func (f *documentFlags) document(cmd *cobra.Command, lookUp func(field, string) 
 		}
 	}
 	for _, field := range f.fields {
+		if name, isText := at(document, field.path).(string); isText && name != "" && field.of != "" {
+			id, err := lookUp(field, name)
+			if err != nil {
+				return nil, err
+			}
+			put(document, field.path, id)
+		}
 		value, given, err := field.given(cmd)
 		if err != nil {
 			return nil, err

@@ -54,7 +54,12 @@ func explained(err error) error {
 	}
 	var p *client.Problem
 	var down *url.Error
+	var needed *client.ApprovalNeeded
 	switch {
+	case errors.As(err, &needed):
+		id := clean(needed.Approval.ID)
+		return failed("nothing is done yet: another person who holds %s must approve it ('dataguardian approval approve %s'); then repeat the command with --approval %s",
+			clean(needed.Approval.Permission), id, id)
 	case errors.As(err, &p):
 		return Error{problemText{p}, codeOf(p.Status)}
 	case errors.As(err, &down):
@@ -82,7 +87,13 @@ type problemText struct{ *client.Problem }
 // Error reads: detail, the wrong fields each on a line, what to do.
 func (p problemText) Error() string {
 	var text strings.Builder
-	text.WriteString(p.Detail)
+	detail := p.Detail
+	if len(p.Fields) > 0 { // the detail may list them as well
+		if before, _, repeated := strings.Cut(detail, ": "+p.Fields[0].Location+": "); repeated {
+			detail = before + ":"
+		}
+	}
+	text.WriteString(detail)
 	if text.Len() == 0 {
 		text.WriteString(p.Title)
 	}

@@ -59,13 +59,17 @@ func (s *session) nameFor(ctx context.Context, kind, id string) string {
 	return names[id]
 }
 
-// namesOf reads the names of a kind, once for a command. An error is remembered as "no names" only by the caller.
+// namesOf reads the names of a kind, once for a command, also where that fails: every refusal is an entry of the audit trail.
 func (s *session) namesOf(ctx context.Context, r resource) (map[string]string, error) {
 	if known, ok := s.names[r.name]; ok {
 		return known, nil
 	}
+	if err := s.unnamed[r.name]; err != nil {
+		return nil, err
+	}
 	items, err := s.items(ctx, r.path, url.Values{}, r.unpaged)
 	if err != nil {
+		s.unnamed[r.name] = err
 		return nil, err
 	}
 	names := make(map[string]string, len(items))

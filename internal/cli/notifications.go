@@ -30,7 +30,7 @@ func notificationResources() []resource {
 		},
 		{
 			name: "delivery", title: "delivery", aliases: []string{"deliveries"}, path: deliveries, verbs: []string{list, get},
-			filters: []field{{flag: "channel", path: "channel_id", usage: "by this channel", of: "channel"}, {flag: "notification", path: "notification_id", usage: "of this notification"}, {flag: "status", path: "status"}},
+			filters: []field{{flag: "channel", path: "channel_id", usage: "by this channel", of: "channel"}, {flag: "notification", path: "notification_id", usage: "of this notification"}, {flag: "status", path: "status", usage: "in this state"}},
 			columns: []column{
 				{header: "ID", path: "id"}, {header: "TIME", path: "created_at"}, {header: "CHANNEL", path: "channel_name"}, {header: "STATUS", path: "status"}, {header: "ATTEMPTS", path: "attempts"}, {header: "ERROR", path: "error"},
 			},
@@ -38,14 +38,14 @@ func notificationResources() []resource {
 		},
 		{
 			name: "template", title: "notification template", aliases: []string{"templates"}, path: templates, verbs: []string{list, get, create},
-			filters: []field{{flag: "channel", path: "channel"}, {flag: "type", path: "type"}, {flag: "active", path: "active", usage: "only those in use", kind: boolField}},
+			filters: []field{{flag: "channel", path: "channel", usage: "smtp, webhook or whatsapp"}, {flag: "type", path: "type", usage: "of a notification, for example backup_failed"}, {flag: "active", path: "active", usage: "only those in use", kind: boolField}},
 			fields: []field{
-				{flag: "channel", path: "channel"}, {flag: "type", path: "type"}, {flag: "subject", path: "subject"}, {flag: "body", path: "body"},
+				{flag: "channel", path: "channel", usage: "smtp, webhook or whatsapp"}, {flag: "type", path: "type", usage: "of a notification, for example backup_failed"}, {flag: "subject", path: "subject", usage: "of a mail"}, {flag: "body", path: "body", usage: "a text/template"},
 				{flag: "activate", path: "activate", usage: "use it", kind: boolField},
 			},
 			columns: []column{{header: "ID", path: "id"}, {header: "CHANNEL", path: "channel"}, {header: "TYPE", path: "type"}, {header: "VERSION", path: "version"}, {header: "ACTIVE", path: "active"}},
 			actions: []action{
-				{name: "preview", short: "Show what a text becomes", method: http.MethodPost, path: templates + "/preview", document: true, fields: []field{{flag: "channel", path: "channel"}, {flag: "type", path: "type"}}},
+				{name: "preview", short: "Show what a text becomes", method: http.MethodPost, path: templates + "/preview", document: true, fields: []field{{flag: "channel", path: "channel", usage: "smtp, webhook or whatsapp"}, {flag: "type", path: "type", usage: "of a notification, for example backup_failed"}}},
 				{name: "defaults", short: "Show the built-in texts, functions and variables", method: http.MethodGet, path: templates + "/defaults"},
 				{name: "activate", short: "Use this version", method: http.MethodPost, path: templates + "/{id}/activate"},
 				{name: "disable", short: "Use the built-in text", method: http.MethodPost, path: templates + "/{id}/disable"},

@@ -171,8 +171,15 @@ func idOf(value any) string {
 	return ""
 }
 
-// flatten writes a document as rows of path and value.
+// flatten writes a document as rows of path and value. Each thing of a list has a row of its own.
 func flatten(path string, value any) [][2]string {
+	if list, ok := value.([]any); ok && slices.ContainsFunc(list, isObject) {
+		var rows [][2]string
+		for i, item := range list {
+			rows = append(rows, [2]string{fmt.Sprintf("%s[%d]", path, i), inOneLine(item)})
+		}
+		return rows
+	}
 	object, ok := value.(map[string]any)
 	if !ok || len(object) == 0 {
 		return [][2]string{{path, text(value)}}
@@ -186,6 +193,25 @@ func flatten(path string, value any) [][2]string {
 		rows = append(rows, flatten(under, object[name])...)
 	}
 	return rows
+}
+
+func isObject(value any) bool {
+	_, ok := value.(map[string]any)
+	return ok
+}
+
+// inOneLine writes a thing of a list: its members that are set.
+func inOneLine(value any) string {
+	var parts []string
+	for _, row := range flatten("", value) {
+		if row[1] != "-" {
+			parts = append(parts, strings.TrimSpace(row[0]+" "+row[1]))
+		}
+	}
+	if len(parts) == 0 {
+		return "-"
+	}
+	return strings.Join(parts, ", ")
 }
 
 // inOrder sorts the members, those that name the thing first.

@@ -14,7 +14,7 @@ const settingsPath = "/api/system/settings"
 
 // platformResources are the installation itself.
 func platformResources() []resource {
-	return append(accessResources(), []resource{
+	return append(append(accessResources(), approvalResource()), []resource{
 		{
 			name: "session", title: "session", aliases: []string{"sessions"}, path: "/api/auth/sessions", unpaged: true, verbs: []string{list, remove},
 			columns: sessionColumns,
@@ -36,6 +36,7 @@ func platformResources() []resource {
 		{
 			name: "system", title: "platform", actions: []action{
 				{name: "health", short: "Whether the platform's parts answer", method: http.MethodGet, path: "/api/health"},
+				{name: "dashboard", short: "Show what there is, what failed lately and what comes next", method: http.MethodGet, path: "/api/dashboard/overview"},
 				{name: "version", short: "Show the server's version", method: http.MethodGet, path: "/api/version"},
 				{name: "settings", short: "Show every setting", path: settingsPath, unpaged: true, columns: []column{
 					{header: "KEY", path: "key"}, {header: "VALUE", path: "value"}, {header: "DEFAULT", path: "default"}, {header: "ABOUT", path: "doc"},

@@ -51,7 +51,7 @@ func datasourceResource() resource {
 			{name: "test", short: "Connect to it now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
 			{name: "schema", short: "Show its databases, tables and columns", method: http.MethodGet, path: path + "/{id}/schema",
 				filters: []field{{flag: "database", path: "database", usage: "one database of a server"}}},
-			{name: "query", short: "Run a read-only statement on it", method: http.MethodPost, path: path + "/{id}/query", document: true,
+			{name: "query", short: "Run a read-only statement on it", method: http.MethodPost, path: path + "/{id}/query", document: true, rows: true,
 				fields: []field{{flag: "statement", path: "statement", usage: "SQL"}, {flag: "database", path: "database", usage: "one database of a server"}}},
 		},
 	}
@@ -75,7 +75,7 @@ func storageResource() resource {
 		actions: []action{
 			{name: "test", short: "Write, read, list and delete a probe on it now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
 			{name: "test-draft", short: "Test one that is not saved", method: http.MethodPost, path: path + "/test", document: true, outcome: "status",
-				fields: []field{{flag: "type", path: "type"}, poolField, {flag: "stored", path: "storage_location_id", usage: "the saved one whose secrets are used", of: "storage"}}},
+				fields: []field{{flag: "type", path: "type", usage: "of the storage location, for example local"}, poolField, {flag: "stored", path: "storage_location_id", usage: "the saved one whose secrets are used", of: "storage"}}},
 			{name: "usage", short: "Show what it holds and has left", method: http.MethodGet, path: path + "/{id}/usage"},
 			{name: "damage", short: "List its damaged objects", path: path + "/{id}/damage",
 				filters: []field{{flag: "healed", path: "healed", usage: "those that are whole again, too", kind: boolField}},
@@ -83,7 +83,7 @@ func storageResource() resource {
 			{name: "files", short: "List a folder", path: path + "/{id}/files", filters: []field{{flag: "path", path: "path", usage: "the folder; default the root"}},
 				columns: []column{{header: "PATH", path: "path"}, {header: "TYPE", path: "type"}, {header: "SIZE", path: "size", show: sized}, {header: "CHANGED", path: "modified_at"}}},
 			{name: "copy-file", short: "Copy a file within it", method: http.MethodPost, path: path + "/{id}/files/copy", document: true,
-				fields: []field{{flag: "from", path: "from"}, {flag: "to", path: "to"}, {flag: "overwrite", path: "overwrite", kind: boolField}}},
+				fields: []field{{flag: "from", path: "from", usage: "the file"}, {flag: "to", path: "to", usage: "where to"}, {flag: "overwrite", path: "overwrite", usage: "replace what is there", kind: boolField}}},
 			{name: "delete-files", short: "Delete a file, or a folder with all that is in it", method: http.MethodDelete, path: path + "/{id}/files", confirm: "Delete these files from storage location %s?",
 				filters: []field{{flag: "path", path: "path", usage: "a folder ends in /"}}},
 			{name: "import", short: "Put the backups that are on it back into the catalogue", method: http.MethodPost, path: path + "/{id}/import", fields: []field{dryRun}, fixed: map[string]any{}, document: true},

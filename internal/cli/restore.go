@@ -39,6 +39,7 @@ func (a *app) restoreCommand() *cobra.Command {
 	documents := addDocumentFlags(command, fields)
 	var confirm string
 	var wait bool
+	addApprovalFlag(command)
 	command.Flags().StringVar(&confirm, "confirm", "", "the phrase that confirms it")
 	command.Flags().BoolVar(&wait, "wait", false, "follow it to its end, and fail when it fails")
 	command.RunE = a.run(func(ctx context.Context, s *session, args []string) error {
@@ -49,7 +50,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		if err := s.confirmRestore(ctx, body, confirm); err != nil {
 			return err
 		}
-		answer, err := s.Do(ctx, client.Call{Method: http.MethodPost, Path: "/api/backups/" + url.PathEscape(args[0]) + "/restore", Body: body})
+		answer, err := s.Do(approved(ctx, command), client.Call{Method: http.MethodPost, Path: "/api/backups/" + url.PathEscape(args[0]) + "/restore", Body: body})
 		if err != nil {
 			return err
 		}

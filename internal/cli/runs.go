@@ -26,11 +26,11 @@ func runResources() []resource {
 	return []resource{
 		{
 			name: "sync", title: "sync job", aliases: []string{"syncs"}, path: syncs, naming: "name", verbs: usual,
-			filters: []field{{flag: "datasource", path: "datasource_id", usage: "on either side", of: "datasource"}, {flag: "storage", path: "storage_location_id", of: "storage"}},
+			filters: []field{{flag: "datasource", path: "datasource_id", usage: "on either side", of: "datasource"}, {flag: "storage", path: "storage_location_id", usage: "with this storage location", of: "storage"}},
 			fields: append([]field{
 				nameField, {flag: "source", path: "source_datasource_id", usage: "a datasource, by name or id", of: "datasource"}, {flag: "target", path: "target_datasource_id", usage: "a datasource, by name or id", of: "datasource"},
 				{flag: "storage", path: "storage_location_id", usage: "where the backup in between is kept", of: "storage"}, {flag: "drop-existing", path: "drop_existing", usage: "replace what is there", kind: boolField},
-				{flag: "direction", path: "overwrite_direction", values: []string{"source_to_target", "target_to_source"}}, {flag: "confirm", path: "confirmation_phrase", usage: "RESTORE and the name of the datasource that is overwritten"},
+				{flag: "direction", path: "overwrite_direction", usage: "which side is overwritten", values: []string{"source_to_target", "target_to_source"}}, {flag: "confirm", path: "confirmation_phrase", usage: "RESTORE and the name of the datasource that is overwritten"},
 			}, schedule...),
 			columns: []column{
 				{header: "ID", path: "id"}, {header: "NAME", path: "name"}, {header: "SOURCE", path: "source_datasource_id", of: "datasource"}, {header: "TARGET", path: "target_datasource_id", of: "datasource"},
@@ -41,7 +41,7 @@ func runResources() []resource {
 		runsResource("sync-run", "sync run", syncRuns, "sync", action{name: "retry", short: "Try a failed one again", method: http.MethodPost, path: syncRuns + "/{id}/retry", wait: true, runs: syncRuns}),
 		{
 			name: "drill", title: "drill job", aliases: []string{"drills"}, path: drills, naming: "name", verbs: usual,
-			filters: []field{{flag: "datasource", path: "datasource_id", usage: "whose backups are proved, or where", of: "datasource"}, {flag: "job", path: "backup_job_id", of: "job"}},
+			filters: []field{{flag: "datasource", path: "datasource_id", usage: "whose backups are proved, or where", of: "datasource"}, {flag: "job", path: "backup_job_id", usage: "of this job", of: "job"}},
 			fields: append([]field{
 				nameField, {flag: "datasource", path: "datasource_id", usage: "whose latest backup is proved, by name or id", of: "datasource"}, {flag: "job", path: "backup_job_id", usage: "only backups of this job", of: "job"},
 				{flag: "target", path: "target_datasource_id", usage: "where the temporary database is made", of: "datasource"}, {flag: "max-age-hours", path: "max_backup_age_hours", usage: "an older backup fails the drill", kind: intField},
@@ -86,6 +86,7 @@ func (s *session) followRun(ctx context.Context, path string, answer json.RawMes
 			ID           string                 `json:"id"`
 			Status       domain.ExecutionStatus `json:"status"`
 			ErrorMessage string                 `json:"error_message"`
+			Metadata     domain.RunMetadata     `json:"metadata"`
 		}
 		if err := json.Unmarshal(answer, &run); err != nil {
 			return failed("the answer is not a run: %v", err)
@@ -95,7 +96,7 @@ func (s *session) followRun(ctx context.Context, path string, answer json.RawMes
 				return err
 			}
 			if run.Status != domain.Completed {
-				return failed("the run is %s: %s", run.Status, clean(run.ErrorMessage))
+				return notCompleted("run", run.Status, run.ErrorMessage, run.Metadata.Hint)
 			}
 			return nil
 		}

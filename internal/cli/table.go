@@ -53,6 +53,7 @@ type action struct {
 	wait        bool           // the answer is an execution: --wait follows it
 	follows     bool           // it is followed, asked for or not
 	runs        string         // where the run that the answer is can be read; "" is an execution
+	rows        bool           // the answer is rows of a database
 	outcome     string         // field that is "ok" when it went well
 }
 

@@ -156,3 +156,15 @@ func (d document) check(t *testing.T, a action) {
 		require.True(t, d.has(*items, c.path), "an item of %s has no %s", a.path, c.path)
 	}
 }
+
+func TestEveryFlagSaysWhatItIsFor(t *testing.T) {
+	for _, r := range resources() {
+		fields := append(append([]field{}, r.fields...), r.filters...)
+		for _, a := range r.actions {
+			fields = append(append(fields, a.fields...), a.filters...)
+		}
+		for _, f := range fields {
+			require.NotEmpty(t, f.usage+strings.Join(f.values, ""), "%s --%s", r.name, f.flag)
+		}
+	}
+}

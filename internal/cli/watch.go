@@ -110,11 +110,16 @@ func (s *session) watch(ctx context.Context, execution client.Execution) error {
 	if final.Status == domain.Completed {
 		return nil
 	}
-	message := fmt.Sprintf("the %s %s", final.Metadata.Operation, final.Status)
-	if final.Status == domain.Cancelled {
-		message = fmt.Sprintf("the %s was cancelled", final.Metadata.Operation)
+	return notCompleted(string(final.Metadata.Operation), final.Status, final.ErrorMessage, final.Metadata.Hint)
+}
+
+// notCompleted says how something ended that did not end well, why, and what to do.
+func notCompleted(what string, status domain.ExecutionStatus, cause, hint string) error {
+	message := fmt.Sprintf("the %s %s", what, status)
+	if status == domain.Cancelled {
+		message = fmt.Sprintf("the %s was cancelled", what)
 	}
-	for _, part := range []string{final.ErrorMessage, final.Metadata.Hint} {
+	for _, part := range []string{cause, hint} {
 		if part != "" {
 			message += ": " + clean(part)
 		}

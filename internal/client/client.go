@@ -23,6 +23,8 @@ const (
 	callTimeout = 3 * time.Minute
 	// maxAnswer bounds what is read of an answer that is not a stream.
 	maxAnswer = 64 << 20
+	// userAgent tells people whose session it is in the list of theirs.
+	userAgent = "dataguardian"
 )
 
 // Client talks to one API server. It is safe for concurrent use.
@@ -147,6 +149,7 @@ func (c *Client) send(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
+	request.Header.Set("User-Agent", userAgent)
 	for name, values := range header {
 		request.Header[name] = values
 	}

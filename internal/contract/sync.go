@@ -99,5 +99,5 @@ func DrillWorkflowID(runID string) string { return "drill-" + runID }
 // SyncScheduleID and DrillScheduleID name the schedules of jobs.
 func SyncScheduleID(jobID string) string { return "sync-job-" + jobID }
 
-// DrillScheduleID: see SyncScheduleID.
+// DrillScheduleID is SyncScheduleID for a drill job.
 func DrillScheduleID(jobID string) string { return "drill-job-" + jobID }

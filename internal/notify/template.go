@@ -167,13 +167,7 @@ func checkNodes(node parse.Node) error {
 	case *parse.WithNode:
 		return checkBranch(&n.BranchNode)
 	case *parse.RangeNode:
-		if pipe := n.Pipe.String(); strings.TrimPrefix(pipe[strings.LastIndex(pipe, "=")+1:], " ") != ".Facts" && !strings.HasSuffix(pipe, "$.Facts") {
-			return fmt.Errorf("ranges over %s; only .Facts is a list", pipe)
-		}
-		if strings.Contains(n.List.String(), "{{range ") { // a few of them inside each other run for ever
-			return errors.New("has a range inside another")
-		}
-		return checkBranch(&n.BranchNode)
+		return checkRange(n)
 	case *parse.TemplateNode:
 		return errors.New("calls a template, which is not offered")
 	case *parse.FieldNode:
@@ -191,6 +185,17 @@ func checkNodes(node parse.Node) error {
 		}
 	}
 	return nil
+}
+
+// checkRange lets only the one list be gone through, and once.
+func checkRange(n *parse.RangeNode) error {
+	if pipe := n.Pipe.String(); strings.TrimPrefix(pipe[strings.LastIndex(pipe, "=")+1:], " ") != ".Facts" && !strings.HasSuffix(pipe, "$.Facts") {
+		return fmt.Errorf("ranges over %s; only .Facts is a list", pipe)
+	}
+	if strings.Contains(n.List.String(), "{{range ") { // a few of them inside each other run for ever
+		return errors.New("has a range inside another")
+	}
+	return checkBranch(&n.BranchNode)
 }
 
 func checkAll(nodes []parse.Node) error {

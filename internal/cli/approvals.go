@@ -1,0 +1,42 @@
+package cli
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dataguardian/dataguardian/internal/client"
+)
+
+// approvalResource is what waits for another person.
+func approvalResource() resource {
+	const path = "/api/approvals"
+	note := []field{{flag: "note", path: "note", usage: "why, for the one who asked"}}
+	return resource{
+		name: "approval", title: "approval", aliases: []string{"approvals"}, path: path, verbs: []string{list, get},
+		filters: []field{{flag: "status", path: "status", values: []string{"pending", "approved", "rejected", "used", "expired"}}},
+		columns: []column{
+			{header: "ID", path: "id"}, {header: "STATUS", path: "status"}, {header: "WHO", path: "requester_name"}, {header: "WHAT", path: "summary"},
+			{header: "ASKED", path: "created_at"}, {header: "EXPIRES", path: "expires_at"},
+		},
+		actions: []action{
+			{name: "approve", short: "Let another person do it", method: http.MethodPost, path: path + "/{id}/approve", fields: note, document: true},
+			{name: "reject", short: "Do not let them", method: http.MethodPost, path: path + "/{id}/reject", fields: note, document: true},
+			{name: "withdraw", short: "No longer ask for it", method: http.MethodDelete, path: path + "/{id}"},
+		},
+	}
+}
+
+// addApprovalFlag lets a command be repeated when another person has approved it.
+func addApprovalFlag(command *cobra.Command) {
+	command.Flags().String("approval", "", "the approval of another person, where one is asked for")
+}
+
+// approved is the context of the call that the approval is for.
+func approved(ctx context.Context, command *cobra.Command) context.Context {
+	if id, err := command.Flags().GetString("approval"); err == nil && id != "" {
+		return client.WithApproval(ctx, id)
+	}
+	return ctx
+}
