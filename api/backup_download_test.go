@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -45,7 +46,7 @@ func servesBackups[T any](f *fixture, kind string, answer func(T) (dataport.Cont
 func TestThePlainDumpIsStreamedFromTheFirstCopyThatOpens(t *testing.T) {
 	f := signedIn(t)
 	backup, second := f.replicatedBackup()
-	f.result(backup, second, "completed")
+	require.NoError(t, f.db.PutReplica(t.Context(), db.Replica{ExecutionID: backup, StorageLocationID: second, ManifestPath: "orders/manifest.json"}))
 	path := "/api/backups/" + backup + "/download"
 	asked := servesBackups(f, contract.TransferBackup, func(in contract.BackupDump) (dataport.Content, error) {
 		switch {
