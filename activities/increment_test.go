@@ -321,6 +321,7 @@ func TestAnIncrementWhoseParentIsLostMeanwhileBecomesAFull(t *testing.T) {
 
 func TestTwoBackupsOfOneDatasourceAtTheSameTime(t *testing.T) {
 	s := newSite(t)
+	require.NoError(t, s.d.SetConcurrencySettings(t.Context(), domain.ConcurrencySettings{PerDatasource: 2}, ""))
 	s.source.fill(1, 10*mib)
 	second := s.newJob("hourly", s.job.DatasourceID, s.job.StorageLocationID)
 	for _, k := range []domain.BackupType{domain.Full, domain.Incremental, domain.Differential} {
