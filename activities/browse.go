@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"io"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/dataport"
@@ -28,14 +27,7 @@ func (a *Activities) openBackupFolder(ctx context.Context, body json.RawMessage)
 	if err != nil {
 		return dataport.Content{}, failure.WithSubject(err, aboutStorage(s.storage.Name))
 	}
-	text, err := json.Marshal(listed)
-	if err != nil {
-		return dataport.Content{}, failure.Wrap(failure.Unknown, "encode the answer", err, "")
-	}
-	return dataport.Content{Type: "application/json", Write: func(_ context.Context, w io.Writer) error {
-		_, err := w.Write(text)
-		return err
-	}}, nil
+	return asJSON(listed)
 }
 
 func (a *Activities) browse(ctx context.Context, s *stored, in contract.BackupFolder) (domain.BackedUpFiles, error) {

@@ -94,14 +94,10 @@ func TestADownloadOfADumpBySeveralJobsIsADirectoryForPgRestore(t *testing.T) {
 	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
 	_, content, err := dump(t, backup, client.BackupPart{})
 	require.NoError(t, err)
-	to := t.TempDir()
-	untar := exec.CommandContext(t.Context(), "tar", "--extract", "--directory", to)
-	untar.Stdin = bytes.NewReader(content)
-	output, err := untar.CombinedOutput()
-	require.NoError(t, err, string(output))
+	to := untarred(t, content)
 	require.Contains(t, pgRestoreLists(t, to), "TABLE DATA")
 	read := exec.CommandContext(t.Context(), filepath.Join(shared.postgres.BinDir(), "pg_restore"), "--file=/dev/null", "--format=directory", to)
-	output, err = read.CombinedOutput()
+	output, err := read.CombinedOutput()
 	require.NoError(t, err, string(output))
 }
 
@@ -125,14 +121,21 @@ func TestAFilesBackupIsBrowsedAndItsTarExtracted(t *testing.T) {
 
 	_, content, err := dump(t, backup, client.BackupPart{})
 	require.NoError(t, err)
-	to := t.TempDir()
-	untar := exec.CommandContext(t.Context(), "tar", "--extract", "--directory", to)
-	untar.Stdin = bytes.NewReader(content)
-	output, err := untar.CombinedOutput()
-	require.NoError(t, err, string(output))
+	to := untarred(t, content)
 	want, err := os.ReadFile(filepath.Join(s.tree, "data/01/001.bin"))
 	require.NoError(t, err)
 	got, err := os.ReadFile(filepath.Join(to, "data/01/001.bin"))
 	require.NoError(t, err)
 	require.True(t, bytes.Equal(want, got))
+}
+
+// untarred extracts a download as somebody without DataGuardian would.
+func untarred(t *testing.T, content []byte) (to string) {
+	t.Helper()
+	to = t.TempDir()
+	untar := exec.CommandContext(t.Context(), "tar", "--extract", "--directory", to)
+	untar.Stdin = bytes.NewReader(content)
+	output, err := untar.CombinedOutput()
+	require.NoError(t, err, string(output))
+	return to
 }
