@@ -67,6 +67,10 @@ func TestThePlainDumpIsStreamedFromTheFirstCopyThatOpens(t *testing.T) {
 	require.Equal(t, "main", asked()[2].Stream)
 	require.Contains(t, f.call("GET", path+"?stream=none", nil).problem(404).Detail, "Its streams are: main.")
 	require.Len(t, asked(), 4, "another copy has no other streams")
+	for _, bad := range []string{"a%00", "%ff"} {
+		require.NotEmpty(t, f.call("GET", path+"?stream="+bad, nil).wrong("query.stream"))
+		require.NotEmpty(t, f.call("GET", "/api/audit-logs/export?resource="+bad, nil).wrong("query.resource"))
+	}
 	require.Contains(t, f.call("GET", path+"?storage_location_id="+backup, nil).wrong("query.storage_location_id"), "copy")
 
 	require.Len(t, f.audits("backup.download"), 3)
