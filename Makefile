@@ -106,6 +106,11 @@ bench-deps: ## Install the Debian packages that the benchmarks need besides
 bench: bench-deps build ## Measure against restic, kopia, rclone and the shell (SIZE=2GB CASES=first,read; docs/benchmarks.md)
 	$(GO) run ./integration/bench $(strip $(BENCH_ARGUMENTS)) $(if $(REPORT),-report $(REPORT))
 
+# The test of the same name, with the table that its limits are about; it prints what it measured.
+.PHONY: bench-api
+bench-api: deps ## Measure the lists of the API and the dashboard, and hold them against their limits (ROWS=1000000)
+	$(GO) test ./api -count=1 -timeout 60m -v -run '^TestSpeed' -speed-rows=$(or $(ROWS),1000000) -speed-limits
+
 .PHONY: clean
 clean: ## Remove what was built
 	rm -rf bin

@@ -23,6 +23,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/dataport"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
@@ -32,7 +33,7 @@ import (
 // acts are the site's activities, called without Temporal.
 func (s *site) acts() *activities.Activities {
 	return activities.New(activities.Options{
-		DB: s.d,
+		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source},
 		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, _ storage.Use) (storage.Store, error) {
 			if c.HostKey == "unknown" {
 				return nil, failure.Wrap(failure.ConfigInvalid, "connect", unknownKey{errors.New("not confirmed")}, "Compare it.")

@@ -28,6 +28,8 @@ func (a *Activities) TransferSources() map[string]dataport.Source {
 		contract.TransferStorageFiles: a.openStorageFile,
 		contract.TransferSchema:       a.openSchema,
 		contract.TransferQuery:        a.openQuery,
+		contract.TransferBackup:       a.openDump,
+		contract.TransferBackupFiles:  a.openBackupFolder,
 	}
 }
 

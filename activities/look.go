@@ -65,6 +65,11 @@ func (a *Activities) lookInto(ctx context.Context, body json.RawMessage, ask fun
 	if err != nil {
 		return dataport.Content{}, withoutSecrets(failure.WithSubject(err, aboutDatasource(l.datasource.Name)), l.datasource.Config.SecretValues())
 	}
+	return asJSON(answer)
+}
+
+// asJSON is an answer that is known whole before its first byte is sent.
+func asJSON(answer any) (dataport.Content, error) {
 	text, err := json.Marshal(answer)
 	if err != nil {
 		return dataport.Content{}, failure.Wrap(failure.Unknown, "encode the answer", err, "")

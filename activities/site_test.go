@@ -365,6 +365,7 @@ type source struct {
 	meeting *sync.WaitGroup
 	ran     []string // statements that hooks ran
 	pieces  *pieces  // set: the dump is a stream of segments
+	more    []stream // besides main
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -436,6 +437,11 @@ func (s *source) Dump(ctx context.Context, _ engine.Source, opts engine.DumpOpti
 		}
 	}
 	err := sink(ctx, engine.Stream{Name: "main", Format: "bytes"}, r)
+	for _, other := range s.more {
+		if err == nil {
+			err = sink(ctx, engine.Stream{Name: other.name, Format: other.format}, strings.NewReader(other.content))
+		}
+	}
 	return engine.Report{ServerVersion: "1", ToolVersions: map[string]string{"tool": "1"}, Warnings: []string{"a table was skipped"}}, err
 }
 

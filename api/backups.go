@@ -73,6 +73,8 @@ func (s *server) registerBackups() {
 		OperationID: "list-restore-targets", Method: http.MethodGet, Path: path + "/restore-targets", Tags: tags,
 		Summary: "Datasources that can be restored into",
 	}, s.listRestoreTargets)
+	s.registerBackupDownload(tags)
+	s.registerBackupFiles(tags)
 }
 
 func (s *server) listBackedUp(ctx context.Context, in *Paging) (*body[page[BackedUpDatasource]], error) {

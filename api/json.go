@@ -4,6 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
 )
 
 var errNUL = errors.New("a text contains a NUL character, which can not be stored")
@@ -19,6 +22,20 @@ func unmarshal(data []byte, into any) error {
 		return errNUL
 	}
 	return nil
+}
+
+// refuseUnstorable is the same for query parameters: filters are compared with what Postgres has, and some are audited.
+func (s *server) refuseUnstorable(ctx huma.Context, next func(huma.Context)) {
+	address := ctx.URL()
+	for name, values := range address.Query() {
+		for _, value := range values {
+			if strings.ContainsRune(value, 0) || !utf8.ValidString(value) {
+				s.reply(ctx, s.explain(ctx.Context(), invalidField("query."+strings.ToValidUTF8(name, "\ufffd"), "is no text: it has a NUL, or is not UTF-8")))
+				return
+			}
+		}
+	}
+	next(ctx)
 }
 
 func hasNUL(value any) bool {

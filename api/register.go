@@ -61,7 +61,7 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
-	gates := huma.Middlewares{s.authorise(op.OperationID, a)}
+	gates := huma.Middlewares{s.authorise(op.OperationID, a), s.refuseUnstorable}
 	if takesIdempotencyKey(&op, a) {
 		documentIdempotencyKey(&op)
 		gates = append(gates, s.idempotent)

@@ -38,6 +38,7 @@ var enforcing = map[string][]domain.ScopeKind{
 	"follow-executions": everyKind, "retry-execution": everyKind, "retry-upload": everyKind, "verify-execution": everyKind, "get-verification": everyKind,
 
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
+	downloadBackup: everyKind, "list-backup-files": everyKind,
 
 	// Their own; who is limited decides on nobody else's.
 	"list-approvals": everyKind, "get-approval": everyKind, "withdraw-approval": everyKind,

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// With 1,000,000 this is the measurement of docs/benchmarks/api.md: make bench-api. With less only the
-// plans are looked at: times of a small table say nothing.
+// make bench-api measures with 1,000,000 and holds the times against their limits. Otherwise only the plans are
+// looked at: times of a small table say nothing.
 var (
 	speedRows  = flag.Int("speed-rows", 20_000, "executions of the speed test")
 	speedLimit = flag.Bool("speed-limits", false, "hold the times against their limits")

@@ -34,13 +34,18 @@ const (
 
 type downloadInput struct {
 	ByID
-	Path        string `query:"path" required:"true" minLength:"1" maxLength:"1025" doc:"A file, or a folder; with a slash at its end a folder in any case"`
+	Path string `query:"path" required:"true" minLength:"1" maxLength:"1025" doc:"A file, or a folder; with a slash at its end a folder in any case"`
+	RangeInput
+}
+
+// RangeInput asks for a part of a file, or for nothing if it is still the same.
+type RangeInput struct {
 	Range       string `header:"Range" doc:"A part of a file, as bytes=from-to; of several parts all of it is sent"`
 	IfRange     string `header:"If-Range" doc:"ETag of what the part is of; of another file all of it is sent"`
 	IfNoneMatch string `header:"If-None-Match" doc:"ETag of what you have; 304 if it is still that"`
 }
 
-func (in downloadInput) header() http.Header {
+func (in RangeInput) header() http.Header {
 	header := http.Header{}
 	for name, value := range map[string]string{"Range": in.Range, "If-Range": in.IfRange, "If-None-Match": in.IfNoneMatch} {
 		if value != "" {

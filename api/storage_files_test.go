@@ -241,16 +241,22 @@ func TestADownloadThatFailsOnTheWayBreaksOff(t *testing.T) {
 	}}
 	for name, content := range map[string]dataport.Content{"a file": broken, "a zip": stream} {
 		f.serveData(content)
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.http.URL+files+"/download?path=some/file", nil)
-		require.NoError(t, err)
-		request.Header.Set("Authorization", "Bearer "+f.token)
-		answer, err := f.http.Client().Do(request)
-		require.NoError(t, err)
-		require.Equal(t, 200, answer.StatusCode, name)
-		_, err = io.Copy(io.Discard, answer.Body)
-		require.ErrorIs(t, err, io.ErrUnexpectedEOF, name)
-		require.NoError(t, answer.Body.Close())
+		f.breaksOff(files+"/download?path=some/file", name)
 	}
+}
+
+// breaksOff wants a download that begins well and is cut off.
+func (f *fixture) breaksOff(path, what string) {
+	f.t.Helper()
+	request, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, f.http.URL+path, nil)
+	require.NoError(f.t, err)
+	request.Header.Set("Authorization", "Bearer "+f.token)
+	answer, err := f.http.Client().Do(request)
+	require.NoError(f.t, err)
+	require.Equal(f.t, 200, answer.StatusCode, what)
+	_, err = io.Copy(io.Discard, answer.Body)
+	require.ErrorIs(f.t, err, io.ErrUnexpectedEOF, what)
+	require.NoError(f.t, answer.Body.Close())
 }
 
 func TestADownloadGoesAsFastAsItsClientAndEndsWithIt(t *testing.T) {

@@ -75,7 +75,7 @@ var neverWalked = map[string]string{
 
 // fromAPort are operations that relay what a worker's data port sends. There is no worker here, and the
 // stand-in's offer of a port is none: that it is refused is a 502, as it must be. Their own tests have ports.
-var fromAPort = []string{"get-datasource-schema", "query-datasource", "download-storage-file"}
+var fromAPort = []string{"get-datasource-schema", "query-datasource", "download-storage-file", "download-backup", "list-backup-files"}
 
 // walkFrom is a source of requests: random, but the same in every run.
 type walkFrom struct {

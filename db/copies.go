@@ -3,6 +3,7 @@ package db
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -82,8 +83,8 @@ func (q *Queries) DamagedCopies(ctx context.Context, executionID, manifestPath s
 	return damaged, nil
 }
 
-// ReadableCopies lists the copies of a backup on enabled locations of a pool: those without known damage
-// first, and of equals the backup's own.
+// ReadableCopies lists the copies of a backup on enabled locations of a pool, "" for any: those without known
+// damage first, and of equals the backup's own. What the caller's scope does not show is left out.
 func (q *Queries) ReadableCopies(ctx context.Context, executionID, pool string) ([]Copy, error) {
 	copies, err := q.ListCopies(ctx, executionID)
 	if err != nil || len(copies) == 0 {
@@ -103,10 +104,13 @@ func (q *Queries) ReadableCopies(ctx context.Context, executionID, pool string) 
 	var readable []Copy
 	for _, c := range copies {
 		location, err := q.GetStorageLocation(ctx, c.StorageLocationID)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
-		if location.Enabled && location.Pool == pool {
+		if location.Enabled && (pool == "" || location.Pool == pool) {
 			readable = append(readable, c)
 		}
 	}

@@ -111,6 +111,8 @@ func newAPI(t *testing.T) *api {
 	answer("DELETE /api/datasources/{id}", 204, "")
 	answer("POST /api/datasources/{id}/test", 200, `{"status":"auth_failed","message":"no"}`)
 	answer("POST /api/backups/{id}/restore", 202, `{"id":"`+someID+`"}`)
+	answer("GET /api/backups/{id}/files", 200, `{"items":[{"path":"etc/hosts","type":"file","size":5}],"next_cursor":""}`)
+	answer("GET /api/backups/{id}/download", 200, "the dump")
 	answer("GET /api/executions/{id}", 200, `{"id":"`+someID+`","status":"failed","error_message":"the disk is full","metadata":{"operation":"backup"}}`)
 	answer("GET /api/executions", 403, `{"status":403,"detail":"You need the permission executions.read for this."}`)
 	answer("GET /api/system/config", 200, "datasources:\n- name: orders\n")
@@ -185,6 +187,19 @@ func TestExitCodesTellWhatWentWrong(t *testing.T) {
 			require.Contains(t, got.stderr, tc.want)
 		})
 	}
+}
+
+func TestABackupIsDownloadedAndBrowsed(t *testing.T) {
+	h := newHome(t, newAPI(t).URL)
+	to := filepath.Join(t.TempDir(), "x.dump")
+	got := h.run("", "backup", "download", someID, "--to", to)
+	require.Zero(t, got.code, got.stderr)
+	content, err := os.ReadFile(to)
+	require.NoError(t, err)
+	require.Equal(t, "the dump", string(content))
+	require.Contains(t, h.run("", "backup", "download", someID, "--to", to).stderr, "exists")
+	require.Equal(t, "the dump", h.run("", "backup", "download", someID, "--to", "-").stdout)
+	require.Contains(t, h.run("", "backup", "files", someID, "--path", "etc").stdout, "etc/hosts")
 }
 
 func TestASessionIsKeptForItsServerOnly(t *testing.T) {

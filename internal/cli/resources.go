@@ -170,9 +170,13 @@ func backupResource() resource {
 			{name: "targets", short: "List what can be restored into, with the phrase that confirms it", path: path + "/restore-targets", columns: []column{
 				{header: "ID", path: "datasource_id"}, {header: "NAME", path: "name"}, {header: "TYPE", path: "type"}, {header: "DATABASE", path: "database"}, {header: "PHRASE", path: "confirmation_phrase"},
 			}},
+			{name: "files", short: "List a folder of a files backup", path: path + "/{id}/files", filters: []field{{flag: "path", path: "path", usage: "the folder; default the root"}, {flag: "storage", path: "storage_location_id", usage: "read the copy on this storage location", of: "storage"}},
+				columns: []column{{header: "PATH", path: "path"}, {header: "TYPE", path: "type"}, {header: "SIZE", path: "size", show: sized}, {header: "CHANGED", path: "modified_at"}, {header: "MODE", path: "mode"}, {header: "TARGET", path: "target"}}},
 			pinAction("pin", "Protect it from deletion", true), pinAction("unpin", "No longer protect it from deletion", false),
 		},
-		extra: func(a *app) []*cobra.Command { return []*cobra.Command{a.restoreCommand(), a.verifyCommand()} },
+		extra: func(a *app) []*cobra.Command {
+			return []*cobra.Command{a.restoreCommand(), a.verifyCommand(), a.backupDownloadCommand()}
+		},
 	}
 }
 

@@ -73,7 +73,13 @@ func (s *Server) deliver(w http.ResponseWriter, r *http.Request, request Request
 	logged := s.opts.Logger.With("kind", request.Kind, "pool", request.Pool, "bytes", out.sent, "duration", time.Since(started))
 	switch {
 	case err == nil && out.failed == nil:
+		out.begin() // of what has no bytes
 		logged.Info("transfer ended")
+		return
+	case err != nil && !out.begun && r.Context().Err() == nil:
+		logged.Warn("transfer failed before its first byte", "class", failure.ClassOf(err), "error", failure.Redact(err.Error()))
+		clear(header)
+		tell(w, http.StatusUnprocessableEntity, err) // the API can still say why, or ask elsewhere
 		return
 	case r.Context().Err() != nil || out.failed != nil:
 		logged.Info("transfer broken off")
@@ -106,15 +112,27 @@ func tell(w http.ResponseWriter, status int, err error) {
 }
 
 // patient is a response whose reader may be slow, but must go on reading. It hides ReadFrom: every
-// write sets the deadline anew.
+// write sets the deadline anew. The status goes out with the first byte: until then it may become a failure.
 type patient struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	status  int
+	begun   bool
 	sent    int64
 	failed  error // of the first write that the reader did not take
 }
 
+func (p *patient) WriteHeader(status int) { p.status = status }
+
+func (p *patient) begin() {
+	if !p.begun && p.status != 0 {
+		p.ResponseWriter.WriteHeader(p.status)
+	}
+	p.begun = true
+}
+
 func (p *patient) Write(data []byte) (int, error) {
+	p.begin()
 	// A writer that knows no deadlines (tests) still writes.
 	_ = p.control.SetWriteDeadline(time.Now().Add(stallTimeout))
 	n, err := p.ResponseWriter.Write(data)

@@ -276,6 +276,19 @@ func TestAFailureBeforeTheFirstByteIsTold(t *testing.T) {
 	require.Equal(t, "Look at the folder again.", failure.HintOf(err))
 }
 
+func TestAReadThatFailsBeforeTheFirstByteIsTold(t *testing.T) {
+	broken := failure.New(failure.Corrupt, "read object x", "its SHA-256 is not the one in the manifest", "Use another copy.")
+	atOnce := newThing("0123456789").content()
+	atOnce.Open = func(context.Context, int64, int64) (io.ReadCloser, error) { return nil, broken }
+	stream := Content{Type: "application/zip", Write: func(context.Context, io.Writer) error { return broken }}
+	for name, content := range map[string]Content{"a file": atOnce, "a stream": stream} {
+		s, _ := serving(t, content)
+		_, err := Client{ours}.Open(t.Context(), s.Offer(), aThing, nil)
+		require.Equal(t, failure.Corrupt, failure.ClassOf(err), name)
+		require.Equal(t, "Use another copy.", failure.HintOf(err))
+	}
+}
+
 func TestNobodyIsServedWithoutARight(t *testing.T) {
 	s, l := serving(t, newThing("x").content())
 	_, err := Client{theirs}.Open(t.Context(), s.Offer(), aThing, nil)

@@ -49,3 +49,11 @@ type GlobalsRestorer interface {
 	// error: the server is, and a stream that is not whole.
 	RestoreGlobals(ctx context.Context, target Source, s Stream, r io.Reader, tell func(done bool, what string)) error
 }
+
+// Browser is an engine whose backups can be looked into without a restore.
+type Browser interface {
+	// Browse lists at most limit entries of a folder ("" is the root) of a backup that open reads, in byte order of their
+	// names, from the one behind after on ("" is the first). next is the after of the next part, "" at the end. A folder
+	// that the backup has not is failure.NotFound.
+	Browse(ctx context.Context, streams []Stream, open Opener, folder, after string, limit int) (entries []domain.BackedUpFile, next string, err error)
+}

@@ -40,6 +40,7 @@ var (
 	_ engine.Engine        = (*Engine)(nil)
 	_ engine.Stager        = (*Engine)(nil)
 	_ engine.Describer     = (*Engine)(nil)
+	_ engine.Browser       = (*Engine)(nil)
 	_ engine.StreamChecker = (*Engine)(nil)
 )
 
