@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"strings"
 	"testing"
@@ -120,7 +121,7 @@ func TestABackupOfSeveralStreamsIsATarWithoutArchivesInIt(t *testing.T) {
 	got := map[string]string{}
 	for r := tar.NewReader(&out); ; {
 		header, err := r.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)
