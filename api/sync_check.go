@@ -111,6 +111,9 @@ func (e syncEnds) check(job db.SyncJob) domain.Invalid {
 	if e.from.Pool != e.into.Pool {
 		v.Add("target_datasource_id", "is in pool %q and the source in pool %q: no worker reaches both", e.into.Pool, e.from.Pool)
 	}
+	if job.ScheduleCron != "" && !job.DropExisting {
+		v.Add("drop_existing", "must be true for a job with a schedule: every run after the first finds what the one before brought")
+	}
 	whole := e.from.Config.Databases != nil
 	switch {
 	case whole != (e.into.Config.Databases != nil):
