@@ -38,24 +38,24 @@ func (a *Activities) beginSync(ctx context.Context, in contract.BeginRunInput) (
 	sync := run.Metadata.Sync
 	plan.Direct = sync.StorageLocationID == ""
 	plan.BackedUp = run.BackupExecutionID != nil && run.Metadata.RetryOf != ""
-	plan.Labels, err = a.syncLabels(ctx, run)
+	plan.Labels, err = syncLabels(ctx, a.DB.Queries, run)
 	return plan, err
 }
 
 // syncLabels are the names of what a sync works on.
-func (a *Activities) syncLabels(ctx context.Context, run db.Run) (contract.Labels, error) {
-	sides, err := a.sidesOf(ctx, run)
+func syncLabels(ctx context.Context, q *db.Queries, run db.Run) (contract.Labels, error) {
+	sides, err := sidesOf(ctx, q, run)
 	if err != nil {
 		return contract.Labels{}, err
 	}
 	labels := contract.Labels{Datasource: sides.into.Name, Storage: "none, direct"}
 	if run.JobID != nil {
-		if job, err := a.DB.GetSyncJob(ctx, *run.JobID); err == nil {
+		if job, err := q.GetSyncJob(ctx, *run.JobID); err == nil {
 			labels.Job = job.Name
 		}
 	}
 	if id := run.Metadata.Sync.StorageLocationID; id != "" {
-		location, err := a.DB.GetStorageLocation(ctx, id)
+		location, err := q.GetStorageLocation(ctx, id)
 		if err != nil {
 			return labels, err
 		}
@@ -67,14 +67,14 @@ func (a *Activities) syncLabels(ctx context.Context, run db.Run) (contract.Label
 // syncSides are what a sync reads and what it overwrites.
 type syncSides struct{ from, into db.Datasource }
 
-func (a *Activities) sidesOf(ctx context.Context, run db.Run) (s syncSides, err error) {
+func sidesOf(ctx context.Context, q *db.Queries, run db.Run) (s syncSides, err error) {
 	if run.Metadata.Sync == nil {
 		return s, failure.New(failure.ConfigInvalid, "read sync run "+run.ID, "it does not say what it copies", "")
 	}
-	if s.from, err = a.DB.GetDatasource(ctx, run.Metadata.Sync.FromDatasourceID); err != nil {
+	if s.from, err = q.GetDatasource(ctx, run.Metadata.Sync.FromDatasourceID); err != nil {
 		return s, err
 	}
-	s.into, err = a.DB.GetDatasource(ctx, run.Metadata.Sync.IntoDatasourceID)
+	s.into, err = q.GetDatasource(ctx, run.Metadata.Sync.IntoDatasourceID)
 	return s, err
 }
 
@@ -86,11 +86,11 @@ func (a *Activities) PrepareSyncBackup(ctx context.Context, in contract.RunRef) 
 		if err != nil {
 			return err
 		}
-		labels, err := a.syncLabels(ctx, run)
+		labels, err := syncLabels(ctx, q, run)
 		if err != nil {
 			return err
 		}
-		sides, err := a.sidesOf(ctx, run)
+		sides, err := sidesOf(ctx, q, run)
 		if err != nil {
 			return err
 		}
@@ -126,11 +126,11 @@ func (a *Activities) PrepareSyncRestore(ctx context.Context, in contract.RunRef)
 		if err != nil {
 			return err
 		}
-		labels, err := a.syncLabels(ctx, run)
+		labels, err := syncLabels(ctx, q, run)
 		if err != nil {
 			return err
 		}
-		sides, err := a.sidesOf(ctx, run)
+		sides, err := sidesOf(ctx, q, run)
 		if err != nil {
 			return err
 		}

@@ -20,7 +20,7 @@ func (a *Activities) CheckSyncSides(ctx context.Context, in contract.RunRef) (co
 	if err != nil {
 		return contract.Nothing{}, toTemporal(ctx, err)
 	}
-	sides, err := a.sidesOf(ctx, run)
+	sides, err := sidesOf(ctx, a.DB.Queries, run)
 	if err != nil {
 		return contract.Nothing{}, toTemporal(ctx, err)
 	}
