@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/dataguardian/dataguardian/api/problem"
@@ -72,11 +71,20 @@ func actorNow(ctx context.Context, q *db.Queries) (auth.Actor, error) {
 	return auth.Actor{ID: user.ID, Grants: grants}, nil
 }
 
-// refuseFor audits that something was refused to the caller, and answers why.
+// refuseFor refuses something to the caller, and says why; explain writes it into the audit trail.
 func (s *server) refuseFor(ctx context.Context, operation, reason string, status int) error {
-	entry := audited(ctx, "access.refused", "operation", operation, map[string]any{"reason": reason})
-	if err := s.db.AddAudit(ctx, entry); err != nil {
-		return fmt.Errorf("audit a refusal: %w", err)
-	}
-	return problem.New(status, reason)
+	return &denial{audited(ctx, "access.refused", "operation", operation, map[string]any{"reason": reason}), problem.New(status, reason)}
 }
+
+// denial is what is answered to a caller who may not do something, and what the audit trail is to say. It is written
+// when the operation has ended: a transaction of its own within that of the operation would wait for a second connection,
+// and some such requests at once for each other.
+type denial struct {
+	entry  db.AuditEntry
+	answer *problem.Problem
+}
+
+func (r *denial) Error() string { return r.answer.Error() }
+
+// Unwrap gives the answer.
+func (r *denial) Unwrap() error { return r.answer }

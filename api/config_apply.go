@@ -214,7 +214,7 @@ func (s *server) fitsSchema(a *applying, kind configKind, at, id string, documen
 
 // collect keeps what is wrong with an item. An error that is not about the item ends it all.
 func (s *server) collect(ctx context.Context, a *applying, at string, err error) error {
-	p := s.explain(ctx, err)
+	p := s.describe(ctx, err)
 	if p.Status == http.StatusForbidden || p.Status == http.StatusUnauthorized || p.Status >= http.StatusInternalServerError {
 		return err
 	}

@@ -19,6 +19,17 @@ import (
 // explain turns every error of an operation into the problem that the client sees. What it does
 // not know is a fault of ours: the log gets it, the client gets the id of the request.
 func (s *server) explain(ctx context.Context, err error) *problem.Problem {
+	var no *denial
+	if errors.As(err, &no) {
+		if err := s.db.AddAudit(ctx, no.entry); err != nil {
+			return s.describe(ctx, fmt.Errorf("audit a refusal: %w", err))
+		}
+	}
+	return s.describe(ctx, err)
+}
+
+// describe is explain for an error that has not ended its operation yet.
+func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 	var (
 		known     *problem.Problem
 		invalid   domain.Invalid

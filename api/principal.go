@@ -164,16 +164,15 @@ func unauthorised(detail string) *problem.Problem {
 	return problem.New(http.StatusUnauthorized, detail).WithHeader("WWW-Authenticate", `Bearer realm="dataguardian"`)
 }
 
-// refuse audits that the caller lacks the permission for an operation, and answers 403.
+// refuse says that the caller lacks the permission for an operation: 403, see refuseFor.
 func (s *server) refuse(ctx context.Context, operation string, anyOf []auth.Permission) error {
 	names := make([]string, len(anyOf))
 	for i, p := range anyOf {
 		names[i] = string(p)
 	}
 	needed := strings.Join(names, " or ")
-	entry := audited(ctx, "access.refused", "operation", operation, map[string]any{"needs": needed})
-	if err := s.db.AddAudit(ctx, entry); err != nil {
-		return fmt.Errorf("audit a refusal: %w", err)
+	return &denial{
+		audited(ctx, "access.refused", "operation", operation, map[string]any{"needs": needed}),
+		problem.New(http.StatusForbidden, "You need the permission "+needed+" for this; ask an administrator for a role that has it."),
 	}
-	return problem.New(http.StatusForbidden, "You need the permission "+needed+" for this; ask an administrator for a role that has it.")
 }

@@ -142,6 +142,7 @@ func executionResource() resource {
 			{name: "chunks", short: "List the stored objects that it refers to", path: path + "/{id}/chunks",
 				columns: []column{{header: "ID", path: "id"}, {header: "GENERATION", path: "generation"}, {header: "PLAIN", path: "plain_bytes", show: sized}, {header: "STORED", path: "stored_bytes", show: sized}}},
 			{name: "cancel", short: "Stop it", method: http.MethodPost, path: path + "/{id}/cancel", wait: true},
+			{name: "retry", short: "Run a backup that failed again", method: http.MethodPost, path: path + "/{id}/retry", wait: true},
 			{name: "retry-upload", short: "Make the copies that failed", method: http.MethodPost, path: path + "/{id}/retry-upload"},
 			pinAction("pin", "Protect a backup from deletion", true), pinAction("unpin", "No longer protect a backup from deletion", false),
 			{name: "verification", short: "Show what its latest verification found", method: http.MethodGet, path: path + "/{id}/verification"},
