@@ -83,6 +83,16 @@ func approved(ctx context.Context, q *db.Queries, id string, i irreversible, cha
 	return nil
 }
 
+// notBegun records that what was audited, and perhaps approved, could not be begun: the approval is good again.
+func (s *server) notBegun(ctx context.Context, approvalID string, entry db.AuditEntry) error {
+	return s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := q.ReopenApproval(ctx, approvalID); err != nil {
+			return err
+		}
+		return q.AddAudit(ctx, entry)
+	})
+}
+
 func whyUnusable(ctx context.Context, q *db.Queries, id string, hash [32]byte) error {
 	row, err := q.GetApproval(ctx, id)
 	if errors.Is(err, db.ErrNotFound) || err == nil && row.RequestedBy != principalOf(ctx).User.ID {

@@ -6,7 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 
 	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/auth"
@@ -98,6 +100,28 @@ func TestDeletionsWaitForAnotherPerson(t *testing.T) {
 	a.ana.call("GET", empty, nil).ok(200)
 	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
 	a.ana.call("DELETE", empty, nil, approvalHeader, id).ok(204)
+}
+
+func TestAnApprovalOutlivesAnOutageOfTemporal(t *testing.T) {
+	a := newAsking(t)
+	a.temporal.ExpectedCalls = nil
+	down := a.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, serviceerror.NewUnavailable("away"))
+	describe := a.temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, mock.Anything).Return(nil, serviceerror.NewUnavailable("away"))
+	backup, restore := "/api/executions/"+a.backup, "/api/backups/"+a.backup+"/restore"
+	body := object{"target_datasource_id": a.datasource, "confirmation_phrase": "RESTORE orders", "drop_existing": true}
+	deletion, restoring := a.ana.call("DELETE", backup, nil).asked(), a.ana.call("POST", restore, body).asked()
+	for _, id := range []string{deletion, restoring} {
+		a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	}
+	a.ana.call("DELETE", backup, nil, approvalHeader, deletion).problem(503)
+	a.ana.call("POST", restore, body, approvalHeader, restoring).problem(503)
+	require.Len(t, a.audits("execution.delete_failed"), 1)
+	down.Unset()
+	describe.Unset()
+	a.starts()
+	a.ana.call("POST", restore, body, approvalHeader, restoring).ok(202)
+	require.Contains(t, a.ana.call("POST", restore, body, approvalHeader, restoring).problem(409).Detail, "used")
+	require.Equal(t, "approved", a.ana.call("GET", approvalsPath+"/"+deletion, nil).get("status"))
 }
 
 func TestAnApprovalIsUsedOnceHoweverManyTry(t *testing.T) {

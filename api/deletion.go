@@ -101,8 +101,10 @@ func (s *server) deleteExecution(ctx context.Context, in *byIDApproved) (*accept
 	if err != nil {
 		return nil, s.orAsk(ctx, err)
 	}
-	if err := s.startDeletion(context.WithoutCancel(ctx), row, d); err != nil {
-		return nil, s.temporalDown(ctx, "start the deletion", err)
+	lasting := context.WithoutCancel(ctx)
+	if err := s.startDeletion(lasting, row, d); err != nil {
+		down := s.temporalDown(ctx, "start the deletion", err)
+		return nil, errors.Join(down, s.notBegun(lasting, in.ApprovalID, audited(ctx, "execution.delete_failed", "execution", row.ID, map[string]any{"reason": down.Error()})))
 	}
 	return &accepted{Location: "/api/executions/" + row.ID, Body: viewExecution(row)}, nil
 }

@@ -178,6 +178,10 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 	lasting := context.WithoutCancel(ctx)
 	if err := s.start(lasting, execution, l); err != nil {
 		if execution, err = s.closeUnstarted(lasting, execution, err); err != nil {
+			var p *problem.Problem
+			if l.irreversible != nil && errors.As(err, &p) && p.ExecutionID != "" { // it was closed: nothing was begun
+				err = errors.Join(err, s.db.ReopenApproval(lasting, l.approvalID))
+			}
 			return nil, err
 		}
 	}

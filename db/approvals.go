@@ -145,6 +145,14 @@ func (q *Queries) UseApproval(ctx context.Context, id, userID string, action dom
 	return translate("use approval "+id, err)
 }
 
+// ReopenApproval gives an approval back that was used up for what could not be begun then.
+func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
+	if !isID(id) {
+		return nil
+	}
+	return translate("give approval "+id+" back", q.q.ReopenApproval(ctx, id))
+}
+
 func openApproval(op string, row dbgen.Approval, err error) (Approval, error) {
 	if err = translate(op, err); errors.Is(err, ErrNotFound) {
 		return Approval{}, ErrNotOpen

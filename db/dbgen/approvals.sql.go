@@ -282,6 +282,15 @@ func (q *Queries) OpenApproval(ctx context.Context, arg OpenApprovalParams) (App
 	return i, err
 }
 
+const reopenApproval = `-- name: ReopenApproval :exec
+UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = $1 AND status = 'used'
+`
+
+func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, reopenApproval, id)
+	return err
+}
+
 const useApproval = `-- name: UseApproval :execrows
 UPDATE approvals SET status = 'used', used_at = now()
 WHERE id = $1 AND requested_by = $2 AND action = $3 AND request_hash = $4

@@ -42,3 +42,6 @@ RETURNING *;
 UPDATE approvals SET status = 'used', used_at = now()
 WHERE id = @id AND requested_by = @requested_by AND action = @action AND request_hash = @request_hash
   AND status = 'approved' AND expires_at > now();
+
+-- name: ReopenApproval :exec
+UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = @id AND status = 'used';
