@@ -160,6 +160,9 @@ func TestNotificationsAreListedReadAndDeleted(t *testing.T) {
 	require.Equal(t, 2, count("?unread=true"))
 	require.EqualValues(t, 2, f.call("POST", "/api/notifications/read-all", nil).get("read"))
 	require.Equal(t, 0, count("?unread=true"))
+	require.Equal(t, http.StatusConflict, f.call("DELETE", "/api/notifications/"+first, nil).status, "no channel was told of it yet")
+	_, err := f.db.DispatchNotifications(t.Context())
+	require.NoError(t, err)
 	require.Equal(t, http.StatusNoContent, f.call("DELETE", "/api/notifications/"+first, nil).status)
 	require.Equal(t, http.StatusNotFound, f.call("DELETE", "/api/notifications/"+first, nil).status)
 }

@@ -109,7 +109,10 @@ func (d *dispatch) subject(ctx context.Context) (domain.Subject, error) {
 	case domain.EntityStorageLocation:
 		storage = d.n.EntityID
 	}
-	var params dbgen.TagsOfParams
+	var params dbgen.TagsOfParams // a job has the tags of what it works on
+	if isID(about.JobID) {
+		params.JobID = &about.JobID
+	}
 	if isID(datasource) {
 		params.DatasourceID = &datasource
 	}

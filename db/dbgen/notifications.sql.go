@@ -219,17 +219,19 @@ func (q *Queries) MarkNotificationsRead(ctx context.Context, until time.Time) (i
 const notificationHolders = `-- name: NotificationHolders :many
 SELECT ('delivery ' || d.id || ' to ' || COALESCE(NULLIF(d.channel_name, ''), d.channel_type))::text AS holder
 FROM notification_deliveries d
-WHERE d.notification_id = $1 AND d.status IN ('pending', 'sending')
-LIMIT $2::int
+WHERE d.notification_id = $2 AND d.status IN ('pending', 'sending')
+UNION ALL
+SELECT 'a worker that sends it to the channels' FROM notifications n WHERE n.id = $2 AND n.dispatched_at IS NULL
+LIMIT $1::int
 `
 
 type NotificationHoldersParams struct {
-	ID         string
 	MaxHolders int32
+	ID         string
 }
 
 func (q *Queries) NotificationHolders(ctx context.Context, arg NotificationHoldersParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, notificationHolders, arg.ID, arg.MaxHolders)
+	rows, err := q.db.Query(ctx, notificationHolders, arg.MaxHolders, arg.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -303,16 +305,23 @@ SELECT DISTINCT tag::text FROM (
     SELECT unnest(d.tags) AS tag FROM datasources d WHERE d.id = $1::uuid
     UNION ALL
     SELECT unnest(s.tags) FROM storage_locations s WHERE s.id = $2::uuid
+    UNION ALL
+    SELECT unnest(d.tags) FROM datasources d WHERE d.id IN (
+        SELECT b.datasource_id FROM backup_jobs b WHERE b.id = $3::uuid
+        UNION ALL SELECT r.datasource_id FROM restore_drill_jobs r WHERE r.id = $3::uuid
+        UNION ALL SELECT y.source_datasource_id FROM database_sync_jobs y WHERE y.id = $3::uuid
+        UNION ALL SELECT y.target_datasource_id FROM database_sync_jobs y WHERE y.id = $3::uuid)
 ) tags ORDER BY 1
 `
 
 type TagsOfParams struct {
 	DatasourceID      *string
 	StorageLocationID *string
+	JobID             *string
 }
 
 func (q *Queries) TagsOf(ctx context.Context, arg TagsOfParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, tagsOf, arg.DatasourceID, arg.StorageLocationID)
+	rows, err := q.db.Query(ctx, tagsOf, arg.DatasourceID, arg.StorageLocationID, arg.JobID)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,8 @@ UPDATE notifications SET read_at = now() WHERE read_at IS NULL AND created_at <=
 SELECT ('delivery ' || d.id || ' to ' || COALESCE(NULLIF(d.channel_name, ''), d.channel_type))::text AS holder
 FROM notification_deliveries d
 WHERE d.notification_id = @id AND d.status IN ('pending', 'sending')
+UNION ALL
+SELECT 'a worker that sends it to the channels' FROM notifications n WHERE n.id = @id AND n.dispatched_at IS NULL
 LIMIT sqlc.arg('max_holders')::int;
 
 -- name: LockNotification :one
@@ -65,6 +67,12 @@ SELECT DISTINCT tag::text FROM (
     SELECT unnest(d.tags) AS tag FROM datasources d WHERE d.id = sqlc.narg('datasource_id')::uuid
     UNION ALL
     SELECT unnest(s.tags) FROM storage_locations s WHERE s.id = sqlc.narg('storage_location_id')::uuid
+    UNION ALL
+    SELECT unnest(d.tags) FROM datasources d WHERE d.id IN (
+        SELECT b.datasource_id FROM backup_jobs b WHERE b.id = sqlc.narg('job_id')::uuid
+        UNION ALL SELECT r.datasource_id FROM restore_drill_jobs r WHERE r.id = sqlc.narg('job_id')::uuid
+        UNION ALL SELECT y.source_datasource_id FROM database_sync_jobs y WHERE y.id = sqlc.narg('job_id')::uuid
+        UNION ALL SELECT y.target_datasource_id FROM database_sync_jobs y WHERE y.id = sqlc.narg('job_id')::uuid)
 ) tags ORDER BY 1;
 
 -- name: WakeDispatcher :exec
