@@ -2,9 +2,11 @@ package integration
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -82,7 +84,12 @@ func (s *mongoSetup) fillMongo(t *testing.T, n int) {
 	require.NoError(t, err)
 	var orders []any
 	for i := range n {
-		orders = append(orders, bson.D{{Key: "_id", Value: i}, {Key: "text", Value: fmt.Sprintf("%01000d", i*7919)}})
+		// Text in which chunks find where to end: where the order of the collections changes, so does where each begins.
+		var text strings.Builder
+		for part := range 15 {
+			fmt.Fprintf(&text, "%x", sha256.Sum256(fmt.Append(nil, i, part)))
+		}
+		orders = append(orders, bson.D{{Key: "_id", Value: i}, {Key: "text", Value: text.String()}})
 	}
 	_, err = database.Collection("orders").InsertMany(ctx, orders)
 	require.NoError(t, err)
