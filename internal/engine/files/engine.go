@@ -34,7 +34,11 @@ type Options struct {
 }
 
 // Engine is the engine of directories.
-type Engine struct{ opts Options }
+type Engine struct {
+	opts Options
+	// renameat2 exchanges names in one step; a test has it refuse as some file systems do.
+	renameat2 func(olddir int, from string, newdir int, to string, flags uint) error
+}
 
 var (
 	_ engine.Engine        = (*Engine)(nil)
@@ -49,7 +53,7 @@ func New(opts Options) *Engine {
 	if opts.ScratchDir == "" {
 		opts.ScratchDir = os.TempDir()
 	}
-	return &Engine{opts: opts}
+	return &Engine{opts: opts, renameat2: unix.Renameat2}
 }
 
 // Type is the datasource type this engine serves.

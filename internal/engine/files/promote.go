@@ -46,11 +46,14 @@ func (e *Engine) Promote(ctx context.Context, _ engine.Source, req engine.StageR
 func (n names) swap() error {
 	op := "give " + n.beside + " the name " + n.target
 	if !exists(n.target) {
-		return n.durable(op, unix.Renameat2(unix.AT_FDCWD, n.beside, unix.AT_FDCWD, n.target, unix.RENAME_NOREPLACE), func() error {
+		return n.durable(op, n.renameat2(unix.AT_FDCWD, n.beside, unix.AT_FDCWD, n.target, unix.RENAME_NOREPLACE), func() error {
 			return os.Rename(n.beside, n.target)
 		})
 	}
-	return n.durable(op, unix.Renameat2(unix.AT_FDCWD, n.beside, unix.AT_FDCWD, n.target, unix.RENAME_EXCHANGE), func() error {
+	if exists(n.old) {
+		return n.madeAgain(op)
+	}
+	return n.durable(op, n.renameat2(unix.AT_FDCWD, n.beside, unix.AT_FDCWD, n.target, unix.RENAME_EXCHANGE), func() error {
 		if err := os.Rename(n.target, n.old); err != nil {
 			return err
 		}
@@ -101,34 +104,67 @@ func (n names) removeReplaced(ctx context.Context) (warnings []string, err error
 	return warnings, nil
 }
 
-// Discard removes the staging. After Promote it touches nothing but what the target was.
+// Discard removes the staging. After Promote it touches nothing but what the target was. What the target was
+// before a swap that stopped half way gets its name back; see giveBack.
 func (e *Engine) Discard(_ context.Context, _ engine.Source, req engine.StageRequest) error {
 	n, err := e.namesOf(req)
 	if err != nil {
 		return err
 	}
-	// A crash between the two steps of a swap has left the target under its other name.
-	if n.target != "" && !exists(n.target) && exists(n.old) {
-		if err := os.Rename(n.old, n.target); err != nil {
-			return classify("give "+n.old+" its name back", err)
-		}
-	}
 	return n.discard()
 }
 
 func (n names) discard() error {
-	// A mark in a file says of a directory that has the target's name that the restore is done: it stays.
-	if n.target == "" || !n.marked(n.target) {
-		n.unmark()
+	remove := []string{n.beside, n.inside, n.old}
+	done := n.target != "" && n.marked(n.target)
+	if !done {
+		if err := n.giveBack(); err != nil {
+			return err
+		}
+		remove = remove[:2]
 	}
-	for _, path := range []string{n.beside, n.inside, n.old} {
+	for _, path := range remove {
 		if path != "" {
 			if err := removeTree(path); err != nil && !errors.Is(err, unix.ENOTDIR) {
 				return classify("remove "+path, err)
 			}
 		}
 	}
+	// A mark in a file says of a directory that has the target's name that the restore is done: it stays.
+	if !done {
+		n.unmark()
+	}
 	return nil
+}
+
+// giveBack renames what the target was when a swap has moved it aside and the staging did not take its
+// place. Where an empty directory was made in its place since, that is replaced; anything else, and what the
+// target was, are both kept: nobody but the operator knows which is wanted.
+func (n names) giveBack() error {
+	for _, was := range []string{n.old, n.beside} {
+		if n.target == "" || !exists(was) || (was == n.beside && !n.replaced(was)) {
+			continue
+		}
+		op := "give " + was + " its name back"
+		err := unix.Rename(was, n.target)
+		if errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOTDIR) {
+			return n.madeAgain(op)
+		}
+		if err == nil {
+			err = syncDirectory(filepath.Dir(n.target))
+		}
+		if err != nil {
+			return classify(op, err)
+		}
+	}
+	return nil
+}
+
+// madeAgain is a target that somebody made while the one that was there is kept under another name.
+func (n names) madeAgain(op string) error {
+	return failure.New(failure.ConfigInvalid, op, "something made "+n.target+" again while the restore was about to replace it",
+		"Nothing was removed. What the target held before the restore is beside it, in a directory whose name begins with "+filepath.Base(n.beside)+
+			": move what you want to "+n.target+", remove the rest, and start the restore again.")
 }
 
 func exists(path string) bool {

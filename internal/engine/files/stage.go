@@ -55,6 +55,9 @@ func stageInto(ctx context.Context, n names, staging string, req engine.StageReq
 	if err := os.Mkdir(staging, 0o700); err != nil {
 		return engine.StageReport{}, classify("make the directory "+staging, err)
 	}
+	if err := n.markBegun(staging); err != nil {
+		return engine.StageReport{}, err
+	}
 	root, err := os.Open(staging) //nolint:gosec // just made
 	if err != nil {
 		return engine.StageReport{}, classify("open "+staging, err)

@@ -22,6 +22,8 @@ type names struct {
 	beside string // the staging that becomes the target, in the directory that the target is in
 	inside string // the staging whose files are moved into the target, in the target itself
 	old    string // what the target was, while it is removed
+
+	renameat2 func(olddir int, from string, newdir int, to string, flags uint) error
 }
 
 var tokenShape = regexp.MustCompile(`^[0-9a-f]{4,64}$`)
@@ -31,7 +33,7 @@ func (e *Engine) namesOf(req engine.StageRequest) (names, error) {
 	if !tokenShape.MatchString(req.Token) {
 		return names{}, failure.New(failure.ConfigInvalid, op, "the token is not lower-case hexadecimal", "")
 	}
-	n := names{token: req.Token}
+	n := names{token: req.Token, renameat2: e.renameat2}
 	name := stagingPrefix + req.Token
 	if req.Scratch {
 		n.beside = filepath.Join(e.opts.ScratchDir, name)
