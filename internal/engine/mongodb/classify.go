@@ -47,6 +47,7 @@ var codes = map[int]struct {
 // codeNotImplemented and others are answers that are acted on.
 const (
 	codeNamespaceNotFound = 26
+	codeNamespaceExists   = 48
 	codeNotImplemented    = 238
 )
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
@@ -16,7 +15,7 @@ import (
 // Promote renames what was loaded, collection by collection. On MongoDB each takes the place of the old
 // one atomically; on a server that can not do that the old one is dropped first. The database as a whole
 // changes over some milliseconds: all data is on the server before it begins, so that a Promote that was
-// interrupted is finished by the next. Then collections that the backup does not have are dropped, unless
+// interrupted is finished by the next, or by Discard. Then collections that the backup does not have are dropped, unless
 // only some were chosen.
 func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.StageRequest) (warnings []string, err error) {
 	if req.Scratch {
@@ -35,19 +34,28 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 	if err != nil || mark.State == statePromoted {
 		return nil, err
 	}
-	mark.State = statePromoting
-	if err := client.setMark(ctx, names, mark); err != nil {
+	return client.promote(ctx, names, req, mark)
+}
+
+// promote goes from a mark that is loaded or promoting to the end.
+func (c *session) promote(ctx context.Context, names restoreNames, req engine.StageRequest, mark mark) (warnings []string, err error) {
+	plan, err := c.planSwap(ctx, names, req, mark)
+	if err != nil {
 		return nil, err
 	}
-	if err := client.swap(ctx, names, mark); err != nil {
+	mark.State = statePromoting
+	if err := c.setMark(ctx, names, mark); err != nil {
+		return nil, err
+	}
+	if err := plan.run(ctx); err != nil {
 		return nil, err
 	}
 	if len(req.IncludeTables) == 0 {
-		if err := client.dropOthers(ctx, names, mark); err != nil {
+		if warnings, err = c.dropOthers(ctx, names, req, mark); err != nil {
 			return nil, err
 		}
 	}
-	return nil, client.finish(ctx, names, mark)
+	return warnings, c.finish(ctx, names, mark)
 }
 
 // promotable finds the mark of a restore that was loaded and may replace the target.
@@ -74,50 +82,6 @@ func (c *session) promotable(ctx context.Context, names restoreNames, req engine
 	return found, failure.New(failure.NotFound, op, "nothing was loaded by it", "Run the restore again.")
 }
 
-// swap renames what is left to rename: collections first, because views look at them.
-func (c *session) swap(ctx context.Context, names restoreNames, m mark) error {
-	loaded, err := c.loaded(ctx, names.database, m.Prefix)
-	if err != nil {
-		return err
-	}
-	existing, err := c.existing(ctx, names.database)
-	if err != nil {
-		return err
-	}
-	kinds := map[string]string{}
-	for _, s := range existing {
-		kinds[s.Name] = s.Type
-	}
-	slices.SortFunc(loaded, func(a, b *mongo.CollectionSpecification) int {
-		if (a.Type == typeView) != (b.Type == typeView) {
-			return compare(a.Type, b.Type) // "collection" before "view"
-		}
-		return compare(a.Name, b.Name)
-	})
-	for _, s := range loaded {
-		name := strings.TrimPrefix(s.Name, m.Prefix)
-		if isServers(name) {
-			continue
-		}
-		kind, there := kinds[name]
-		if there && (kind != "collection" || s.Type == typeView) {
-			// Neither a view nor what it replaces can be renamed over.
-			if err := c.drop(ctx, names, name); err != nil {
-				return err
-			}
-			there = false
-		}
-		move := c.rename
-		if s.Type == typeView {
-			move = c.moveView
-		}
-		if err := move(ctx, names, s, name, there); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // rename gives a collection its own name.
 func (c *session) rename(ctx context.Context, names restoreNames, s *mongo.CollectionSpecification, name string, replace bool) error {
 	op := fmt.Sprintf("give collection %s its restored content", name)
@@ -137,7 +101,7 @@ func (c *session) rename(ctx context.Context, names restoreNames, s *mongo.Colle
 }
 
 // moveView makes the view again: views have no data, and can not be renamed.
-func (c *session) moveView(ctx context.Context, names restoreNames, s *mongo.CollectionSpecification, name string, _ bool) error {
+func (c *session) moveView(ctx context.Context, names restoreNames, s *mongo.CollectionSpecification, name string) error {
 	var definition bson.D
 	if err := bson.Unmarshal(s.Options, &definition); err != nil {
 		return failure.Wrap(failure.Unknown, "read view "+name, err, "")
@@ -153,20 +117,25 @@ func (c *session) drop(ctx context.Context, names restoreNames, name string) err
 	return classify("drop collection "+name, c.Database(names.database).Collection(name).Drop(ctx))
 }
 
-// dropOthers drops what the backup does not have.
-func (c *session) dropOthers(ctx context.Context, names restoreNames, m mark) error {
+// dropOthers drops what the backup does not have. Without drop_existing there was nothing when the restore was
+// checked: what somebody made since is kept, and told.
+func (c *session) dropOthers(ctx context.Context, names restoreNames, req engine.StageRequest, m mark) (kept []string, err error) {
 	existing, err := c.existing(ctx, names.database)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, s := range existing {
-		if !slices.Contains(m.Collections, s.Name) {
+		switch {
+		case slices.Contains(m.Collections, s.Name):
+		case !req.DropExisting:
+			kept = append(kept, fmt.Sprintf("collection %s of %s is not of the backup: it was made while the restore ran, and is kept", s.Name, names.database))
+		default:
 			if err := c.drop(ctx, names, s.Name); err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
-	return nil
+	return kept, nil
 }
 
 // finish says that the restore has succeeded, and forgets the ones before it and what lost attempts left.

@@ -53,30 +53,6 @@ func TestChosenCollectionsAreRestoredBesideTheOthers(t *testing.T) {
 	require.Contains(t, failure.Message(err), "include_tables")
 }
 
-func TestAPromoteThatWasInterruptedIsFinishedByTheNext(t *testing.T) {
-	src := small(t, "interrupted", "a", "b")
-	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
-	before, database, ctx := content(t, src), open(t).Database("interrupted"), enginetest.Context(t)
-	insert(t, database, "since", bson.D{{Key: "_id", Value: 1}})
-	req := archive.Request("cccc0005", "interrupted")
-	req.DropExisting = true
-	_, err := newEngine().Stage(ctx, src, req, archive.Opener())
-	require.NoError(t, err)
-	// What a Promote has done when its worker dies: one of two collections is renamed.
-	marks := database.Collection("dataguardian_restore")
-	var mark bson.M
-	require.NoError(t, marks.FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: "cccc0005"}}, bson.D{{Key: "$set", Value: bson.D{{Key: "state", Value: "promoting"}}}}).Decode(&mark))
-	require.NoError(t, database.Collection("a").Drop(ctx))
-	require.NoError(t, open(t).Database("admin").RunCommand(ctx, bson.D{
-		{Key: "renameCollection", Value: "interrupted." + mark["prefix"].(string) + "a"}, {Key: "to", Value: "interrupted.a"},
-	}).Err())
-	req.DropExisting = false // what is there now is of this restore
-	require.NoError(t, newEngine().CheckTarget(ctx, src, req))
-	_, err = newEngine().Promote(ctx, src, req)
-	require.NoError(t, err)
-	require.Equal(t, before, content(t, src))
-}
-
 func TestPromoteRefusesWhatWasNotLoadedToTheEnd(t *testing.T) {
 	src := small(t, "intact", "a", "dg_cccc0006_00000000_a")
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})

@@ -194,7 +194,9 @@ func (s *staging) remove(ctx context.Context) error {
 	return failure.Wrap(failure.ClassOf(err), "remove what was loaded", err, "")
 }
 
-// Discard removes what was loaded and not promoted. It never touches another collection of the target.
+// Discard removes what was loaded and not promoted. It never touches another collection of the target. A
+// promotion that has begun is finished instead: the target's old collections are gone in part, and what was
+// loaded is all there is of them.
 func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.StageRequest) error {
 	names, err := namesOf(req)
 	if err != nil {
@@ -205,11 +207,29 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 		return err
 	}
 	defer disconnect(client)
+	if !req.Scratch {
+		mark, err := client.mark(ctx, names, req)
+		if err != nil {
+			return err
+		}
+		if mark.State == statePromoting {
+			_, err := client.promote(ctx, names, req, mark)
+			return err
+		}
+	}
 	return client.discard(ctx, names, req)
 }
 
 func (c *session) discard(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	if !req.Scratch {
+		mark, err := c.mark(ctx, names, req)
+		if err != nil {
+			return err
+		}
+		if mark.State == statePromoting {
+			return failure.New(failure.ConfigInvalid, "restore into database "+names.database, "this restore has begun to replace it already",
+				"Start another restore when this one has ended.")
+		}
 		if err := c.removeMark(ctx, names, req); err != nil {
 			return err
 		}
