@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -62,7 +63,6 @@ func TestAHookThatFailsIsAWarningUnlessItMayFailTheRun(t *testing.T) {
 		"before, told only":       {domain.Hooks{Before: []domain.Hook{sql("fail"), sql("go on")}}, domain.Completed, []string{"fail", "go on"}},
 		"before, fails the run":   {domain.Hooks{Before: []domain.Hook{mayFail(sql("fail")), sql("never")}, AfterFailure: []domain.Hook{sql("end")}}, domain.Failed, []string{"fail", "end"}},
 		"after, told only":        {domain.Hooks{AfterSuccess: []domain.Hook{sql("fail")}}, domain.Completed, []string{"fail"}},
-		"after, fails the run":    {domain.Hooks{AfterSuccess: []domain.Hook{mayFail(sql("fail"))}}, domain.Failed, []string{"fail"}},
 		"one that takes too long": {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{SQL: "hang", TimeoutSeconds: 1})}}, domain.Failed, []string{"hang"}},
 		"a command not allowed":   {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{Command: []string{"/bin/true"}})}}, domain.Failed, nil},
 		"a URL that is forbidden": {domain.Hooks{Before: []domain.Hook{mayFail(domain.Hook{URL: "http://169.254.169.254/token-in-path"})}}, domain.Failed, nil},
@@ -82,6 +82,30 @@ func TestAHookThatFailsIsAWarningUnlessItMayFailTheRun(t *testing.T) {
 			} else {
 				require.Contains(t, logged(e), "warning: ")
 			}
+		})
+	}
+}
+
+func TestAGoodBackupIsKeptWhateverTheHooksAfterItDo(t *testing.T) {
+	for name, hooks := range map[string][]domain.Hook{
+		"a hook that may fail the run": {mayFail(sql("fail")), sql("never")},
+		"one that takes too long":      {mayFail(domain.Hook{SQL: "hang", TimeoutSeconds: 1})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t)
+			s.source.fill(1, 1<<20)
+			e := s.backup(withHooks(domain.Hooks{AfterSuccess: hooks, AfterFailure: []domain.Hook{sql("never")}}))
+			require.Len(t, e.Metadata.Warnings, 2, "that of the dump stays")
+			require.Contains(t, e.Metadata.Warnings[1], "hook after_success[0]")
+			require.Contains(t, logged(e), "warning: the backup is good and kept")
+			require.NotContains(t, s.source.ran, "never")
+			s.requireGood(e)
+			told, _, err := s.d.ListNotifications(t.Context(), db.NotificationFilter{ExecutionID: e.ID}, db.Page{Limit: 10})
+			require.NoError(t, err)
+			require.Len(t, told, 1)
+			require.Equal(t, domain.NotifyBackupSuccess, told[0].Type)
+			require.Equal(t, domain.SeverityWarning, told[0].Severity)
+			require.Contains(t, told[0].Message, "hook after_success[0]")
 		})
 	}
 }

@@ -71,9 +71,12 @@ func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInpu
 			text += ". " + in.Hint
 		}
 	}
+	if in.Warning != "" {
+		a.log(ctx, in.ExecutionID, "warning", "%s", in.Warning)
+	}
 	a.log(ctx, in.ExecutionID, level, "%s", text)
 	err := a.DB.FinishExecution(ctx, in.ExecutionID, db.Finish{
-		Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint,
+		Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint, Warning: failure.Redact(in.Warning),
 	})
 	if err == nil {
 		a.at("finish.recorded")

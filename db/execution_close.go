@@ -16,6 +16,7 @@ type Finish struct {
 	ErrorMessage string
 	FailureClass string
 	Hint         string
+	Warning      string // of one that completed, added to metadata.warnings: what went wrong after its work; "" for none
 }
 
 // FinishExecution ends an execution that has not ended, writes the notification about it, and lets in who waits for its
@@ -39,15 +40,8 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 	if !f.Status.Finished() {
 		return false, failure.New(failure.ConfigInvalid, op, fmt.Sprintf("status %q is not an end", f.Status), "")
 	}
-	outcome, err := json.Marshal(struct {
-		FailureClass string `json:"failure_class,omitempty"`
-		Hint         string `json:"hint,omitempty"`
-	}{f.FailureClass, cleanText(f.Hint)})
-	if err != nil {
-		return false, failure.Wrap(failure.Unknown, op, err, "")
-	}
 	var n int64
-	err = q.inTx(ctx, func(q *Queries) error {
+	err := q.inTx(ctx, func(q *Queries) error {
 		limits, invalid := q.ConcurrencySettings(ctx)
 		if invalid != nil && failure.ClassOf(invalid) != failure.ConfigInvalid {
 			return invalid
@@ -55,7 +49,10 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 		if err := q.q.LockQueue(ctx); err != nil { // before the row, as who begins does
 			return translate(op, err)
 		}
-		var err error
+		outcome, err := q.outcomeOf(ctx, id, f)
+		if err != nil {
+			return err
+		}
 		n, err = q.q.FinishExecution(ctx, dbgen.FinishExecutionParams{
 			ID: id, Status: f.Status, ErrorMessage: cleanText(f.ErrorMessage), Outcome: outcome, OnlyFrom: unlessZero(from),
 		})
@@ -65,7 +62,7 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 		if err != nil || n == 0 {
 			return translate(op, err)
 		}
-		if err := q.tellEnd(ctx, id); err != nil || invalid != nil {
+		if err := q.tellEnd(ctx, id, f.Warning != ""); err != nil || invalid != nil {
 			return err // nobody is let in by limits that can not be read, but what has ended has ended
 		}
 		return q.admit(ctx, limits)
@@ -75,4 +72,22 @@ func (q *Queries) finish(ctx context.Context, op, id string, f Finish, from doma
 	}
 	_, err = q.q.ExecutionStatus(ctx, id)
 	return false, translate(op, err)
+}
+
+// outcomeOf is what the end adds to the execution's metadata.
+func (q *Queries) outcomeOf(ctx context.Context, id string, f Finish) ([]byte, error) {
+	outcome := struct {
+		FailureClass string   `json:"failure_class,omitempty"`
+		Hint         string   `json:"hint,omitempty"`
+		Warnings     []string `json:"warnings,omitempty"`
+	}{FailureClass: f.FailureClass, Hint: cleanText(f.Hint)}
+	if f.Warning != "" {
+		e, err := q.GetExecution(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		outcome.Warnings = append(e.Metadata.Warnings, cleanText(f.Warning))
+	}
+	text, err := json.Marshal(outcome)
+	return text, failure.Wrap(failure.Unknown, "describe the end of execution "+id, err, "")
 }

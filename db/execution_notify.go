@@ -8,10 +8,11 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// tellEnd writes the notification about an execution that has just ended, in the transaction that ended it.
+// tellEnd writes the notification about an execution that has just ended, in the transaction that ended it. One
+// that completed with something gone wrong after its work (warned) is told as a warning, not only for the record.
 // Nobody is told of what they cancelled themselves, nor of a sync's or drill's own backups and restores: those
 // tell of the whole.
-func (q *Queries) tellEnd(ctx context.Context, id string) error {
+func (q *Queries) tellEnd(ctx context.Context, id string, warned bool) error {
 	e, err := q.GetExecution(ctx, id)
 	if err != nil {
 		return err
@@ -26,7 +27,11 @@ func (q *Queries) tellEnd(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return q.AddNotification(ctx, endOf(e, names))
+	n := endOf(e, names)
+	if warned {
+		n.Title, n.Severity = n.Title+" with a warning", domain.SeverityWarning
+	}
+	return q.AddNotification(ctx, n)
 }
 
 // executionNames are what an execution names, as people call it; "" for what is gone.

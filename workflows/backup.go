@@ -51,7 +51,7 @@ func (b *backup) steps(ctx workflow.Context) error {
 	if err := b.store(ctx); err != nil {
 		return err
 	}
-	return b.hooks(ctx, domain.HooksAfterSuccess, domain.Completed, "")
+	return b.afterSuccess(ctx)
 }
 
 // store makes the backup on the first of its storage locations that takes it.

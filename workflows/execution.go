@@ -18,6 +18,8 @@ type execution struct {
 	in    contract.ExecutionInput
 	plan  contract.Plan
 	spent time.Duration // of the time that the plan gives, on what has to be done again
+	// warning is what went wrong when the work was done, "" for nothing.
+	warning string
 }
 
 func (e *execution) ref() contract.ExecutionRef {
@@ -55,7 +57,7 @@ func (e *execution) complete(ctx workflow.Context) error {
 	defer stop()
 	e.tell(ctx, domain.PhaseDone, "Completed")
 	_, err := recordNow(uncancelled, e, contract.FinishExecution, "Record the result", contract.FinishInput{
-		ExecutionID: e.in.ExecutionID, Status: domain.Completed,
+		ExecutionID: e.in.ExecutionID, Status: domain.Completed, Warning: e.warning,
 	})
 	return err
 }

@@ -21,6 +21,20 @@ func (b *backup) hooks(ctx workflow.Context, moment domain.HookMoment, outcome d
 	return err
 }
 
+// afterSuccess runs the hooks of a backup that is stored and verified. Nothing that they do, nor a cancellation
+// while they run, makes it a bad one: it completes with a warning, and people are told.
+func (b *backup) afterSuccess(ctx workflow.Context) error {
+	err := b.hooks(ctx, domain.HooksAfterSuccess, domain.Completed, "")
+	if err == nil {
+		return nil
+	}
+	if workflow.GetVersion(ctx, "keep-backup-after-hooks", workflow.DefaultVersion, 1) == workflow.DefaultVersion {
+		return err // a history of a version that removed the backup
+	}
+	b.warning = "the backup is good and kept, but what was to be done after it failed: " + outcome(err).Message
+	return nil
+}
+
 // afterFailure runs the hooks of a run that did not succeed, also one that was cancelled: what a hook
 // before it began may have to be ended.
 func (b *backup) afterFailure(ctx workflow.Context, cause error) {

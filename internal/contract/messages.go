@@ -108,6 +108,8 @@ type FinishInput struct {
 	FailureClass string                 `json:"failure_class,omitempty"`
 	Message      string                 `json:"message,omitempty"`
 	Hint         string                 `json:"hint,omitempty"`
+	// Warning is what went wrong after the work of an execution that completed.
+	Warning string `json:"warning,omitempty"`
 }
 
 // HooksInput asks for the hooks of a moment.

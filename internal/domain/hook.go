@@ -19,7 +19,7 @@ type Hook struct {
 	SQL            string   `json:"sql,omitempty" maxLength:"16384" doc:"One statement, run on the datasource"`
 	URL            string   `json:"url,omitempty" maxLength:"2048" doc:"http or https; gets a POST with the run as JSON, and any answer but 2xx is a failure"`
 	Command        []string `json:"command,omitempty" maxItems:"64" doc:"Program and arguments, run on the worker; only programs that the worker's operator allowed (DATAGUARDIAN_HOOK_COMMANDS)"`
-	FailRun        bool     `json:"fail_run,omitempty" doc:"A failure of the hook fails the run. For after_success: also its backup, which is removed"`
+	FailRun        bool     `json:"fail_run,omitempty" doc:"A failure of the hook fails the run, and the hooks behind it do not run. For after_success: the backup is kept, and the run completes with a warning that people are told of"`
 	TimeoutSeconds int      `json:"timeout_seconds,omitempty" doc:"Default 60" minimum:"0" maximum:"3600"`
 }
 
