@@ -38,8 +38,14 @@ func (c *byteCounter) open(ctx context.Context, reader *archive.Reader, name str
 	return &countedStream{ReadCloser: stream, counter: c}, nil
 }
 
+// progress never shows more than all: some of a stream may be read twice (the index of files is), and its
+// description may not count what surrounds the data.
 func (c *byteCounter) progress() domain.Progress {
-	return domain.Progress{Phase: c.phase, Bytes: c.bytes.Load(), Total: c.total.Load(), Chunks: c.objects.Load()}
+	bytes, total := c.bytes.Load(), c.total.Load()
+	if total > 0 {
+		bytes = min(bytes, total)
+	}
+	return domain.Progress{Phase: c.phase, Bytes: bytes, Total: total, Chunks: c.objects.Load()}
 }
 
 type countedStream struct {

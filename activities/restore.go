@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
@@ -115,6 +116,28 @@ func (r *restore) request() engine.StageRequest {
 	}
 }
 
+// load stages the backup. One that takes no byte for too long is given up.
+func (r *restore) load(ctx context.Context, target engine.Source, open engine.Opener) (engine.StageReport, error) {
+	loaded := make(chan engine.StageReport, 1) // one that is given up may still end
+	err := whileLoading(ctx, r.idleTimeout(), r.targetName(), func(ctx context.Context, through func(engine.Opener) engine.Opener) error {
+		report, err := r.stager.Stage(ctx, target, r.request(), through(open))
+		loaded <- report
+		return err
+	})
+	if err != nil {
+		return engine.StageReport{}, err
+	}
+	return <-loaded, nil
+}
+
+// idleTimeout is that of the restore, or else of the backup.
+func (r *restore) idleTimeout() time.Duration {
+	if r.options.IdleTimeoutMinutes > 0 {
+		return time.Duration(r.options.IdleTimeoutMinutes) * time.Minute
+	}
+	return r.backup.idleTimeout()
+}
+
 // targetName is what the restore replaces, for people.
 func (r *restore) targetName() string {
 	if r.options.TargetDatabase == "" {
@@ -219,7 +242,7 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			if err := a.restoreGlobals(ctx, r, src, reader, counter); err != nil {
 				return err
 			}
-			staged, err = r.stager.Stage(ctx, src, r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+			staged, err = r.load(ctx, src, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 				return counter.open(ctx, reader, name, offset)
 			})
 			if err != nil {

@@ -26,12 +26,13 @@ type RestoreRequest struct {
 	Databases          []string `json:"databases,omitempty" maxItems:"10000" doc:"Backups of a whole server: which databases are restored, each under its own name, or the only one into target_database; left out: all of them (but Postgres' own database postgres)"`
 	DropExisting       bool     `json:"drop_existing,omitempty" doc:"Replace the target database when it is not empty"`
 	IncludeTables      []string `json:"include_tables,omitempty" maxItems:"1000" doc:"Databases but sqlserver: tables or collections that are restored, by name (postgres: also schema.table); * stands for any text, ? for any character; left out: everything. The target must be new or empty; on mongodb it keeps its other collections"`
-	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup; left out: everything"`
+	IncludePaths       []string `json:"include_paths,omitempty" maxItems:"10000" doc:"Files backups: files and directories that are restored, relative to the root of the backup, as its list of files gives them (\\xNN for a byte that is not UTF-8); left out: everything"`
 	RestoreGlobals     bool     `json:"restore_globals,omitempty" doc:"Backups of a whole server (postgres, mysql, mariadb): make the roles or accounts that the target has not, with their passwords and rights, before the databases; those that exist are left as they are, and each is told in the log"`
 	ReferencedFiles    string   `json:"referenced_files_directory,omitempty" maxLength:"4096" doc:"Where the files that rows point to are restored: a new or empty directory on the worker of the target's pool, absolute; left out: they are not restored"`
 	VerificationMode   bool     `json:"verification_mode,omitempty" doc:"Restore into a temporary database, check it, drop it; target_database is not touched"`
 	KeepDatabase       bool     `json:"keep_verification_database,omitempty" doc:"Do not drop the temporary database"`
 	ParallelJobs       int      `json:"parallel_jobs,omitempty" doc:"Tables loaded and indexes made at the same time; default the backup's parallel_jobs if it is above 1, otherwise the worker's CPUs, at most 4" minimum:"0" maximum:"16"`
+	IdleTimeoutMinutes int      `json:"idle_timeout_minutes,omitempty" doc:"Longest the load may take no byte of the backup while some is left; what the target does with all of it (indexes) is not counted. Default: the backup's idle_timeout_minutes" minimum:"0" maximum:"1440"`
 	ConfirmationPhrase string   `json:"confirmation_phrase" maxLength:"300" doc:"RESTORE and the name of the target datasource, or VERIFY RESTORE in verification mode"`
 }
 
@@ -159,7 +160,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 	plan.options = domain.RestoreOptions{
 		SourceExecutionID: source.ID, TargetDatasourceID: plan.target.ID, TargetDatabase: database,
 		DropExisting: in.Body.DropExisting, VerificationMode: in.Body.VerificationMode, KeepDatabase: in.Body.KeepDatabase,
-		ParallelJobs: in.Body.ParallelJobs, Databases: databases, IncludePaths: in.Body.IncludePaths, IncludeTables: in.Body.IncludeTables,
+		ParallelJobs: in.Body.ParallelJobs, IdleTimeoutMinutes: in.Body.IdleTimeoutMinutes, Databases: databases, IncludePaths: in.Body.IncludePaths, IncludeTables: in.Body.IncludeTables,
 		ReferencedFilesDirectory: in.Body.ReferencedFiles, RestoreGlobals: in.Body.RestoreGlobals,
 	}
 	if in.Body.StorageLocationID != "" {

@@ -31,6 +31,7 @@ func (a *app) restoreCommand() *cobra.Command {
 		{flag: "keep", path: "keep_verification_database", usage: "with --verify: do not drop it", kind: boolField},
 		{flag: "include-path", path: "include_paths", usage: "files backups: only this file or directory", kind: listField},
 		{flag: "databases", path: "databases", usage: "backups of a whole server: only this database", kind: listField},
+		{flag: "idle-timeout", path: "idle_timeout_minutes", usage: "minutes that the load may take no byte; default the backup's", kind: intField},
 		{flag: "jobs", path: "parallel_jobs", usage: "tables that are loaded at the same time", kind: intField},
 	}
 	for _, f := range fields {

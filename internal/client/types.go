@@ -202,6 +202,7 @@ type RestoreRequest struct {
 	VerificationMode   bool   `json:"verification_mode,omitempty"`
 	KeepDatabase       bool   `json:"keep_verification_database,omitempty"`
 	ParallelJobs       int    `json:"parallel_jobs,omitempty"`
+	IdleTimeoutMinutes int    `json:"idle_timeout_minutes,omitempty"`
 	ConfirmationPhrase string `json:"confirmation_phrase"`
 
 	Databases    []string `json:"databases,omitempty"`     // backups of a whole server

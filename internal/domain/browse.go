@@ -5,7 +5,7 @@ import "time"
 // BackedUpFile is an entry of a files backup.
 type BackedUpFile struct {
 	Name       string    `json:"name"`
-	Path       string    `json:"path" doc:"From the root of the backup, as include_paths of a restore takes it"`
+	Path       string    `json:"path" doc:"From the root of the backup, as include_paths of a restore takes it: a byte that is not UTF-8 is written \\xNN"`
 	Type       string    `json:"type" enum:"file,folder,symlink,hardlink"`
 	Size       *int64    `json:"size" doc:"In bytes; null for what is no file"`
 	ModifiedAt time.Time `json:"modified_at"`

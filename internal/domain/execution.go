@@ -63,6 +63,7 @@ type RestoreOptions struct {
 	KeepDatabase       bool   `json:"keep_verification_database"`
 	StorageLocationID  string `json:"storage_location_id,omitempty" doc:"The copy that was asked for; left out: the first good one"`
 	ParallelJobs       int    `json:"parallel_jobs,omitempty" doc:"0: the worker decides"`
+	IdleTimeoutMinutes int    `json:"idle_timeout_minutes,omitempty" doc:"Longest the load may take no byte of the backup; 0: the backup's"`
 
 	Databases    []string `json:"databases,omitempty" doc:"Backups of a whole server: the databases that are restored"`
 	IncludePaths []string `json:"include_paths,omitempty" doc:"Files backups: what is restored; left out: everything"`

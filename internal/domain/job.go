@@ -34,7 +34,7 @@ type BackupOptions struct {
 	StorageTargets     []StorageTarget `json:"storage_targets,omitempty" doc:"Further storage locations; the job's own always comes first" maxItems:"8"`
 	BandwidthLimitMbps float64         `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`
 	TimeoutMinutes     int             `json:"timeout_minutes,omitempty" doc:"Longest the whole backup may take; default 1440" minimum:"0" maximum:"43200"`
-	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump may move no byte; default 15" minimum:"0" maximum:"1440"`
+	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump, or the load of a restore, may move no byte; default 15" minimum:"0" maximum:"1440"`
 	Hooks              *Hooks          `json:"hooks,omitempty" doc:"What a run does before and after its work"`
 
 	HeartbeatURL string `json:"heartbeat_url,omitempty" doc:"http or https; gets a GET after every completed backup of the job, so that a service such as healthchecks.io notices when none comes" maxLength:"2048"`

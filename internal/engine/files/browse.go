@@ -27,7 +27,7 @@ func (e *Engine) Browse(ctx context.Context, streams []engine.Stream, open engin
 	if err != nil {
 		return nil, "", err
 	}
-	part := folderPart{folder: folder, after: after, limit: limit, entries: []domain.BackedUpFile{}}
+	part := folderPart{folder: unescapePath(folder), after: after, limit: limit, entries: []domain.BackedUpFile{}}
 	for {
 		var at entry
 		err := index.next(&at)
@@ -89,7 +89,7 @@ func (l *folderPart) add(e *entry) (done bool) {
 
 func backedUp(e *entry, name string) domain.BackedUpFile {
 	file := domain.BackedUpFile{
-		Name: valid(name), Path: valid(e.name), ModifiedAt: time.Unix(0, e.mtime).UTC(),
+		Name: valid(name), Path: escapePath(e.name), ModifiedAt: time.Unix(0, e.mtime).UTC(),
 		Mode: fmt.Sprintf("%04o", e.mode), Target: valid(e.link),
 	}
 	switch e.kind {

@@ -171,11 +171,11 @@ func isEmpty(directory string) (bool, error) {
 	}
 }
 
-// chosenPaths are the include paths as paths of the index. Nothing of them leads out of the root.
+// chosenPaths are the include paths, which may be escaped, as paths of the index. Nothing of them leads out of the root.
 func chosenPaths(include []string) ([]string, error) {
 	paths := make([]string, 0, len(include))
 	for _, given := range include {
-		path := filepath.Clean(strings.TrimLeft(given, "/"))
+		path := filepath.Clean(strings.TrimLeft(unescapePath(given), "/"))
 		if path == "." && strings.Trim(given, "/.") == "" {
 			return nil, nil // everything
 		}
