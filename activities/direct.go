@@ -99,7 +99,7 @@ func (c *directCopy) options() engine.DumpOptions {
 	}
 	b.options.Normalize()
 	options := b.dumpOptions()
-	options.Jobs = 1
+	options.Jobs, options.OneStream = 1, true
 	return options
 }
 

@@ -45,6 +45,9 @@ type DumpOptions struct {
 	// Base is the backup that an incremental or differential one builds on, nil for a full. What equals
 	// it is found and not stored again without the engine's help; an engine uses it to read less.
 	Base *Base
+	// OneStream asks for a dump that is a single stream, of which the whole is read once: it is loaded while
+	// it is made. An engine gives up for it what it stores beside the data.
+	OneStream bool
 	// Increments says that the job makes incremental or differential backups, so that later ones build on
 	// this. An engine whose server keeps track of what changed since a backup needs to know.
 	Increments bool

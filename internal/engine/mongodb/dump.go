@@ -34,6 +34,10 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if err != nil {
 		return engine.Report{}, err
 	}
+	changes, unfollowed, err := client.followOplog(ctx, src.Config.Database, opts)
+	if err != nil {
+		return engine.Report{}, err
+	}
 	excluded, err := choose(all, opts.IncludeTables, opts.ExcludeTables)
 	if err != nil {
 		return engine.Report{}, err
@@ -54,7 +58,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	}
 	report := engine.Report{
 		ServerVersion: version, ToolVersions: map[string]string{"mongodump": mongotool.Version},
-		Warnings: warnings(stream.Properties[propTimeSeries]),
+		Warnings: append(warnings(stream.Properties[propTimeSeries]), unfollowed...),
 	}
 	_, err = process.Pull(ctx, tool.Command, func(ctx context.Context, r io.Reader) error {
 		archive := newChecked(r)
@@ -63,6 +67,13 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	})
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+src.Config.Database, err)
+	}
+	if changes != nil {
+		more, err := changes.store(ctx, sink)
+		if err != nil {
+			return engine.Report{}, err
+		}
+		report.Warnings = append(report.Warnings, more...)
 	}
 	return report, nil
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// StreamName is the name of the only stream; the database's own name is property "database".
+// StreamName is the name of the stream of the collections; the database's own name is property "database".
 const StreamName = "database"
 
 // Format names what reads the stream: mongorestore --archive.
@@ -149,13 +149,16 @@ func (c *session) collections(ctx context.Context, database string) ([]*mongo.Co
 	return found, nil
 }
 
-// CheckStreams wants the one stream of a dump.
+// CheckStreams wants the one stream of collections.
 func (e *Engine) CheckStreams(streams []engine.Stream) error {
 	_, err := mainStream(streams)
 	return err
 }
 
 func mainStream(streams []engine.Stream) (engine.Stream, error) {
+	if _, has := changesStream(streams); has {
+		streams = slices.DeleteFunc(slices.Clone(streams), func(s engine.Stream) bool { return s.Format == ChangesFormat })
+	}
 	if len(streams) != 1 || streams[0].Format != Format || streams[0].Properties[propDatabase] == "" {
 		return engine.Stream{}, failure.New(failure.Unsupported, "read the backup", "it is not one "+Format+" stream of a database",
 			"Restore it into a datasource of the type it was made from, with the version that made it.")

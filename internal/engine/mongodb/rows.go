@@ -46,6 +46,9 @@ func (e *Engine) RecordedRows(streams []engine.Stream) (map[string]int64, bool, 
 	if err != nil {
 		return nil, false, err
 	}
+	if _, changed := changesStream(streams); changed {
+		return nil, false, nil // how many there are then is not counted
+	}
 	return engine.RowsOf(stream)
 }
 

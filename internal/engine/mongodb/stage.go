@@ -51,7 +51,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
 	}
-	return engine.StageReport{Staging: names.database, Tables: s.tables}, nil
+	return engine.StageReport{Staging: names.database, Tables: s.tables, Warnings: s.warnings}, nil
 }
 
 func attemptNumber() string {
@@ -70,11 +70,16 @@ type staging struct {
 	stream engine.Stream
 	prefix string // of this attempt's collections
 	tables int
+
+	warnings []string
 }
 
 func (s *staging) load(ctx context.Context, open engine.Opener) error {
 	found, err := s.restore(ctx, open)
 	if err != nil {
+		return err
+	}
+	if err := s.replay(ctx, open, &found); err != nil {
 		return err
 	}
 	if err := s.makeIndexes(ctx, found); err != nil {

@@ -36,6 +36,9 @@ type Options struct {
 	Dir string // for its data; it must exist
 	// CertFile, KeyFile and CAFile make it speak TLS only.
 	CertFile, KeyFile, CAFile string
+	// ReplicaSet is the name of the replica set that it says to be the only member of. It keeps an oplog
+	// when there is a collection oplog.rs in database local.
+	ReplicaSet string
 }
 
 // Server is a running FerretDB.
@@ -60,6 +63,9 @@ func Start(ctx context.Context, opts Options) (*Server, error) {
 	arguments := []string{
 		"--handler=sqlite", "--sqlite-url=file:" + opts.Dir + "/", "--state-dir=" + opts.Dir, "--debug-addr=-", "--telemetry=disable",
 		"--log-level=warn", "--test-enable-new-auth", "--setup-database=admin", "--setup-username=" + Username, "--setup-password=" + Password,
+	}
+	if opts.ReplicaSet != "" {
+		arguments = append(arguments, "--repl-set-name="+opts.ReplicaSet)
 	}
 	if opts.CertFile == "" {
 		arguments = append(arguments, "--listen-addr="+address)
