@@ -181,6 +181,16 @@ func TestAFullAnIncrementAndADifferentialOfFilesEachRestore(t *testing.T) {
 	require.Equal(t, domain.Completed, replaced.Status, replaced.ErrorMessage)
 	require.Equal(t, asOfDifferential, describeTree(t, filepath.Join(s.place, "increment")))
 
+	// A name that is not UTF-8 is chosen as the list of files spells it.
+	queued, err := shared.owner.Restore(t.Context(), differential.ID, client.RestoreRequest{
+		TargetDatasourceID: s.datasource.ID, TargetDatabase: filepath.Join(s.place, "chosen"), IncludePaths: []string{`caf\xe9`},
+		ConfirmationPhrase: client.ConfirmRestore(s.datasource.Name),
+	})
+	require.NoError(t, err)
+	chosen := wait(t, queued)
+	require.Equal(t, domain.Completed, chosen.Status, chosen.ErrorMessage)
+	require.FileExists(t, filepath.Join(s.place, "chosen", "caf\xe9"))
+
 	// The backups that it builds on go; it stays whole.
 	for _, parent := range []client.Execution{increment, same} {
 		_, err := shared.owner.DeleteExecution(t.Context(), parent.ID)

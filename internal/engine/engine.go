@@ -181,6 +181,8 @@ type Stager interface {
 	// warnings, for people.
 	Promote(ctx context.Context, target Source, req StageRequest) (warnings []string, err error)
 
-	// Discard removes the staging. What is not there is no error.
+	// Discard removes the staging. What is not there is no error. A Promote that has begun and can not be
+	// undone is finished instead. What the target was is never lost: where it is not known whether it is
+	// wanted, it is kept, and named in an error.
 	Discard(ctx context.Context, target Source, req StageRequest) error
 }
