@@ -61,6 +61,9 @@ func parseArchive(r io.Reader) (contents, error) {
 	check := &namespaces{open: map[string]hash.Hash64{}, counts: map[string]int64{}}
 	for _, meta := range prelude.NamespaceMetadatas {
 		data := meta.Collection
+		if found.database != "" && found.database != meta.Database {
+			return found, fmt.Errorf("it is of the databases %s and %s, and a backup is of one", found.database, meta.Database)
+		}
 		if err := found.addIndexes(meta); err != nil {
 			return found, err
 		}

@@ -81,3 +81,15 @@ func TestAnArchiveIsReadToTheEndOfEveryNamespace(t *testing.T) {
 		})
 	}
 }
+
+func TestAnArchiveOfSeveralDatabasesIsNone(t *testing.T) {
+	prelude := &archive.Prelude{Header: &archive.Header{FormatVersion: "0.1", ServerVersion: "7", ToolVersion: "100"}}
+	for _, database := range []string{"d", "admin"} {
+		prelude.AddMetadata(&archive.CollectionMetadata{Database: database, Collection: "c", Type: "collection", Metadata: `{"indexes":[]}`})
+	}
+	var stream bytes.Buffer
+	require.NoError(t, prelude.Write(&stream))
+	_, err := newEngine().Inspect(enginetest.Context(t), engine.Stream{Format: mongodb.Format}, &stream)
+	enginetest.RequireClass(t, failure.Corrupt, err)
+	require.ErrorContains(t, err, "admin")
+}

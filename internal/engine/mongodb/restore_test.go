@@ -174,3 +174,16 @@ func TestAnIndexThatCanNotBeMadeFailsTheRestore(t *testing.T) {
 	require.ErrorContains(t, err, "indexes of collection a")
 	require.Equal(t, before, databases(t))
 }
+
+// The namespaces of an archive are what "../" is in one of files.
+func TestAnArchiveWritesToNoOtherDatabase(t *testing.T) {
+	src := small(t, "elsewhere", "a")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	require.NoError(t, open(t).Database("elsewhere").Drop(context.Background()))
+	archive.Stream.Properties = map[string]string{"database": "shop"}
+	before := databases(t)
+	_, err := newEngine().Stage(enginetest.Context(t), src, archive.Request("cccc0014", fresh(t)), archive.Opener())
+	enginetest.RequireClass(t, failure.Corrupt, err)
+	require.ErrorContains(t, err, "elsewhere")
+	require.Equal(t, before, databases(t))
+}

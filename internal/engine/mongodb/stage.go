@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mongodb/mongo-tools/mongorestore/ns"
 	"go.mongodb.org/mongo-driver/bson"
 	"go.mongodb.org/mongo-driver/mongo"
 
@@ -116,6 +117,9 @@ func (s *staging) restore(ctx context.Context, open engine.Opener) (contents, er
 	defer archive.Close()
 	source := s.stream.Properties[propDatabase]
 	config := mongotool.Config{Database: source, Target: s.names.database + "." + s.prefix + "*", Jobs: s.req.Jobs}
+	if len(s.req.IncludeTables) == 0 {
+		config.Include = []string{ns.Escape(source) + ".*"} // whatever else an archive names would keep its name
+	}
 	for _, name := range s.req.IncludeTables {
 		config.Include = append(config.Include, source+"."+name)
 	}
@@ -129,6 +133,9 @@ func (s *staging) restore(ctx context.Context, open engine.Opener) (contents, er
 	_, err = process.Push(ctx, tool.Command, io.MultiReader(bytes.NewReader(tool.config), checked))
 	if err != nil {
 		return contents{}, classifyTool("load into database "+s.names.database, err)
+	}
+	if found := checked.found.database; found != "" && found != source {
+		return contents{}, failure.New(failure.Corrupt, "read the archive", "it is of database "+found+", not of "+source, "Restore another backup.")
 	}
 	return checked.found, nil
 }
