@@ -48,7 +48,6 @@ var codes = map[int]struct {
 const (
 	codeNamespaceNotFound = 26
 	codeNamespaceExists   = 48
-	codeUnauthorized      = 13
 	codeNotImplemented    = 238
 )
 

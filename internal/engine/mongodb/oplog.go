@@ -14,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/bson/primitive"
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
+	"go.mongodb.org/mongo-driver/mongo/readpref"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 )
@@ -50,14 +51,19 @@ func (c *session) followOplog(ctx context.Context, database string, opts engine.
 	if hello.SetName == "" || opts.OneStream {
 		return nil, nil, nil
 	}
+	if mode := c.Database("local").ReadPreference().Mode(); mode != readpref.PrimaryMode {
+		// mongodump may read from a member that is behind the one whose oplog is read.
+		return nil, []string{"the collections were read one after the other, not at one moment: readPreference " + mode.String() + " of the uri may read from several members"}, nil
+	}
 	o := &oplog{client: c, database: database, warned: map[string]bool{}, takes: func(name string) bool {
 		return !isServers(name) && !isOwn(name) && name != systemJS &&
 			(len(opts.IncludeTables) == 0 || matchesAny(opts.IncludeTables, name)) && !matchesAny(opts.ExcludeTables, name)
 	}}
 	var err error
 	o.from, err = o.newest(ctx)
-	if errors.Is(err, mongo.ErrNoDocuments) || hasCode(err, codeUnauthorized) || hasCode(err, codeNotImplemented) {
-		return nil, []string{"the collections were read one after the other, not at one moment: the user can not read the oplog of the replica set (grant it the role backup)"}, nil
+	var refused mongo.ServerError
+	if errors.Is(err, mongo.ErrNoDocuments) || (errors.As(err, &refused) && !mongo.IsNetworkError(err)) {
+		return nil, []string{fmt.Sprintf("the collections were read one after the other, not at one moment: the user can not read the oplog of the replica set (grant it the role backup): %v", err)}, nil
 	}
 	return o, nil, classify("read the oplog", err)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,6 +14,7 @@ import (
 	"go.mongodb.org/mongo-driver/mongo"
 	"go.mongodb.org/mongo-driver/mongo/options"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/mongodb/mongodbserver"
@@ -258,6 +260,12 @@ func TestAnOplogThatDoesNotHoldEverythingIsAWarning(t *testing.T) {
 	_, report = r.dump(engine.DumpOptions{}, func() {})
 	require.Len(t, report.Warnings, 1)
 	require.Contains(t, report.Warnings[0], "role backup")
+
+	r.src.Config = domain.ConnectionConfig{Database: "shop", URI: fmt.Sprintf("mongodb://%s@127.0.0.1:%d/?directConnection=true&readPreference=secondaryPreferred&authSource=admin",
+		url.UserPassword(r.src.Config.Username, r.src.Config.Password), r.src.Config.Port)}
+	_, report = r.dump(engine.DumpOptions{}, func() {})
+	require.Len(t, report.Warnings, 1)
+	require.Contains(t, report.Warnings[0], "readPreference")
 }
 
 func TestDamagedChangesFailARestore(t *testing.T) {
