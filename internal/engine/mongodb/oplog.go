@@ -290,9 +290,11 @@ func (r *changeReader) fill() error {
 			return err
 		}
 		for _, c := range changes {
-			if r.buffer, err = bson.MarshalAppend(r.buffer, c); err != nil {
+			document, err := bson.Marshal(c)
+			if err != nil {
 				return classify("copy the oplog", err)
 			}
+			r.buffer = append(r.buffer, document...)
 		}
 	}
 	return nil
