@@ -15,6 +15,7 @@ type byteCounter struct {
 	plain, stored  int64 // what there is to read
 	total          atomic.Int64
 	objects, bytes atomic.Int64
+	server         serverShare
 }
 
 func newByteCounter(phase domain.Phase, m *archive.Manifest) *byteCounter {
@@ -39,7 +40,7 @@ func (c *byteCounter) open(ctx context.Context, reader *archive.Reader, name str
 }
 
 func (c *byteCounter) progress() domain.Progress {
-	return domain.Progress{Phase: c.phase, Bytes: c.bytes.Load(), Total: c.total.Load(), Chunks: c.objects.Load()}
+	return domain.Progress{Phase: c.phase, Bytes: c.bytes.Load(), Total: c.total.Load(), Chunks: c.objects.Load(), ServerPercent: c.server.percent()}
 }
 
 type countedStream struct {

@@ -219,7 +219,9 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			if err := a.restoreGlobals(ctx, r, src, reader, counter); err != nil {
 				return err
 			}
-			staged, err = r.stager.Stage(ctx, src, r.request(), func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+			request := r.request()
+			request.Tell = counter.server.tell
+			staged, err = r.stager.Stage(ctx, src, request, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 				return counter.open(ctx, reader, name, offset)
 			})
 			if err != nil {
