@@ -13,6 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/mysql"
 	"github.com/dataguardian/dataguardian/internal/engine/mysql/mariadbserver"
+	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // mysqlDump is what mysqldump of MySQL 8.0 writes, in its order and with its comments: no MySQL server could be had here.
@@ -249,4 +250,12 @@ func TestTheToolsOfTheServersProductAreTakenAndMySQLsLeavesGTIDsOut(t *testing.T
 			}
 		})
 	}
+	t.Run("a server that is too new for the tool is told", func(t *testing.T) {
+		dir := t.TempDir()
+		fakeTool(t, dir, "mysqldump", mysql57)
+		_, _, err := enginetest.TryDump(t, withTools(dir), sourceOn(posing, "products"), engine.DumpOptions{})
+		enginetest.RequireClass(t, failure.ToolMissing, err)
+		require.ErrorContains(t, err, "a MySQL 8.0 server is needed; found only "+filepath.Join(dir, "mysqldump")+" (MySQL 5.7.44)")
+		require.Contains(t, failure.HintOf(err), "mysql-client")
+	})
 }
