@@ -15,7 +15,7 @@ var (
 	// secret words stand where the server keeps password hashes (MariaDB shows them in SHOW GRANTS too) and the statements
 	// of others, or read its disk, where they are files. A user who makes backups of accounts may read all that. A name
 	// can be written in many ways, with comments in it, so the words are refused wherever they stand, in a text as well.
-	secret = regexp.MustCompile(`(?i)(?:^|[^0-9A-Za-z_$\x{80}-\x{10ffff}])(mysql|performance_schema|sys|load_file)(?:$|[^0-9A-Za-z_$\x{80}-\x{10ffff}])`)
+	secret = regexp.MustCompile(`(?i)(?:^|[^0-9A-Za-z_$\x{80}-\x{10ffff}])(mysql|performance_schema|sys|processlist|load_file)(?:$|[^0-9A-Za-z_$\x{80}-\x{10ffff}])`)
 	show   = regexp.MustCompile(`(?i)^[\s(]*SHOW\b`)
 	// shown is what SHOW may show.
 	shown = regexp.MustCompile(`(?i)^SHOW\s+(?:(?:EXTENDED\s+)?(?:FULL\s+)?(?:TABLES|COLUMNS|FIELDS)|DATABASES|SCHEMAS|INDEX|INDEXES|KEYS|TABLE\s+STATUS|TRIGGERS|EVENTS|` +

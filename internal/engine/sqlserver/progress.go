@@ -50,6 +50,9 @@ func (s *session) watched(ctx context.Context, op, statement string, w watch) er
 	}
 	cancel(nil)
 	<-ended
+	if err == nil && w.tell != nil {
+		w.tell(100)
+	}
 	return err
 }
 
