@@ -124,7 +124,7 @@ func TestHowFarASQLServerIsReachesTheExecutionAndItsHeartbeats(t *testing.T) {
 	s.server.Inject(&tdsserver.Fault{Match: "BACKUP DATABASE", Times: 1, Block: release})
 	running := s.start(t)
 	require.Eventually(t, func() bool {
-		now, err := shared.owner.Execution(t.Context(), running.ID)
+		now, err := shared.owner.GetExecution(t.Context(), running.ID)
 		require.NoError(t, err)
 		return now.Metadata.Progress != nil && now.Metadata.Progress.ServerPercent == 42.5
 	}, time.Minute, 50*time.Millisecond)
