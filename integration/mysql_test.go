@@ -40,7 +40,7 @@ var mysqlRows = []string{
 		c char(10), cb char(10) CHARACTER SET latin1 COLLATE latin1_bin, nc nchar(5), v varchar(300), nv nvarchar(30), vu varchar(30) CHARACTER SET ucs2, bi binary(8), vb varbinary(300),
 		tt tinytext, te text, mt mediumtext, lt longtext, ltc longtext CHARACTER SET utf16, tb tinyblob, bl blob, mb mediumblob, lb longblob, en enum('a', 'it''s', 'ünï'), se set('x', 'y', 'it''s'), j json,
 		u uuid, i4 inet4, i6 inet6, g geometry, p point, ls linestring, po polygon, mp multipoint, ml multilinestring, mpo multipolygon, gc geometrycollection,
-		gs varchar(100) GENERATED ALWAYS AS (concat(n, '-', c)) STORED, gv bigint GENERATED ALWAYS AS (t * 2) VIRTUAL, sq bigint DEFAULT nextval(numbers), inv int INVISIBLE DEFAULT 7,
+		gs varchar(300) GENERATED ALWAYS AS (upper(v)) STORED, gv bigint GENERATED ALWAYS AS (t * 2) VIRTUAL, sq bigint DEFAULT nextval(numbers), inv int INVISIBLE DEFAULT 7,
 		up timestamp(3) DEFAULT current_timestamp(3) ON UPDATE current_timestamp(3), co varchar(2000) COMPRESSED, CONSTRAINT small CHECK (t < 100), KEY by_part (lt(20)), FULLTEXT KEY words (v))`,
 	`INSERT INTO every_type (n, t, tu, s, m, mu, i, iu, bs, b, f, fu, f2, d, d2, e, e0, eu, bits, bit1, b64, bo, da, dt0, dt, dt6, ts0, ts, ti0, ti, y, c, cb, nc, v, nv, vu, bi, vb, tt, te, mt, lt, ltc, tb, bl, mb, lb,
 			en, se, j, u, i4, i6, g, p, ls, po, mp, ml, mpo, gc, co)
