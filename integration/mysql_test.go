@@ -77,8 +77,10 @@ var mysqlEverything = []string{
 }
 
 func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []domain.DatasourceType{domain.MariaDB, domain.MySQL} {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			server, err := mariadb()
 			require.NoError(t, err)
 			name := "shop_" + string(kind)
@@ -127,7 +129,7 @@ func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
 					require.Equal(t, want, mysqlContent(t, server, target))
 				}
 			}
-			require.Empty(t, mysqlQuery(t, server, "", "select schema_name from information_schema.schemata where schema_name like '%\\_dg\\_%' or schema_name like '%\\_old\\_%'"))
+			require.Empty(t, mysqlQuery(t, server, "", "select schema_name from information_schema.schemata where schema_name like '"+name+"%\\_dg\\_%' or schema_name like '"+name+"%\\_old\\_%'"))
 			check, err := shared.owner.TestDatasource(t.Context(), source.ID)
 			require.NoError(t, err)
 			require.Equal(t, domain.HealthOK, check.Status, check.Message)
