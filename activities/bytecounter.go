@@ -15,6 +15,7 @@ type byteCounter struct {
 	plain, stored  int64 // what there is to read
 	total          atomic.Int64
 	objects, bytes atomic.Int64
+	server         serverShare
 }
 
 func newByteCounter(phase domain.Phase, m *archive.Manifest) *byteCounter {
@@ -45,7 +46,7 @@ func (c *byteCounter) progress() domain.Progress {
 	if total > 0 {
 		bytes = min(bytes, total)
 	}
-	return domain.Progress{Phase: c.phase, Bytes: bytes, Total: total, Chunks: c.objects.Load()}
+	return domain.Progress{Phase: c.phase, Bytes: bytes, Total: total, Chunks: c.objects.Load(), ServerPercent: c.server.percent()}
 }
 
 type countedStream struct {

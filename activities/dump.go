@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"io"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -47,6 +48,7 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	}
 	ground := sync.OnceValues(func() (*base, error) { return a.layGround(ctx, job, attempt) })
 	options := job.dumpOptions()
+	options.Tell = progress.server.tell
 	var stored *storedBase
 	if job.execution.BackupType != domain.Full { // a full builds on nothing: its dump tool can start meanwhile
 		base, err := ground()
@@ -202,6 +204,7 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 type dumpProgress struct {
 	writer   atomic.Pointer[archive.Writer]
 	estimate atomic.Int64
+	server   serverShare
 }
 
 func (p *dumpProgress) follow(w *archive.Writer, e engine.Estimate) {
@@ -212,11 +215,18 @@ func (p *dumpProgress) follow(w *archive.Writer, e engine.Estimate) {
 func (p *dumpProgress) now() domain.Progress {
 	writer := p.writer.Load()
 	if writer == nil {
-		return domain.Progress{Phase: domain.PhasePreparing}
+		return domain.Progress{Phase: domain.PhasePreparing, ServerPercent: p.server.percent()}
 	}
 	c := writer.Counters()
 	return domain.Progress{
 		Phase: domain.PhaseDumping, Bytes: c.Bytes, Total: max(p.estimate.Load(), c.Bytes),
-		Chunks: c.Chunks, Skipped: c.Skipped, Stored: c.Stored,
+		Chunks: c.Chunks, Skipped: c.Skipped, Stored: c.Stored, ServerPercent: p.server.percent(),
 	}
 }
+
+// serverShare is how far the server says it is with what it does by itself.
+type serverShare struct{ bits atomic.Uint64 }
+
+func (s *serverShare) tell(percent float64) { s.bits.Store(math.Float64bits(percent)) }
+
+func (s *serverShare) percent() float64 { return math.Float64frombits(s.bits.Load()) }

@@ -117,10 +117,12 @@ func (r *restore) request() engine.StageRequest {
 }
 
 // load stages the backup. One that takes no byte for too long is given up.
-func (r *restore) load(ctx context.Context, target engine.Source, open engine.Opener) (engine.StageReport, error) {
+func (r *restore) load(ctx context.Context, target engine.Source, tell engine.Teller, open engine.Opener) (engine.StageReport, error) {
+	request := r.request()
+	request.Tell = tell
 	loaded := make(chan engine.StageReport, 1) // one that is given up may still end
 	err := whileLoading(ctx, r.idleTimeout(), r.targetName(), func(ctx context.Context, through func(engine.Opener) engine.Opener) error {
-		report, err := r.stager.Stage(ctx, target, r.request(), through(open))
+		report, err := r.stager.Stage(ctx, target, request, through(open))
 		loaded <- report
 		return err
 	})
@@ -242,7 +244,7 @@ func (a *Activities) StageRestore(ctx context.Context, in contract.ExecutionRef)
 			if err := a.restoreGlobals(ctx, r, src, reader, counter); err != nil {
 				return err
 			}
-			staged, err = r.load(ctx, src, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+			staged, err = r.load(ctx, src, counter.server.tell, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
 				return counter.open(ctx, reader, name, offset)
 			})
 			if err != nil {

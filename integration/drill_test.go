@@ -199,6 +199,26 @@ func TestADrillProvesBackupsOfEveryOtherType(t *testing.T) {
 	})
 }
 
+// mysqlRows are those of tables without generated columns: of others mariadb-dump writes a form of INSERT whose rows are not counted.
+var mysqlRows = []string{
+	`CREATE TABLE every_type (n int PRIMARY KEY, t tinyint, s smallint unsigned zerofill, m mediumint, b bigint unsigned, f float, d double, e decimal(20,5), bits bit(9),
+		bo boolean, da date, dt datetime(3), ts timestamp(6) NULL, ti time(6), y year, c char(10), v varchar(300), bi binary(8), vb varbinary(300),
+		tt tinytext, te text, mt mediumtext, lt longtext, tb tinyblob, bl blob, mb mediumblob, lb longblob, en enum('a', 'it''s'), se set('x', 'y'), j json,
+		u uuid, i4 inet4, i6 inet6, g geometry, p point, ls linestring, po polygon, mp multipoint, gc geometrycollection)`,
+	`INSERT INTO every_type VALUES (1, -128, 65535, -8388608, 18446744073709551615, 1.5, 2.25e300, 123.45678, b'101010101', true, '1000-01-01', '2025-02-03 04:05:06.789',
+		'2025-02-03 04:05:06.123456', '-838:59:59', 2155, 'c', 'ünï 😀 \\ \n '' "', x'00ff', x'5c27220a00', 'tiny', 'text', 'medium', repeat('x', 70000), x'', x'00', x'ff', x'00010203',
+		'it''s', 'x,y', '{"a": [1, null, "é"]}', '6ccd780c-baba-1026-9564-5b8c656024db', '1.2.3.4', '2001:db8::1', point(1, 2), point(3, 4), ST_GeomFromText('LINESTRING(0 0, 1 1)'),
+		ST_GeomFromText('POLYGON((0 0, 1 0, 1 1, 0 0))'), ST_GeomFromText('MULTIPOINT(0 0, 1 1)'), ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 1))'))`,
+	`INSERT INTO every_type (n) VALUES (2)`,
+	`CREATE TABLE customers (id int AUTO_INCREMENT PRIMARY KEY, name varchar(100) NOT NULL)`,
+	`CREATE TABLE orders (id int AUTO_INCREMENT PRIMARY KEY, customer int NOT NULL, note varchar(200), FOREIGN KEY (customer) REFERENCES customers (id))`,
+	`INSERT INTO customers (name) SELECT concat('customer ', seq) FROM seq_1_to_500`,
+	`INSERT INTO orders (customer, note) SELECT 1 + seq % 500, sha2(seq, 512) FROM seq_1_to_40000`,
+	`CREATE VIEW by_customer AS SELECT c.name, count(*) AS orders FROM customers c JOIN orders o ON o.customer = c.id GROUP BY c.name`,
+	`CREATE FUNCTION twice(a int) RETURNS int DETERMINISTIC RETURN a * 2`,
+	`CREATE TRIGGER shout BEFORE INSERT ON customers FOR EACH ROW SET NEW.name = upper(NEW.name)`,
+}
+
 func TestMariaDBIsSyncedAndProved(t *testing.T) {
 	t.Parallel()
 	server, err := mariadb()

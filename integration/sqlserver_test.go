@@ -6,8 +6,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
 
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -25,7 +27,8 @@ func newSQLServer(t *testing.T, options domain.BackupOptions, selection *domain.
 	t.Helper()
 	t.Parallel()
 	s := &sqlServer{
-		setup: &setup{database: unique(t), options: options}, server: tdsserver.Start(t, tdsserver.Options{}), shared: t.TempDir(),
+		setup: &setup{database: unique(t), options: options}, shared: t.TempDir(),
+		server: tdsserver.Start(t, tdsserver.Options{Progress: func() string { return "42.5 10 20" }}),
 	}
 	tables := map[string][]string{"customers": {"1 Zoë", "2 O'Brien"}}
 	for i := range 100_000 {
@@ -113,6 +116,32 @@ func TestSQLServerFullIncrementAndDifferentialEachRestore(t *testing.T) {
 	require.Equal(t, "ONLINE MULTI_USER", s.server.Access(s.database))
 	s.requireClean(t)
 	s.requireNowhere(t, backups[3], tdsserver.Password)
+}
+
+func TestHowFarASQLServerIsReachesTheExecutionAndItsHeartbeats(t *testing.T) {
+	s := newSQLServer(t, domain.BackupOptions{}, nil)
+	release := make(chan struct{})
+	s.server.Inject(&tdsserver.Fault{Match: "BACKUP DATABASE", Times: 1, Block: release})
+	running := s.start(t)
+	require.Eventually(t, func() bool {
+		now, err := shared.owner.GetExecution(t.Context(), running.ID)
+		require.NoError(t, err)
+		return now.Metadata.Progress != nil && now.Metadata.Progress.ServerPercent == 42.5
+	}, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool {
+		description, err := shared.dialled.DescribeWorkflowExecution(t.Context(), "backup-"+running.ID, "")
+		require.NoError(t, err)
+		var told domain.Progress
+		for _, activity := range description.PendingActivities {
+			if activity.HeartbeatDetails != nil && converter.GetDefaultDataConverter().FromPayloads(activity.HeartbeatDetails, &told) == nil && told.ServerPercent == 42.5 {
+				return true
+			}
+		}
+		return false
+	}, time.Minute, 50*time.Millisecond)
+	close(release)
+	require.Equal(t, domain.Completed, wait(t, running).Status)
+	s.requireClean(t)
 }
 
 func TestEveryDatabaseOfASQLServerIsBackedUpByDifferentials(t *testing.T) {

@@ -30,6 +30,8 @@ type Progress struct {
 	Stored  int64   `json:"stored" doc:"Bytes written to the storage location"`
 	Rate    float64 `json:"rate"`
 	ETA     int64   `json:"eta"`
+	// ServerPercent is what the server says of work that it does by itself, when no byte passes through the worker.
+	ServerPercent float64 `json:"server_percent,omitempty" doc:"SQL Server: how far its own BACKUP or RESTORE is"`
 }
 
 // LogLine is one line of an execution's log.

@@ -51,6 +51,8 @@ type DumpOptions struct {
 	// Increments says that the job makes incremental or differential backups, so that later ones build on
 	// this. An engine whose server keeps track of what changed since a backup needs to know.
 	Increments bool
+	// Tell is told how far the server is with a backup that it writes by itself.
+	Tell Teller
 }
 
 // Base is a stored backup of the same datasource.
@@ -138,6 +140,7 @@ type StageRequest struct {
 	Scratch      bool   // verification: the staging is checked and dropped, Target is not looked at
 	Jobs         int    // tables loaded and indexes made at the same time, where the engine can; 0 is 1
 	Streams      []Stream
+	Tell         Teller // is told how far the server is with what it loads by itself
 
 	// Private: what is staged is not for everybody's eyes before Promote, because it will be changed by then.
 	// An engine keeps others out of it as far as the server lets it, and Promote lets them in again.

@@ -9,13 +9,13 @@ func ours(catalogue, oid string) string {
 		`'::pg_catalog.regclass AND e.objid = ` + oid + `)`
 }
 
-// relationsSQL lists what holds rows of its own: tables, partitions and materialised views. A
+// relationsSQL lists what holds rows of its own: tables, partitions and materialised views that were filled. A
 // partitioned parent is left out, its rows are those of its partitions. The tables of an extension
 // are in: an extension may ask for their rows to be dumped.
 const relationsSQL = `
 SELECT format('%I.%I', n.nspname, c.relname)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't' AND c.relispopulated
   AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
 ORDER BY 1`
 
@@ -62,7 +62,7 @@ FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamesp
 WHERE c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't' AND ` + ours("pg_class", "c.oid")},
 
 	{"view", `
-SELECT format('%I.%I', n.nspname, c.relname), pg_get_viewdef(c.oid)
+SELECT format('%I.%I', n.nspname, c.relname), pg_get_viewdef(c.oid) || CASE WHEN c.relispopulated THEN '' ELSE ' WITH NO DATA' END
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('v', 'm') AND ` + ours("pg_class", "c.oid")},
 

@@ -12,8 +12,8 @@ import (
 
 // complete is steps 5 and 6 of Promote. Every part of it may be done again.
 func (s *session) complete(ctx context.Context, names restoreNames) error {
-	if has, err := s.hasMarkTable(ctx, names.target); err != nil || !has {
-		return err // it is done
+	if open, err := s.isUnfinished(ctx, names.target); err != nil || !open {
+		return err
 	}
 	if err := s.exec(ctx, "USE "+quoted(names.target), "SET foreign_key_checks = 0"); err != nil {
 		return classify("use database "+quoted(names.target), err)
@@ -40,6 +40,17 @@ func (s *session) complete(ctx context.Context, names restoreNames) error {
 		return err
 	}
 	return s.moveMark(ctx, names)
+}
+
+// isUnfinished reports whether the mark table of a target says that something has to be done there yet. Where it stays,
+// for want of comments, it has nothing but the token at the end: what is not recorded any more would be dropped.
+func (s *session) isUnfinished(ctx context.Context, target string) (bool, error) {
+	has, err := s.hasMarkTable(ctx, target)
+	if err != nil || !has {
+		return false, err
+	}
+	left, err := queryOne[int](ctx, s, "select count(*) from "+named(target, markTable)+" where kind <> "+literal(kindLoaded))
+	return left > 0, classify("read the mark of database "+quoted(target), err)
 }
 
 // dropOthers drops what the replaced database had and the restored one has not.
@@ -154,8 +165,9 @@ func dropLeftovers(ctx context.Context, target engine.Source, names restoreNames
 		s.exec(ctx, "SET foreign_key_checks = 0", "DROP DATABASE IF EXISTS "+quoted(names.staging), "DROP DATABASE IF EXISTS "+quoted(names.old)))
 }
 
-// Discard drops the staging database. Where a crash left the target without its triggers, they are made again first.
-// It touches nothing else of the target, nor what a promoted restore replaced.
+// Discard drops the staging database. Where a crash left the target without its triggers, they are made again first; a
+// swap that has happened is finished, because nothing else can make the target whole. Otherwise the target is not touched,
+// nor is what a promoted restore replaced.
 func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.StageRequest) error {
 	names, err := namesOf(req)
 	if err != nil {
@@ -166,7 +178,17 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 		return err
 	}
 	defer s.close()
-	return s.dropStaging(ctx, names)
+	var unfinished error
+	if !req.Scratch {
+		swapped, err := s.isMarked(ctx, names.target, kindLoaded, names.token)
+		if err != nil {
+			return err
+		}
+		if swapped {
+			unfinished = halfDone(names, s.complete(ctx, names))
+		}
+	}
+	return errors.Join(unfinished, s.dropStaging(ctx, names))
 }
 
 // dropStaging undoes a swap that has not happened.

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	driver "github.com/go-sql-driver/mysql"
@@ -38,6 +39,16 @@ type session struct {
 
 // connect opens one connection; database "" is none.
 func connect(ctx context.Context, src engine.Source, database string) (*session, error) {
+	return connectWith(ctx, src, database, func(*driver.Config) {})
+}
+
+// connectBounded is connect for an answer that may be of any size; exceeded tells that it was too large.
+func connectBounded(ctx context.Context, src engine.Source, database string) (s *session, exceeded *atomic.Bool, err error) {
+	s, err = connectWith(ctx, src, database, func(c *driver.Config) { exceeded = bound(c) })
+	return s, exceeded, err
+}
+
+func connectWith(ctx context.Context, src engine.Source, database string, change func(*driver.Config)) (*session, error) {
 	op := fmt.Sprintf("connect to database %q on %s", database, address(src.Config))
 	if database == "" {
 		op = "connect to " + address(src.Config)
@@ -46,6 +57,7 @@ func connect(ctx context.Context, src engine.Source, database string) (*session,
 	if err != nil {
 		return nil, err
 	}
+	change(config)
 	connector, err := driver.NewConnector(config)
 	if err != nil {
 		return nil, failure.Wrap(failure.ConfigInvalid, op, err, "")

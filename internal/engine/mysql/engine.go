@@ -34,18 +34,24 @@ var (
 type Options struct {
 	// BinDirs are the only directories in which client tools are looked for. Empty is PATH.
 	BinDirs []string
+	// QueryTimeout bounds a statement of Query; 0 is domain.QueryTimeout.
+	QueryTimeout time.Duration
 }
 
 // Engine serves one of the two types. It holds no connection and is safe for concurrent use.
 type Engine struct {
-	kind  domain.DatasourceType
-	tools toolbox
+	kind         domain.DatasourceType
+	tools        toolbox
+	queryTimeout time.Duration
 }
 
 // New returns the engine of a type, domain.MySQL or domain.MariaDB. It looks for tools at each use, so
 // that one that is installed later is found without a restart.
 func New(kind domain.DatasourceType, opts Options) *Engine {
-	return &Engine{kind: kind, tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}}
+	if opts.QueryTimeout == 0 {
+		opts.QueryTimeout = domain.QueryTimeout
+	}
+	return &Engine{kind: kind, tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, queryTimeout: opts.QueryTimeout}
 }
 
 // Type is the type given to New.

@@ -23,6 +23,8 @@ type loader struct {
 	// keepDefiners: the user may give programs to others. Otherwise they are the user's own.
 	keepDefiners bool
 
+	collations *collations // nil replaces none
+
 	definers map[account]bool // of programs
 	enabled  map[string]bool  // events that run where they come from
 	first    bool
@@ -79,6 +81,7 @@ func (l *loader) rewrite(text []byte) ([]byte, error) {
 	if _, err := checkStatement(text); err != nil {
 		return nil, err
 	}
+	text = l.collations.in(text)
 	head := headOf(text)
 	if match := alterDatabase.FindSubmatch(head); match != nil {
 		return bytes.Replace(text, match[1], []byte(quoted(l.staging)), 1), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -51,9 +52,23 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 		}
 	}
 	if err := s.complete(ctx, names); err != nil {
-		return nil, err
+		return nil, halfDone(names, err)
 	}
 	return clearUp(ctx, target, names)
+}
+
+// halfDone says where everything is after an error behind the swap: the failed statement alone would read as if the
+// target were as before.
+func halfDone(names restoreNames, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &failure.Error{
+		Class: failure.ClassOf(err), Cause: err,
+		Op: fmt.Sprintf("finish the restore of database %s, whose tables are the restored ones already, while its views, triggers, routines and events are not all made (what it held before is kept in database %s)",
+			quoted(names.target), quoted(names.old)),
+		Hint: strings.TrimSpace(failure.HintOf(err) + fmt.Sprintf(" When that is mended, restore again with drop_existing; database %s is yours to look at and to drop.", quoted(names.old))),
+	}
 }
 
 func (s *session) checkLoaded(ctx context.Context, names restoreNames) error {

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -16,50 +15,47 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-var (
-	// reading begins the statements that read: others may end the transaction that keeps them from writing.
-	reading = regexp.MustCompile(`(?i)^[\s(]*(?:SELECT|SHOW|DESCRIBE|DESC|EXPLAIN|WITH|VALUES|TABLE)\b`)
-	// intoFile writes to the server's disk, which no transaction forbids.
-	intoFile = regexp.MustCompile(`(?i)OUTFILE|DUMPFILE`)
-)
-
-// Query runs one statement in a read-only transaction.
+// Query runs one statement in a read-only transaction. What of its answer is not told is not read either.
 func (e *Engine) Query(ctx context.Context, src engine.Source, statement string) (domain.QueryResult, error) {
 	if err := checkReads("run the query", statement); err != nil {
 		return domain.QueryResult{}, err
 	}
 	// The server's own limit ends it first; this one is for a server that does not answer.
-	ctx, cancel := context.WithTimeout(ctx, domain.QueryTimeout+connectTimeout)
+	ctx, cancel := context.WithTimeout(ctx, e.queryTimeout+connectTimeout)
 	defer cancel()
-	s, err := connect(ctx, src, src.Config.Database)
+	s, exceeded, err := connectBounded(ctx, src, src.Config.Database)
 	if err != nil {
 		return domain.QueryResult{}, err
 	}
 	defer s.close()
-	limit := fmt.Sprintf("SET SESSION max_execution_time = %d", domain.QueryTimeout.Milliseconds())
+	limit := fmt.Sprintf("SET SESSION max_execution_time = %d", e.queryTimeout.Milliseconds())
 	if s.version.mariadb {
-		limit = fmt.Sprintf("SET SESSION max_statement_time = %d", int(domain.QueryTimeout.Seconds()))
+		limit = fmt.Sprintf("SET SESSION max_statement_time = %.3f", e.queryTimeout.Seconds())
 	}
 	if err := s.exec(ctx, limit, "SET SESSION TRANSACTION READ ONLY", "START TRANSACTION READ ONLY"); err != nil {
 		return domain.QueryResult{}, classify("begin a read-only transaction", err)
 	}
 	start := time.Now()
-	rows, err := s.conn.QueryContext(ctx, statement)
-	if err != nil {
-		return domain.QueryResult{}, classifyQuery(err)
+	result, err := s.answer(ctx, statement)
+	if err != nil && exceeded.Load() {
+		err = tooWide("run the query")
 	}
-	defer rows.Close()
-	result, err := readResult(rows)
 	result.DurationMS = time.Since(start).Milliseconds()
 	return result, err
 }
 
-// checkReads refuses a statement that could write where a transaction does not forbid it.
-func checkReads(op, statement string) error {
-	if reading.MatchString(statement) && !intoFile.MatchString(statement) {
-		return nil
+func (s *session) answer(ctx context.Context, statement string) (domain.QueryResult, error) {
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	rows, err := s.conn.QueryContext(reading, statement)
+	if err != nil {
+		return domain.QueryResult{}, classifyQuery(err)
 	}
-	return failure.New(failure.ConfigInvalid, op, "it is not a statement that only reads", "Begin with SELECT, WITH, SHOW, DESCRIBE or EXPLAIN, and write to no file.")
+	defer func() {
+		stop() // before: Close reads an answer to its end, and this one may have none
+		_ = rows.Close()
+	}()
+	return readResult(rows)
 }
 
 // classifyQuery takes what the server has against a statement for the statement's fault.

@@ -43,7 +43,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	})
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
 	want, before, ctx := content(t, src), databases(t), enginetest.Context(t)
-	stages := 0
+	stages, afterSwap := 0, 0
 	for point := 0; ; point++ {
 		target := occupied(t, fmt.Sprintf("occupied %d", point))
 		untouched := content(t, target)
@@ -61,19 +61,93 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 			break
 		}
 		require.True(t, err != nil || len(warnings) > 0)
-		if committed := len(queryRows(t, "", "select 1 from information_schema.tables where table_schema = ? and table_name = 'ticket'", target.Config.Database)) > 0; !committed && point%2 == 1 {
-			require.NoError(t, newEngine().Discard(ctx, target, req))
-			requireSameContent(t, untouched, content(t, target))
-		} else {
+		committed := len(queryRows(t, "", "select 1 from information_schema.tables where table_schema = ? and table_name = 'ticket'", target.Config.Database)) > 0
+		if committed && err != nil {
+			require.ErrorContains(t, err, "whose tables are the restored ones already")
+			afterSwap++
+		}
+		switch {
+		case point%2 == 0:
 			_, err = newEngine().Promote(ctx, target, req)
 			require.NoError(t, err, "after statement %d", point)
 			requireSameContent(t, want, content(t, target))
+		case committed: // there is no way back
+			require.NoError(t, newEngine().Discard(ctx, target, req))
+			requireSameContent(t, want, content(t, target))
+			execute(t, "", "SET foreign_key_checks = 0", fmt.Sprintf("DROP DATABASE IF EXISTS `%s_old_%s`", target.Config.Database, req.Token))
+		default:
+			require.NoError(t, newEngine().Discard(ctx, target, req))
+			requireSameContent(t, untouched, content(t, target))
 		}
 		execute(t, "", "DROP DATABASE "+quoted(target.Config.Database))
 		require.Equal(t, before, databases(t))
 	}
 	t.Logf("%d statements", stages)
 	require.Greater(t, stages, 30)
+	require.Greater(t, afterSwap, 5)
+}
+
+func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing.T) {
+	src := create(t, "unfinished", "", "CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "CREATE VIEW v AS SELECT * FROM a")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	target := create(t, "half_target", "", "CREATE TABLE before_it (n int)")
+	execute(t, "", "CREATE USER half@'%' IDENTIFIED BY 'halfpassword'", "GRANT ALL ON `half\\_target\\_%`.* TO half@'%'",
+		"GRANT SELECT, INSERT, CREATE, ALTER, DROP, DELETE ON half_target.* TO half@'%'")
+	t.Cleanup(func() { execute(t, "", "DROP USER half@'%'", "DROP DATABASE IF EXISTS half_target_old_eeee0001") })
+	limited := target
+	limited.Config.Username, limited.Config.Password = "half", "halfpassword"
+	req, ctx := archive.Request("eeee0001", "half_target"), enginetest.Context(t)
+	req.DropExisting = true
+	_, err := newEngine().Stage(ctx, limited, req, archive.Opener())
+	require.NoError(t, err)
+	for range 2 {
+		_, err = newEngine().Promote(ctx, limited, req)
+		enginetest.RequireClass(t, failure.ConfigInvalid, err)
+		for _, says := range []string{"`half_target`, whose tables are the restored ones already", "kept in database `half_target_old_eeee0001`", "`v`"} {
+			require.ErrorContains(t, err, says)
+		}
+		require.Contains(t, failure.HintOf(err), "drop_existing")
+	}
+	require.Equal(t, []string{`"1"`}, queryRows(t, "half_target", "select n from a"))
+	// As a workflow does that gives up.
+	require.ErrorContains(t, newEngine().Discard(ctx, limited, req), "whose tables are the restored ones already")
+	require.Equal(t, []string{`"before_it"`}, queryRows(t, "", "select table_name from information_schema.tables where table_schema = 'half_target_old_eeee0001'"))
+
+	execute(t, "", "GRANT ALL ON half_target.* TO half@'%'")
+	_, err = newEngine().Promote(ctx, limited, req)
+	require.NoError(t, err)
+	require.Equal(t, []string{`"1"`}, queryRows(t, "half_target", "select n from v"))
+	require.NotContains(t, strings.Join(databases(t), " "), "eeee0001")
+}
+
+// Databases of MySQL and of MariaDB before 10.5 have no comments: what says that a restore is done stays a table.
+func TestAServerWithoutCommentsOfDatabasesKeepsWhatWasRestored(t *testing.T) {
+	dir, err := os.MkdirTemp("", "dataguardian-older-")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	older, err := mariadbserver.Start(enginetest.Context(t), dir, "--version=10.4.99-MariaDB")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, older.Stop()) })
+	src := create(t, "commentless", "", "CREATE TABLE a (n int)", "CREATE VIEW v AS SELECT * FROM a", "CREATE FUNCTION one() RETURNS int RETURN 1",
+		"CREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW SET NEW.n = 2")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	target, req, ctx := sourceOn(older, "commentless"), archive.Request("eeee0002", "commentless"), enginetest.Context(t)
+	_, err = newEngine().Stage(ctx, target, req, archive.Opener())
+	require.NoError(t, err)
+	db := older.Open("")
+	defer db.Close()
+	for _, again := range []func() error{
+		func() error { _, err := newEngine().Promote(ctx, target, req); return err },
+		func() error { _, err := newEngine().Promote(ctx, target, req); return err },
+		func() error { return newEngine().Discard(ctx, target, req) },
+	} {
+		require.NoError(t, again())
+		var programs int
+		require.NoError(t, db.QueryRow(`select (select count(*) from information_schema.views where table_schema = 'commentless')
+			+ (select count(*) from information_schema.routines where routine_schema = 'commentless')
+			+ (select count(*) from information_schema.triggers where trigger_schema = 'commentless')`).Scan(&programs))
+		require.Equal(t, 3, programs)
+	}
 }
 
 func requireSameContent(t *testing.T, want, got any) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
@@ -48,6 +47,7 @@ type staging struct {
 
 	client       tool
 	keepDefiners bool
+	collations   *collations
 	tables       int
 	warnings     []string
 }
@@ -82,35 +82,18 @@ func (s *staging) create(ctx context.Context) error {
 		return err
 	}
 	op := "make database " + quoted(s.names.staging)
-	charset, warning, err := server.charsetFor(ctx, s.stream)
+	if s.collations, err = server.collations(ctx); err != nil {
+		return err
+	}
+	clause, warnings, err := server.databaseClause(ctx, s.stream, s.collations)
 	if err != nil {
 		return err
 	}
-	if warning != "" {
-		s.warnings = append(s.warnings, warning)
-	}
-	if err := server.exec(ctx, "CREATE DATABASE "+quoted(s.names.staging)+charset); err != nil {
+	s.warnings = append(s.warnings, warnings...)
+	if err := server.exec(ctx, "CREATE DATABASE "+quoted(s.names.staging)+clause); err != nil {
 		return classify(op, err)
 	}
 	return classify(op, server.makeMark(ctx, s.names.staging, s.attempt))
-}
-
-// charsetFor is the clause that gives a database the character set of the backup's. A collation that the server
-// does not have (MySQL and MariaDB differ in the newer ones) is replaced by the character set's own.
-func (s *session) charsetFor(ctx context.Context, stream engine.Stream) (clause, warning string, err error) {
-	charset, collation := stream.Properties[propCharset], stream.Properties[propCollation]
-	if charset == "" {
-		return "", "", nil
-	}
-	known, err := queryOne[int](ctx, s, "select count(*) from information_schema.collations where collation_name = ?", collation)
-	if err != nil {
-		return "", "", classify("look for collation "+collation, err)
-	}
-	clause = " CHARACTER SET " + quoted(charset)
-	if known == 0 {
-		return clause, fmt.Sprintf("the database has the default collation of %s, because the server does not have %s", charset, collation), nil
-	}
-	return clause + " COLLATE " + quoted(collation), "", nil
 }
 
 // push loads the dump with the client.
@@ -130,11 +113,12 @@ func (s *staging) push(ctx context.Context, open engine.Opener) (*loader, error)
 		"--database="+s.names.staging)
 	loaded := newLoader(dump, s.stream.Properties[propDatabase], s.names.staging, s.keepDefiners)
 	loaded.take(s.choice)
+	loaded.collations = s.collations
 	stderr, err := process.Push(ctx, command, loaded)
 	if err != nil {
 		return nil, classifyTool("load into database "+quoted(s.names.staging), env.explain(err))
 	}
-	s.warnings = append(s.warnings, warnings(stderr)...)
+	s.warnings = append(append(s.warnings, warnings(stderr)...), s.collations.warnings()...)
 	return loaded, s.choice.Missing()
 }
 

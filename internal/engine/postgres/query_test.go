@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -144,6 +145,28 @@ func TestTheSchemaTellsTablesColumnsAndExtensions(t *testing.T) {
 	src.Config.Database = "no such database"
 	_, err = newEngine().Schema(enginetest.Context(t), src)
 	enginetest.RequireClass(t, failure.NotFound, err)
+}
+
+func TestTheSchemaIsBounded(t *testing.T) {
+	src := create(t, "endless", "")
+	execute(t, src, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP EXECUTE format('CREATE VIEW v%%s AS SELECT 1 AS a', i); END LOOP; END $$`, domain.MaxSchemaObjects+1))
+	schema, err := newEngine().Schema(enginetest.Context(t), src)
+	require.NoError(t, err)
+	require.True(t, schema.Truncated)
+	require.Len(t, schema.Objects, domain.MaxSchemaObjects)
+
+	wide := create(t, "wide", "")
+	execute(t, wide, fmt.Sprintf(`DO $$ BEGIN FOR i IN 1..%d LOOP EXECUTE format('CREATE TABLE t%%s (%%s)', i,
+		(SELECT string_agg('c' || n || ' int', ', ') FROM generate_series(1, 1000) n)); END LOOP; END $$`, domain.MaxSchemaColumns/1000+1))
+	schema, err = newEngine().Schema(enginetest.Context(t), wide)
+	require.NoError(t, err)
+	require.True(t, schema.Truncated)
+	columns := 0
+	for _, object := range schema.Objects {
+		columns += len(object.Columns)
+	}
+	require.LessOrEqual(t, columns, domain.MaxSchemaColumns)
+	require.Positive(t, columns)
 }
 
 func TestTheDatabasesOfAServerAreThoseWithData(t *testing.T) {

@@ -179,15 +179,12 @@ func (b *backup) make(ctx context.Context, option string, use func(name string, 
 		}
 	}()
 	path := b.dir.onServer(name)
-	// COPY_ONLY and DIFFERENTIAL exclude each other. NO_COMPRESSION, because chunks are compressed later,
-	// and equal pages then give equal chunks.
-	options := []string{"CHECKSUM", "NO_COMPRESSION", "FORMAT", "INIT", "STATS = 5", "NAME = N'DataGuardian'"}
+	// COPY_ONLY and DIFFERENTIAL exclude each other.
+	options := []string{"CHECKSUM", b.compression(), "FORMAT", "INIT", "STATS = 5", "NAME = N'DataGuardian'"}
 	if option != "" {
 		options = append([]string{option}, options...)
 	}
-	statement := "BACKUP DATABASE " + quoted(b.database) + " TO DISK = " + literal(path) + " WITH " + strings.Join(options, ", ")
-	op := "back database " + quoted(b.database) + " up into " + path
-	if err := b.conn.watched(ctx, op, statement, b.opts.IdleTimeout, func() string { return b.dir.sign(name) }); err != nil {
+	if err := b.write(ctx, name, path, options); err != nil {
 		return err
 	}
 	h, err := b.conn.readHeader(ctx, path)
@@ -196,6 +193,31 @@ func (b *backup) make(ctx context.Context, option string, use func(name string, 
 	}
 	return use(name, h)
 }
+
+// compression: chunks are compressed later, and better. Where later backups may reuse them, equal pages have to give
+// equal chunks; where none do, a smaller file is less for the server to write and the directory to hold.
+func (b *backup) compression() string {
+	if b.opts.Increments || b.opts.Base != nil {
+		return "NO_COMPRESSION"
+	}
+	return "COMPRESSION"
+}
+
+// write lets the server write the file, without compression where its edition has none.
+func (b *backup) write(ctx context.Context, name, path string, options []string) error {
+	op := "back database " + quoted(b.database) + " up into " + path
+	statement := "BACKUP DATABASE " + quoted(b.database) + " TO DISK = " + literal(path) + " WITH "
+	w := watch{idle: b.opts.IdleTimeout, sign: func() string { return b.dir.sign(name) }, tell: b.opts.Tell}
+	err := b.conn.watched(ctx, op, statement+strings.Join(options, ", "), w)
+	if at := slices.Index(options, "COMPRESSION"); at >= 0 && numbered(err, noCompression) {
+		options[at] = "NO_COMPRESSION"
+		err = b.conn.watched(ctx, op, statement+strings.Join(options, ", "), w)
+	}
+	return err
+}
+
+// noCompression is the error of an edition (Express, Web) without it.
+const noCompression = 1844
 
 func (b *backup) describe(name string, h header) engine.Stream {
 	return engine.Stream{Name: name, Format: Format, Properties: map[string]string{

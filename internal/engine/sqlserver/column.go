@@ -27,6 +27,9 @@ func (e *Engine) ReadColumn(ctx context.Context, src engine.Source, statement, c
 	}
 	defer conn.close()
 	defer conn.cutAfter(ctx)()
+	if err := conn.guard(ctx, op); err != nil {
+		return err
+	}
 	if err := conn.readColumn(ctx, statement, column, each); ctx.Err() == nil {
 		return classify(op, err)
 	}

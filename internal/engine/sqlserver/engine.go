@@ -3,7 +3,7 @@
 //
 // The server writes a backup into a directory that it shares with the worker, from where it is streamed
 // and removed. A backup has a stream FullName and, made on top of a base, a stream DifferentialName with
-// what changed since; its full is then that of the base, which is neither read nor stored again. Both are
+// what changed since; its full is then that of the base, which is neither read nor stored again. Both are then
 // uncompressed, so that what did not change is found.
 package sqlserver
 

@@ -41,7 +41,11 @@ func (s *session) readHeader(ctx context.Context, path string) (header, error) {
 		return header{}, failure.New(failure.Corrupt, op, fmt.Sprintf("it holds %d backup sets instead of one", len(rows)), hintDamaged)
 	}
 	row := rows[0]
-	bytes, err := strconv.ParseFloat(row.text("BackupSize"), 64)
+	size := row.text("CompressedBackupSize") // of the set as it is in the file; that without compression is as large
+	if size == "" {
+		size = row.text("BackupSize")
+	}
+	bytes, err := strconv.ParseFloat(size, 64)
 	if err != nil {
 		return header{}, failure.Wrap(failure.Unsupported, op, err, "")
 	}

@@ -3,22 +3,32 @@ package sqlserver
 import (
 	"context"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// slowestLook and fastestLook bound how often the server is asked how far it is.
+// How often the server is asked how far it is: usualLook for the telling alone.
 const (
 	slowestLook = 5 * time.Second
+	usualLook   = time.Second
 	fastestLook = 20 * time.Millisecond
 )
 
-// watched runs a statement that may take hours, and ends it with failure.Timeout when it makes no progress
-// for idle; 0 is never. Progress is what the server tells a second connection (which needs VIEW SERVER
+// watch is what is looked at while a statement runs that may take hours.
+type watch struct {
+	idle time.Duration // it ends with failure.Timeout when it makes no progress for so long; 0 is never
+	sign func() string // changes with progress that the worker sees; nil is none
+	tell engine.Teller // is told the server's percentage
+}
+
+// watched runs such a statement. Progress is what the server tells a second connection (which needs VIEW SERVER
 // STATE), or a change of sign.
-func (s *session) watched(ctx context.Context, op, statement string, idle time.Duration, sign func() string) error {
-	if idle <= 0 {
+func (s *session) watched(ctx context.Context, op, statement string, w watch) error {
+	if w.idle <= 0 && w.tell == nil {
 		return s.execute(ctx, op, statement)
 	}
 	var id int
@@ -29,8 +39,8 @@ func (s *session) watched(ctx context.Context, op, statement string, idle time.D
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if s.stalls(ctx, id, idle, sign) {
-			cancel(failure.New(failure.Timeout, op, fmt.Sprintf("the server made no progress for %s", idle),
+		if s.stalls(ctx, id, w) {
+			cancel(failure.New(failure.Timeout, op, fmt.Sprintf("the server made no progress for %s", w.idle),
 				"Look at what the server waits for (sys.dm_exec_requests), or raise idle_timeout_minutes."))
 		}
 	}()
@@ -40,25 +50,44 @@ func (s *session) watched(ctx context.Context, op, statement string, idle time.D
 	}
 	cancel(nil)
 	<-ended
+	if err == nil && w.tell != nil {
+		w.tell(100)
+	}
 	return err
 }
 
+// every is how often the server is asked: rarely for its own sake, often enough to see that nothing moves.
+func (w watch) every() time.Duration {
+	if w.idle <= 0 {
+		return usualLook
+	}
+	return min(max(w.idle/8, fastestLook), slowestLook)
+}
+
 // stalls returns true when nothing moved for idle, and false when ctx ends before.
-func (s *session) stalls(ctx context.Context, id int, idle time.Duration, sign func() string) bool {
+func (s *session) stalls(ctx context.Context, id int, w watch) bool {
 	observer, err := connect(ctx, s.src, "")
 	if err == nil {
 		defer observer.close()
 	}
 	last, since := "", time.Now()
-	for pause(ctx, min(max(idle/8, fastestLook), slowestLook)) == nil {
-		now := sign()
+	for pause(ctx, w.every()) == nil {
+		now := ""
 		if observer != nil {
-			now += observer.progress(ctx, id)
+			now = observer.progress(ctx, id)
+		}
+		if percent, _, told := strings.Cut(now, " "); told && w.tell != nil {
+			if share, err := strconv.ParseFloat(percent, 64); err == nil {
+				w.tell(share)
+			}
+		}
+		if w.sign != nil {
+			now += w.sign()
 		}
 		if now != last {
 			last, since = now, time.Now()
 		}
-		if time.Since(since) > idle {
+		if w.idle > 0 && time.Since(since) > w.idle {
 			return true
 		}
 	}

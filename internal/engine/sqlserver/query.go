@@ -19,10 +19,9 @@ import (
 // lockTimeout bounds how long a query waits for others' locks, in milliseconds.
 const lockTimeout = 10_000
 
-// Query runs one SELECT. SQL Server has no read-only transaction, so three things keep it from writing:
-// a statement that is not plainly a SELECT is refused here (see checkReads), it runs in a transaction that
-// is rolled back always, and the connection says ApplicationIntent=ReadOnly, which secondaries enforce. A
-// login with no more than db_datareader is what makes it sure; docs/operations.md says so.
+// Query runs one SELECT. SQL Server has no read-only transaction. What it does have are rights, so the statement runs
+// only as somebody who has none to write (see guard); before that, one that is not plainly a SELECT is refused (see
+// checkReads). It runs in a transaction that is rolled back always, and says ApplicationIntent=ReadOnly.
 func (e *Engine) Query(ctx context.Context, src engine.Source, statement string) (domain.QueryResult, error) {
 	if err := checkReads(statement); err != nil {
 		return domain.QueryResult{}, err
@@ -35,6 +34,9 @@ func (e *Engine) Query(ctx context.Context, src engine.Source, statement string)
 	}
 	defer conn.close()
 	defer conn.cutAfter(ctx)()
+	if err := conn.guard(ctx, "run the query"); err != nil {
+		return domain.QueryResult{}, err
+	}
 	start := time.Now()
 	result, err := conn.query(ctx, statement)
 	if err != nil {

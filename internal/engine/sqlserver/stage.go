@@ -35,7 +35,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	}
 	defer dir.close()
 	dir.removeLeftovers(time.Now())
-	s := &staging{target: target, names: names, backup: backup, dir: dir, attempt: strings.ToLower(rand.Text()[:attemptLetters])}
+	s := &staging{target: target, names: names, backup: backup, dir: dir, tell: req.Tell, attempt: strings.ToLower(rand.Text()[:attemptLetters])}
 	defer s.removeFiles(ctx)
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
@@ -57,6 +57,7 @@ type staging struct {
 	names    restoreNames
 	backup   sets
 	dir      *directory
+	tell     engine.Teller
 	files    []string // in the shared directory
 	tables   int
 	warnings []string
@@ -173,8 +174,8 @@ func (s *staging) restore(ctx context.Context, server *admin, name string, optio
 		state = "RECOVERY"
 	}
 	options = append(options, state, "CHECKSUM", "STATS = 5")
-	return server.execute(ctx, "restore "+path+" into database "+quoted(s.names.staging),
-		"RESTORE DATABASE "+quoted(s.names.staging)+" FROM DISK = "+literal(path)+" WITH "+strings.Join(options, ", "))
+	return server.watched(ctx, "restore "+path+" into database "+quoted(s.names.staging),
+		"RESTORE DATABASE "+quoted(s.names.staging)+" FROM DISK = "+literal(path)+" WITH "+strings.Join(options, ", "), watch{tell: s.tell})
 }
 
 // places are the directories for the files of new databases.

@@ -22,8 +22,13 @@ func backup(s *session, parts []string, _ []any, out *tokens) {
 	}
 	options := strings.Split(parts[3], ", ")
 	differential, copyOnly := slices.Contains(options, "DIFFERENTIAL"), slices.Contains(options, "COPY_ONLY")
-	for _, wanted := range []string{"CHECKSUM", "NO_COMPRESSION", "FORMAT", "INIT", "STATS = 5"} {
-		if !slices.Contains(options, wanted) || (differential && copyOnly) {
+	compressed := slices.Contains(options, "COMPRESSION")
+	if compressed && s.server.options.Express {
+		out.errors(SQLError{1844, "BACKUP DATABASE WITH COMPRESSION is not supported on Express Edition (64-bit)."}, terminated(what))
+		return
+	}
+	for _, wanted := range []string{"CHECKSUM", "FORMAT", "INIT", "STATS = 5"} {
+		if !slices.Contains(options, wanted) || (differential && copyOnly) || compressed == slices.Contains(options, "NO_COMPRESSION") {
 			out.errors(SQLError{155, "'" + parts[3] + "' is not a set of options that the test wants."})
 			return
 		}
@@ -33,7 +38,7 @@ func backup(s *session, parts []string, _ []any, out *tokens) {
 		out.errors(refused...)
 		return
 	}
-	if err := made.write(parts[2]); err != nil {
+	if err := made.write(parts[2], compressed); err != nil {
 		out.errors(cannotOpen(parts[2], err), terminated(what))
 		return
 	}
@@ -65,9 +70,9 @@ func readBackup(_ *session, parts []string, _ []any, out *tokens) {
 	switch parts[1] {
 	case "HEADERONLY":
 		out.table([]Column{
-			{"BackupName", NVarChar}, {"BackupType", BigInt}, {"DatabaseName", NVarChar}, {"BackupSize", Numeric}, {"HasBackupChecksums", Bit},
+			{"BackupName", NVarChar}, {"BackupType", BigInt}, {"DatabaseName", NVarChar}, {"BackupSize", Numeric}, {"CompressedBackupSize", BigInt}, {"HasBackupChecksums", Bit},
 			{"IsCopyOnly", Bit}, {"BackupSetGUID", GUID}, {"DifferentialBaseGUID", GUID},
-		}, [][]any{{"DataGuardian", made.Kind, made.Database, bytes, true, made.CopyOnly, guid(made.ID), guid(made.Base)}})
+		}, [][]any{{"DataGuardian", made.Kind, made.Database, 10 * bytes, bytes, true, made.CopyOnly, guid(made.ID), guid(made.Base)}})
 	case "FILELISTONLY":
 		out.table([]Column{{"LogicalName", NVarChar}, {"PhysicalName", NVarChar}, {"Type", NVarChar}, {"FileId", BigInt}}, [][]any{
 			{made.Database, "/old/place.mdf", "D", int64(1)}, {made.Database + "_log", "/old/place.ldf", "L", int64(2)},

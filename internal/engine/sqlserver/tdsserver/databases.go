@@ -2,12 +2,14 @@ package tdsserver
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"maps"
 	"os"
 	"slices"
@@ -167,11 +169,21 @@ func (d *Database) taken(made set) {
 	}
 }
 
-// write puts a set into a file: "TAPE", its length and checksum, and its content up to a block's end.
-func (made set) write(path string) error {
+// write puts a set into a file: "TAPE", its length and checksum, and its content up to a block's end; a compressed
+// content begins as gzip does.
+func (made set) write(path string, compressed bool) error {
 	body, err := json.Marshal(made)
 	if err != nil {
 		return err
+	}
+	if compressed {
+		var packed bytes.Buffer
+		w := gzip.NewWriter(&packed)
+		_, err := w.Write(body)
+		if err := errors.Join(err, w.Close()); err != nil {
+			return err
+		}
+		body = packed.Bytes()
 	}
 	head := fmt.Sprintf("TAPE%012d%08x", len(body), crc32.ChecksumIEEE(body))
 	data := append([]byte(head), body...)
@@ -195,6 +207,11 @@ func readSet(path string) (set, int64, error) {
 	body := data[24 : 24+length]
 	if crc32.ChecksumIEEE(body) != sum || !bytes.HasPrefix(data, []byte("TAPE")) {
 		return found, 0, errDamaged
+	}
+	if r, err := gzip.NewReader(bytes.NewReader(body)); err == nil {
+		if body, err = io.ReadAll(r); err != nil {
+			return found, 0, errDamaged
+		}
 	}
 	return found, int64(len(data)) - block/2, json.Unmarshal(body, &found)
 }

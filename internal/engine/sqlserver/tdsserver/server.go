@@ -23,6 +23,11 @@ type Options struct {
 	Directory   string           // files of databases, by name only; "/var/opt/mssql/data/" is the default
 	MayCreate   func() bool      // nil is everybody
 	Progress    func() string    // of a statement, which others may ask for; nil is none
+
+	Writes       bool // the login may write
+	Reader       bool // databases have the user dataguardian_reader, which the login may impersonate
+	ReaderWrites bool // that user may write
+	Express      bool // an edition without compression of backups
 }
 
 // The login that the server knows.
@@ -43,6 +48,7 @@ type Server struct {
 	last       int
 	faults     []*Fault
 	statements []string
+	ranAs      map[string]string // the user of each statement when it was last sent
 	answers    map[string]Answer
 }
 
@@ -60,7 +66,7 @@ func Start(t *testing.T, options Options) *Server {
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	s := &Server{options: options, listener: listener, databases: map[string]*Database{}, sessions: map[int]*session{}, last: 50, answers: map[string]Answer{}}
+	s := &Server{options: options, listener: listener, databases: map[string]*Database{}, sessions: map[int]*session{}, ranAs: map[string]string{}, last: 50, answers: map[string]Answer{}}
 	for _, name := range []string{"master", "tempdb", "model", "msdb"} {
 		s.databases[name] = &Database{name: name, state: "ONLINE", access: "MULTI_USER", Tables: map[string][]string{}}
 	}
@@ -151,6 +157,13 @@ func (s *Server) Statements() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.statements)
+}
+
+// RanAs is the login or the user that a statement ran as, "" if it was not sent.
+func (s *Server) RanAs(statement string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ranAs[statement]
 }
 
 // Sent counts the statements that contain text.

@@ -16,6 +16,7 @@ type session struct {
 	id       int
 	database string
 	readOnly bool
+	user     string // as whom statements run
 
 	mu      sync.Mutex
 	cancel  context.CancelFunc // of the statement that runs
@@ -37,7 +38,7 @@ func (s *session) end() { _ = s.raw.Close() }
 
 // serve answers one connection until it ends.
 func (s *Server) serve(conn net.Conn) {
-	one := &session{server: s, conn: conn, raw: conn}
+	one := &session{server: s, conn: conn, raw: conn, user: Login}
 	defer one.end()
 	if !one.login() {
 		return

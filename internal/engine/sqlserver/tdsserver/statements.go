@@ -14,6 +14,7 @@ import (
 func (s *session) run(ctx context.Context, statement string, params []any, out *tokens) bool {
 	s.server.mu.Lock()
 	s.server.statements = append(s.server.statements, statement)
+	s.server.ranAs[statement] = s.user
 	s.server.mu.Unlock()
 	if fault := s.server.faultFor(statement, false); fault != nil {
 		if alive, answered := s.suffer(ctx, fault, statement, out); answered || !alive {
@@ -86,6 +87,8 @@ func init() { //nolint:gochecknoinits // the table names functions that use it
 			out.table([]Column{{"", NVarChar}, {"", NVarChar}}, [][]any{{s.server.options.Directory, s.server.options.Directory}})
 		}),
 		known(`SELECT CONVERT\(int, @@SPID\)`, func(s *session, _ []string, _ []any, out *tokens) { single(out, int64(s.id)) }),
+		known(`SELECT CONVERT\(int, CASE\s+WHEN DATABASEPROPERTYEX`, func(s *session, _ []string, _ []any, out *tokens) { single(out, s.mayWrite()) }),
+		known(`EXECUTE AS USER = `+text+` WITH NO REVERT$`, becomeUser),
 		known(`SELECT CONVERT\(int, ISNULL\(HAS_PERMS_BY_NAME`, func(s *session, _ []string, _ []any, out *tokens) {
 			single(out, map[bool]int64{true: 1, false: 0}[s.server.options.MayCreate == nil || s.server.options.MayCreate()])
 		}),
@@ -133,6 +136,24 @@ func (s *session) dispatch(statement string, params []any, out *tokens) {
 		}
 	}
 	out.errors(SQLError{102, "Incorrect syntax near what tdsserver does not know: " + statement})
+}
+
+// mayWrite is whether whom the session runs as may write.
+func (s *session) mayWrite() int64 {
+	if s.user == Login && s.server.options.Writes || s.user != Login && s.server.options.ReaderWrites {
+		return 1
+	}
+	return 0
+}
+
+// becomeUser makes the session one of the database's users, until it ends.
+func becomeUser(s *session, parts []string, _ []any, out *tokens) {
+	if !s.server.options.Reader || parts[1] != "dataguardian_reader" {
+		out.errors(SQLError{15517, fmt.Sprintf("Cannot execute as the database principal because the principal \"%s\" does not exist, this type of principal cannot be impersonated, or you do not have permission.", parts[1])})
+		return
+	}
+	s.user = parts[1]
+	out.done(0, 0)
 }
 
 func ok(_ *session, _ []string, _ []any, out *tokens) { out.done(0, 0) }
