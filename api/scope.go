@@ -90,7 +90,7 @@ func (s *server) limitedTo(ctx context.Context, operation string, anyOf []auth.P
 	if !known || !scope.Only(kinds...) {
 		return ctx, s.refuseBeyond(ctx, operation, chosen)
 	}
-	return s.under(ctx, scope)
+	return under(ctx, s.db.Within(ctx), scope)
 }
 
 func (s *server) refuseBeyond(ctx context.Context, operation string, p auth.Permission) error {
@@ -105,26 +105,30 @@ func (s *server) narrowedTo(ctx context.Context, p auth.Permission) (context.Con
 	if who.held == nil {
 		return ctx, nil
 	}
-	return s.under(ctx, who.held.Scope(p))
+	return under(ctx, s.db.Within(ctx), who.held.Scope(p))
 }
 
-func (s *server) under(ctx context.Context, scope *domain.Scope) (context.Context, error) {
-	if err := s.db.ResolveScope(ctx, scope); err != nil {
+// under looks tags up with q: that of the transaction where there is one, for another connection may not be
+// free before this one is given back.
+func under(ctx context.Context, q *db.Queries, scope *domain.Scope) (context.Context, error) {
+	if err := q.ResolveScope(ctx, scope); err != nil {
 		return ctx, err
 	}
 	return db.WithScope(ctx, scope), nil
 }
 
-// mayOn reports whether the caller holds a permission for this datasource.
-func (s *server) mayOn(ctx context.Context, p auth.Permission, datasourceID string) (bool, error) {
-	if !principalOf(ctx).Grants.Allows(p) {
-		return false, nil
+// mayOn reports whether the caller holds a permission for this datasource. It reads with q, that of the
+// transaction where there is one.
+func mayOn(ctx context.Context, q *db.Queries, p auth.Permission, datasourceID string) (bool, error) {
+	who := principalOf(ctx)
+	if !who.Grants.Allows(p) || who.held == nil {
+		return who.Grants.Allows(p), nil
 	}
-	narrow, err := s.narrowedTo(ctx, p)
+	narrow, err := under(ctx, q, who.held.Scope(p))
 	if err != nil {
 		return false, err
 	}
-	return s.db.Sees(narrow, domain.ScopeDatasource, datasourceID), nil
+	return q.Sees(narrow, domain.ScopeDatasource, datasourceID), nil
 }
 
 // keepTags refuses a change of tags to somebody who is limited by tags: with a tag they could bring the

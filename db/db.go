@@ -134,6 +134,15 @@ func Joining(ctx context.Context, q *Queries) context.Context {
 	return context.WithValue(ctx, joinKey{}, q)
 }
 
+// Within gives the queries of the transaction that ctx joins, else those of the pool. Whoever holds a transaction and
+// asks the pool for another connection waits for others who do the same.
+func (d *DB) Within(ctx context.Context) *Queries {
+	if outer, joined := ctx.Value(joinKey{}).(*Queries); joined {
+		return outer
+	}
+	return d.Queries
+}
+
 // inTx is a transaction on the pool, and a savepoint inside a transaction.
 func (q *Queries) inTx(ctx context.Context, fn func(q *Queries) error) error {
 	var inner error
