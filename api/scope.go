@@ -40,6 +40,20 @@ var enforcing = map[string][]domain.ScopeKind{
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
 	downloadBackup: everyKind, "list-backup-files": everyKind,
 
+	// A sync or a drill belongs to both its datasources; its runs to those as well.
+	"list-sync-jobs": everyKind, "create-sync-job": everyKind, "get-sync-job": everyKind, "update-sync-job": everyKind, "delete-sync-job": everyKind,
+	"run-sync-job": everyKind, "retry-sync-execution": everyKind, "list-sync-executions": everyKind, "get-sync-execution": everyKind,
+	"list-sync-execution-logs": everyKind, "cancel-sync-execution": everyKind, "follow-sync-execution": everyKind,
+	"list-drill-jobs": everyKind, "create-drill-job": everyKind, "get-drill-job": everyKind, "update-drill-job": everyKind, "delete-drill-job": everyKind,
+	"run-drill-job": everyKind, "list-drill-times": everyKind, "list-drill-executions": everyKind, "get-drill-execution": everyKind,
+	"list-drill-execution-logs": everyKind, "cancel-drill-execution": everyKind, "follow-drill-execution": everyKind,
+
+	// They count what their caller sees.
+	"get-dashboard": everyKind, "get-health": everyKind,
+
+	"list-notifications": everyKind, "count-unread-notifications": everyKind, "get-notification": everyKind, "read-notification": everyKind,
+	"read-all-notifications": everyKind, "delete-notification": everyKind, "follow-notifications": everyKind,
+
 	// Their own; who is limited decides on nobody else's.
 	"list-approvals": everyKind, "get-approval": everyKind, "withdraw-approval": everyKind,
 }
