@@ -90,8 +90,8 @@ const fillOthers = `
 	INSERT INTO backup_chunks (execution_id, chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded)
 	SELECT e.id, sha256(convert_to(n::text, 'UTF8')), e.generation, 1000, 400, sha256(convert_to(n::text, 'UTF8')), true
 	FROM (SELECT id, generation FROM backup_executions WHERE status = 'completed' ORDER BY id LIMIT 1) e, generate_series(1, %[3]d / 18) n;
-	INSERT INTO damaged_objects (storage_location_id, object_key, reason, found_at, healed_at)
-	SELECT s.id, 'object ' || e, 'missing', now(), now() FROM s, generate_series(1, %[3]d / 18) e WHERE s.n = 7;`
+	INSERT INTO damaged_objects (storage_location_id, object_key, chunk_id, folder, reason, found_at, healed_at)
+	SELECT s.id, 'object ' || e, sha256(convert_to(e::text, 'UTF8')), 'folder', 'missing', now(), now() FROM s, generate_series(1, %[3]d / 18) e WHERE s.n = 7;`
 
 // fill makes the catalogue that the speed is measured over.
 func (s *speed) fill() {

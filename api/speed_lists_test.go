@@ -17,6 +17,8 @@ type listed struct {
 	where     string // of the filters; "" for none
 	keys      string // of the order; "" is created_at, id
 	ascending bool
+	// enriched lists show more than their table has: the bare SELECT of their page is all that they ask for.
+	enriched bool
 }
 
 // order is the order of the list, and what a page begins after.
@@ -65,21 +67,21 @@ func (s *speed) lists() []listed {
 		executions("storage="+storage+"&", "storage_location_id = '"+storage+"'"),
 		executions("job="+job+"&", "job_id = '"+job+"'"),
 		executions("datasource="+datasource+"&", "datasource_id = '"+datasource+"'"),
-		{operation: "list-execution-chunks", path: "/api/executions/" + chunked + "/chunks?", table: "backup_chunks", where: "execution_id = '" + chunked + "'", keys: "chunk_id", ascending: true},
+		{operation: "list-execution-chunks", enriched: true, path: "/api/executions/" + chunked + "/chunks?", table: "backup_chunks", where: "execution_id = '" + chunked + "'", keys: "chunk_id", ascending: true},
 		{
-			operation: "list-backups", path: "/api/backups/datasources/" + datasource + "?", table: "backup_executions",
+			operation: "list-backups", enriched: true, path: "/api/backups/datasources/" + datasource + "?", table: "backup_executions",
 			where: "datasource_id = '" + datasource + "' AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL",
 		},
-		{operation: "list-backup-jobs", path: "/api/backup-jobs?", table: "backup_jobs"},
+		{operation: "list-backup-jobs", enriched: true, path: "/api/backup-jobs?", table: "backup_jobs"},
 		{operation: "list-datasources", path: "/api/datasources?", table: "datasources"},
 		{operation: "list-storage-locations", path: "/api/storage-locations?", table: "storage_locations"},
-		{operation: "list-backed-up-datasources", path: "/api/backups/datasources?", table: "datasources"},
+		{operation: "list-backed-up-datasources", enriched: true, path: "/api/backups/datasources?", table: "datasources"},
 		{operation: "list-restore-targets", path: "/api/backups/restore-targets?", table: "datasources"},
-		{operation: "list-datasource-health", path: "/api/health/datasources?", table: "datasources"},
-		{operation: "list-storage-health", path: "/api/health/storage?", table: "storage_locations"},
-		{operation: "list-datasource-checks", path: "/api/health/datasources/" + datasource + "?", table: "health_checks", where: "datasource_id = '" + datasource + "'", keys: "checked_at, id"},
-		{operation: "list-storage-checks", path: "/api/health/storage/" + storage + "?", table: "storage_health_checks", where: "storage_location_id = '" + storage + "'", keys: "checked_at, id"},
-		{operation: "list-damage", path: "/api/storage-locations/" + storage + "/damage?healed=true&", table: "damaged_objects", where: "storage_location_id = '" + storage + "' AND healed_at IS NOT NULL", keys: "object_key", ascending: true},
+		{operation: "list-datasource-health", enriched: true, path: "/api/health/datasources?", table: "datasources"},
+		{operation: "list-storage-health", enriched: true, path: "/api/health/storage?", table: "storage_locations"},
+		{operation: "list-datasource-checks", enriched: true, path: "/api/health/datasources/" + datasource + "?", table: "health_checks", where: "datasource_id = '" + datasource + "'", keys: "checked_at, id"},
+		{operation: "list-storage-checks", enriched: true, path: "/api/health/storage/" + storage + "?", table: "storage_health_checks", where: "storage_location_id = '" + storage + "'", keys: "checked_at, id"},
+		{operation: "list-damage", enriched: true, path: "/api/storage-locations/" + storage + "/damage?healed=true&", table: "damaged_objects", where: "storage_location_id = '" + storage + "' AND healed_at IS NOT NULL", keys: "object_key", ascending: true},
 		{operation: "list-sync-jobs", path: "/api/db-sync-jobs?", table: "database_sync_jobs"},
 		{operation: "list-sync-executions", path: "/api/db-sync-executions?", table: "database_sync_executions"},
 		{operation: "list-drill-jobs", path: "/api/restore-drill-jobs?", table: "restore_drill_jobs"},
@@ -89,8 +91,8 @@ func (s *speed) lists() []listed {
 		{operation: "list-notification-deliveries", path: "/api/notification-deliveries?", table: "notification_deliveries"},
 		{operation: "list-notification-templates", path: "/api/system/notification-templates?", table: "notification_templates"},
 		{operation: "list-audit-logs", path: "/api/audit-logs?", table: "audit_logs"},
-		{operation: "list-users", path: "/api/access/users?", table: "users"},
-		{operation: "list-roles", path: "/api/access/roles?", table: "roles"},
+		{operation: "list-users", enriched: true, path: "/api/access/users?", table: "users"},
+		{operation: "list-roles", enriched: true, path: "/api/access/roles?", table: "roles"},
 		{operation: "list-scopes", path: "/api/access/scopes?", table: "access_scopes"},
 		{operation: "list-approvals", path: "/api/approvals?", table: "approvals"},
 		{operation: "list-tokens", path: "/api/auth/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},

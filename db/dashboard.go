@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,7 +20,7 @@ type BackupDay struct {
 // BackupDays counts the backups that ended since a time, the oldest day first; days without any are
 // left out.
 func (q *Queries) BackupDays(ctx context.Context, since time.Time) ([]BackupDay, error) {
-	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	where, args, err := executionScope(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -29,10 +30,22 @@ func (q *Queries) BackupDays(ctx context.Context, since time.Time) ([]BackupDay,
 		       COALESCE(sum(size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint,
 		       COALESCE(sum(compressed_size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint
 		FROM backup_executions
-		WHERE finished_at IS NOT NULL AND finished_at >= $1 AND operation = 'backup'
-		  AND ($2::jsonb IS NULL OR scope_allows($2, datasource_id, storage_location_id, job_id))
-		GROUP BY 1 ORDER BY 1`, since, scope)
+		WHERE finished_at IS NOT NULL AND finished_at >= `+parameter(len(args)+1)+` AND operation = 'backup' `+where+`
+		GROUP BY 1 ORDER BY 1`, append(args, since)...)
 }
+
+// executionScope is the condition on executions that the scope of ctx is, with its arguments; none without one. It is left
+// out then, not false: an index that has not the columns which it names could not answer alone.
+func executionScope(ctx context.Context) (where string, args []any, err error) {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil || scope == nil {
+		return "", nil, err
+	}
+	return "AND scope_allows($1::jsonb, datasource_id, storage_location_id, job_id)", []any{scope}, nil
+}
+
+// parameter is the nth parameter of a statement.
+func parameter(n int) string { return "$" + strconv.Itoa(n) }
 
 // ResourceCounts is how many of each resource there are.
 type ResourceCounts struct {
@@ -72,16 +85,15 @@ type StoredTotal struct {
 
 // StoredTotals counts the kept backups of each storage location.
 func (q *Queries) StoredTotals(ctx context.Context) ([]StoredTotal, error) {
-	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	where, args, err := executionScope(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return collect[StoredTotal](ctx, q, "count what storage locations hold", `
 		SELECT storage_location_id::text, count(*), sum(compressed_size_bytes)::bigint
 		FROM backup_executions
-		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL
-		  AND ($1::jsonb IS NULL OR scope_allows($1, datasource_id, storage_location_id, job_id))
-		GROUP BY storage_location_id`, scope)
+		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL `+where+`
+		GROUP BY storage_location_id`, args...)
 }
 
 // DatasourceState is the state of a datasource.

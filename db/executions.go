@@ -139,7 +139,9 @@ func (q *Queries) NewestBackups(ctx context.Context, datasourceIDs []string) ([]
 	if err != nil {
 		return nil, translate("read the newest backups", err)
 	}
-	return convert(rows, func(row dbgen.NewestBackupsRow) (Execution, error) { return listedExecution(dbgen.ListExecutionsRow(row)) })
+	return convert(rows, func(row dbgen.NewestBackupsRow) (Execution, error) {
+		return listedExecution(dbgen.ListExecutionsRow(row))
+	})
 }
 
 func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {

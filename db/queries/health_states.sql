@@ -53,16 +53,20 @@ ORDER BY checked_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
 -- Bytes a second by which the use of a location grows, least squares over the last thirty days; where what is used is
--- not known, by which what is free shrinks. Less than a day says nothing.
+-- not known, by which what is free shrinks. Less than a day says nothing. One check a day is looked at, and one each six
+-- hours of the last two days: there are thousands of each location.
 -- name: StorageTrends :many
-WITH wanted AS (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id), samples AS (
+WITH wanted AS (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id), slots AS (
+    SELECT now() - interval '30 days' + n * interval '1 day' AS since, interval '1 day' AS length FROM generate_series(0, 27) AS n
+    UNION ALL
+    SELECT now() - interval '2 days' + n * interval '6 hours', interval '6 hours' FROM generate_series(0, 7) AS n
+), samples AS (
     SELECT w.id AS storage_location_id, sample.checked_at, sample.used_bytes, sample.available_space_gb
     FROM wanted w
-    CROSS JOIN generate_series(0, 59) AS half_day
+    CROSS JOIN slots
     CROSS JOIN LATERAL (
         SELECT c.checked_at, c.used_bytes, c.available_space_gb FROM storage_health_checks c
-        WHERE c.storage_location_id = w.id AND c.checked_at > now() - interval '30 days' + half_day * interval '12 hours'
-          AND c.checked_at <= now() - interval '30 days' + (half_day + 1) * interval '12 hours'
+        WHERE c.storage_location_id = w.id AND c.checked_at > slots.since AND c.checked_at <= slots.since + slots.length
           AND (c.used_bytes IS NOT NULL OR c.available_space_gb IS NOT NULL)
         ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) sample
 )
