@@ -67,11 +67,11 @@ const fillOthers = `
 	INSERT INTO notification_templates (id, channel, type, version, body, created_at)
 	SELECT gen_random_uuid(), 'webhook', 'backup_success', n, 'text', now() - random() * interval '400 days' FROM generate_series(1, 1100) n;
 	INSERT INTO health_checks (id, datasource_id, status, latency_ms, server_version, checked_at)
-	SELECT gen_random_uuid(), d.id, 'ok', 3, '15.18', now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 2) e JOIN d ON d.n = e %% %[1]d;
+	SELECT gen_random_uuid(), d.id, 'ok', 3, '15.18', now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 10) e JOIN d ON d.n = e %% %[1]d;
 	INSERT INTO health_checks (id, datasource_id, status, latency_ms, server_version, checked_at)
 	SELECT gen_random_uuid(), d.id, 'ok', 3, '15.18', now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 18) e, d WHERE d.n = 7;
 	INSERT INTO storage_health_checks (id, storage_location_id, status, location_status, latency_ms, used_bytes, available_space_gb, checked_at)
-	SELECT gen_random_uuid(), s.id, 'ok', 'healthy', 3, e * 1e6, 500, now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 5) e JOIN s ON s.n = e %% 100;
+	SELECT gen_random_uuid(), s.id, 'ok', 'healthy', 3, e * 1e6, 500, now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 10) e JOIN s ON s.n = e %% 100;
 	INSERT INTO storage_health_checks (id, storage_location_id, status, location_status, latency_ms, used_bytes, available_space_gb, checked_at)
 	SELECT gen_random_uuid(), s.id, 'ok', 'healthy', 3, e * 1e6, 500, now() - random() * interval '30 days' FROM generate_series(1, %[3]d / 18) e, s WHERE s.n = 7;
 	INSERT INTO users (id, email, created_at) SELECT gen_random_uuid(), 'user' || n || '@example.com', now() - random() * interval '400 days' FROM generate_series(1, %[3]d / 18) n;
@@ -86,7 +86,7 @@ const fillOthers = `
 	       now() - random() * interval '400 days', now() FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
 	INSERT INTO audit_logs (id, actor_name, action, resource, resource_id, ip, changes, created_at)
 	SELECT gen_random_uuid(), 'owner@example.com', 'backup_job.run', 'backup_job', n::text, '127.0.0.1', '{"execution_id": "x"}', now() - random() * interval '400 days'
-	FROM generate_series(1, %[3]d / 2) n;
+	FROM generate_series(1, %[3]d / 10) n;
 	INSERT INTO backup_chunks (execution_id, chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded)
 	SELECT e.id, sha256(convert_to(n::text, 'UTF8')), e.generation, 1000, 400, sha256(convert_to(n::text, 'UTF8')), true
 	FROM (SELECT id, generation FROM backup_executions WHERE status = 'completed' ORDER BY id LIMIT 1) e, generate_series(1, %[3]d / 18) n;
