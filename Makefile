@@ -106,10 +106,12 @@ bench-deps: ## Install the Debian packages that the benchmarks need besides
 bench: bench-deps build ## Measure against restic, kopia, rclone and the shell (SIZE=2GB CASES=first,read; docs/benchmarks.md)
 	$(GO) run ./integration/bench $(strip $(BENCH_ARGUMENTS)) $(if $(REPORT),-report $(REPORT))
 
+API_REPORT ?= docs/benchmarks/api.md
+
 # The test of the same name, with the table that its limits are about; it prints what it measured.
 .PHONY: bench-api
 bench-api: deps ## Measure the lists of the API and the dashboard, and hold them against their limits (ROWS=1000000)
-	$(GO) test ./api -count=1 -timeout 60m -v -run '^TestSpeed' -speed-rows=$(or $(ROWS),1000000) -speed-limits
+	$(GO) test ./api -count=1 -timeout 60m -v -run '^TestSpeed' -speed-rows=$(or $(ROWS),1000000) -speed-limits $(if $(API_REPORT),-speed-report $(abspath $(API_REPORT)))
 
 .PHONY: clean
 clean: ## Remove what was built

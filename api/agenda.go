@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-// NextRun is when a backup job runs next.
+// NextRun is when a backup job, a sync job or a drill job runs next.
 type NextRun struct {
+	Kind  string    `json:"kind" enum:"backup,sync,drill"`
 	JobID string    `json:"job_id" format:"uuid"`
 	Name  string    `json:"name"`
 	At    time.Time `json:"at"`
@@ -22,25 +24,41 @@ type timing struct {
 	period time.Duration
 }
 
-// agenda says what runs next and what should have run. Many jobs share a schedule, which is
-// calculated once.
-func agenda(jobs []db.ScheduledJob, now time.Time) ([]NextRun, []OverdueJob) {
-	type key struct{ cron, zone string }
-	known := map[key]timing{}
-	next, overdue := []NextRun{}, []OverdueJob{}
-	for _, job := range jobs {
-		at, seen := known[key{job.Cron, job.TimeZone}]
-		if !seen {
-			// One that can not be calculated was stored by an older version; the job's own page says why.
-			if times, err := schedule.Next(job.Cron, job.TimeZone, now, 2); err == nil && len(times) == 2 {
-				at = timing{next: times[0], period: times[1].Sub(times[0])}
-			}
-			known[key{job.Cron, job.TimeZone}] = at
+// timings calculates each schedule once: many jobs share one.
+type timings struct {
+	now   time.Time
+	known map[[2]string]timing
+}
+
+// of gives the zero timing for a schedule that can not be calculated: an older version stored it, and the job's own
+// page says why.
+func (t timings) of(cron, zone string) timing {
+	key := [2]string{cron, zone}
+	at, seen := t.known[key]
+	if !seen {
+		if times, err := schedule.Next(cron, zone, t.now, 2); err == nil && len(times) == 2 {
+			at = timing{next: times[0], period: times[1].Sub(times[0])}
 		}
+		t.known[key] = at
+	}
+	return at
+}
+
+// agenda says what runs next, of backup jobs and others, and which backups should have run.
+func agenda(jobs []db.ScheduledJob, others []db.OtherSchedule, now time.Time) ([]NextRun, []OverdueJob) {
+	schedules := timings{now: now, known: map[[2]string]timing{}}
+	next, overdue := []NextRun{}, []OverdueJob{}
+	for _, job := range others {
+		if at := schedules.of(job.Cron, job.TimeZone); !at.next.IsZero() {
+			next = append(next, NextRun{Kind: string(job.Kind), JobID: job.ID, Name: job.Name, At: at.next})
+		}
+	}
+	for _, job := range jobs {
+		at := schedules.of(job.Cron, job.TimeZone)
 		if at.next.IsZero() {
 			continue
 		}
-		next = append(next, NextRun{JobID: job.ID, Name: job.Name, At: at.next})
+		next = append(next, NextRun{Kind: string(domain.OperationBackup), JobID: job.ID, Name: job.Name, At: at.next})
 		last := job.CreatedAt
 		if job.LastCompletedAt != nil {
 			last = *job.LastCompletedAt

@@ -31,6 +31,48 @@ type Approved struct {
 	ApprovalID string `header:"Approval-Id" maxLength:"36" doc:"Where another person must approve this: the id of their approval. Without one the answer is 202 with the request for approval, and nothing is done"`
 }
 
+// approvedBody is the body of what may need an approval.
+type approvedBody[T any] struct {
+	Approved
+	Body T
+}
+
+// approvedPatch is patchOf for what may need an approval.
+type approvedPatch[T any] struct {
+	Approved
+	ID      string `path:"id" format:"uuid" doc:"Its id"`
+	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	Body    Patch[T]
+}
+
+type approvalKey struct{}
+
+// withApproval passes the id of an approval to an operation that other operations go through as well, which have none.
+func (a Approved) withApproval(ctx context.Context) context.Context {
+	return context.WithValue(ctx, approvalKey{}, a.ApprovalID)
+}
+
+func approvalOf(ctx context.Context) string {
+	id, _ := ctx.Value(approvalKey{}).(string)
+	return id
+}
+
+// withApprovals is the operation that makes something, or asks for an approval of that.
+func withApprovals[D, V any](s *server, create func(context.Context, *body[D]) (*created[V], error)) func(context.Context, *approvedBody[D]) (*created[V], error) {
+	return func(ctx context.Context, in *approvedBody[D]) (*created[V], error) {
+		out, err := create(in.withApproval(ctx), &body[D]{in.Body})
+		return out, s.orAsk(ctx, err)
+	}
+}
+
+// patchWithApprovals is withApprovals for a change.
+func patchWithApprovals[D, V any](s *server, update func(context.Context, *patchOf[D]) (*versioned[V], error)) func(context.Context, *approvedPatch[D]) (*versioned[V], error) {
+	return func(ctx context.Context, in *approvedPatch[D]) (*versioned[V], error) {
+		out, err := update(in.withApproval(ctx), &patchOf[D]{ID: in.ID, IfMatch: in.IfMatch, Body: in.Body})
+		return out, s.orAsk(ctx, err)
+	}
+}
+
 // irreversible is something that may need the approval of another person.
 type irreversible struct {
 	action     domain.ApprovalAction
@@ -79,14 +121,26 @@ func approved(ctx context.Context, q *db.Queries, id string, i irreversible, cha
 		}
 		return err
 	}
-	changes["approval_id"] = id
+	changes[usedApproval] = id
 	return nil
 }
 
+// usedApproval is what an audit entry calls the approval that was used up.
+const usedApproval = "approval_id"
+
+// reopen gives back the approval that was used up for what could not be begun, and no other one that a client may name.
+func reopen(ctx context.Context, q *db.Queries, changes map[string]any) error {
+	id, used := changes[usedApproval].(string)
+	if !used {
+		return nil
+	}
+	return q.ReopenApproval(ctx, id)
+}
+
 // notBegun records that what was audited, and perhaps approved, could not be begun: the approval is good again.
-func (s *server) notBegun(ctx context.Context, approvalID string, entry db.AuditEntry) error {
+func (s *server) notBegun(ctx context.Context, changes map[string]any, entry db.AuditEntry) error {
 	return s.db.InTx(ctx, func(q *db.Queries) error {
-		if err := q.ReopenApproval(ctx, approvalID); err != nil {
+		if err := reopen(ctx, q, changes); err != nil {
 			return err
 		}
 		return q.AddAudit(ctx, entry)

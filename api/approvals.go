@@ -24,7 +24,7 @@ var reflectAsked = reflect.TypeFor[askedApproval]()
 // Approval is a request for approval as clients see it.
 type Approval struct {
 	ID            string                `json:"id" format:"uuid"`
-	Action        domain.ApprovalAction `json:"action" enum:"restore_overwrite,delete_backup,delete_storage_location"`
+	Action        domain.ApprovalAction `json:"action" enum:"restore_overwrite,delete_backup,delete_storage_location,weaken_approvals"`
 	Permission    auth.Permission       `json:"permission" doc:"What whoever decides must hold"`
 	Resource      string                `json:"resource"`
 	ResourceID    string                `json:"resource_id"`
@@ -43,7 +43,9 @@ type Approval struct {
 }
 
 // approvers are the permissions of what may need an approval.
-var approvers = []auth.Permission{auth.BackupsRestore, auth.ExecutionsControl, auth.StorageWrite}
+var approvers = []auth.Permission{
+	auth.BackupsRestore, auth.ExecutionsControl, auth.StorageWrite, auth.DBSyncJobsRun, auth.DBSyncJobsWrite, auth.BackupJobsWrite, auth.SystemWrite,
+}
 
 func (s *server) registerApprovals() {
 	tags, member := []string{"Approvals"}, requires(approvers...)

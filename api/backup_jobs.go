@@ -25,7 +25,7 @@ type BackupJobDocument struct {
 	ScheduleTimezone  string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverlapPolicy     domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"A run that is due while the job still runs: skip (default), it does not take place; buffer_one, it comes next, at most one"`
 	Enabled           *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Default: max_backups 3, auto_delete"`
+	RetentionPolicy   *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Applied after each completed backup. Left out as a whole: max_backups 3, auto_delete. In one that is given, what is left out is off, auto_delete too"`
 	ConfirmRetention  bool                    `json:"confirm_retention,omitempty" doc:"Of a change: go on although the new policy deletes several backups at once. Not stored"`
 	BackupOptions     domain.BackupOptions    `json:"backup_options,omitempty"`
 }
@@ -66,10 +66,10 @@ func (s *server) registerBackupJobs() {
 		OperationID: "get-backup-job", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a backup job",
 		Errors: []int{http.StatusNotFound},
 	}, s.getBackupJob)
-	register(s, write, huma.Operation{
+	register(s, write, documentApproval(s, huma.Operation{
 		OperationID: "update-backup-job", Method: http.MethodPatch, Path: path + "/{id}", Tags: tags, Summary: "Change a backup job",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed, http.StatusServiceUnavailable},
-	}, s.updateBackupJob)
+	}), patchWithApprovals(s, s.updateBackupJob))
 	register(s, write, huma.Operation{
 		OperationID: "delete-backup-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a backup job",
 		Description:   "Its executions and backups stay. One that runs right now is not deleted (409).",
@@ -107,10 +107,10 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.maySetSQL(ctx, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
-		return nil, err
-	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := s.maySetSQL(ctx, q, "create-backup-job", row.DatasourceID, domain.BackupOptions{}, row.BackupOptions); err != nil {
+			return err
+		}
 		if err := checkEnds(ctx, q, row); err != nil {
 			return err
 		}
@@ -154,7 +154,7 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		if row.DatasourceID != before.DatasourceID {
 			had = domain.BackupOptions{} // its SQL would run on another one now
 		}
-		if err := s.maySetSQL(ctx, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
+		if err := s.maySetSQL(ctx, q, "update-backup-job", row.DatasourceID, had, row.BackupOptions); err != nil {
 			return err
 		}
 		if err := checkEnds(ctx, q, row); err != nil {
@@ -169,6 +169,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 		secrets := replaced("backup_options", before.BackupOptions.Secrets(), row.BackupOptions.Secrets())
 		changes, err := changed(viewJob(before), viewJob(row), secrets...)
 		if err != nil {
+			return err
+		}
+		if err := approveRetention(ctx, q, before, row, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "backup_job.update", "backup_job", row.ID, changes)); err != nil {
@@ -203,7 +206,7 @@ func (s *server) deleteBackupJob(ctx context.Context, in *DeleteInput) (*empty, 
 
 // maySetSQL refuses SQL that is to run on a datasource to those who may not send it any themselves, and referenced files,
 // which are any of the worker's, to those who may not make a datasource of them.
-func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, before, after domain.BackupOptions) error {
+func (s *server) maySetSQL(ctx context.Context, q *db.Queries, operation, datasourceID string, before, after domain.BackupOptions) error {
 	newHooks := after.Hooks.HaveSQL() && !reflect.DeepEqual(before.Hooks, after.Hooks)
 	newFiles := after.ReferencedFiles != nil && !reflect.DeepEqual(before.ReferencedFiles, after.ReferencedFiles)
 	var needed []auth.Permission
@@ -214,7 +217,7 @@ func (s *server) maySetSQL(ctx context.Context, operation, datasourceID string, 
 		needed = append(needed, auth.DatasourcesWrite)
 	}
 	for _, p := range needed {
-		may, err := s.mayOn(ctx, p, datasourceID)
+		may, err := mayOn(ctx, q, p, datasourceID)
 		if err != nil {
 			return err
 		}

@@ -2,8 +2,9 @@ package api
 
 import (
 	"context"
-	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -82,25 +83,21 @@ func (s *server) listBackedUp(ctx context.Context, in *Paging) (*body[page[Backe
 	if err != nil {
 		return nil, err
 	}
-	items := make([]BackedUpDatasource, len(rows))
-	var newest []db.Execution
-	var of []int // whose newest it is
-	for i, row := range rows {
-		items[i] = BackedUpDatasource{DatasourceID: row.ID, Name: row.Name, Type: row.Type}
-		backups, _, err := s.db.ListExecutions(ctx, restorable(row.ID), db.Page{Limit: 1})
-		if err != nil {
-			return nil, err
-		}
-		if len(backups) > 0 {
-			newest, of = append(newest, backups[0]), append(of, i)
-		}
+	newest, err := s.db.NewestBackups(ctx, idsOf(rows, func(d db.Datasource) string { return d.ID }))
+	if err != nil {
+		return nil, err
 	}
 	views, err := newPlaces(s.db.Queries).backups(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
-	for n, i := range of {
-		items[i].LastBackup = &views[n]
+	of := make(map[string]*Backup, len(views))
+	for i := range views {
+		of[*views[i].DatasourceID] = &views[i]
+	}
+	items := make([]BackedUpDatasource, len(rows))
+	for i, row := range rows {
+		items[i] = BackedUpDatasource{DatasourceID: row.ID, Name: row.Name, Type: row.Type, LastBackup: of[row.ID]}
 	}
 	return &body[page[BackedUpDatasource]]{page[BackedUpDatasource]{items, next}}, nil
 }
@@ -145,7 +142,7 @@ func restorable(datasourceID string) db.ExecutionFilter {
 	return db.ExecutionFilter{DatasourceID: datasourceID, Operation: domain.OperationBackup, Status: domain.Completed, Kept: true}
 }
 
-// places reads each storage location of a page of backups once.
+// places has the storage locations of pages of backups, each read once.
 type places struct {
 	q     *db.Queries
 	known map[string]db.StorageLocation
@@ -165,16 +162,37 @@ func (p *places) backups(ctx context.Context, rows []db.Execution) ([]Backup, er
 	if err != nil {
 		return nil, err
 	}
+	if err := p.read(ctx, where); err != nil {
+		return nil, err
+	}
 	views := make([]Backup, len(rows))
 	for i, row := range rows {
-		if views[i], err = p.backup(ctx, row, where[row.ID]); err != nil {
-			return nil, err
-		}
+		views[i] = p.backup(row, where[row.ID])
 	}
 	return views, nil
 }
 
-func (p *places) backup(ctx context.Context, row db.Execution, at db.BackupPlaces) (Backup, error) {
+// read reads the locations that are not known yet. One that is not for the caller to see stays unknown.
+func (p *places) read(ctx context.Context, where map[string]db.BackupPlaces) error {
+	wanted := make(map[string]bool)
+	for _, at := range where {
+		for _, c := range at.Copies {
+			if _, known := p.known[c.StorageLocationID]; !known {
+				wanted[c.StorageLocationID] = true
+			}
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	found, err := p.q.StorageLocationsByID(ctx, slices.Collect(maps.Keys(wanted)))
+	for _, location := range found {
+		p.known[location.ID] = location
+	}
+	return err
+}
+
+func (p *places) backup(row db.Execution, at db.BackupPlaces) Backup {
 	options := row.Metadata.Options
 	out := Backup{
 		ExecutionID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, BackupType: row.BackupType,
@@ -182,31 +200,17 @@ func (p *places) backup(ctx context.Context, row db.Execution, at db.BackupPlace
 		Encrypted: options == nil || options.Encrypted(), Verification: row.Metadata.Verification, StoredAt: []StoredAt{},
 	}
 	if row.StorageLocationID == nil {
-		return out, nil
+		return out
 	}
 	for _, c := range at.Copies {
-		storage, err := p.location(ctx, c.StorageLocationID)
-		if errors.Is(err, db.ErrNotFound) {
+		storage, seen := p.known[c.StorageLocationID]
+		if !seen {
 			continue // its copy there is not for the caller to see
-		}
-		if err != nil {
-			return out, err
 		}
 		out.StoredAt = append(out.StoredAt, StoredAt{
 			StorageLocationID: storage.ID, Name: storage.Name, Type: storage.Type, Status: storage.Status, Pool: storage.Pool,
 			ManifestPath: c.ManifestPath, Primary: c.IsPrimary, DamagedObjects: at.Damaged[storage.ID],
 		})
 	}
-	return out, nil
-}
-
-func (p *places) location(ctx context.Context, id string) (db.StorageLocation, error) {
-	if storage, known := p.known[id]; known {
-		return storage, nil
-	}
-	storage, err := p.q.GetStorageLocation(ctx, id)
-	if err == nil {
-		p.known[id] = storage
-	}
-	return storage, err
+	return out
 }

@@ -29,7 +29,7 @@ type Overview struct {
 	SuccessRate      *float64          `json:"success_rate" doc:"Completed among the completed and failed backups of the days below, 0 to 1; null when there were none" example:"0.98"`
 	Days             []OverviewDay     `json:"days" nullable:"false" doc:"The last 30 days in UTC, oldest first"`
 	Running          []Execution       `json:"running" nullable:"false" doc:"Running, then queued, newest first, 20 at most"`
-	NextRuns         []NextRun         `json:"next_runs" nullable:"false" doc:"The next 10 runs of backup jobs"`
+	NextRuns         []NextRun         `json:"next_runs" nullable:"false" doc:"The next 10 runs of backup jobs, sync jobs and drill jobs"`
 	Storage          []OverviewStorage `json:"storage" nullable:"false" doc:"Newest first, 100 at most"`
 	DatasourceHealth OverviewHealth    `json:"datasource_health"`
 	OverdueJobs      []OverdueJob      `json:"overdue_jobs" nullable:"false" doc:"Enabled jobs without a completed backup within twice the period of their schedule, the longest overdue first, 100 at most"`
@@ -88,8 +88,9 @@ type DatasourceState struct {
 func (s *server) registerDashboard() {
 	register(s, requires(auth.DashboardRead), huma.Operation{
 		OperationID: "get-dashboard", Method: http.MethodGet, Path: "/api/dashboard/overview", Tags: []string{"Dashboard"},
-		Summary:     "The installation at a glance",
-		Description: "Totals, success and bytes by day, what runs, what runs next, storage, health, overdue jobs and the last failures.",
+		Summary: "The installation at a glance",
+		Description: "Totals, success and bytes by day, what runs, what runs next, storage, health, overdue jobs and the last failures: " +
+			"of what the caller sees, where the permission is limited.",
 	}, s.getDashboard)
 }
 
@@ -104,6 +105,7 @@ func (s *server) getDashboard(ctx context.Context, _ *empty) (*body[Overview], e
 		locations []db.StorageLocation
 		health    []db.DatasourceState
 		jobs      []db.ScheduledJob
+		others    []db.OtherSchedule
 		active    [2][]db.Execution
 		failures  []db.Execution
 	)
@@ -112,6 +114,7 @@ func (s *server) getDashboard(ctx context.Context, _ *empty) (*body[Overview], e
 	all.Go(func() (err error) { days, err = s.db.BackupDays(ctx, since); return })
 	all.Go(func() (err error) { stored, err = s.db.StoredTotals(ctx); return })
 	all.Go(func() (err error) { jobs, err = s.db.ScheduledJobs(ctx); return })
+	all.Go(func() (err error) { others, err = s.db.OtherSchedules(ctx); return })
 	all.Go(func() (err error) { counts, err = s.db.CountResources(ctx); return })
 	all.Go(func() (err error) {
 		locations, _, err = s.db.ListStorageLocations(ctx, db.Page{Limit: dashboardTrouble})
@@ -136,7 +139,7 @@ func (s *server) getDashboard(ctx context.Context, _ *empty) (*body[Overview], e
 	running := append(active[0], active[1]...)
 	view.Running = briefly(running[:min(len(running), dashboardRunning)])
 	view.Storage, view.DatasourceHealth = viewStored(locations, stored), viewHealth(health)
-	view.NextRuns, view.OverdueJobs = agenda(jobs, now)
+	view.NextRuns, view.OverdueJobs = agenda(jobs, others, now)
 	return &body[Overview]{view}, nil
 }
 

@@ -56,10 +56,16 @@ func TestTheAgendaOfJobs(t *testing.T) {
 		{ID: "new", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.Add(-time.Hour)},
 		{ID: "never", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
 		{ID: "broken", Cron: "nonsense", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
+	}, []db.OtherSchedule{
+		{Kind: db.RunSync, ID: "copies", Cron: "30 * * * *", TimeZone: "UTC"},
+		{Kind: db.RunDrill, ID: "proves", Cron: "45 * * * *", TimeZone: "UTC"},
+		{Kind: db.RunDrill, ID: "broken too", Cron: "nonsense", TimeZone: "UTC"},
 	}, now)
-	require.Len(t, next, 4)
-	require.Equal(t, "hourly", next[0].JobID)
-	require.Equal(t, now.Add(time.Hour), next[0].At.UTC())
+	require.Len(t, next, 6)
+	require.Equal(t, NextRun{Kind: "sync", JobID: "copies", At: next[0].At}, next[0])
+	require.Equal(t, NextRun{Kind: "drill", JobID: "proves", At: next[1].At}, next[1])
+	require.Equal(t, NextRun{Kind: "backup", JobID: "hourly", At: next[2].At}, next[2])
+	require.Equal(t, now.Add(time.Hour), next[2].At.UTC())
 	var ids []string
 	for _, job := range overdue {
 		ids = append(ids, job.ID)

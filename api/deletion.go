@@ -77,6 +77,7 @@ func (s *server) deleteExecution(ctx context.Context, in *byIDApproved) (*accept
 		return nil, err
 	}
 	var d deletion
+	changes := map[string]any{}
 	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
 		if row, err = q.GetExecution(ctx, in.ID); err != nil {
 			return missing(err, "execution", in.ID)
@@ -87,7 +88,7 @@ func (s *server) deleteExecution(ctx context.Context, in *byIDApproved) (*accept
 		if err := q.CheckDeletable(ctx, in.ID); err != nil {
 			return undeletable(err, row)
 		}
-		changes := map[string]any{"before": brief(row)}
+		changes["before"] = brief(row)
 		if row.Metadata.Operation == domain.OperationBackup && row.Status == domain.Completed {
 			if err := approved(ctx, q, in.ApprovalID, irreversible{
 				action: domain.ApproveDeleteBackup, permission: auth.ExecutionsControl, resource: "execution", resourceID: row.ID,
@@ -104,7 +105,7 @@ func (s *server) deleteExecution(ctx context.Context, in *byIDApproved) (*accept
 	lasting := context.WithoutCancel(ctx)
 	if err := s.startDeletion(lasting, row, d); err != nil {
 		down := s.temporalDown(ctx, "start the deletion", err)
-		return nil, errors.Join(down, s.notBegun(lasting, in.ApprovalID, audited(ctx, "execution.delete_failed", "execution", row.ID, map[string]any{"reason": down.Error()})))
+		return nil, errors.Join(down, s.notBegun(lasting, changes, audited(ctx, "execution.delete_failed", "execution", row.ID, map[string]any{"reason": down.Error()})))
 	}
 	return &accepted{Location: "/api/executions/" + row.ID, Body: viewExecution(row)}, nil
 }

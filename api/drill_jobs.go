@@ -120,10 +120,10 @@ func (s *server) createDrillJob(ctx context.Context, in *body[DrillJobDocument])
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.mayAssert(ctx, "create-drill-job", db.DrillJob{}, row); err != nil {
-		return nil, err
-	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := s.mayAssert(ctx, q, "create-drill-job", db.DrillJob{}, row); err != nil {
+			return err
+		}
 		if err := checkDrillJob(ctx, q, row); err != nil {
 			return err
 		}
@@ -163,7 +163,7 @@ func (s *server) updateDrillJob(ctx context.Context, in *patchOf[DrillJobDocumen
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.mayAssert(ctx, "update-drill-job", before, row); err != nil {
+		if err := s.mayAssert(ctx, q, "update-drill-job", before, row); err != nil {
 			return err
 		}
 		if err := checkDrillJob(ctx, q, row); err != nil {
@@ -244,13 +244,13 @@ func (s *server) runDrill(ctx context.Context, in *ByID) (*acceptedRun, error) {
 
 // mayAssert refuses SQL that is to read a datasource's backup, on a server, to those who may not send both any themselves.
 // SQL that stays as it is and is to read another one is new there.
-func (s *server) mayAssert(ctx context.Context, operation string, before, after db.DrillJob) error {
+func (s *server) mayAssert(ctx context.Context, q *db.Queries, operation string, before, after db.DrillJob) error {
 	same := before.DatasourceID == after.DatasourceID && before.TargetDatasourceID == after.TargetDatasourceID &&
 		reflect.DeepEqual(before.DrillOptions.Assertions, after.DrillOptions.Assertions)
 	if len(after.DrillOptions.Assertions) == 0 || same {
 		return nil
 	}
-	return s.mayQuery(ctx, operation, after.DatasourceID, after.TargetDatasourceID)
+	return s.mayQuery(ctx, q, operation, after.DatasourceID, after.TargetDatasourceID)
 }
 
 // checkDrillJob refuses a job that can not work. Run it in a transaction.

@@ -36,6 +36,7 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 		duplicate *db.DuplicateError
 		inUse     *db.InUseError
 		reference *db.ReferenceError
+		approval  *approvalMissing
 	)
 	switch {
 	case errors.As(err, &known):
@@ -51,6 +52,8 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 		return p
 	case errors.As(err, &reference):
 		return unprocessable(domain.Invalid{{Field: reference.Field, Message: "names nothing that exists"}})
+	case errors.As(err, &approval): // of a part of a document; an operation of its own asks for it
+		return problem.New(http.StatusConflict, "Another person must approve it, so it can not be part of a document: make this change by itself.")
 	case errors.Is(err, db.ErrNotFound):
 		return problem.New(http.StatusNotFound, "There is no such thing, or it is gone.")
 	case errors.Is(err, db.ErrOutOfScope):

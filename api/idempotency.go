@@ -49,20 +49,25 @@ func documentIdempotencyKey(op *huma.Operation) {
 
 // idempotent answers a repeated request with the first answer. It runs after authorise: keys are a
 // user's own, and whoever lost a permission is not answered.
-func (s *server) idempotent(ctx huma.Context, next func(huma.Context)) {
-	key := ctx.Header(idempotencyHeader)
-	if key == "" {
-		next(ctx)
-		return
-	}
-	reserved, err := s.reserve(ctx, key)
-	switch {
-	case err != nil:
-		s.reply(ctx, s.explain(ctx.Context(), err))
-	case reserved.Fresh:
-		s.answerOnce(ctx, reserved.ID, next)
-	default:
-		replay(ctx, *reserved.Answer)
+func (s *server) idempotent(a access) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		key := ctx.Header(idempotencyHeader)
+		if key == "" {
+			next(ctx)
+			return
+		}
+		reserved, err := s.reserve(ctx, key)
+		if err == nil && reserved.Answer != nil {
+			err = s.stillSees(ctx.Context(), a.anyOf, ctx.URL().Path, reserved.Answer.Headers["Location"])
+		}
+		switch {
+		case err != nil:
+			s.reply(ctx, s.explain(ctx.Context(), err))
+		case reserved.Fresh:
+			s.answerOnce(ctx, reserved.ID, next)
+		default:
+			replay(ctx, *reserved.Answer)
+		}
 	}
 }
 
@@ -114,12 +119,22 @@ func (s *server) answerOnce(ctx huma.Context, id string, next func(huma.Context)
 	c := humagin.Unwrap(ctx)
 	recorder := &recordingWriter{ResponseWriter: c.Writer}
 	c.Writer = recorder
-	defer func() { c.Writer = recorder.ResponseWriter }()
+	returned := false
+	defer func() {
+		c.Writer = recorder.ResponseWriter
+		s.settleKey(ctx.Context(), id, recorder, returned)
+	}()
 	next(ctx)
-	keeping, stop := context.WithTimeout(context.WithoutCancel(ctx.Context()), startTimeout)
+	returned = true
+}
+
+// settleKey keeps an answer, or gives the key back: also for a request that panicked, which is answered 500 as
+// others are that failed.
+func (s *server) settleKey(ctx context.Context, id string, recorder *recordingWriter, returned bool) {
+	keeping, stop := context.WithTimeout(context.WithoutCancel(ctx), startTimeout)
 	defer stop()
 	status := recorder.Status()
-	if asked := recorder.Header().Get(approvalHeader) != ""; asked || status >= http.StatusMultipleChoices {
+	if asked := recorder.Header().Get(approvalHeader) != ""; asked || !returned || status >= http.StatusMultipleChoices {
 		if err := s.db.ReleaseKey(keeping, id); err != nil {
 			s.log.WarnContext(keeping, "an idempotency key could not be released; repeating the request is refused for a day", "error", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/db/dbtest"
@@ -96,4 +97,47 @@ func TestDeletingAnOtherVersionIsRefused(t *testing.T) {
 		f.call("DELETE", path, nil, "If-Match", fresh).ok(http.StatusNoContent)
 		f.call("DELETE", path, nil, "If-Match", fresh).problem(http.StatusNotFound)
 	}
+}
+
+// Whoever was limited meanwhile does not get an answer that is about what they do not see any more.
+func TestAnAnswerIsNotRepeatedToWhoMayNotSeeItAnyMore(t *testing.T) {
+	l := newLimited(t, object{"resource": "datasource", "tag": "team-b"})
+	rule := l.limit(object{"resource": "datasource", "tag": "team-a"})
+	restore := object{"target_datasource_id": l.datasource2, "confirmation_phrase": "RESTORE b", "drop_existing": true}
+	inside := datasourceBody("new")
+	inside["tags"] = []string{"team-b"}
+	calls := []struct {
+		path string
+		body any
+	}{
+		{"/api/backup-jobs/" + l.job2 + "/run", nil}, {"/api/backups/" + l.backup2 + "/restore", restore},
+		{"/api/backups/" + l.backup + "/restore", restore}, {"/api/datasources", inside},
+	}
+	for _, call := range calls {
+		key := uuid.NewString()
+		status := l.ana.call("POST", call.path, call.body, keyHeader, key).status
+		require.Less(t, status, 300, call.path)
+		require.Equal(t, "true", l.ana.call("POST", call.path, call.body, keyHeader, key).ok(status).header.Get("Idempotency-Replayed"))
+		l.limit(object{"effect": "deny", "resource": "datasource", "tag": "team-b"})
+		answer := l.ana.call("POST", call.path, call.body, keyHeader, key)
+		require.Equal(t, http.StatusNotFound, answer.status, answer.text)
+		dbtest.Execute(t, l.url, `DELETE FROM access_scopes WHERE effect = 'deny'`)
+		l.ana.call("POST", call.path, call.body, keyHeader, key).ok(status)
+	}
+	key := uuid.NewString()
+	l.ana.call("POST", "/api/backup-jobs/"+l.job+"/run", nil, keyHeader, key).ok(http.StatusAccepted)
+	l.call("DELETE", scopesPath+"/"+rule, nil).ok(http.StatusNoContent)
+	l.ana.call("POST", "/api/backup-jobs/"+l.job+"/run", nil, keyHeader, key).problem(http.StatusNotFound)
+}
+
+func TestARequestThatPanicsGivesItsKeyBack(t *testing.T) {
+	f := signedIn(t)
+	job, _, _ := f.job("orders")
+	panics := f.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Panic("a defect")
+	key, path := uuid.NewString(), "/api/backup-jobs/"+job+"/run"
+	f.call("POST", path, nil, keyHeader, key).problem(http.StatusInternalServerError)
+	panics.Unset()
+	f.starts()
+	dbtest.Execute(t, f.url, `UPDATE backup_executions SET status = 'failed', finished_at = now()`)
+	f.call("POST", path, nil, keyHeader, key).ok(http.StatusAccepted)
 }

@@ -162,27 +162,35 @@ type runLaunch struct {
 	labels           contract.Labels
 	summary          string
 	action, resource string
+	irreversible     *irreversible // what may need an approval, that of the context
 }
 
 // launchRun writes the run with its audit entry, then starts the workflow; see launch.
 func (s *server) launchRun(ctx context.Context, run db.Run, l runLaunch) (*acceptedRun, error) {
+	changes := map[string]any{}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
 		created, err := q.CreateRun(ctx, l.kind.kind, run)
 		if err != nil {
 			return err
 		}
 		run = created
-		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, *run.JobID, map[string]any{"run_id": run.ID, "retry_of": run.Metadata.RetryOf}))
+		changes["run_id"], changes["retry_of"] = run.ID, run.Metadata.RetryOf
+		if l.irreversible != nil {
+			if err := approved(ctx, q, approvalOf(ctx), *l.irreversible, changes); err != nil {
+				return err
+			}
+		}
+		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, *run.JobID, changes))
 	})
 	if errors.Is(err, db.ErrActiveExecution) {
 		return nil, s.runIsActive(ctx, l.kind, *run.JobID)
 	}
 	if err != nil {
-		return nil, err
+		return nil, s.orAsk(ctx, err)
 	}
 	lasting := context.WithoutCancel(ctx)
 	if err := s.startRun(lasting, run, l); err != nil {
-		if run, err = s.closeUnstartedRun(lasting, l.kind, run, err); err != nil {
+		if run, err = s.closeUnstartedRun(lasting, l.kind, run, changes, err); err != nil {
 			return nil, err
 		}
 	}
@@ -212,7 +220,7 @@ func runAttributes(k runKind, labels contract.Labels) temporal.SearchAttributes 
 }
 
 // closeUnstartedRun records that Temporal did not take the run; see closeUnstarted.
-func (s *server) closeUnstartedRun(ctx context.Context, k runKind, run db.Run, cause error) (db.Run, error) {
+func (s *server) closeUnstartedRun(ctx context.Context, k runKind, run db.Run, changes map[string]any, cause error) (db.Run, error) {
 	if s.wasStarted(ctx, run.Metadata.WorkflowID) {
 		return s.jobRun(ctx, k, run.ID)
 	}
@@ -226,7 +234,7 @@ func (s *server) closeUnstartedRun(ctx context.Context, k runKind, run db.Run, c
 	if !closed {
 		return s.jobRun(ctx, k, run.ID)
 	}
-	return run, s.temporalDown(ctx, "start the workflow", cause)
+	return run, errors.Join(s.temporalDown(ctx, "start the workflow", cause), reopen(ctx, s.db.Queries, changes))
 }
 
 func (s *server) runIsActive(ctx context.Context, k runKind, jobID string) error {

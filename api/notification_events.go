@@ -78,7 +78,7 @@ func (f *notificationFollower) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if err := f.s.stillAllowed(ctx, auth.NotificationsRead); err != nil {
+			if ctx, err = f.s.stillSignedIn(ctx, auth.NotificationsRead); err != nil {
 				return err
 			}
 			if err := f.stream.comment("heartbeat"); err != nil {

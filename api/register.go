@@ -64,7 +64,7 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	gates := huma.Middlewares{s.authorise(op.OperationID, a), s.refuseUnstorable}
 	if takesIdempotencyKey(&op, a) {
 		documentIdempotencyKey(&op)
-		gates = append(gates, s.idempotent)
+		gates = append(gates, s.idempotent(a))
 	}
 	op.Middlewares = append(gates, op.Middlewares...)
 	handler = traced(s, &op, handler)

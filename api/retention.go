@@ -131,6 +131,43 @@ func confirmRetention(ctx context.Context, q *db.Queries, before, after db.Backu
 	return p
 }
 
+// approveRetention uses up the approval of a change that makes retention delete backups which it kept until now: what a
+// policy deletes day by day asks nobody.
+func approveRetention(ctx context.Context, q *db.Queries, before, after db.BackupJob, changes map[string]any) error {
+	same := before.RetentionPolicy == after.RetentionPolicy && before.ScheduleTimezone == after.ScheduleTimezone
+	if same || !after.RetentionPolicy.AutoDelete {
+		return nil
+	}
+	goes := make(map[string]bool)
+	if before.RetentionPolicy.AutoDelete {
+		verdicts, err := applyRetention(ctx, q, before)
+		if err != nil {
+			return err
+		}
+		for _, v := range verdicts {
+			goes[v.ID] = !v.Keep
+		}
+	}
+	verdicts, err := applyRetention(ctx, q, after)
+	if err != nil {
+		return err
+	}
+	var more []string
+	for _, v := range verdicts {
+		if !v.Keep && !goes[v.ID] {
+			more = append(more, v.ID)
+		}
+	}
+	if len(more) == 0 {
+		return nil
+	}
+	return approved(ctx, q, approvalOf(ctx), irreversible{
+		action: domain.ApproveDeleteBackup, permission: auth.BackupJobsWrite, resource: "backup_job", resourceID: after.ID,
+		summary: fmt.Sprintf("Let retention of job %q delete %d more of its backups", after.Name, len(more)),
+		request: map[string]any{"retention_policy": after.RetentionPolicy, "schedule_timezone": after.ScheduleTimezone, "before": before.RetentionPolicy},
+	}, changes)
+}
+
 // withRetention adds to the jobs what the last run of their retention did.
 func (s *server) withRetention(ctx context.Context, jobs ...*BackupJob) error {
 	ids := make([]string, len(jobs))

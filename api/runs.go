@@ -149,6 +149,7 @@ type launch struct {
 // the row is there before any worker looks for it, and when Temporal can not be reached the row
 // says so. The start does not end with the client's connection.
 func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (*accepted, error) {
+	changes := map[string]any{}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
 		if restore := execution.Metadata.Restore; restore != nil {
 			if err := q.HoldBackup(ctx, restore.SourceExecutionID); err != nil {
@@ -160,7 +161,7 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 			return err
 		}
 		execution = created
-		changes := map[string]any{"execution_id": execution.ID, "options": execution.Metadata.Options, "restore": execution.Metadata.Restore}
+		changes["execution_id"], changes["options"], changes["restore"] = execution.ID, execution.Metadata.Options, execution.Metadata.Restore
 		if l.irreversible != nil {
 			if err := approved(ctx, q, l.approvalID, *l.irreversible, changes); err != nil {
 				return err
@@ -179,8 +180,8 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 	if err := s.start(lasting, execution, l); err != nil {
 		if execution, err = s.closeUnstarted(lasting, execution, err); err != nil {
 			var p *problem.Problem
-			if l.irreversible != nil && errors.As(err, &p) && p.ExecutionID != "" { // it was closed: nothing was begun
-				err = errors.Join(err, s.db.ReopenApproval(lasting, l.approvalID))
+			if errors.As(err, &p) && p.ExecutionID != "" { // it was closed: nothing was begun
+				err = errors.Join(err, reopen(lasting, s.db.Queries, changes))
 			}
 			return nil, err
 		}

@@ -40,6 +40,20 @@ var enforcing = map[string][]domain.ScopeKind{
 	"list-backed-up-datasources": everyKind, "list-backups": everyKind, "list-restore-targets": everyKind, "restore-backup": everyKind,
 	downloadBackup: everyKind, "list-backup-files": everyKind,
 
+	// A sync or a drill belongs to both its datasources; its runs to those as well.
+	"list-sync-jobs": everyKind, "create-sync-job": everyKind, "get-sync-job": everyKind, "update-sync-job": everyKind, "delete-sync-job": everyKind,
+	"run-sync-job": everyKind, "retry-sync-execution": everyKind, "list-sync-executions": everyKind, "get-sync-execution": everyKind,
+	"list-sync-execution-logs": everyKind, "cancel-sync-execution": everyKind, "follow-sync-execution": everyKind,
+	"list-drill-jobs": everyKind, "create-drill-job": everyKind, "get-drill-job": everyKind, "update-drill-job": everyKind, "delete-drill-job": everyKind,
+	"run-drill-job": everyKind, "list-drill-times": everyKind, "list-drill-executions": everyKind, "get-drill-execution": everyKind,
+	"list-drill-execution-logs": everyKind, "cancel-drill-execution": everyKind, "follow-drill-execution": everyKind,
+
+	// They count what their caller sees.
+	"get-dashboard": everyKind, "get-health": everyKind,
+
+	"list-notifications": everyKind, "count-unread-notifications": everyKind, "get-notification": everyKind, "read-notification": everyKind,
+	"read-all-notifications": everyKind, "delete-notification": everyKind, "follow-notifications": everyKind,
+
 	// Their own; who is limited decides on nobody else's.
 	"list-approvals": everyKind, "get-approval": everyKind, "withdraw-approval": everyKind,
 }
@@ -90,7 +104,7 @@ func (s *server) limitedTo(ctx context.Context, operation string, anyOf []auth.P
 	if !known || !scope.Only(kinds...) {
 		return ctx, s.refuseBeyond(ctx, operation, chosen)
 	}
-	return s.under(ctx, scope)
+	return under(ctx, s.db.Within(ctx), scope)
 }
 
 func (s *server) refuseBeyond(ctx context.Context, operation string, p auth.Permission) error {
@@ -105,26 +119,30 @@ func (s *server) narrowedTo(ctx context.Context, p auth.Permission) (context.Con
 	if who.held == nil {
 		return ctx, nil
 	}
-	return s.under(ctx, who.held.Scope(p))
+	return under(ctx, s.db.Within(ctx), who.held.Scope(p))
 }
 
-func (s *server) under(ctx context.Context, scope *domain.Scope) (context.Context, error) {
-	if err := s.db.ResolveScope(ctx, scope); err != nil {
+// under looks tags up with q: that of the transaction where there is one, for another connection may not be
+// free before this one is given back.
+func under(ctx context.Context, q *db.Queries, scope *domain.Scope) (context.Context, error) {
+	if err := q.ResolveScope(ctx, scope); err != nil {
 		return ctx, err
 	}
 	return db.WithScope(ctx, scope), nil
 }
 
-// mayOn reports whether the caller holds a permission for this datasource.
-func (s *server) mayOn(ctx context.Context, p auth.Permission, datasourceID string) (bool, error) {
-	if !principalOf(ctx).Grants.Allows(p) {
-		return false, nil
+// mayOn reports whether the caller holds a permission for this datasource. It reads with q, that of the
+// transaction where there is one.
+func mayOn(ctx context.Context, q *db.Queries, p auth.Permission, datasourceID string) (bool, error) {
+	who := principalOf(ctx)
+	if !who.Grants.Allows(p) || who.held == nil {
+		return who.Grants.Allows(p), nil
 	}
-	narrow, err := s.narrowedTo(ctx, p)
+	narrow, err := under(ctx, q, who.held.Scope(p))
 	if err != nil {
 		return false, err
 	}
-	return s.db.Sees(narrow, domain.ScopeDatasource, datasourceID), nil
+	return q.Sees(narrow, domain.ScopeDatasource, datasourceID), nil
 }
 
 // keepTags refuses a change of tags to somebody who is limited by tags: with a tag they could bring the

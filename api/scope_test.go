@@ -1,11 +1,15 @@
 package api
 
 import (
+	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -170,7 +174,7 @@ func TestStorageIsLimited(t *testing.T) {
 // TestAnOperationThatKnowsNoScopesIsRefused: what other operations show is of everybody.
 func TestAnOperationThatKnowsNoScopesIsRefused(t *testing.T) {
 	l := newLimited(t, object{"resource": "datasource", "tag": "team-a"})
-	l.ana.call("GET", "/api/health", nil).problem(403)
+	l.ana.call("GET", "/api/notification-deliveries", nil).problem(403)
 	require.NotEmpty(t, l.audits("access.refused"))
 	for id := range enforcing {
 		found := false
@@ -287,4 +291,29 @@ func TestSQLOfSyncsAndDrillsKeepsToWhatItsAuthorMayQuery(t *testing.T) {
 	proof := l.ana.call("POST", "/api/restore-drill-jobs", drill(l.datasource, l.datasource)).ok(201).get("id").(string)
 	l.ana.call("PATCH", "/api/restore-drill-jobs/"+proof, object{"datasource_id": l.datasource2}).problem(403)
 	l.ana.call("PATCH", "/api/restore-drill-jobs/"+proof, object{"enabled": false}).ok(200)
+}
+
+// What limits a caller is looked up on the connection of the transaction: with one connection in the pool another one
+// never comes.
+func TestOneConnectionIsEnoughForWhoIsLimited(t *testing.T) {
+	l := newLimited(t, object{"permission": "datasources.query", "resource": "datasource", "tag": "team-a"})
+	small, err := db.Open(t.Context(), db.Config{URL: l.url, MasterKey: dbtest.Key(), MaxConns: 1})
+	require.NoError(t, err)
+	t.Cleanup(small.Close)
+	options := l.server.opts
+	options.DB = small
+	server, err := newServer(options)
+	require.NoError(t, err)
+	web := httptest.NewServer(server.engine)
+	t.Cleanup(web.Close)
+	web.Client().Timeout = 10 * time.Second
+	ana := *l.ana
+	ana.http = web
+
+	hooks := object{"backup_options": object{"hooks": object{"before": []object{{"sql": "SELECT 1"}}}}}
+	ana.call("PATCH", "/api/backup-jobs/"+l.job, hooks).ok(200)
+	drill := ana.call("POST", "/api/restore-drill-jobs", object{"name": "proof", "datasource_id": l.datasource}).ok(201).get("id").(string)
+	asserting := object{"drill_options": object{"assertions": []object{{"name": "some", "sql": "SELECT 1"}}}}
+	ana.call("PATCH", "/api/restore-drill-jobs/"+drill, asserting).ok(200)
+	ana.call("POST", "/api/system/config", "backup_jobs:\n  - name: a\n    enabled: false\n", "Content-Type", "application/yaml").ok(200)
 }

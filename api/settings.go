@@ -7,9 +7,11 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/google/uuid"
 
 	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/db"
@@ -30,6 +32,7 @@ type Setting struct {
 }
 
 type settingsInput struct {
+	Approved
 	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another state is 412"`
 	// Values are JSON by key: they are typed by the registry, not by this struct.
 	Body map[string]json.RawMessage `doc:"Values by key; null takes the default again" example:"{\"scrub.weekly_share_percent\": 10}"`
@@ -47,16 +50,16 @@ func (s *server) registerSettings() {
 		Summary: "List the platform's settings", Description: "Every key there is, with its type, default and value.",
 	}, s.listSettings)
 	errors := []int{http.StatusPreconditionFailed}
-	register(s, requires(auth.SystemWrite), huma.Operation{
+	register(s, requires(auth.SystemWrite), documentApproval(s, huma.Operation{
 		OperationID: "update-settings", Method: http.MethodPatch, Path: path, Tags: tags, Errors: errors,
 		Summary: "Change some settings", Description: "Keys that are left out stay as they are; a key that is not known is refused.",
-	}, func(ctx context.Context, in *settingsInput) (*settingsAnswer, error) {
+	}), func(ctx context.Context, in *settingsInput) (*settingsAnswer, error) {
 		return s.changeSettings(ctx, in, false)
 	})
-	register(s, requires(auth.SystemWrite), huma.Operation{
+	register(s, requires(auth.SystemWrite), documentApproval(s, huma.Operation{
 		OperationID: "replace-settings", Method: http.MethodPut, Path: path, Tags: tags, Errors: errors,
 		Summary: "Replace all settings", Description: "Keys that are left out take their default again.",
-	}, func(ctx context.Context, in *settingsInput) (*settingsAnswer, error) {
+	}), func(ctx context.Context, in *settingsInput) (*settingsAnswer, error) {
 		return s.changeSettings(ctx, in, true)
 	})
 }
@@ -86,6 +89,10 @@ func (s *server) changeSettings(ctx context.Context, in *settingsInput, replace 
 		if in.IfMatch != "" && in.IfMatch != "*" && in.IfMatch != answerSettings(before).ETag {
 			return problem.New(http.StatusPreconditionFailed, "Somebody changed the settings meanwhile. Read them again and repeat the change on what you find.")
 		}
+		asked, err := q.ApprovalSettings(ctx)
+		if err != nil {
+			return err
+		}
 		if err := q.ChangeSettings(ctx, values, principalOf(ctx).User.ID); err != nil {
 			return err
 		}
@@ -98,12 +105,32 @@ func (s *server) changeSettings(ctx context.Context, in *settingsInput, replace 
 		if err != nil {
 			return err
 		}
+		if err := approveWeakening(ctx, q, in.ApprovalID, asked, values, changes); err != nil {
+			return err
+		}
 		return q.AddAudit(ctx, audited(ctx, "settings.update", "settings", "", changes))
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.orAsk(ctx, err)
 	}
 	return answer, nil
+}
+
+// approveWeakening uses up the approval of a change that switches approvals off: whoever could do that alone would
+// need none.
+func approveWeakening(ctx context.Context, q *db.Queries, id string, before domain.ApprovalSettings, values, changes map[string]any) error {
+	after, err := q.ApprovalSettings(ctx)
+	if err != nil {
+		return err
+	}
+	off := before.SwitchedOff(after)
+	if len(off) == 0 {
+		return nil
+	}
+	return approved(ctx, q, id, irreversible{
+		action: domain.ApproveWeakening, permission: auth.SystemWrite, resource: "settings", resourceID: uuid.Nil.String(),
+		summary: "Switch off " + strings.Join(off, ", "), request: map[string]any{"settings": values},
+	}, changes)
 }
 
 // settingValues types what was sent, nil for a key that is to take its default; replace adds those

@@ -19,18 +19,18 @@ import (
 
 // mayMask refuses SQL that is to run on a datasource to those who may not send it any themselves. SQL that stays as it is
 // and is to run on another datasource is new there.
-func (s *server) mayMask(ctx context.Context, operation string, before, after db.SyncJob) error {
+func (s *server) mayMask(ctx context.Context, q *db.Queries, operation string, before, after db.SyncJob) error {
 	same := before.Into() == after.Into() && reflect.DeepEqual(before.SyncOptions.PostRestoreSQL, after.SyncOptions.PostRestoreSQL)
 	if len(after.SyncOptions.PostRestoreSQL) == 0 || same {
 		return nil
 	}
-	return s.mayQuery(ctx, operation, after.Into())
+	return s.mayQuery(ctx, q, operation, after.Into())
 }
 
 // mayQuery refuses an operation to those who may not send SQL to each of the datasources.
-func (s *server) mayQuery(ctx context.Context, operation string, datasourceIDs ...string) error {
+func (s *server) mayQuery(ctx context.Context, q *db.Queries, operation string, datasourceIDs ...string) error {
 	for _, id := range datasourceIDs {
-		may, err := s.mayOn(ctx, auth.DatasourcesQuery, id)
+		may, err := mayOn(ctx, q, auth.DatasourcesQuery, id)
 		if err != nil {
 			return err
 		}
@@ -71,17 +71,17 @@ func loadSyncEnds(ctx context.Context, q *db.Queries, job db.SyncJob) (ends sync
 }
 
 // checkSyncJob refuses a job that can not work, or that would copy in a circle; and one that nobody has
-// confirmed, where that is needed. Run it in a transaction.
-func checkSyncJob(ctx context.Context, q *db.Queries, job db.SyncJob, phrase string, confirm bool) error {
+// confirmed, where that is needed. It gives what the job works on. Run it in a transaction.
+func checkSyncJob(ctx context.Context, q *db.Queries, job db.SyncJob, phrase string, confirm bool) (syncEnds, error) {
 	ends, err := loadSyncEnds(ctx, q, job)
 	if err != nil {
-		return err
+		return ends, err
 	}
 	v := ends.check(job)
 	if len(v) == 0 && job.Enabled {
 		loop, err := syncLoop(ctx, q, job, ends)
 		if err != nil {
-			return err
+			return ends, err
 		}
 		if loop != nil {
 			v.Add("target_datasource_id", "closes a circle of enabled sync jobs: %s copies what this one writes back into what it reads; disable one of them",
@@ -91,7 +91,7 @@ func checkSyncJob(ctx context.Context, q *db.Queries, job db.SyncJob, phrase str
 	if wanted := restorePhrase(ends.into.Name); confirm && phrase != wanted {
 		v.Add("confirmation_phrase", "does not confirm that datasource %q is overwritten; send exactly: %s", ends.into.Name, wanted)
 	}
-	return v.OrNil()
+	return ends, v.OrNil()
 }
 
 func (e syncEnds) check(job db.SyncJob) domain.Invalid {
@@ -140,6 +140,7 @@ func (e syncEnds) checkStorage() domain.Invalid {
 
 // syncLoop looks for a circle that an enabled job closes.
 func syncLoop(ctx context.Context, q *db.Queries, job db.SyncJob, ends syncEnds) ([]string, error) {
+	ctx = db.Unscoped(ctx) // a circle goes through what its maker may not see, too
 	others, err := q.OtherEnabledSyncJobs(ctx, job.ID)
 	if err != nil {
 		return nil, err
@@ -163,20 +164,22 @@ func (e syncEnds) edge(name string) domain.SyncEdge {
 }
 
 func (s *server) registerSyncRun(path string, tags []string) {
-	register(s, requires(auth.DBSyncJobsRun), huma.Operation{
+	register(s, requires(auth.DBSyncJobsRun), documentApproval(s, huma.Operation{
 		OperationID: "run-sync-job", Method: http.MethodPost, Path: path + "/{id}/run", Tags: tags, Summary: "Sync now",
 		Description:   "Answers at once with the queued run. One run of a job runs at a time: 409 names the active one.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, func(ctx context.Context, in *ByID) (*acceptedRun, error) { return s.runSync(ctx, in.ID, nil) })
-	register(s, requires(auth.DBSyncJobsRun), huma.Operation{
+	}), func(ctx context.Context, in *byIDApproved) (*acceptedRun, error) {
+		return s.runSync(in.withApproval(ctx), in.ID, nil)
+	})
+	register(s, requires(auth.DBSyncJobsRun), documentApproval(s, huma.Operation{
 		OperationID: "retry-sync-execution", Method: http.MethodPost, Path: syncRuns.path + "/{id}/retry", Tags: tags,
 		Summary:       "Try a failed sync again",
 		Description:   "A half that was finished is not repeated: where the backup is good, only the restore is done.",
 		DefaultStatus: http.StatusAccepted, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
-	}, s.retrySync)
+	}), s.retrySync)
 }
 
-func (s *server) retrySync(ctx context.Context, in *ByID) (*acceptedRun, error) {
+func (s *server) retrySync(ctx context.Context, in *byIDApproved) (*acceptedRun, error) {
 	row, err := s.jobRun(ctx, syncRuns, in.ID)
 	switch {
 	case err != nil:
@@ -186,7 +189,7 @@ func (s *server) retrySync(ctx context.Context, in *ByID) (*acceptedRun, error) 
 	case row.JobID == nil:
 		return nil, problem.New(http.StatusConflict, "The job of this run is gone.")
 	}
-	return s.runSync(ctx, *row.JobID, &row)
+	return s.runSync(in.withApproval(ctx), *row.JobID, &row)
 }
 
 // runSync starts a run of a job. That of a retry takes the backup of the failed run, if it is good and of the
@@ -232,7 +235,8 @@ func (s *server) runSync(ctx context.Context, jobID string, failed *db.Run) (*ac
 	}
 	return s.launchRun(ctx, run, runLaunch{
 		kind: syncRuns, pool: ends.into.Pool, labels: labels, action: "db_sync_job.run", resource: "db_sync_job",
-		summary: fmt.Sprintf("Copy %s into %s", ends.from.Name, ends.into.Name),
+		summary:      fmt.Sprintf("Copy %s into %s", ends.from.Name, ends.into.Name),
+		irreversible: ends.overwrites(run),
 	})
 }
 
@@ -241,7 +245,7 @@ func (s *server) reusableBackup(ctx context.Context, failed db.Run, plan domain.
 	if failed.BackupExecutionID == nil || plan.StorageLocationID == "" {
 		return nil, nil //nolint:nilnil // nothing to reuse
 	}
-	backup, err := s.db.GetExecution(ctx, *failed.BackupExecutionID)
+	backup, err := s.db.GetExecution(db.Unscoped(ctx), *failed.BackupExecutionID) // the run is theirs
 	if err != nil {
 		return nil, err
 	}

@@ -68,19 +68,19 @@ func (s *server) registerSyncJobs() {
 	register(s, read, huma.Operation{
 		OperationID: "list-sync-jobs", Method: http.MethodGet, Path: path, Tags: tags, Summary: "List sync jobs",
 	}, s.listSyncJobs)
-	register(s, write, huma.Operation{
+	register(s, write, documentApproval(s, huma.Operation{
 		OperationID: "create-sync-job", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Create a sync job",
 		Description:   "SQL in sync_options needs `datasources.query` too.",
 		DefaultStatus: http.StatusCreated, Errors: []int{http.StatusConflict},
-	}, s.createSyncJob)
+	}), withApprovals(s, s.createSyncJob))
 	register(s, read, huma.Operation{
 		OperationID: "get-sync-job", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a sync job",
 		Errors: []int{http.StatusNotFound},
 	}, s.getSyncJob)
-	register(s, write, huma.Operation{
+	register(s, write, documentApproval(s, huma.Operation{
 		OperationID: "update-sync-job", Method: http.MethodPatch, Path: path + "/{id}", Tags: tags, Summary: "Change a sync job",
 		Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
-	}, s.updateSyncJob)
+	}), patchWithApprovals(s, s.updateSyncJob))
 	register(s, write, huma.Operation{
 		OperationID: "delete-sync-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a sync job",
 		Description:   "Its runs stay, and so do the backups that it has made. One that runs right now is not deleted (409).",
@@ -111,18 +111,22 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 	if err := in.Body.fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	if err := s.mayMask(ctx, "create-sync-job", db.SyncJob{}, row); err != nil {
-		return nil, err
-	}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
-		if err := checkSyncJob(ctx, q, row, in.Body.ConfirmationPhrase, true); err != nil {
+		if err := s.mayMask(ctx, q, "create-sync-job", db.SyncJob{}, row); err != nil {
 			return err
 		}
-		var err error
+		ends, err := checkSyncJob(ctx, q, row, in.Body.ConfirmationPhrase, true)
+		if err != nil {
+			return err
+		}
 		if row, err = q.CreateSyncJob(ctx, row); err != nil {
 			return err
 		}
-		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, map[string]any{"after": viewSyncJob(row)})); err != nil {
+		changes := map[string]any{"after": viewSyncJob(row)}
+		if err := approveSchedule(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
+			return err
+		}
+		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, changes)); err != nil {
 			return err
 		}
 		return s.scheduleSync(ctx, q, "", row)
@@ -154,10 +158,11 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err := document.fill(&row).OrNil(); err != nil {
 			return err
 		}
-		if err := s.mayMask(ctx, "update-sync-job", before, row); err != nil {
+		if err := s.mayMask(ctx, q, "update-sync-job", before, row); err != nil {
 			return err
 		}
-		if err := checkSyncJob(ctx, q, row, document.ConfirmationPhrase, overwritesMore(before, row)); err != nil {
+		ends, err := checkSyncJob(ctx, q, row, document.ConfirmationPhrase, overwritesMore(before, row))
+		if err != nil {
 			return err
 		}
 		if row, err = q.UpdateSyncJob(ctx, row); err != nil {
@@ -165,6 +170,9 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		}
 		changes, err := changed(viewSyncJob(before), viewSyncJob(row))
 		if err != nil {
+			return err
+		}
+		if err := approveSchedule(ctx, q, before, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes)); err != nil {

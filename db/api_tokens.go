@@ -53,11 +53,7 @@ func (q *Queries) APITokenByHash(ctx context.Context, hash [32]byte) (TokenUse, 
 	if err != nil {
 		return TokenUse{}, translate(op, err)
 	}
-	permissions, err := q.q.UserPermissions(ctx, row.User.ID)
-	if err != nil {
-		return TokenUse{}, translate(op, err)
-	}
-	return TokenUse{Token: apiToken(row.ApiToken), User: User(row.User), UserPermissions: permissions, Scoped: row.Scoped}, nil
+	return TokenUse{Token: apiToken(row.ApiToken), User: User(row.User), UserPermissions: row.Permissions, Scoped: row.Scoped}, nil
 }
 
 // GetAPIToken reads a token of this user. Errors: ErrNotFound, also for another user's token.

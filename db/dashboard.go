@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -19,15 +20,32 @@ type BackupDay struct {
 // BackupDays counts the backups that ended since a time, the oldest day first; days without any are
 // left out.
 func (q *Queries) BackupDays(ctx context.Context, since time.Time) ([]BackupDay, error) {
+	where, args, err := executionScope(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return collect[BackupDay](ctx, q, "count backups by day", `
 		SELECT date_trunc('day', finished_at, 'UTC'),
 		       count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled'),
 		       COALESCE(sum(size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint,
 		       COALESCE(sum(compressed_size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint
 		FROM backup_executions
-		WHERE finished_at IS NOT NULL AND finished_at >= $1 AND operation = 'backup'
-		GROUP BY 1 ORDER BY 1`, since)
+		WHERE finished_at IS NOT NULL AND finished_at >= `+parameter(len(args)+1)+` AND operation = 'backup' `+where+`
+		GROUP BY 1 ORDER BY 1`, append(args, since)...)
 }
+
+// executionScope is the condition on executions that the scope of ctx is, with its arguments; none without one. It is left
+// out then, not false: an index that has not the columns which it names could not answer alone.
+func executionScope(ctx context.Context) (where string, args []any, err error) {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil || scope == nil {
+		return "", nil, err
+	}
+	return "AND scope_allows($1::jsonb, datasource_id, storage_location_id, job_id)", []any{scope}, nil
+}
+
+// parameter is the nth parameter of a statement.
+func parameter(n int) string { return "$" + strconv.Itoa(n) }
 
 // ResourceCounts is how many of each resource there are.
 type ResourceCounts struct {
@@ -38,11 +56,21 @@ type ResourceCounts struct {
 
 // CountResources counts them.
 func (q *Queries) CountResources(ctx context.Context) (ResourceCounts, error) {
+	var scopes [3][]byte
+	for i, kinds := range [][]domain.ScopeKind{{domain.ScopeDatasource}, {domain.ScopeStorageLocation}, domain.ScopeKinds()} {
+		var err error
+		if scopes[i], err = scopeFor(ctx, kinds...); err != nil {
+			return ResourceCounts{}, err
+		}
+	}
 	counts, err := collect[ResourceCounts](ctx, q, "count resources", `
 		SELECT d.n, d.enabled, s.n, s.enabled, j.n, j.enabled
-		FROM (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM datasources) d,
-		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM storage_locations) s,
-		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM backup_jobs) j`)
+		FROM (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM datasources
+		      WHERE $1::jsonb IS NULL OR scope_allows($1, id, NULL, NULL)) d,
+		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM storage_locations
+		      WHERE $2::jsonb IS NULL OR scope_allows($2, NULL, id, NULL)) s,
+		     (SELECT count(*) AS n, count(*) FILTER (WHERE enabled) AS enabled FROM backup_jobs
+		      WHERE $3::jsonb IS NULL OR scope_allows($3, datasource_id, storage_location_id, id)) j`, scopes[0], scopes[1], scopes[2])
 	if err != nil {
 		return ResourceCounts{}, err
 	}
@@ -57,11 +85,15 @@ type StoredTotal struct {
 
 // StoredTotals counts the kept backups of each storage location.
 func (q *Queries) StoredTotals(ctx context.Context) ([]StoredTotal, error) {
+	where, args, err := executionScope(ctx)
+	if err != nil {
+		return nil, err
+	}
 	return collect[StoredTotal](ctx, q, "count what storage locations hold", `
 		SELECT storage_location_id::text, count(*), sum(compressed_size_bytes)::bigint
 		FROM backup_executions
-		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL
-		GROUP BY storage_location_id`)
+		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL `+where+`
+		GROUP BY storage_location_id`, args...)
 }
 
 // DatasourceState is the state of a datasource.
@@ -73,8 +105,13 @@ type DatasourceState struct {
 
 // EnabledDatasourceStates reads the state of every enabled datasource.
 func (q *Queries) EnabledDatasourceStates(ctx context.Context) ([]DatasourceState, error) {
+	scope, err := scopeFor(ctx, domain.ScopeDatasource)
+	if err != nil {
+		return nil, err
+	}
 	return collect[DatasourceState](ctx, q, "read the state of datasources",
-		`SELECT id::text, name, status, last_health_check_at FROM datasources WHERE enabled ORDER BY lower(name)`)
+		`SELECT id::text, name, status, last_health_check_at FROM datasources
+		WHERE enabled AND ($1::jsonb IS NULL OR scope_allows($1, id, NULL, NULL)) ORDER BY lower(name)`, scope)
 }
 
 // ScheduledJob is an enabled backup job that has a schedule, with when it last succeeded.
@@ -86,12 +123,39 @@ type ScheduledJob struct {
 
 // ScheduledJobs reads every enabled backup job with a schedule.
 func (q *Queries) ScheduledJobs(ctx context.Context) ([]ScheduledJob, error) {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, err
+	}
 	return collect[ScheduledJob](ctx, q, "read the scheduled jobs", `
 		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.created_at,
 		       (SELECT e.finished_at FROM backup_executions e
 		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed'
 		        ORDER BY e.finished_at DESC LIMIT 1)
-		FROM backup_jobs j WHERE j.enabled AND j.schedule_cron <> ''`)
+		FROM backup_jobs j
+		WHERE j.enabled AND j.schedule_cron <> '' AND ($1::jsonb IS NULL OR scope_allows($1, j.datasource_id, j.storage_location_id, j.id))`, scope)
+}
+
+// OtherSchedule is the schedule of an enabled sync job or drill job.
+type OtherSchedule struct {
+	Kind                     RunKind
+	ID, Name, Cron, TimeZone string
+}
+
+// OtherSchedules reads every enabled sync job and drill job with a schedule.
+func (q *Queries) OtherSchedules(ctx context.Context) ([]OtherSchedule, error) {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, err
+	}
+	return collect[OtherSchedule](ctx, q, "read the scheduled syncs and drills", `
+		SELECT 'sync', y.id::text, y.name, y.schedule_cron, y.schedule_timezone FROM database_sync_jobs y
+		WHERE y.enabled AND y.schedule_cron <> ''
+		  AND ($1::jsonb IS NULL OR sync_in_scope($1, y.source_datasource_id, y.target_datasource_id, y.storage_location_id))
+		UNION ALL
+		SELECT 'drill', r.id::text, r.name, r.schedule_cron, r.schedule_timezone FROM restore_drill_jobs r
+		WHERE r.enabled AND r.schedule_cron <> ''
+		  AND ($1::jsonb IS NULL OR drill_in_scope($1, r.datasource_id, r.target_datasource_id, r.backup_job_id))`, scope)
 }
 
 // collect reads rows into structs whose fields are in the order of the columns.

@@ -22,9 +22,10 @@ const defaultMaxConns = 10
 
 // Config says which database, and under which key its secrets are sealed.
 type Config struct {
-	URL       string    // postgres://…; never logged
-	MasterKey MasterKey // required
-	MaxConns  int32     // 0: 10
+	URL       string          // postgres://…; never logged
+	MasterKey MasterKey       // required
+	MaxConns  int32           // 0: 10
+	Tracer    pgx.QueryTracer // told of every statement; nil for none
 }
 
 // DB is an open metadata database. Its methods run each on a connection of the pool; InTx binds
@@ -91,6 +92,7 @@ func poolConfig(cfg Config) (*pgxpool.Config, error) {
 	if pool.MaxConns <= 0 {
 		pool.MaxConns = defaultMaxConns
 	}
+	pool.ConnConfig.Tracer = cfg.Tracer
 	pool.MaxConnLifetime = time.Hour
 	// Filters are written as "$1 IS NULL OR column = $1": a plan made for the values at hand drops
 	// the ones that are not set and uses the right index, a generic plan can not.
@@ -132,6 +134,15 @@ type joinKey struct{}
 // by InTx are made all or none. Queries that are not made in InTx do not see what the transaction has changed.
 func Joining(ctx context.Context, q *Queries) context.Context {
 	return context.WithValue(ctx, joinKey{}, q)
+}
+
+// Within gives the queries of the transaction that ctx joins, else those of the pool. Whoever holds a transaction and
+// asks the pool for another connection waits for others who do the same.
+func (d *DB) Within(ctx context.Context) *Queries {
+	if outer, joined := ctx.Value(joinKey{}).(*Queries); joined {
+		return outer
+	}
+	return d.Queries
 }
 
 // inTx is a transaction on the pool, and a savepoint inside a transaction.

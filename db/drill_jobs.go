@@ -34,6 +34,9 @@ func (q *Queries) CreateDrillJob(ctx context.Context, j DrillJob) (DrillJob, err
 	if err != nil {
 		return DrillJob{}, err
 	}
+	if err := q.seesDrill(ctx, "create drill job", j, ErrOutOfScope); err != nil {
+		return DrillJob{}, err
+	}
 	row, err := q.q.CreateDrillJob(ctx, dbgen.CreateDrillJobParams{
 		ID: id, Name: j.Name, DatasourceID: j.DatasourceID, BackupJobID: j.BackupJobID, TargetDatasourceID: j.TargetDatasourceID,
 		ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone), MaxBackupAgeHours: j.MaxBackupAgeHours,
@@ -49,7 +52,22 @@ func (q *Queries) GetDrillJob(ctx context.Context, id string) (DrillJob, error) 
 		return DrillJob{}, err
 	}
 	row, err := q.q.GetDrillJob(ctx, id)
-	return DrillJob(row), translate(op, err)
+	if err == nil {
+		err = q.seesDrill(ctx, op, DrillJob(row), ErrNotFound)
+	}
+	if err != nil {
+		return DrillJob{}, translate(op, err)
+	}
+	return DrillJob(row), nil
+}
+
+// seesDrill answers outside for a job that ctx does not see: it sees those that it sees all ends of.
+func (q *Queries) seesDrill(ctx context.Context, op string, j DrillJob, outside error) error {
+	return inScope(ctx, op, outside, func(scope []byte) (bool, error) {
+		return q.q.DrillInScope(ctx, dbgen.DrillInScopeParams{
+			Scope: scope, DatasourceID: j.DatasourceID, TargetDatasourceID: j.TargetDatasourceID, BackupJobID: j.BackupJobID,
+		})
+	})
 }
 
 // ListDrillJobs reads one page and the cursor of the next, "" on the last one.
@@ -58,8 +76,12 @@ func (q *Queries) ListDrillJobs(ctx context.Context, filter JobFilter, page Page
 	if err != nil || !filter.possible() {
 		return []DrillJob{}, "", err
 	}
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.q.ListDrillJobs(ctx, dbgen.ListDrillJobsParams{
-		DatasourceID: unlessZero(filter.DatasourceID), BackupJobID: unlessZero(filter.BackupJobID),
+		Scope: scope, DatasourceID: unlessZero(filter.DatasourceID), BackupJobID: unlessZero(filter.BackupJobID),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
 	})
 	if err != nil {
@@ -74,6 +96,9 @@ func (q *Queries) ListDrillJobs(ctx context.Context, filter JobFilter, page Page
 func (q *Queries) UpdateDrillJob(ctx context.Context, j DrillJob) (DrillJob, error) {
 	op := "update drill job " + j.ID
 	if err := checkID(op, j.ID); err != nil {
+		return DrillJob{}, err
+	}
+	if err := q.seesDrill(ctx, op, j, ErrOutOfScope); err != nil {
 		return DrillJob{}, err
 	}
 	row, err := q.q.UpdateDrillJob(ctx, dbgen.UpdateDrillJobParams{

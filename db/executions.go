@@ -129,6 +129,21 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 	return out, next, err
 }
 
+// NewestBackups reads the newest backup of each of the datasources that can be restored, without their logs.
+func (q *Queries) NewestBackups(ctx context.Context, datasourceIDs []string) ([]Execution, error) {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.q.NewestBackups(ctx, dbgen.NewestBackupsParams{Scope: scope, DatasourceIds: datasourceIDs})
+	if err != nil {
+		return nil, translate("read the newest backups", err)
+	}
+	return convert(rows, func(row dbgen.NewestBackupsRow) (Execution, error) {
+		return listedExecution(dbgen.ListExecutionsRow(row))
+	})
+}
+
 func listedExecution(row dbgen.ListExecutionsRow) (Execution, error) {
 	e := Execution{
 		ID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, StorageLocationID: row.StorageLocationID,

@@ -66,7 +66,11 @@ func (q *Queries) GetNotification(ctx context.Context, id string) (Notification,
 	if err := checkID(op, id); err != nil {
 		return Notification{}, err
 	}
-	row, err := q.q.GetNotification(ctx, id)
+	scopes, err := scopesFor(ctx)
+	if err != nil {
+		return Notification{}, err
+	}
+	row, err := q.q.GetNotification(ctx, dbgen.GetNotificationParams{ID: id, Scopes: scopes})
 	if err != nil {
 		return Notification{}, translate(op, err)
 	}
@@ -83,8 +87,12 @@ func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilt
 	if filter.EntityID != "" && !isID(filter.EntityID) {
 		return []Notification{}, "", nil // none is about what can not exist
 	}
+	scopes, err := scopesFor(ctx)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.q.ListNotifications(ctx, dbgen.ListNotificationsParams{
-		UnreadOnly: filter.Unread, Type: unlessZero(string(filter.Type)), Severity: unlessZero(string(filter.Severity)),
+		Scopes: scopes, UnreadOnly: filter.Unread, Type: unlessZero(string(filter.Type)), Severity: unlessZero(string(filter.Severity)),
 		EntityType: unlessZero(string(filter.EntityType)), EntityID: unlessZero(filter.EntityID), ExecutionID: unlessZero(filter.ExecutionID),
 		CreatedFrom: unlessZero(filter.From), CreatedTo: unlessZero(filter.To),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
@@ -99,7 +107,11 @@ func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilt
 
 // UnreadNotifications counts them.
 func (q *Queries) UnreadNotifications(ctx context.Context) (int64, error) {
-	n, err := q.q.CountUnreadNotifications(ctx)
+	scopes, err := scopesFor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := q.q.CountUnreadNotifications(ctx, scopes)
 	return n, translate("count unread notifications", err)
 }
 
@@ -109,7 +121,11 @@ func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notifica
 	if err := checkID(op, id); err != nil {
 		return Notification{}, err
 	}
-	row, err := q.q.MarkNotificationRead(ctx, id)
+	scopes, err := scopesFor(ctx)
+	if err != nil {
+		return Notification{}, err
+	}
+	row, err := q.q.MarkNotificationRead(ctx, dbgen.MarkNotificationReadParams{ID: id, Scopes: scopes})
 	if err != nil {
 		return Notification{}, translate(op, err)
 	}
@@ -118,7 +134,11 @@ func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notifica
 
 // MarkNotificationsRead marks every unread one that was written until then, and returns how many.
 func (q *Queries) MarkNotificationsRead(ctx context.Context, until time.Time) (int64, error) {
-	n, err := q.q.MarkNotificationsRead(ctx, until)
+	scopes, err := scopesFor(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := q.q.MarkNotificationsRead(ctx, dbgen.MarkNotificationsReadParams{Until: until, Scopes: scopes})
 	return n, translate("mark notifications as read", err)
 }
 

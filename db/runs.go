@@ -25,9 +25,13 @@ const (
 
 // runSQL fits a statement to the table of a kind.
 func (k RunKind) runSQL(statement string) string {
-	names := []string{"{runs}", "database_sync_executions", "{job}", "sync_job_id", "{jobs}", "database_sync_jobs"}
+	names := []string{
+		"{runs}", "database_sync_executions", "{job}", "sync_job_id", "{jobs}", "database_sync_jobs", "{in_scope}", "sync_run_in_scope", "{of}", "metadata",
+	}
 	if k == RunDrill {
-		names = []string{"{runs}", "restore_drill_executions", "{job}", "drill_job_id", "{jobs}", "restore_drill_jobs"}
+		names = []string{
+			"{runs}", "restore_drill_executions", "{job}", "drill_job_id", "{jobs}", "restore_drill_jobs", "{in_scope}", "drill_run_in_scope", "{of}", "backup_execution_id",
+		}
 	}
 	return strings.NewReplacer(names...).Replace(statement)
 }
@@ -80,7 +84,7 @@ func (q *Queries) CreateRun(ctx context.Context, kind RunKind, r Run) (Run, erro
 	if _, err := q.conn.Exec(ctx, kind.runSQL(statement), args...); err != nil {
 		return Run{}, translate(op, err)
 	}
-	return q.GetRun(ctx, kind, id)
+	return q.GetRun(Unscoped(ctx), kind, id) // its maker's own
 }
 
 // GetRun reads one, its log included. Errors: ErrNotFound.
@@ -89,7 +93,11 @@ func (q *Queries) GetRun(ctx context.Context, kind RunKind, id string) (Run, err
 	if err := checkID(op, id); err != nil {
 		return Run{}, err
 	}
-	return q.oneRun(ctx, op, kind, `SELECT `+runColumns+` FROM {runs} WHERE id = $1`, id)
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return Run{}, err
+	}
+	return q.oneRun(ctx, op, kind, `SELECT `+runColumns+` FROM {runs} WHERE id = $1 AND ($2::jsonb IS NULL OR {in_scope}($2, {of}, {job}))`, id, scope)
 }
 
 // ActiveRun reads the queued or running run of a job. Errors: ErrNotFound.
@@ -114,12 +122,17 @@ func (q *Queries) ListRuns(ctx context.Context, kind RunKind, filter RunFilter, 
 	if err != nil || (filter.JobID != "" && !isID(filter.JobID)) {
 		return []Run{}, "", err
 	}
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.conn.Query(ctx, kind.runSQL(`SELECT `+strings.Replace(runColumns, "metadata", "(metadata - 'execution_logs')::jsonb", 1)+` FROM {runs}
 		WHERE ($1::uuid IS NULL OR {job} = $1) AND ($2::execution_status IS NULL OR status = $2)
 		  AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
 		  AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::uuid))
+		  AND ($8::jsonb IS NULL OR {in_scope}($8, {of}, {job}))
 		ORDER BY created_at DESC, id DESC LIMIT $7`),
-		unlessZero(filter.JobID), unlessZero(filter.Status), unlessZero(filter.From), unlessZero(filter.To), from.createdAt, from.id, page.fetch())
+		unlessZero(filter.JobID), unlessZero(filter.Status), unlessZero(filter.From), unlessZero(filter.To), from.createdAt, from.id, page.fetch(), scope)
 	if err != nil {
 		return nil, "", translate(op, err)
 	}

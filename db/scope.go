@@ -74,6 +74,42 @@ func ofJob(datasource, storage, job *string) domain.Belongs {
 	return out
 }
 
+// scopesFor is the scope of ctx for what may be about a datasource, a storage location or a job, as entity_in_scope of
+// the database reads it; nil for none.
+func scopesFor(ctx context.Context) ([]byte, error) {
+	if scopeOf(ctx) == nil {
+		return nil, nil
+	}
+	documents := make(map[string]json.RawMessage)
+	for name, kinds := range map[string][]domain.ScopeKind{
+		"datasource": {domain.ScopeDatasource}, "storage_location": {domain.ScopeStorageLocation}, "all": domain.ScopeKinds(),
+	} {
+		document, err := scopeFor(ctx, kinds...)
+		if err != nil {
+			return nil, err
+		}
+		documents[name] = document
+	}
+	text, err := json.Marshal(documents)
+	return text, failure.Wrap(failure.Unknown, "write a scope", err, "")
+}
+
+// inScope asks the database, by ask, about what a single row can not tell. outside is the error for what ctx does not
+// see.
+func inScope(ctx context.Context, op string, outside error, ask func(scope []byte) (bool, error)) error {
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil || scope == nil {
+		return err
+	}
+	switch sees, err := ask(scope); {
+	case err != nil:
+		return translate(op, err)
+	case !sees:
+		return translate(op, outside)
+	}
+	return nil
+}
+
 // scopeDocument is a scope in the form that scope_allows of the database reads.
 type scopeDocument struct {
 	Any  []map[domain.ScopeKind]map[string]bool `json:"any,omitempty"`

@@ -50,11 +50,7 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (Signed
 	if err != nil {
 		return SignedIn{}, translate(op, err)
 	}
-	permissions, err := q.q.UserPermissions(ctx, row.User.ID)
-	if err != nil {
-		return SignedIn{}, translate(op, err)
-	}
-	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: permissions, Scoped: row.Scoped}, nil
+	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: row.Permissions, Scoped: row.Scoped}, nil
 }
 
 // TouchSession notes that the session was used and moves its end. Errors: ErrNotFound.

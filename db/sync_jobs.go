@@ -66,6 +66,9 @@ func (q *Queries) CreateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 	if err != nil {
 		return SyncJob{}, err
 	}
+	if err := q.seesSync(ctx, "create sync job", j, ErrOutOfScope); err != nil {
+		return SyncJob{}, err
+	}
 	row, err := q.q.CreateSyncJob(ctx, dbgen.CreateSyncJobParams{
 		ID: id, Name: j.Name, SourceDatasourceID: j.SourceDatasourceID, TargetDatasourceID: j.TargetDatasourceID,
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
@@ -82,7 +85,22 @@ func (q *Queries) GetSyncJob(ctx context.Context, id string) (SyncJob, error) {
 		return SyncJob{}, err
 	}
 	row, err := q.q.GetSyncJob(ctx, id)
-	return SyncJob(row), translate(op, err)
+	if err == nil {
+		err = q.seesSync(ctx, op, SyncJob(row), ErrNotFound)
+	}
+	if err != nil {
+		return SyncJob{}, translate(op, err)
+	}
+	return SyncJob(row), nil
+}
+
+// seesSync answers outside for a job that ctx does not see: it sees those that it sees all ends of.
+func (q *Queries) seesSync(ctx context.Context, op string, j SyncJob, outside error) error {
+	return inScope(ctx, op, outside, func(scope []byte) (bool, error) {
+		return q.q.SyncInScope(ctx, dbgen.SyncInScopeParams{
+			Scope: scope, SourceDatasourceID: j.SourceDatasourceID, TargetDatasourceID: j.TargetDatasourceID, StorageLocationID: j.StorageLocationID,
+		})
+	})
 }
 
 // JobFilter narrows a list of sync or drill jobs; an empty field does not. DatasourceID is that of either
@@ -109,8 +127,12 @@ func (q *Queries) ListSyncJobs(ctx context.Context, filter JobFilter, page Page)
 	if err != nil || !filter.possible() {
 		return []SyncJob{}, "", err
 	}
+	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
+	if err != nil {
+		return nil, "", err
+	}
 	rows, err := q.q.ListSyncJobs(ctx, dbgen.ListSyncJobsParams{
-		DatasourceID: unlessZero(filter.DatasourceID), StorageLocationID: unlessZero(filter.StorageLocationID),
+		Scope: scope, DatasourceID: unlessZero(filter.DatasourceID), StorageLocationID: unlessZero(filter.StorageLocationID),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
 	})
 	if err != nil {
@@ -143,6 +165,9 @@ func (q *Queries) OtherEnabledSyncJobs(ctx context.Context, except string) ([]Sy
 func (q *Queries) UpdateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error) {
 	op := "update sync job " + j.ID
 	if err := checkID(op, j.ID); err != nil {
+		return SyncJob{}, err
+	}
+	if err := q.seesSync(ctx, op, j, ErrOutOfScope); err != nil {
 		return SyncJob{}, err
 	}
 	row, err := q.q.UpdateSyncJob(ctx, dbgen.UpdateSyncJobParams{

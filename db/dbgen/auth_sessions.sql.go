@@ -128,7 +128,7 @@ func (q *Queries) ListSessions(ctx context.Context, userID string) ([]AuthSessio
 }
 
 const sessionByTokenHash = `-- name: SessionByTokenHash :one
-SELECT s.id, s.user_id, s.token_hash, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped
+SELECT s.id, s.user_id, s.token_hash, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
 FROM auth_sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_hash = $1
 `
@@ -137,6 +137,7 @@ type SessionByTokenHashRow struct {
 	AuthSession AuthSession
 	User        User
 	Scoped      bool
+	Permissions []string
 }
 
 func (q *Queries) SessionByTokenHash(ctx context.Context, tokenHash []byte) (SessionByTokenHashRow, error) {
@@ -162,6 +163,7 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, tokenHash []byte) (Ses
 		&i.User.CreatedAt,
 		&i.User.UpdatedAt,
 		&i.Scoped,
+		&i.Permissions,
 	)
 	return i, err
 }

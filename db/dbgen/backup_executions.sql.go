@@ -386,6 +386,90 @@ func (q *Queries) MoveBackup(ctx context.Context, arg MoveBackupParams) (int64, 
 	return result.RowsAffected(), nil
 }
 
+const newestBackups = `-- name: NewestBackups :many
+SELECT e.id, e.job_id, e.datasource_id, e.storage_location_id, e.status, e.backup_type, e.size_bytes, e.compressed_size_bytes,
+       e.started_at, e.finished_at, e.error_message, e.pinned, e.generation, e.parent_execution_id, e.increment_number, e.deleting_at, e.progress,
+       (e.metadata - 'execution_logs')::jsonb AS metadata, e.created_at, e.waiting_for
+FROM backup_executions e
+WHERE e.id IN (
+    SELECT (SELECT newest.id FROM backup_executions newest
+            WHERE newest.datasource_id = wanted.id AND newest.operation = 'backup' AND newest.status = 'completed' AND newest.deleting_at IS NULL
+              AND ($1::jsonb IS NULL
+                   OR scope_allows($1::jsonb, newest.datasource_id, newest.storage_location_id, newest.job_id))
+            ORDER BY newest.created_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest($2::uuid[]) AS wanted (id))
+`
+
+type NewestBackupsParams struct {
+	Scope         []byte
+	DatasourceIds []string
+}
+
+type NewestBackupsRow struct {
+	ID                  string
+	JobID               *string
+	DatasourceID        *string
+	StorageLocationID   *string
+	Status              domain.ExecutionStatus
+	BackupType          domain.BackupType
+	SizeBytes           int64
+	CompressedSizeBytes int64
+	StartedAt           *time.Time
+	FinishedAt          *time.Time
+	ErrorMessage        string
+	Pinned              bool
+	Generation          string
+	ParentExecutionID   *string
+	IncrementNumber     int32
+	DeletingAt          *time.Time
+	Progress            *domain.Progress
+	Metadata            []byte
+	CreatedAt           time.Time
+	WaitingFor          string
+}
+
+// The newest backup of each of the datasources that can be restored.
+func (q *Queries) NewestBackups(ctx context.Context, arg NewestBackupsParams) ([]NewestBackupsRow, error) {
+	rows, err := q.db.Query(ctx, newestBackups, arg.Scope, arg.DatasourceIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []NewestBackupsRow{}
+	for rows.Next() {
+		var i NewestBackupsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.JobID,
+			&i.DatasourceID,
+			&i.StorageLocationID,
+			&i.Status,
+			&i.BackupType,
+			&i.SizeBytes,
+			&i.CompressedSizeBytes,
+			&i.StartedAt,
+			&i.FinishedAt,
+			&i.ErrorMessage,
+			&i.Pinned,
+			&i.Generation,
+			&i.ParentExecutionID,
+			&i.IncrementNumber,
+			&i.DeletingAt,
+			&i.Progress,
+			&i.Metadata,
+			&i.CreatedAt,
+			&i.WaitingFor,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const setDumpResult = `-- name: SetDumpResult :execrows
 UPDATE backup_executions
 SET size_bytes = $1, compressed_size_bytes = $2, metadata = metadata || $3::jsonb

@@ -79,6 +79,29 @@ func (q *Queries) DeleteDrillJob(ctx context.Context, id string) (int64, error) 
 	return result.RowsAffected(), nil
 }
 
+const drillInScope = `-- name: DrillInScope :one
+SELECT drill_in_scope($1::jsonb, $2::uuid, $3::uuid, $4::uuid)::boolean
+`
+
+type DrillInScopeParams struct {
+	Scope              []byte
+	DatasourceID       string
+	TargetDatasourceID string
+	BackupJobID        *string
+}
+
+func (q *Queries) DrillInScope(ctx context.Context, arg DrillInScopeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, drillInScope,
+		arg.Scope,
+		arg.DatasourceID,
+		arg.TargetDatasourceID,
+		arg.BackupJobID,
+	)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
 const drillJobHolders = `-- name: DrillJobHolders :many
 SELECT ('the ' || e.status || ' run ' || e.id)::text AS holder
 FROM restore_drill_executions e
@@ -208,15 +231,17 @@ func (q *Queries) LatestBackup(ctx context.Context, arg LatestBackupParams) (str
 
 const listDrillJobs = `-- name: ListDrillJobs :many
 SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM restore_drill_jobs
-WHERE ($1::uuid IS NULL OR $1::uuid IN (datasource_id, target_datasource_id))
-  AND ($2::uuid IS NULL OR backup_job_id = $2)
-  AND ($3::timestamptz IS NULL
-       OR (created_at, id) < ($3::timestamptz, $4::uuid))
+WHERE ($1::jsonb IS NULL OR drill_in_scope($1::jsonb, datasource_id, target_datasource_id, backup_job_id))
+  AND ($2::uuid IS NULL OR $2::uuid IN (datasource_id, target_datasource_id))
+  AND ($3::uuid IS NULL OR backup_job_id = $3)
+  AND ($4::timestamptz IS NULL
+       OR (created_at, id) < ($4::timestamptz, $5::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $5::int
+LIMIT $6::int
 `
 
 type ListDrillJobsParams struct {
+	Scope           []byte
 	DatasourceID    *string
 	BackupJobID     *string
 	BeforeCreatedAt *time.Time
@@ -226,6 +251,7 @@ type ListDrillJobsParams struct {
 
 func (q *Queries) ListDrillJobs(ctx context.Context, arg ListDrillJobsParams) ([]RestoreDrillJob, error) {
 	rows, err := q.db.Query(ctx, listDrillJobs,
+		arg.Scope,
 		arg.DatasourceID,
 		arg.BackupJobID,
 		arg.BeforeCreatedAt,

@@ -96,9 +96,10 @@ func (q *Queries) LastCompletedBackups(ctx context.Context, jobIds []string) ([]
 }
 
 const latestHealthChecks = `-- name: LatestHealthChecks :many
-SELECT DISTINCT ON (datasource_id) id, datasource_id, status, latency_ms, server_version, error_message, checked_at FROM health_checks
-WHERE datasource_id = ANY($1::uuid[])
-ORDER BY datasource_id, checked_at DESC, id DESC
+SELECT h.id, h.datasource_id, h.status, h.latency_ms, h.server_version, h.error_message, h.checked_at FROM health_checks h
+WHERE h.id IN (
+    SELECT (SELECT newest.id FROM health_checks newest WHERE newest.datasource_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest($1::uuid[]) AS wanted (id))
 `
 
 func (q *Queries) LatestHealthChecks(ctx context.Context, ids []string) ([]HealthCheck, error) {
@@ -130,9 +131,10 @@ func (q *Queries) LatestHealthChecks(ctx context.Context, ids []string) ([]Healt
 }
 
 const latestStorageHealthChecks = `-- name: LatestStorageHealthChecks :many
-SELECT DISTINCT ON (storage_location_id) id, storage_location_id, status, location_status, latency_ms, available_space_gb, error_message, checked_at, used_bytes FROM storage_health_checks
-WHERE storage_location_id = ANY($1::uuid[])
-ORDER BY storage_location_id, checked_at DESC, id DESC
+SELECT h.id, h.storage_location_id, h.status, h.location_status, h.latency_ms, h.available_space_gb, h.error_message, h.checked_at, h.used_bytes FROM storage_health_checks h
+WHERE h.id IN (
+    SELECT (SELECT newest.id FROM storage_health_checks newest WHERE newest.storage_location_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest($1::uuid[]) AS wanted (id))
 `
 
 func (q *Queries) LatestStorageHealthChecks(ctx context.Context, ids []string) ([]StorageHealthCheck, error) {
@@ -348,14 +350,26 @@ func (q *Queries) SetHealthState(ctx context.Context, arg SetHealthStateParams) 
 }
 
 const storageTrends = `-- name: StorageTrends :many
-SELECT storage_location_id,
+WITH wanted AS (SELECT unnest($1::uuid[]) AS id), slots AS (
+    SELECT now() - interval '30 days' + n * interval '1 day' AS since, interval '1 day' AS length FROM generate_series(0, 27) AS n
+    UNION ALL
+    SELECT now() - interval '2 days' + n * interval '6 hours', interval '6 hours' FROM generate_series(0, 7) AS n
+), samples AS (
+    SELECT w.id AS storage_location_id, sample.checked_at, sample.used_bytes, sample.available_space_gb
+    FROM wanted w
+    CROSS JOIN slots
+    CROSS JOIN LATERAL (
+        SELECT c.checked_at, c.used_bytes, c.available_space_gb FROM storage_health_checks c
+        WHERE c.storage_location_id = w.id AND c.checked_at > slots.since AND c.checked_at <= slots.since + slots.length
+          AND (c.used_bytes IS NOT NULL OR c.available_space_gb IS NOT NULL)
+        ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) sample
+)
+SELECT storage_location_id::uuid AS storage_location_id,
        COALESCE(regr_slope(used_bytes::float8, EXTRACT(EPOCH FROM checked_at)),
                 -regr_slope(available_space_gb * 1e9, EXTRACT(EPOCH FROM checked_at)))::float8 AS bytes_per_second
-FROM storage_health_checks
-WHERE storage_location_id = ANY($1::uuid[]) AND checked_at > now() - interval '30 days'
-  AND (used_bytes IS NOT NULL OR available_space_gb IS NOT NULL)
+FROM samples
 GROUP BY storage_location_id
-HAVING max(checked_at) - min(checked_at) >= interval '1 day' AND count(DISTINCT checked_at) >= 3
+HAVING max(checked_at) - min(checked_at) >= interval '1 day' AND count(*) >= 3
 `
 
 type StorageTrendsRow struct {
@@ -364,7 +378,8 @@ type StorageTrendsRow struct {
 }
 
 // Bytes a second by which the use of a location grows, least squares over the last thirty days; where what is used is
-// not known, by which what is free shrinks. Less than a day says nothing.
+// not known, by which what is free shrinks. Less than a day says nothing. One check a day is looked at, and one each six
+// hours of the last two days: there are thousands of each location.
 func (q *Queries) StorageTrends(ctx context.Context, ids []string) ([]StorageTrendsRow, error) {
 	rows, err := q.db.Query(ctx, storageTrends, ids)
 	if err != nil {

@@ -42,11 +42,12 @@ func (q *Queries) AddNotification(ctx context.Context, arg AddNotificationParams
 }
 
 const countUnreadNotifications = `-- name: CountUnreadNotifications :one
-SELECT count(*) FROM notifications WHERE read_at IS NULL
+SELECT count(*) FROM notifications
+WHERE read_at IS NULL AND ($1::jsonb IS NULL OR entity_in_scope($1::jsonb, entity_type, entity_id))
 `
 
-func (q *Queries) CountUnreadNotifications(ctx context.Context) (int64, error) {
-	row := q.db.QueryRow(ctx, countUnreadNotifications)
+func (q *Queries) CountUnreadNotifications(ctx context.Context, scopes []byte) (int64, error) {
+	row := q.db.QueryRow(ctx, countUnreadNotifications, scopes)
 	var count int64
 	err := row.Scan(&count)
 	return count, err
@@ -65,11 +66,17 @@ func (q *Queries) DeleteNotification(ctx context.Context, id string) (int64, err
 }
 
 const getNotification = `-- name: GetNotification :one
-SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications WHERE id = $1
+SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications
+WHERE id = $1 AND ($2::jsonb IS NULL OR entity_in_scope($2::jsonb, entity_type, entity_id))
 `
 
-func (q *Queries) GetNotification(ctx context.Context, id string) (Notification, error) {
-	row := q.db.QueryRow(ctx, getNotification, id)
+type GetNotificationParams struct {
+	ID     string
+	Scopes []byte
+}
+
+func (q *Queries) GetNotification(ctx context.Context, arg GetNotificationParams) (Notification, error) {
+	row := q.db.QueryRow(ctx, getNotification, arg.ID, arg.Scopes)
 	var i Notification
 	err := row.Scan(
 		&i.ID,
@@ -89,21 +96,23 @@ func (q *Queries) GetNotification(ctx context.Context, id string) (Notification,
 
 const listNotifications = `-- name: ListNotifications :many
 SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications n
-WHERE (NOT $1::boolean OR n.read_at IS NULL)
-  AND ($2::text IS NULL OR n.type = $2::text::notification_type)
-  AND ($3::text IS NULL OR n.severity = $3::text::notification_severity)
-  AND ($4::text IS NULL OR n.entity_type = $4::text::notification_entity_type)
-  AND ($5::uuid IS NULL OR n.entity_id = $5::uuid)
-  AND ($6::text IS NULL OR n.metadata ->> 'execution_id' = $6::text)
-  AND ($7::timestamptz IS NULL OR n.created_at >= $7::timestamptz)
-  AND ($8::timestamptz IS NULL OR n.created_at < $8::timestamptz)
-  AND ($9::timestamptz IS NULL
-       OR (n.created_at, n.id) < ($9::timestamptz, $10::uuid))
+WHERE ($1::jsonb IS NULL OR entity_in_scope($1::jsonb, n.entity_type, n.entity_id))
+  AND (NOT $2::boolean OR n.read_at IS NULL)
+  AND ($3::text IS NULL OR n.type = $3::text::notification_type)
+  AND ($4::text IS NULL OR n.severity = $4::text::notification_severity)
+  AND ($5::text IS NULL OR n.entity_type = $5::text::notification_entity_type)
+  AND ($6::uuid IS NULL OR n.entity_id = $6::uuid)
+  AND ($7::text IS NULL OR n.metadata ->> 'execution_id' = $7::text)
+  AND ($8::timestamptz IS NULL OR n.created_at >= $8::timestamptz)
+  AND ($9::timestamptz IS NULL OR n.created_at < $9::timestamptz)
+  AND ($10::timestamptz IS NULL
+       OR (n.created_at, n.id) < ($10::timestamptz, $11::uuid))
 ORDER BY n.created_at DESC, n.id DESC
-LIMIT $11::int
+LIMIT $12::int
 `
 
 type ListNotificationsParams struct {
+	Scopes          []byte
 	UnreadOnly      bool
 	Type            *string
 	Severity        *string
@@ -119,6 +128,7 @@ type ListNotificationsParams struct {
 
 func (q *Queries) ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]Notification, error) {
 	rows, err := q.db.Query(ctx, listNotifications,
+		arg.Scopes,
 		arg.UnreadOnly,
 		arg.Type,
 		arg.Severity,
@@ -182,11 +192,18 @@ func (q *Queries) MarkDispatched(ctx context.Context, id string) error {
 }
 
 const markNotificationRead = `-- name: MarkNotificationRead :one
-UPDATE notifications SET read_at = COALESCE(read_at, now()) WHERE id = $1 RETURNING id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at
+UPDATE notifications SET read_at = COALESCE(read_at, now())
+WHERE id = $1 AND ($2::jsonb IS NULL OR entity_in_scope($2::jsonb, entity_type, entity_id))
+RETURNING id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at
 `
 
-func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notification, error) {
-	row := q.db.QueryRow(ctx, markNotificationRead, id)
+type MarkNotificationReadParams struct {
+	ID     string
+	Scopes []byte
+}
+
+func (q *Queries) MarkNotificationRead(ctx context.Context, arg MarkNotificationReadParams) (Notification, error) {
+	row := q.db.QueryRow(ctx, markNotificationRead, arg.ID, arg.Scopes)
 	var i Notification
 	err := row.Scan(
 		&i.ID,
@@ -205,11 +222,18 @@ func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notifica
 }
 
 const markNotificationsRead = `-- name: MarkNotificationsRead :execrows
-UPDATE notifications SET read_at = now() WHERE read_at IS NULL AND created_at <= $1::timestamptz
+UPDATE notifications SET read_at = now()
+WHERE read_at IS NULL AND created_at <= $1::timestamptz
+  AND ($2::jsonb IS NULL OR entity_in_scope($2::jsonb, entity_type, entity_id))
 `
 
-func (q *Queries) MarkNotificationsRead(ctx context.Context, until time.Time) (int64, error) {
-	result, err := q.db.Exec(ctx, markNotificationsRead, until)
+type MarkNotificationsReadParams struct {
+	Until  time.Time
+	Scopes []byte
+}
+
+func (q *Queries) MarkNotificationsRead(ctx context.Context, arg MarkNotificationsReadParams) (int64, error) {
+	result, err := q.db.Exec(ctx, markNotificationsRead, arg.Until, arg.Scopes)
 	if err != nil {
 		return 0, err
 	}

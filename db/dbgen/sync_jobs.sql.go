@@ -169,15 +169,17 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 
 const listSyncJobs = `-- name: ListSyncJobs :many
 SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options FROM database_sync_jobs
-WHERE ($1::uuid IS NULL OR $1::uuid IN (source_datasource_id, target_datasource_id))
-  AND ($2::uuid IS NULL OR storage_location_id = $2)
-  AND ($3::timestamptz IS NULL
-       OR (created_at, id) < ($3::timestamptz, $4::uuid))
+WHERE ($1::jsonb IS NULL OR sync_in_scope($1::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
+  AND ($2::uuid IS NULL OR $2::uuid IN (source_datasource_id, target_datasource_id))
+  AND ($3::uuid IS NULL OR storage_location_id = $3)
+  AND ($4::timestamptz IS NULL
+       OR (created_at, id) < ($4::timestamptz, $5::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $5::int
+LIMIT $6::int
 `
 
 type ListSyncJobsParams struct {
+	Scope             []byte
 	DatasourceID      *string
 	StorageLocationID *string
 	BeforeCreatedAt   *time.Time
@@ -187,6 +189,7 @@ type ListSyncJobsParams struct {
 
 func (q *Queries) ListSyncJobs(ctx context.Context, arg ListSyncJobsParams) ([]DatabaseSyncJob, error) {
 	rows, err := q.db.Query(ctx, listSyncJobs,
+		arg.Scope,
 		arg.DatasourceID,
 		arg.StorageLocationID,
 		arg.BeforeCreatedAt,
@@ -324,6 +327,29 @@ func (q *Queries) SyncBackups(ctx context.Context, jobID *string) ([]string, err
 		return nil, err
 	}
 	return items, nil
+}
+
+const syncInScope = `-- name: SyncInScope :one
+SELECT sync_in_scope($1::jsonb, $2::uuid, $3::uuid, $4::uuid)::boolean
+`
+
+type SyncInScopeParams struct {
+	Scope              []byte
+	SourceDatasourceID string
+	TargetDatasourceID string
+	StorageLocationID  *string
+}
+
+func (q *Queries) SyncInScope(ctx context.Context, arg SyncInScopeParams) (bool, error) {
+	row := q.db.QueryRow(ctx, syncInScope,
+		arg.Scope,
+		arg.SourceDatasourceID,
+		arg.TargetDatasourceID,
+		arg.StorageLocationID,
+	)
+	var column_1 bool
+	err := row.Scan(&column_1)
+	return column_1, err
 }
 
 const syncJobHolders = `-- name: SyncJobHolders :many

@@ -4,7 +4,7 @@ VALUES (@id, @user_id, @token_hash, @ip, @user_agent, @expires_at)
 RETURNING *;
 
 -- name: SessionByTokenHash :one
-SELECT sqlc.embed(s), sqlc.embed(u), user_scoped(u.id) AS scoped
+SELECT sqlc.embed(s), sqlc.embed(u), user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
 FROM auth_sessions s JOIN users u ON u.id = s.user_id
 WHERE s.token_hash = @token_hash;
 

@@ -27,6 +27,20 @@ WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jso
 ORDER BY created_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
+-- The newest backup of each of the datasources that can be restored.
+-- name: NewestBackups :many
+SELECT e.id, e.job_id, e.datasource_id, e.storage_location_id, e.status, e.backup_type, e.size_bytes, e.compressed_size_bytes,
+       e.started_at, e.finished_at, e.error_message, e.pinned, e.generation, e.parent_execution_id, e.increment_number, e.deleting_at, e.progress,
+       (e.metadata - 'execution_logs')::jsonb AS metadata, e.created_at, e.waiting_for
+FROM backup_executions e
+WHERE e.id IN (
+    SELECT (SELECT newest.id FROM backup_executions newest
+            WHERE newest.datasource_id = wanted.id AND newest.operation = 'backup' AND newest.status = 'completed' AND newest.deleting_at IS NULL
+              AND (sqlc.narg('scope')::jsonb IS NULL
+                   OR scope_allows(sqlc.narg('scope')::jsonb, newest.datasource_id, newest.storage_location_id, newest.job_id))
+            ORDER BY newest.created_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest(sqlc.arg('datasource_ids')::uuid[]) AS wanted (id));
+
 -- name: BeginExecution :execrows
 UPDATE backup_executions
 SET status = 'running', started_at = COALESCE(started_at, now()), waiting_for = '',

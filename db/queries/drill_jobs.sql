@@ -8,9 +8,13 @@ RETURNING *;
 -- name: GetDrillJob :one
 SELECT * FROM restore_drill_jobs WHERE id = @id;
 
+-- name: DrillInScope :one
+SELECT drill_in_scope(sqlc.arg('scope')::jsonb, sqlc.arg('datasource_id')::uuid, sqlc.arg('target_datasource_id')::uuid, sqlc.narg('backup_job_id')::uuid)::boolean;
+
 -- name: ListDrillJobs :many
 SELECT * FROM restore_drill_jobs
-WHERE (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (datasource_id, target_datasource_id))
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR drill_in_scope(sqlc.narg('scope')::jsonb, datasource_id, target_datasource_id, backup_job_id))
+  AND (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (datasource_id, target_datasource_id))
   AND (sqlc.narg('backup_job_id')::uuid IS NULL OR backup_job_id = sqlc.narg('backup_job_id'))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
        OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))

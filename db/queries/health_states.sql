@@ -27,9 +27,10 @@ WHERE (h.entity_type = 'datasource' AND NOT EXISTS (SELECT FROM datasources d WH
 SELECT pool FROM datasources WHERE enabled UNION SELECT pool FROM storage_locations WHERE enabled ORDER BY pool;
 
 -- name: LatestHealthChecks :many
-SELECT DISTINCT ON (datasource_id) * FROM health_checks
-WHERE datasource_id = ANY(sqlc.arg('ids')::uuid[])
-ORDER BY datasource_id, checked_at DESC, id DESC;
+SELECT h.* FROM health_checks h
+WHERE h.id IN (
+    SELECT (SELECT newest.id FROM health_checks newest WHERE newest.datasource_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest(sqlc.arg('ids')::uuid[]) AS wanted (id));
 
 -- name: PageHealthChecks :many
 SELECT * FROM health_checks
@@ -39,9 +40,10 @@ ORDER BY checked_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
 -- name: LatestStorageHealthChecks :many
-SELECT DISTINCT ON (storage_location_id) * FROM storage_health_checks
-WHERE storage_location_id = ANY(sqlc.arg('ids')::uuid[])
-ORDER BY storage_location_id, checked_at DESC, id DESC;
+SELECT h.* FROM storage_health_checks h
+WHERE h.id IN (
+    SELECT (SELECT newest.id FROM storage_health_checks newest WHERE newest.storage_location_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
+    FROM unnest(sqlc.arg('ids')::uuid[]) AS wanted (id));
 
 -- name: PageStorageHealthChecks :many
 SELECT * FROM storage_health_checks
@@ -51,16 +53,29 @@ ORDER BY checked_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
 
 -- Bytes a second by which the use of a location grows, least squares over the last thirty days; where what is used is
--- not known, by which what is free shrinks. Less than a day says nothing.
+-- not known, by which what is free shrinks. Less than a day says nothing. One check a day is looked at, and one each six
+-- hours of the last two days: there are thousands of each location.
 -- name: StorageTrends :many
-SELECT storage_location_id,
+WITH wanted AS (SELECT unnest(sqlc.arg('ids')::uuid[]) AS id), slots AS (
+    SELECT now() - interval '30 days' + n * interval '1 day' AS since, interval '1 day' AS length FROM generate_series(0, 27) AS n
+    UNION ALL
+    SELECT now() - interval '2 days' + n * interval '6 hours', interval '6 hours' FROM generate_series(0, 7) AS n
+), samples AS (
+    SELECT w.id AS storage_location_id, sample.checked_at, sample.used_bytes, sample.available_space_gb
+    FROM wanted w
+    CROSS JOIN slots
+    CROSS JOIN LATERAL (
+        SELECT c.checked_at, c.used_bytes, c.available_space_gb FROM storage_health_checks c
+        WHERE c.storage_location_id = w.id AND c.checked_at > slots.since AND c.checked_at <= slots.since + slots.length
+          AND (c.used_bytes IS NOT NULL OR c.available_space_gb IS NOT NULL)
+        ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) sample
+)
+SELECT storage_location_id::uuid AS storage_location_id,
        COALESCE(regr_slope(used_bytes::float8, EXTRACT(EPOCH FROM checked_at)),
                 -regr_slope(available_space_gb * 1e9, EXTRACT(EPOCH FROM checked_at)))::float8 AS bytes_per_second
-FROM storage_health_checks
-WHERE storage_location_id = ANY(sqlc.arg('ids')::uuid[]) AND checked_at > now() - interval '30 days'
-  AND (used_bytes IS NOT NULL OR available_space_gb IS NOT NULL)
+FROM samples
 GROUP BY storage_location_id
-HAVING max(checked_at) - min(checked_at) >= interval '1 day' AND count(DISTINCT checked_at) >= 3;
+HAVING max(checked_at) - min(checked_at) >= interval '1 day' AND count(*) >= 3;
 
 -- When the last good backup of each job ended.
 -- name: LastCompletedBackups :many

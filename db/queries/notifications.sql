@@ -4,11 +4,13 @@ VALUES (@id, sqlc.arg('type')::text::notification_type, sqlc.arg('severity')::te
         sqlc.arg('entity_type')::text::notification_entity_type, @entity_id, @title, @message, @metadata);
 
 -- name: GetNotification :one
-SELECT * FROM notifications WHERE id = @id;
+SELECT * FROM notifications
+WHERE id = @id AND (sqlc.narg('scopes')::jsonb IS NULL OR entity_in_scope(sqlc.narg('scopes')::jsonb, entity_type, entity_id));
 
 -- name: ListNotifications :many
 SELECT * FROM notifications n
-WHERE (NOT sqlc.arg('unread_only')::boolean OR n.read_at IS NULL)
+WHERE (sqlc.narg('scopes')::jsonb IS NULL OR entity_in_scope(sqlc.narg('scopes')::jsonb, n.entity_type, n.entity_id))
+  AND (NOT sqlc.arg('unread_only')::boolean OR n.read_at IS NULL)
   AND (sqlc.narg('type')::text IS NULL OR n.type = sqlc.narg('type')::text::notification_type)
   AND (sqlc.narg('severity')::text IS NULL OR n.severity = sqlc.narg('severity')::text::notification_severity)
   AND (sqlc.narg('entity_type')::text IS NULL OR n.entity_type = sqlc.narg('entity_type')::text::notification_entity_type)
@@ -22,13 +24,18 @@ ORDER BY n.created_at DESC, n.id DESC
 LIMIT sqlc.arg('page_size')::int;
 
 -- name: CountUnreadNotifications :one
-SELECT count(*) FROM notifications WHERE read_at IS NULL;
+SELECT count(*) FROM notifications
+WHERE read_at IS NULL AND (sqlc.narg('scopes')::jsonb IS NULL OR entity_in_scope(sqlc.narg('scopes')::jsonb, entity_type, entity_id));
 
 -- name: MarkNotificationRead :one
-UPDATE notifications SET read_at = COALESCE(read_at, now()) WHERE id = @id RETURNING *;
+UPDATE notifications SET read_at = COALESCE(read_at, now())
+WHERE id = @id AND (sqlc.narg('scopes')::jsonb IS NULL OR entity_in_scope(sqlc.narg('scopes')::jsonb, entity_type, entity_id))
+RETURNING *;
 
 -- name: MarkNotificationsRead :execrows
-UPDATE notifications SET read_at = now() WHERE read_at IS NULL AND created_at <= sqlc.arg('until')::timestamptz;
+UPDATE notifications SET read_at = now()
+WHERE read_at IS NULL AND created_at <= sqlc.arg('until')::timestamptz
+  AND (sqlc.narg('scopes')::jsonb IS NULL OR entity_in_scope(sqlc.narg('scopes')::jsonb, entity_type, entity_id));
 
 -- name: NotificationHolders :many
 SELECT ('delivery ' || d.id || ' to ' || COALESCE(NULLIF(d.channel_name, ''), d.channel_type))::text AS holder

@@ -8,9 +8,13 @@ RETURNING *;
 -- name: GetSyncJob :one
 SELECT * FROM database_sync_jobs WHERE id = @id;
 
+-- name: SyncInScope :one
+SELECT sync_in_scope(sqlc.arg('scope')::jsonb, sqlc.arg('source_datasource_id')::uuid, sqlc.arg('target_datasource_id')::uuid, sqlc.narg('storage_location_id')::uuid)::boolean;
+
 -- name: ListSyncJobs :many
 SELECT * FROM database_sync_jobs
-WHERE (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (source_datasource_id, target_datasource_id))
+WHERE (sqlc.narg('scope')::jsonb IS NULL OR sync_in_scope(sqlc.narg('scope')::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
+  AND (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (source_datasource_id, target_datasource_id))
   AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
        OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))

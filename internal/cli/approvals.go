@@ -28,6 +28,19 @@ func approvalResource() resource {
 	}
 }
 
+// mayNeedApproval reports whether the API may ask for the approval of another person: of deletions, of syncs that
+// overwrite something, and of a job's retention that deletes more.
+func mayNeedApproval(r resource, one action) bool {
+	switch r.name {
+	case "sync", "sync-run":
+		return one.method != http.MethodGet
+	case "job":
+		return one.name == remove || one.name == update
+	default:
+		return one.name == remove
+	}
+}
+
 // addApprovalFlag lets a command be repeated when another person has approved it.
 func addApprovalFlag(command *cobra.Command) {
 	command.Flags().String("approval", "", "the approval of another person, where one is asked for")

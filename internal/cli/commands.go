@@ -142,7 +142,7 @@ func (a *app) actionCommand(r resource, one action) *cobra.Command {
 	if one.confirm != "" {
 		command.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	}
-	if one.name == remove {
+	if mayNeedApproval(r, one) {
 		addApprovalFlag(command)
 	}
 	if one.wait {

@@ -52,6 +52,7 @@ func platformResources() []resource {
 // setCommand changes settings. Their keys have dots, so --set is not for them.
 func (a *app) setCommand() *cobra.Command {
 	command := &cobra.Command{Use: "set KEY=VALUE…", Short: "Change settings; KEY=null takes the default again", Args: someArguments("KEY=VALUE")}
+	addApprovalFlag(command)
 	command.RunE = a.run(func(ctx context.Context, s *session, args []string) error {
 		values := map[string]any{}
 		for _, assignment := range args {
@@ -61,7 +62,7 @@ func (a *app) setCommand() *cobra.Command {
 			}
 			values[key] = scalar(value)
 		}
-		_, err := s.Do(ctx, client.Call{Method: http.MethodPatch, Path: settingsPath, Body: values})
+		_, err := s.Do(approved(ctx, command), client.Call{Method: http.MethodPatch, Path: settingsPath, Body: values})
 		return err
 	})
 	return command

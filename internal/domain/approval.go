@@ -10,6 +10,7 @@ const (
 	ApproveRestoreOverwrite      ApprovalAction = "restore_overwrite"
 	ApproveDeleteBackup          ApprovalAction = "delete_backup"
 	ApproveDeleteStorageLocation ApprovalAction = "delete_storage_location"
+	ApproveWeakening             ApprovalAction = "weaken_approvals" // switching one of the others off
 )
 
 // ApprovalStatus is what became of a request for approval.
@@ -58,7 +59,25 @@ func (s ApprovalSettings) Validate() Invalid {
 	return v
 }
 
-// Needs reports whether an action needs an approval.
+// SwitchedOff names the settings that are on here and off in after.
+func (s ApprovalSettings) SwitchedOff(after ApprovalSettings) []string {
+	var off []string
+	for _, setting := range []struct {
+		key       string
+		was, isOn bool
+	}{
+		{SettingApproveRestore, s.RestoreOverwrite, after.RestoreOverwrite},
+		{SettingApproveDeleteBackup, s.DeleteBackups, after.DeleteBackups},
+		{SettingApproveDeleteStorage, s.DeleteStorageLocations, after.DeleteStorageLocations},
+	} {
+		if setting.was && !setting.isOn {
+			off = append(off, setting.key)
+		}
+	}
+	return off
+}
+
+// Needs reports whether an action needs an approval. ApproveWeakening does, once something is switched off.
 func (s ApprovalSettings) Needs(action ApprovalAction) bool {
 	switch action {
 	case ApproveRestoreOverwrite:

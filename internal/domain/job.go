@@ -5,7 +5,7 @@ import "strings"
 // RetentionPolicy is the JSON document of backup_jobs.retention_policy. A zero rule is off.
 type RetentionPolicy struct {
 	MaxBackups  int  `json:"max_backups,omitempty" doc:"Keep at most this many completed backups" minimum:"0" maximum:"100000"`
-	AutoDelete  bool `json:"auto_delete" required:"false" doc:"Delete what the policy does not keep; false only reports it"`
+	AutoDelete  bool `json:"auto_delete" required:"false" doc:"Delete what the policy does not keep. Left out is false, which only reports it, also in a policy that is given for a new job"`
 	MaxAgeDays  int  `json:"max_age_days,omitempty" doc:"Days after which a backup goes" minimum:"0" maximum:"100000"`
 	KeepLast    int  `json:"keep_last,omitempty" minimum:"0" maximum:"100000"`
 	KeepHourly  int  `json:"keep_hourly,omitempty" minimum:"0" maximum:"100000"`
