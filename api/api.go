@@ -74,6 +74,7 @@ type server struct {
 	throttle  *auth.Throttle
 	metrics   *prometheus.Registry
 	events    *hub
+	refusals  *refusals
 
 	notifications *hub
 }
@@ -110,6 +111,7 @@ func newServer(o Options) (*server, error) {
 		throttle:  auth.NewThrottle(o.LoginLimits, nil),
 		metrics:   prometheus.NewRegistry(),
 	}
+	s.refusals = newRefusals(refusalWindow, s.writeRefusal)
 	s.events = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenExecutions(ctx) }, o.Logger)
 	s.notifications = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenNotifications(ctx) }, o.Logger)
 	if err := s.prepareEngine(); err != nil {

@@ -21,7 +21,7 @@ import (
 func (s *server) explain(ctx context.Context, err error) *problem.Problem {
 	var no *denial
 	if errors.As(err, &no) {
-		if err := s.db.AddAudit(ctx, no.entry); err != nil {
+		if err := s.refusals.add(ctx, no.entry, nil); err != nil {
 			return s.describe(ctx, fmt.Errorf("audit a refusal: %w", err))
 		}
 	}

@@ -132,7 +132,7 @@ func (s *server) authorise(operation string, a access) func(huma.Context, func(h
 			next(ctx)
 			return
 		}
-		who, err := s.authenticate(ctx.Context(), ctx.Header("Authorization"))
+		who, err := s.authenticate(ctx.Context(), operation, ctx.Header("Authorization"))
 		if err != nil {
 			s.reply(ctx, s.explain(ctx.Context(), err))
 			return
