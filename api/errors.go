@@ -61,6 +61,8 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 		return problem.New(http.StatusPreconditionFailed, "Somebody changed it meanwhile; read it again and repeat the change on what you find.")
 	case errors.Is(err, db.ErrInvalidCursor):
 		return unprocessable(domain.Invalid{{Field: "query.cursor", Message: "is not a cursor of this list; begin without one"}})
+	case tooSlow(ctx) != nil:
+		return tooSlow(ctx)
 	case ctx.Err() != nil:
 		return problem.New(http.StatusServiceUnavailable, "The request ended before the answer was ready.")
 	}
