@@ -122,6 +122,9 @@ func newServer(o Options) (*server, error) {
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerOperations()
+	if err := s.addExamples(); err != nil {
+		return nil, err
+	}
 	return s, s.serveDocs()
 }
 

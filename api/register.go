@@ -57,7 +57,8 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
-	if _, takesBody := reflect.TypeFor[I]().FieldByName("Body"); takesBody {
+	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
+	if _, raw := reflect.TypeFor[I]().FieldByName("RawBody"); takesBody || raw {
 		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, s.opts.BodyTimeout
