@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,67 +67,80 @@ func TestEveryBodyAndEveryAnswerHasAnExampleThatIsOne(t *testing.T) {
 	}
 }
 
-// TestExamplesOfBodiesAreTaken sends them: what is shown is what works.
-func TestExamplesOfBodiesAreTaken(t *testing.T) {
-	f := newFixture(t)
+// sent is a body of the examples as it was sent: with the ids of things that are there.
+type sent struct {
+	walked
+	path, body string
+}
+
+// sendExamples sends every example that an operation takes, and gives what was sent.
+func (f *fixture) sendExamples() map[string]sent {
+	f.t.Helper()
 	f.obliging()
-	var session struct {
-		Token string `json:"token"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(f.call("POST", "/api/auth/setup", requestExamples["auth-setup"]).ok(201).text), &session))
-	f.token = session.Token
-	f.call("POST", "/api/auth/login", requestExamples["auth-login"]).ok(200)
-	operations := map[string]walked{}
+	f.token = ""
+	f.token = f.call("POST", "/api/auth/setup", requestExamples["auth-setup"]).ok(201).get("token").(string)
+	operations, all := map[string]walked{}, map[string]sent{}
 	for _, o := range f.operations() {
 		operations[o.OperationID] = o
 	}
-	ids := map[string]string{}
-	send := func(operation, target string, replace ...string) string {
+	send := func(operation, target string, ids ...string) string {
+		f.t.Helper()
 		o := operations[operation]
-		require.NotNil(t, o.Operation, operation)
-		answer := f.call(o.method, o.filled(target), strings.NewReplacer(replace...).Replace(requestExamples[operation]))
-		require.Less(t, answer.status, 300, "%s: %s", operation, answer.text)
+		require.NotNil(f.t, o.Operation, operation)
+		text := requestExamples[operation]
+		for i := 0; i+1 < len(ids); i += 2 {
+			text = strings.Replace(text, `"`+ids[i]+`": "`+exampleID, `"`+ids[i]+`": "`+ids[i+1], 1)
+		}
+		all[operation] = sent{o, o.filled(target), text}
+		answer := f.call(o.method, o.filled(target), text)
+		require.Less(f.t, answer.status, 300, "%s: %s", operation, answer.text)
+		if answer.status == http.StatusNoContent {
+			return ""
+		}
 		id, _ := answer.get("id").(string)
-		ids[operation] = id
 		return id
 	}
+	send("auth-login", "")
 	datasource, storage := send("create-datasource", ""), send("create-storage-location", "")
 	send("update-datasource", datasource)
 	send("update-storage-location", storage)
 	send("test-storage-location-draft", "")
 	send("reconcile-storage-location", storage)
 	other := f.call("POST", "/api/datasources", datasourceBody("staging")).ok(201).get("id").(string)
-	of := func(field, id string) []string {
-		return []string{`"` + field + `": "` + exampleID, `"` + field + `": "` + id}
-	}
-	job := send("create-backup-job", "", slices.Concat(of("datasource_id", datasource), of("storage_location_id", storage))...)
+	job := send("create-backup-job", "", "datasource_id", datasource, "storage_location_id", storage)
 	send("update-backup-job", job)
 	send("preview-retention", job)
 	backup := send("run-backup-job", job)
 	f.finish(backup)
 	send("pin-execution", backup)
-	send("restore-backup", backup, of("target_datasource_id", datasource)...)
-	sync := send("create-sync-job", "", slices.Concat(of("source_datasource_id", datasource), of("target_datasource_id", other), of("storage_location_id", storage))...)
-	send("update-sync-job", sync)
-	send("update-drill-job", send("create-drill-job", "", of("datasource_id", datasource)...))
+	send("restore-backup", backup, "target_datasource_id", datasource)
+	send("update-sync-job", send("create-sync-job", "", "source_datasource_id", datasource, "target_datasource_id", other, "storage_location_id", storage))
+	send("update-drill-job", send("create-drill-job", "", "datasource_id", datasource))
 	user := send("create-user", "")
 	send("set-user-roles", user)
 	send("update-user", user)
 	role := send("create-role", "")
 	send("update-role", role)
 	send("set-role-permissions", role)
-	send("create-scope", "", of("user_id", user)...)
+	send("create-scope", "", "user_id", user)
 	send("create-token", "")
 	send("update-notification-channel", send("create-notification-channel", ""))
 	send("create-notification-template", "")
 	send("preview-notification-template", "")
+	send("read-all-notifications", "")
 	send("add-recipient", "")
 	send("update-settings", "")
 	send("replace-settings", "")
-	f.call("POST", "/api/notifications/read-all", requestExamples["read-all-notifications"]).ok(200)
+	send("change-password", "")
+	return all
+}
+
+// TestExamplesOfBodiesAreTaken sends them: what is shown is what works.
+func TestExamplesOfBodiesAreTaken(t *testing.T) {
+	f := newFixture(t)
+	require.Greater(t, len(f.sendExamples()), 30)
 	answer := f.direct("POST", "/api/system/config?dry_run=true", yamlType, requestExamples["apply-config"])
 	require.Equal(t, http.StatusOK, answer.status, answer.text)
-	f.call("POST", "/api/auth/password", requestExamples["change-password"]).ok(204)
 }
 
 // statusesOf are the errors that an operation can not be without.
