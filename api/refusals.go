@@ -54,19 +54,28 @@ func newRefusals(window time.Duration, write func(context.Context, db.AuditEntry
 
 // add writes an entry or counts it. complete, which may be nil, adds to one that is written what costs a query.
 func (r *refusals) add(ctx context.Context, entry db.AuditEntry, complete func(*db.AuditEntry) error) error {
-	if !r.tell(&entry) {
+	kind, tell := r.count(&entry)
+	if !tell {
 		return nil
 	}
+	var err error
 	if complete != nil {
-		if err := complete(&entry); err != nil {
-			return err
-		}
+		err = complete(&entry)
 	}
-	return r.write(ctx, entry)
+	if err == nil {
+		err = r.write(ctx, entry)
+	}
+	if err != nil {
+		r.mu.Lock()
+		kind.told-- // the next one of its kind is tried
+		kind.more++
+		r.mu.Unlock()
+	}
+	return err
 }
 
-// tell counts an entry, and reports whether it is to be written.
-func (r *refusals) tell(entry *db.AuditEntry) bool {
+// count counts an entry, and reports whether it is to be written.
+func (r *refusals) count(entry *db.AuditEntry) (*tally, bool) {
 	key := tallyKey{action: entry.Action, network: auth.Network(entry.IP)}
 	key.reason, _ = entry.Changes["reason"].(string)
 	limit := strangersTold
@@ -95,10 +104,10 @@ func (r *refusals) tell(entry *db.AuditEntry) bool {
 	found.entry = *entry
 	if found.told < limit {
 		found.told++
-		return true
+		return found, true
 	}
 	found.more++
-	return false
+	return found, false
 }
 
 // close tells how many there were besides.

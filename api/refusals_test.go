@@ -114,3 +114,19 @@ func TestTheTrailIsBoundedHoweverManyAddressesAnAttackerHas(t *testing.T) {
 	}
 	require.Equal(t, maxTallies+1+accountsTold, total)
 }
+
+func TestARefusalThatCouldNotBeWrittenIsNotTakenForTold(t *testing.T) {
+	broken, total := true, 0
+	r := newRefusals(time.Hour, func(context.Context, db.AuditEntry) error {
+		if broken {
+			return context.DeadlineExceeded
+		}
+		total++
+		return nil
+	})
+	require.Error(t, r.add(t.Context(), stranger("192.0.2.1"), nil))
+	broken = false
+	require.NoError(t, r.add(t.Context(), stranger("192.0.2.1"), nil))
+	require.NoError(t, r.add(t.Context(), stranger("192.0.2.1"), nil))
+	require.Equal(t, 1, total)
+}
