@@ -62,11 +62,15 @@ chaos: test-deps ## Kill workers at every stage boundary, again and again (RUNS=
 	tools/gotest -race -timeout 60m ./integration -run '^TestBackupsSurviveWorkersThatAreKilledAnywhere$$' \
 		-chaos.runs=$(or $(RUNS),100) -chaos.seed=$(or $(SEED),1) -chaos.only=$(or $(ONLY),-1)
 
+# What reads what somebody else wrote: package:target.
+FUZZ := internal/archive:FuzzManifest internal/archive:FuzzChunk internal/engine/postgres:FuzzWalkerNeverPanics db:FuzzCursor \
+	api:FuzzUnmarshal api:FuzzPatch api:FuzzIfMatch api:FuzzConfig api:FuzzLastEventID api:FuzzFilters
+
 # Minimizing what is new takes the whole time otherwise: sealing is random, so coverage is never quite the same.
 .PHONY: fuzz
-fuzz: ## Give the readers of manifests and chunks what nobody wrote (FUZZTIME=60s)
-	for target in FuzzManifest FuzzChunk; do \
-		$(GO) test ./internal/archive -run '^$$' -fuzz="^$$target$$" -fuzztime=$(or $(FUZZTIME),60s) -fuzzminimizetime=1x; \
+fuzz: ## Give the readers of manifests, chunks and requests what nobody wrote (FUZZTIME=30s)
+	for target in $(or $(ONLY),$(FUZZ)); do \
+		$(GO) test ./$${target%:*} -run '^$$' -fuzz="^$${target#*:}$$" -fuzztime=$(or $(FUZZTIME),30s) -fuzzminimizetime=1x; \
 	done
 
 .PHONY: lint

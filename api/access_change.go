@@ -73,7 +73,7 @@ func actorNow(ctx context.Context, q *db.Queries) (auth.Actor, error) {
 
 // refuseFor refuses something to the caller, and says why; explain writes it into the audit trail.
 func (s *server) refuseFor(ctx context.Context, operation, reason string, status int) error {
-	return &denial{audited(ctx, "access.refused", "operation", operation, map[string]any{"reason": reason}), problem.New(status, reason)}
+	return &denial{audited(ctx, actionRefused, "operation", operation, map[string]any{"reason": reason}), problem.New(status, reason)}
 }
 
 // denial is what is answered to a caller who may not do something, and what the audit trail is to say. It is written

@@ -29,12 +29,11 @@ import (
 // maxBodyBytes bounds every request body: configuration is small.
 const maxBodyBytes = 1 << 20
 
-// bodyTimeout is how long a request body may take to arrive.
-const bodyTimeout = 10 * time.Second
-
 const (
+	defaultBodyTimeout = 10 * time.Second
 	defaultTestTimeout = 60 * time.Second
 	startTimeout       = 10 * time.Second // to reach Temporal for a start or a cancel
+	writeLimit         = 10 * time.Minute // for an answer to be taken; streams set limits of their own, piece by piece
 	describeTimeout    = 3 * time.Second  // to ask Temporal what became of a start
 )
 
@@ -49,6 +48,10 @@ type Options struct {
 	Logger        *slog.Logger
 	// TestTimeout is how long a connection test is waited for; default 60 s.
 	TestTimeout time.Duration
+	// RequestTimeout is how long an operation that waits for no worker may take; default 30 s. Streams may go on.
+	RequestTimeout time.Duration
+	// BodyTimeout is how long a request body may take to arrive; default 10 s.
+	BodyTimeout time.Duration
 	// TrustedProxies are addresses or networks whose X-Forwarded-For is believed; default none.
 	TrustedProxies []string
 	// CORSOrigins are the origins (https://host:port) whose pages browsers let use the API; default none.
@@ -74,6 +77,7 @@ type server struct {
 	throttle  *auth.Throttle
 	metrics   *prometheus.Registry
 	events    *hub
+	refusals  *refusals
 
 	notifications *hub
 }
@@ -110,6 +114,7 @@ func newServer(o Options) (*server, error) {
 		throttle:  auth.NewThrottle(o.LoginLimits, nil),
 		metrics:   prometheus.NewRegistry(),
 	}
+	s.refusals = newRefusals(refusalWindow, s.writeRefusal)
 	s.events = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenExecutions(ctx) }, o.Logger)
 	s.notifications = newHub(func(ctx context.Context) (<-chan string, error) { return s.db.ListenNotifications(ctx) }, o.Logger)
 	if err := s.prepareEngine(); err != nil {
@@ -117,6 +122,9 @@ func newServer(o Options) (*server, error) {
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerOperations()
+	if err := s.addExamples(); err != nil {
+		return nil, err
+	}
 	return s, s.serveDocs()
 }
 
@@ -174,6 +182,12 @@ func (o *Options) setDefaults() {
 	if o.TestTimeout <= 0 {
 		o.TestTimeout = defaultTestTimeout
 	}
+	if o.RequestTimeout <= 0 {
+		o.RequestTimeout = defaultRequestTimeout
+	}
+	if o.BodyTimeout <= 0 {
+		o.BodyTimeout = defaultBodyTimeout
+	}
 	if o.LoginLimits == (auth.ThrottleLimits{}) {
 		o.LoginLimits = auth.DefaultThrottleLimits()
 	}
@@ -188,6 +202,7 @@ func (o *Options) setDefaults() {
 func (s *server) prepareEngine() error {
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
+	s.engine.RemoteIPHeaders = []string{"X-Forwarded-For"} // which proxies append to; another would come from the client as it is
 	if err := s.engine.SetTrustedProxies(s.opts.TrustedProxies); err != nil {
 		return fmt.Errorf("trusted proxies: %w", err)
 	}
@@ -199,6 +214,7 @@ func (s *server) prepareEngine() error {
 		middleware.SecurityHeaders(),
 		middleware.CORS(s.opts.CORSOrigins),
 		middleware.LimitBody(maxBodyBytes),
+		middleware.LimitWrite(writeLimit),
 	)
 	s.engine.NoRoute(func(c *gin.Context) {
 		problem.New(http.StatusNotFound, "There is no such path; "+docsPath+" lists those there are.").Write(c.Writer)

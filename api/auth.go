@@ -218,11 +218,22 @@ func (s *server) openSession(ctx context.Context, q *db.Queries, user db.User, p
 	return Session{Token: token, ExpiresAt: expires.UTC(), User: viewUser(user, permissions)}, nil
 }
 
-// throttled answers 429 when this account or this address tried too often.
+// throttled answers 429 when this account or this address tried too often. The trail names an account that exists.
 func (s *server) throttled(ctx context.Context, account string) error {
 	wait := s.throttle.Allow(account, middleware.RequestOf(ctx).IP)
 	if wait <= 0 {
 		return nil
+	}
+	err := s.refusals.add(ctx, audited(ctx, "auth.throttled", "user", "", nil), func(entry *db.AuditEntry) error {
+		user, err := s.db.UserByEmail(ctx, account)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		entry.ResourceID, entry.ActorName = user.ID, user.Email
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return problem.TooManyRequests("There were too many attempts; wait as long as the Retry-After header says, then try again.", wait)
 }

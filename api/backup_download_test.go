@@ -128,7 +128,7 @@ func TestAPlainDumpAsksForTwoPermissionsAndForBothOnTheBackup(t *testing.T) {
 func TestAnAPITokenGoesOnDownloadingUntilItEnds(t *testing.T) {
 	f := signedIn(t)
 	made := f.call("POST", tokensPath, object{"name": "ci", "permissions": []string{"storage.download"}}).ok(201)
-	who, err := f.server.authenticate(t.Context(), "Bearer "+made.get("token").(string))
+	who, err := f.server.authenticate(t.Context(), "test", "Bearer "+made.get("token").(string))
 	require.NoError(t, err)
 	ctx := withPrincipal(t.Context(), who)
 	require.NoError(t, f.server.stillAllowed(ctx, auth.StorageDownload))

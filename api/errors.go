@@ -21,7 +21,7 @@ import (
 func (s *server) explain(ctx context.Context, err error) *problem.Problem {
 	var no *denial
 	if errors.As(err, &no) {
-		if err := s.db.AddAudit(ctx, no.entry); err != nil {
+		if err := s.refusals.add(ctx, no.entry, nil); err != nil {
 			return s.describe(ctx, fmt.Errorf("audit a refusal: %w", err))
 		}
 	}
@@ -64,6 +64,8 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 		return problem.New(http.StatusPreconditionFailed, "Somebody changed it meanwhile; read it again and repeat the change on what you find.")
 	case errors.Is(err, db.ErrInvalidCursor):
 		return unprocessable(domain.Invalid{{Field: "query.cursor", Message: "is not a cursor of this list; begin without one"}})
+	case tooSlow(ctx) != nil:
+		return tooSlow(ctx)
 	case ctx.Err() != nil:
 		return problem.New(http.StatusServiceUnavailable, "The request ended before the answer was ready.")
 	}

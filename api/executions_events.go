@@ -28,13 +28,9 @@ type followAllInput struct {
 // what is active, and what ended since. A state may be told twice, and none is missed, whichever
 // process answers.
 func (s *server) followExecutions(_ context.Context, in *followAllInput) (*huma.StreamResponse, error) {
-	since := time.Now()
-	if in.LastEventID != "" {
-		micros, err := strconv.ParseInt(in.LastEventID, 10, 64)
-		if err != nil || micros < 0 {
-			return nil, invalidField("header.Last-Event-ID", "is no id of an event; leave it out")
-		}
-		since = time.UnixMicro(micros)
+	since, err := resumeFrom(in.LastEventID)
+	if err != nil {
+		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		stream := newEventStream(out)
@@ -43,6 +39,19 @@ func (s *server) followExecutions(_ context.Context, in *followAllInput) (*huma.
 			s.log.WarnContext(out.Context(), "event stream of all executions ended early", "error", err)
 		}
 	}}, nil
+}
+
+// resumeFrom is the time that the id of an event is; now where there is none. What is later than now was made up.
+func resumeFrom(lastEventID string) (time.Time, error) {
+	now := time.Now()
+	if lastEventID == "" {
+		return now, nil
+	}
+	micros, err := strconv.ParseInt(lastEventID, 10, 64)
+	if err != nil || micros < 0 || micros > now.Add(time.Hour).UnixMicro() {
+		return now, invalidField("header.Last-Event-ID", "is no id of an event; leave it out")
+	}
+	return time.UnixMicro(micros), nil
 }
 
 func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, stream *eventStream) error {

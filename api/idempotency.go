@@ -77,7 +77,7 @@ func (s *server) reserve(ctx huma.Context, key string) (db.Reservation, error) {
 	if len(key) > maxIdempotencyKey || strings.ContainsFunc(key, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return none, invalidField("header."+idempotencyHeader, "must be at most %d printable ASCII characters without spaces", maxIdempotencyKey)
 	}
-	hash, err := hashRequest(ctx)
+	hash, err := s.hashRequest(ctx)
 	if err != nil {
 		return none, err
 	}
@@ -96,8 +96,8 @@ func (s *server) reserve(ctx huma.Context, key string) (db.Reservation, error) {
 }
 
 // hashRequest reads the body and puts it back.
-func hashRequest(ctx huma.Context) (db.RequestHash, error) {
-	_ = ctx.SetReadDeadline(time.Now().Add(bodyTimeout)) // a writer that knows no deadlines (tests) has none
+func (s *server) hashRequest(ctx huma.Context) (db.RequestHash, error) {
+	_ = ctx.SetReadDeadline(time.Now().Add(s.opts.BodyTimeout)) // a writer that knows no deadlines (tests) has none
 	request := humagin.Unwrap(ctx).Request
 	text, err := io.ReadAll(request.Body)
 	var tooLarge *http.MaxBytesError

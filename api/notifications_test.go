@@ -262,7 +262,7 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 func TestAStreamOfAnAPITokenGoesOn(t *testing.T) {
 	f := signedIn(t)
 	token := f.call("POST", tokensPath, object{"name": "watcher", "permissions": []string{"notifications.read"}}).ok(http.StatusCreated)
-	who, err := f.server.authenticate(t.Context(), "Bearer "+token.get("token").(string))
+	who, err := f.server.authenticate(t.Context(), "test", "Bearer "+token.get("token").(string))
 	require.NoError(t, err)
 	ctx := withPrincipal(t.Context(), who)
 	require.NoError(t, f.server.stillAllowed(ctx, auth.NotificationsRead))

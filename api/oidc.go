@@ -130,7 +130,8 @@ func (s *server) oidcCallback(ctx context.Context, in *oidcCallbackInput) (*brow
 	}
 	var begun oidcAttempt
 	if err := s.db.OpenNote(oidcPurpose, in.Cookie, &begun); err != nil || !begun.Attempt.Matches(in.State) {
-		return nil, problem.New(http.StatusBadRequest, "This sign-in was not begun in this browser, or too long ago; begin again at "+oidcPath+"/login.")
+		return nil, strangeSignIn(ctx, "it was not begun in this browser, or too long ago",
+			problem.New(http.StatusBadRequest, "This sign-in was not begun in this browser, or too long ago; begin again at "+oidcPath+"/login."))
 	}
 	answer, err := s.concludeOIDC(ctx, begun, in)
 	if err == nil || begun.Client.RedirectURI == "" {
@@ -143,12 +144,12 @@ func (s *server) oidcCallback(ctx context.Context, in *oidcCallbackInput) (*brow
 
 func (s *server) concludeOIDC(ctx context.Context, begun oidcAttempt, in *oidcCallbackInput) (*browserAnswer, error) {
 	if in.Error != "" {
-		return nil, s.oidcRefused(ctx, "", "", "the provider answered "+in.Error)
+		return nil, providerRefused(ctx, "the provider answered "+cut(in.Error, 200))
 	}
 	identity, err := s.opts.OIDC.Complete(ctx, begun.Attempt, in.Code)
 	switch {
 	case failure.ClassOf(err) == failure.AuthFailed:
-		return nil, s.oidcRefused(ctx, "", "", err.Error())
+		return nil, providerRefused(ctx, err.Error())
 	case err != nil:
 		return nil, oidcDown(err)
 	}
@@ -179,7 +180,7 @@ func (c oidcClient) back(name, value string) string {
 }
 
 func (s *server) oidcToken(ctx context.Context, in *body[oidcTokenBody]) (*body[Session], error) {
-	wrong := unauthorised("The code is unknown, used or too old; sign in again.")
+	wrong := strangeSignIn(ctx, "the code is unknown, used or too old", unauthorised("The code is unknown, used or too old; sign in again."))
 	hash, ok := auth.HashToken(in.Body.Code)
 	if !ok {
 		return nil, wrong

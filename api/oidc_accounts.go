@@ -166,6 +166,16 @@ func noRole(identity oidc.Identity) refusal {
 	return refusal(fmt.Sprintf("the provider knows you as %s, but none of your groups has a role here; ask an administrator", identity.Email))
 }
 
+// providerRefused tells that the provider signed nobody in. Anybody can have it do that, again and again.
+func providerRefused(ctx context.Context, why string) error {
+	return strangeSignIn(ctx, why, problem.New(http.StatusForbidden, "You are not signed in: "+why+"."))
+}
+
+// strangeSignIn refuses a sign-in of nobody that the provider spoke for. It is in the audit trail with others of its kind.
+func strangeSignIn(ctx context.Context, why string, answer *problem.Problem) error {
+	return &denial{audited(ctx, "auth.oidc_refused", "user", "", map[string]any{"reason": why}), answer}
+}
+
 // oidcRefused audits that a sign-in was refused, and tells why.
 func (s *server) oidcRefused(ctx context.Context, userID, email, why string) error {
 	entry := audited(ctx, "auth.oidc_refused", "user", userID, map[string]any{"reason": why})

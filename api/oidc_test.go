@@ -10,12 +10,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/oauth2-proxy/mockoidc"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/auth/oidc"
 	"github.com/dataguardian/dataguardian/internal/cli"
@@ -289,5 +291,60 @@ func TestTheClientSignsInWithABrowser(t *testing.T) {
 			require.Contains(t, string(kept), auth.TokenPrefix)
 			require.Contains(t, string(kept), "jane@example.com")
 		})
+	}
+}
+
+func TestAnAccountHasAPasswordOrAProviderAndNeverBoth(t *testing.T) {
+	p := withProvider(t, func(o *oidc.Options) { o.LinkByEmail = true })
+	const email = "jane@example.com"
+	session := p.signIn(person(email, "ops")).ok(200)
+	id := session.get("user", "id").(string)
+
+	refused := p.call("PATCH", usersPath+"/"+id, object{"password": ownerPassword}).problem(http.StatusConflict)
+	require.Contains(t, refused.Detail, "OpenID Connect")
+	p.call("POST", "/api/auth/login", object{"email": email, "password": ownerPassword}).problem(http.StatusUnauthorized)
+	jane := *p.fixture
+	jane.token = session.get("token").(string)
+	jane.call("POST", "/api/auth/password", object{"current_password": "", "new_password": ownerPassword}).wrong("current_password")
+	p.call("PATCH", usersPath+"/"+id, object{"name": "Jane"}).ok(200)
+
+	// Who has the machine may take it from the provider: the sign-ins of both are gone, and so is the link.
+	verifier, passwords := strings.Repeat("v", 43), p.server.passwords
+	hash, err := passwords.Hash(t.Context(), ownerPassword)
+	require.NoError(t, err)
+	code, codeHash, err := auth.NewToken()
+	require.NoError(t, err)
+	sum := sha256.Sum256([]byte(verifier))
+	require.NoError(t, p.db.AddHandoff(t.Context(), codeHash, id, base64.RawURLEncoding.EncodeToString(sum[:]), time.Now().Add(time.Minute)))
+	done, err := db.ResetPassword(t.Context(), p.url, db.PasswordReset{Email: email, PasswordHash: hash, Actor: "command line"})
+	require.NoError(t, err)
+	require.True(t, done.Unlinked)
+	p.call("POST", "/api/auth/oidc/token", object{"code": code, "code_verifier": verifier}).problem(http.StatusUnauthorized)
+	jane.call("GET", "/api/auth/me", nil).problem(http.StatusUnauthorized)
+	p.fixture.signIn(email, ownerPassword)
+	p.call("PATCH", usersPath+"/"+id, object{"password": "a quite new password"}).ok(200)
+
+	// And the provider takes it back only as any other: where the operator lets it, and then without the password.
+	p.signIn(person(email, "ops")).ok(200)
+	p.call("POST", "/api/auth/login", object{"email": email, "password": "a quite new password"}).problem(http.StatusUnauthorized)
+}
+
+func TestASignInGoesToTheConfiguredAddressOnly(t *testing.T) {
+	p := withProvider(t)
+	request, err := http.NewRequest(http.MethodGet, p.http.URL+"/api/auth/oidc/login", nil)
+	require.NoError(t, err)
+	request.Host = "evil.example.com"
+	request.Header.Set("X-Forwarded-Host", "evil.example.com")
+	browser := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := browser.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	asked, err := url.Parse(answer.Header.Get("Location"))
+	require.NoError(t, err)
+	require.Equal(t, "http://127.0.0.1/api/auth/oidc/callback", asked.Query().Get("redirect_uri"))
+	require.Equal(t, "code", asked.Query().Get("response_type"))
+	require.Equal(t, "S256", asked.Query().Get("code_challenge_method"))
+	for _, name := range []string{"state", "nonce", "code_challenge"} {
+		require.GreaterOrEqual(t, len(asked.Query().Get(name)), 26, name)
 	}
 }

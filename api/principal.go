@@ -47,29 +47,38 @@ func principalOf(ctx context.Context) principal {
 const touchEvery = time.Minute
 
 // authenticate finds the session or the API token of an Authorization header. Every way in which it can
-// be wrong gets the same answer.
-func (s *server) authenticate(ctx context.Context, header string) (principal, error) {
+// be wrong gets the same answer; the audit trail tells them apart.
+func (s *server) authenticate(ctx context.Context, operation, header string) (principal, error) {
 	token, ok := auth.BearerToken(header)
 	if !ok {
-		return principal{}, unauthorised("Sign in first: send Authorization: Bearer with the token that POST /api/auth/login answers, or with an API token.")
+		return principal{}, unauthenticated(ctx, operation, "there is no token",
+			"Sign in first: send Authorization: Bearer with the token that POST /api/auth/login answers, or with an API token.")
 	}
 	who, err := s.holder(ctx, token)
 	if errors.Is(err, db.ErrNotFound) {
-		return principal{}, unauthorised(expiredSession)
+		reason := "the token is unknown"
+		switch {
+		case who.User.ID != "" && !who.User.IsActive:
+			reason = "the account is deactivated"
+		case who.User.ID != "":
+			reason = "the session or token has expired"
+		}
+		return principal{}, unauthenticated(withPrincipal(ctx, who), operation, reason, expiredSession)
 	}
 	if err != nil {
 		return principal{}, fmt.Errorf("look up who asks: %w", err)
 	}
 	middleware.SetUser(ctx, who.User.Email)
 	if err := s.touch(ctx, &who); errors.Is(err, db.ErrNotFound) {
-		return principal{}, unauthorised(expiredSession)
+		return principal{}, unauthenticated(withPrincipal(ctx, who), operation, "the session or token has ended", expiredSession)
 	} else if err != nil {
 		return principal{}, fmt.Errorf("note the use: %w", err)
 	}
 	return who, nil
 }
 
-// holder finds who a token stands for. Errors: db.ErrNotFound for one that does not let anybody in.
+// holder finds who a token stands for. Errors: db.ErrNotFound for one that does not let anybody in, with the user that it
+// was of, if that is known.
 func (s *server) holder(ctx context.Context, token string) (principal, error) {
 	if hash, ok := auth.HashToken(token); ok {
 		return s.holderOfSession(ctx, hash)
@@ -86,7 +95,7 @@ func (s *server) holderOfSession(ctx context.Context, hash auth.TokenHash) (prin
 		return principal{}, err
 	}
 	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) {
-		return principal{}, db.ErrNotFound
+		return principal{User: found.User}, db.ErrNotFound
 	}
 	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
 	if err != nil {
@@ -107,7 +116,7 @@ func (s *server) holderOfAPIToken(ctx context.Context, hash auth.TokenHash) (pri
 		return principal{}, err
 	}
 	if !found.User.IsActive || !time.Now().Before(found.Token.ExpiresAt) {
-		return principal{}, db.ErrNotFound
+		return principal{User: found.User, Token: &found.Token}, db.ErrNotFound
 	}
 	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
 	if err != nil {
@@ -160,6 +169,12 @@ func (s *server) sessionEnd(created, now time.Time) time.Time {
 	return life
 }
 
+// unauthenticated refuses somebody who shows no token that lets them in: 401, and it is in the audit trail, with others of
+// its kind.
+func unauthenticated(ctx context.Context, operation, reason, detail string) error {
+	return &denial{audited(ctx, "access.unauthenticated", "operation", operation, map[string]any{"reason": reason}), unauthorised(detail)}
+}
+
 func unauthorised(detail string) *problem.Problem {
 	return problem.New(http.StatusUnauthorized, detail).WithHeader("WWW-Authenticate", `Bearer realm="dataguardian"`)
 }
@@ -172,7 +187,7 @@ func (s *server) refuse(ctx context.Context, operation string, anyOf []auth.Perm
 	}
 	needed := strings.Join(names, " or ")
 	return &denial{
-		audited(ctx, "access.refused", "operation", operation, map[string]any{"needs": needed}),
+		audited(ctx, actionRefused, "operation", operation, map[string]any{"needs": needed}),
 		problem.New(http.StatusForbidden, "You need the permission "+needed+" for this; ask an administrator for a role that has it."),
 	}
 }

@@ -57,11 +57,12 @@ func (s *server) declare(method, path string, a access) {
 func register[I, O any](s *server, a access, op huma.Operation, handler func(context.Context, *I) (*O, error)) {
 	s.declare(op.Method, ginPath(op.Path), a)
 	document(&op, a)
-	if _, takesBody := reflect.TypeFor[I]().FieldByName("Body"); takesBody {
-		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	_, takesBody := reflect.TypeFor[I]().FieldByName("Body")
+	if _, raw := reflect.TypeFor[I]().FieldByName("RawBody"); takesBody || raw {
+		op.Errors = append(op.Errors, http.StatusBadRequest, http.StatusRequestTimeout, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
-	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, bodyTimeout
-	gates := huma.Middlewares{s.authorise(op.OperationID, a), s.refuseUnstorable}
+	op.MaxBodyBytes, op.BodyReadTimeout = maxBodyBytes, s.opts.BodyTimeout
+	gates := huma.Middlewares{limitTime(s.timeLimit(op)), s.authorise(op.OperationID, a), s.refuseUnstorable}
 	if takesIdempotencyKey(&op, a) {
 		documentIdempotencyKey(&op)
 		gates = append(gates, s.idempotent(a))
@@ -69,7 +70,12 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	op.Middlewares = append(gates, op.Middlewares...)
 	handler = traced(s, &op, handler)
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
+		request := underWayOf(ctx)
+		request.bodyArrived()
 		output, err := handler(ctx, input)
+		if err == nil && streams[O]() {
+			request.timer.Stop()
+		}
 		if asked := (*askedApproval)(nil); errors.As(err, &asked) {
 			return nil, asked
 		}
@@ -92,7 +98,7 @@ func (s *server) route(path string, a access, handler gin.HandlerFunc) {
 // document writes the access of an operation and its usual errors into the OpenAPI document.
 func document(op *huma.Operation, a access) {
 	op.Metadata = map[string]any{"access": a}
-	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError)
+	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
 	if a.public != "" {
 		op.Security = []map[string][]string{}
 		return
@@ -132,7 +138,7 @@ func (s *server) authorise(operation string, a access) func(huma.Context, func(h
 			next(ctx)
 			return
 		}
-		who, err := s.authenticate(ctx.Context(), ctx.Header("Authorization"))
+		who, err := s.authenticate(ctx.Context(), operation, ctx.Header("Authorization"))
 		if err != nil {
 			s.reply(ctx, s.explain(ctx.Context(), err))
 			return

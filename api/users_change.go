@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"net/http"
 
+	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
@@ -137,10 +139,19 @@ func (s *server) changeUser(ctx context.Context, c userChange) (*versioned[Accou
 }
 
 // storeUser writes a locked user. A new password, and deactivation, end the sessions in the same
-// transaction.
+// transaction. Whom a provider speaks for gets no password: it would outlive what the provider takes away, and
+// whoever sets it would be them.
 func (s *server) storeUser(ctx context.Context, q *db.Queries, row db.User, roles []string, passwordHash string) (db.User, error) {
 	row.Version = 0 // it is locked, and its version was looked at
 	if passwordHash != "" {
+		linked, err := q.Linked(ctx, row.ID)
+		if err != nil {
+			return row, err
+		}
+		if linked {
+			return row, problem.New(http.StatusConflict, "The account signs in through the OpenID Connect provider, so it has no password here. "+
+				"Make another account; or, on the machine, dataguardian user reset-password takes it from the provider.")
+		}
 		if err := q.SetPassword(ctx, row.ID, passwordHash, nil); err != nil {
 			return row, err
 		}

@@ -74,3 +74,24 @@ func TestAResetPasswordNeedsNoMasterKey(t *testing.T) {
 	require.Equal(t, owner.Version+1, now.Version)
 	require.Equal(t, []string{"command line user.password_reset"}, rows(t, url, "SELECT actor_name || ' ' || action FROM audit_logs"))
 }
+
+// TestTheOwnerOfTheDatabaseMayTakeOldEntriesAway runs what docs/operations.md says for that.
+func TestTheOwnerOfTheDatabaseMayTakeOldEntriesAway(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	require.NoError(t, d.AddAudit(t.Context(), db.AuditEntry{ActorName: "a", Action: "new", Resource: "test"}))
+	dbtest.Execute(t, url, `INSERT INTO audit_logs (id, actor_name, action, resource, created_at) VALUES (gen_random_uuid(), 'a', 'old', 'test', '2020-01-01')`)
+	page, err := os.ReadFile(filepath.Join("..", "docs", "operations.md"))
+	require.NoError(t, err)
+	_, said, found := strings.Cut(string(page), "`BEGIN; ALTER TABLE audit_logs")
+	require.True(t, found)
+	said, _, found = strings.Cut("ALTER TABLE audit_logs"+said, "COMMIT;`")
+	require.True(t, found)
+	for statement := range strings.SplitSeq(said, ";") {
+		if strings.TrimSpace(statement) != "" {
+			dbtest.Execute(t, url, statement)
+		}
+	}
+	require.Equal(t, []string{"new"}, rows(t, url, "SELECT action FROM audit_logs"))
+	require.ErrorContains(t, attempt(t, url, "DELETE FROM audit_logs"), "append-only")
+}

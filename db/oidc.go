@@ -20,6 +20,12 @@ func (q *Queries) AddIdentity(ctx context.Context, userID, issuer, subject strin
 	return translate("link user "+userID, q.q.AddIdentity(ctx, dbgen.AddIdentityParams{Issuer: issuer, Subject: subject, UserID: userID}))
 }
 
+// Linked reports whether an account is that of somebody whom a provider knows.
+func (q *Queries) Linked(ctx context.Context, userID string) (bool, error) {
+	linked, err := q.q.IsLinked(ctx, userID)
+	return linked, translate("look up how user "+userID+" signs in", err)
+}
+
 // AddHandoff stores that whoever has the code with this SHA-256, and knows what challenge is the hash of, may sign in as
 // the user until then. Those that were never fetched are removed.
 func (q *Queries) AddHandoff(ctx context.Context, codeHash [32]byte, userID, challenge string, until time.Time) error {

@@ -57,10 +57,15 @@ func (p Page) position() (position, error) {
 	if err != nil {
 		return position{}, fmt.Errorf("%w: no time in it", ErrInvalidCursor)
 	}
-	if _, err := uuid.Parse(id); err != nil {
+	parsed, err := uuid.Parse(id)
+	if err != nil {
 		return position{}, fmt.Errorf("%w: no id in it", ErrInvalidCursor)
 	}
+	id = parsed.String()
 	createdAt := time.UnixMicro(at).UTC()
+	if createdAt.Year() < 1 || createdAt.Year() > 9999 { // Postgres knows no such time
+		return position{}, fmt.Errorf("%w: no time that anything was made at", ErrInvalidCursor)
+	}
 	return position{createdAt: &createdAt, id: &id}, nil
 }
 

@@ -70,10 +70,14 @@ func (q *Queries) DeleteSession(ctx context.Context, userID, id string) error {
 }
 
 // DeleteSessions ends every session of a user but the one with the id keep ("" keeps none), and returns
-// how many there were.
+// how many there were. A sign-in that a command line has yet to fetch ends as well.
 func (q *Queries) DeleteSessions(ctx context.Context, userID, keep string) (int64, error) {
+	op := "end the sessions of user " + userID
+	if err := q.q.DeleteHandoffsOfUser(ctx, userID); err != nil {
+		return 0, translate(op, err)
+	}
 	n, err := q.q.DeleteSessionsOfUser(ctx, dbgen.DeleteSessionsOfUserParams{UserID: userID, Keep: unlessZero(keep)})
-	return n, translate("end the sessions of user "+userID, err)
+	return n, translate(op, err)
 }
 
 // ListSessions lists a user's sessions that have not expired, newest first.

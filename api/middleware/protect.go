@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -78,6 +79,16 @@ func LimitBody(limit int64) gin.HandlerFunc {
 		// One byte more than allowed, so that the reader of the body meets its own limit first and
 		// answers with a problem.
 		c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, limit+1)
+		c.Next()
+	}
+}
+
+// LimitWrite gives a client so long to take an answer. It is set anew for each request: a connection keeps the
+// limit of what it served before.
+func LimitWrite(limit time.Duration) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		// A writer that knows no deadlines (tests) has none.
+		_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(limit))
 		c.Next()
 	}
 }

@@ -38,7 +38,8 @@ func resetPasswordCommand() *cobra.Command {
 		Use:   "reset-password EMAIL",
 		Short: "Give a user, the owner too, a new password: for who is locked out",
 		Long: "Give a user a new password, past the API: the way back in for an owner who lost theirs. It ends the\n" +
-			"user's sessions at once and is written to the audit trail.\n\n" +
+			"user's sessions at once and is written to the audit trail. An account of an OpenID Connect provider becomes\n" +
+			"one that signs in by password.\n\n" +
 			"The password is asked for on a terminal, else it is the first line of standard input; it is never an\n" +
 			"argument. The catalogue is that of DATABASE_URL, or of the data directory of `up`, whether that runs or\n" +
 			"not. No master key is needed.",
@@ -64,6 +65,9 @@ func resetPasswordCommand() *cobra.Command {
 			note := ""
 			if !done.User.IsActive {
 				note = " The account is not active: activate it before it can sign in."
+			}
+			if done.Unlinked {
+				note += " The OpenID Connect provider signs nobody in to it any more."
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The password of %s is set. Sessions ended: %d. API tokens revoked: %d.%s\n",
 				done.User.Email, done.SessionsEnded, done.TokensRevoked, note)

@@ -55,6 +55,26 @@ func (q *Queries) DeleteExpiredHandoffs(ctx context.Context) error {
 	return err
 }
 
+const deleteHandoffsOfUser = `-- name: DeleteHandoffsOfUser :exec
+DELETE FROM oidc_handoffs WHERE user_id = $1
+`
+
+func (q *Queries) DeleteHandoffsOfUser(ctx context.Context, userID string) error {
+	_, err := q.db.Exec(ctx, deleteHandoffsOfUser, userID)
+	return err
+}
+
+const isLinked = `-- name: IsLinked :one
+SELECT EXISTS (SELECT FROM user_identities WHERE user_id = $1)
+`
+
+func (q *Queries) IsLinked(ctx context.Context, userID string) (bool, error) {
+	row := q.db.QueryRow(ctx, isLinked, userID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
 const takeHandoff = `-- name: TakeHandoff :one
 DELETE FROM oidc_handoffs WHERE code_hash = $1 AND expires_at > now() RETURNING user_id, challenge
 `
@@ -69,6 +89,18 @@ func (q *Queries) TakeHandoff(ctx context.Context, codeHash []byte) (TakeHandoff
 	var i TakeHandoffRow
 	err := row.Scan(&i.UserID, &i.Challenge)
 	return i, err
+}
+
+const unlinkUser = `-- name: UnlinkUser :execrows
+DELETE FROM user_identities WHERE user_id = $1
+`
+
+func (q *Queries) UnlinkUser(ctx context.Context, userID string) (int64, error) {
+	result, err := q.db.Exec(ctx, unlinkUser, userID)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const userByIdentity = `-- name: UserByIdentity :one

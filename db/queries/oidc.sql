@@ -13,3 +13,12 @@ DELETE FROM oidc_handoffs WHERE code_hash = @code_hash AND expires_at > now() RE
 
 -- name: DeleteExpiredHandoffs :exec
 DELETE FROM oidc_handoffs WHERE expires_at <= now();
+
+-- name: IsLinked :one
+SELECT EXISTS (SELECT FROM user_identities WHERE user_id = @user_id);
+
+-- name: UnlinkUser :execrows
+DELETE FROM user_identities WHERE user_id = @user_id;
+
+-- name: DeleteHandoffsOfUser :exec
+DELETE FROM oidc_handoffs WHERE user_id = @user_id;

@@ -107,13 +107,13 @@ func (t *Throttle) drop(element *list.Element) {
 }
 
 func accountKey(account, address string) string {
-	return "account\x00" + strings.ToLower(strings.TrimSpace(account)) + "\x00" + network(address)
+	return "account\x00" + strings.ToLower(strings.TrimSpace(account)) + "\x00" + Network(address)
 }
 
-func addressKey(address string) string { return "address\x00" + network(address) }
+func addressKey(address string) string { return "address\x00" + Network(address) }
 
-// network is the unit that one attacker commands: an IPv4 address, or an IPv6 /64.
-func network(address string) string {
+// Network is the unit that one attacker commands: an IPv4 address, or an IPv6 /64.
+func Network(address string) string {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {
 		return address

@@ -4,8 +4,11 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 
 	"github.com/spf13/cobra"
+
+	"github.com/dataguardian/dataguardian/internal/client"
 )
 
 // accessResources are who may do what, and what they did.
@@ -27,6 +30,11 @@ func accessResources() []resource {
 				{name: "sessions", short: "List their sessions", path: users + "/{id}/sessions", unpaged: true, columns: sessionColumns},
 				{name: "end-sessions", short: "End all their sessions", method: http.MethodDelete, path: users + "/{id}/sessions", confirm: "End all sessions of user %s?"},
 				{name: "tokens", short: "List their API tokens", path: users + "/{id}/tokens", columns: tokenColumns},
+			},
+			extra: func(a *app) []*cobra.Command {
+				return []*cobra.Command{
+					a.endCommand("end-session", "session", "End one of their sessions"), a.endCommand("revoke-token", "token", "Revoke one of their API tokens"),
+				}
 			},
 		},
 		{
@@ -83,6 +91,20 @@ var (
 		{flag: "resource-id", path: "resource_id", usage: "this thing"}, {flag: "from", path: "from", usage: "then or later, RFC 3339"}, {flag: "to", path: "to", usage: "before then, RFC 3339"},
 	}
 )
+
+// endCommand takes something from a user that they sign in with.
+func (a *app) endCommand(name, kind, short string) *cobra.Command {
+	command := &cobra.Command{Use: name + " EMAIL ID", Short: short, Args: exactly("the user, by email or id", "the id of the "+kind)}
+	command.RunE = a.run(func(ctx context.Context, s *session, args []string) error {
+		id, err := s.idFor(ctx, "user", args[0])
+		if err != nil {
+			return err
+		}
+		_, err = s.Do(ctx, client.Call{Method: http.MethodDelete, Path: "/api/access/users/" + url.PathEscape(id) + "/" + kind + "s/" + url.PathEscape(args[1])})
+		return err
+	})
+	return command
+}
 
 // auditExportCommand writes the whole trail, as it comes.
 func (a *app) auditExportCommand() *cobra.Command {

@@ -22,7 +22,7 @@ const DefaultURL = "http://127.0.0.1:8080"
 // Settings are what the environment and the flags say.
 type Settings struct {
 	URL             string // "": the server that was signed in to last, else DefaultURL
-	Token           string // "": the one that login kept
+	Token           string // "": the one that login kept; it needs the URL, or it would go to whichever server that is
 	CAFile          string // PEM file of authorities to trust besides the system's; "" for none
 	CredentialsFile string // where login keeps tokens
 }
@@ -93,6 +93,9 @@ func (a *app) connect(cmd *cobra.Command) (*session, error) {
 		return nil, Error{err, exitFailed}
 	}
 	s := &session{cmd: cmd, settings: settings, printer: p, names: map[string]map[string]string{}, unnamed: map[string]error{}}
+	if settings.Token != "" && settings.URL == "" {
+		return nil, BadUsage(cmd, "DATAGUARDIAN_TOKEN is set, but not the server that it is for: set DATAGUARDIAN_URL too, or give --url")
+	}
 	if s.url, err = serverURL(cmd, settings.URL, kept.Current); err != nil {
 		return nil, err
 	}

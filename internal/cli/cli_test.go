@@ -352,3 +352,47 @@ func TestTheRowsOfAQueryAreATable(t *testing.T) {
 	require.Equal(t, "id  email\n1   a@example.com\n2   -\n", got.stdout)
 	require.Contains(t, got.stderr, "more rows")
 }
+
+func TestATokenGoesToNoServerThatWasNotNamed(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked++
+		require.Equal(t, "Bearer dgt_of_another_server", r.Header.Get("Authorization"))
+		_, _ = io.WriteString(w, `{"items": [], "next_cursor": ""}`)
+	}))
+	defer server.Close()
+	file := filepath.Join(t.TempDir(), "credentials.json")
+	require.NoError(t, os.WriteFile(file, []byte(fmt.Sprintf(`{"current": %q, "servers": {}}`, server.URL)), 0o600))
+	h := home{t, cli.Settings{Token: "dgt_of_another_server", CredentialsFile: file}}
+	refused := h.run("", "datasource", "list")
+	require.Equal(t, 2, refused.code)
+	require.Contains(t, refused.stderr, "DATAGUARDIAN_URL")
+	require.NotContains(t, refused.stderr, "dgt_")
+	require.Zero(t, asked, "the server that was signed in to last does not get it")
+	require.Zero(t, h.run("", "datasource", "list", "--url", server.URL).code)
+	require.Equal(t, 1, asked)
+}
+
+func TestAnAdministratorEndsWhatAUserSignsInWith(t *testing.T) {
+	const user, what = "0199f3a4-6b1d-7c52-9e0f-3d2a8b1c4e5f", "0199f3a4-6b1d-7c52-9e0f-3d2a8b1c4e60"
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			_, _ = fmt.Fprintf(w, `{"items": [{"id": %q, "email": "ana@example.com"}], "next_cursor": ""}`, user)
+			return
+		}
+		asked = append(asked, r.Method+" "+r.URL.Path)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	h := home{t, cli.Settings{URL: server.URL, Token: "x"}}
+	for _, args := range [][]string{
+		{"user", "end-session", "ana@example.com", what}, {"user", "revoke-token", user, what}, {"session", "sign-out-everywhere"},
+	} {
+		got := h.run("", args...)
+		require.Zero(t, got.code, got.stderr)
+	}
+	require.Equal(t, []string{
+		"DELETE /api/access/users/" + user + "/sessions/" + what, "DELETE /api/access/users/" + user + "/tokens/" + what, "POST /api/auth/logout-everywhere",
+	}, asked)
+}

@@ -20,6 +20,7 @@ func platformResources() []resource {
 			columns: sessionColumns,
 			actions: []action{
 				{name: "end-others", short: "End all your sessions but this one", method: http.MethodDelete, path: "/api/auth/sessions"},
+				{name: "sign-out-everywhere", short: "End all your sessions, this one too", method: http.MethodPost, path: "/api/auth/logout-everywhere"},
 				{name: "change-password", short: "Change your password: --secret-from current_password=- and new_password=-", method: http.MethodPost, path: "/api/auth/password", document: true},
 			},
 		},

@@ -22,10 +22,16 @@ func backupResources() []resource {
 var (
 	usual = []string{list, get, create, update, remove}
 
-	nameField    = field{flag: "name", path: "name", usage: "its name"}
-	enabledField = field{flag: "enabled", path: "enabled", usage: "whether it is used", kind: boolField}
-	tagsField    = field{flag: "tag", path: "tags", usage: "a tag", kind: listField}
-	poolField    = field{flag: "pool", path: "pool", usage: "the workers that reach it"}
+	nameField     = field{flag: "name", path: "name", usage: "its name"}
+	enabledField  = field{flag: "enabled", path: "enabled", usage: "whether it is used", kind: boolField}
+	tagsField     = field{flag: "tag", path: "tags", usage: "a tag", kind: listField}
+	healthColumns = []column{
+		{header: "ID", path: "id"}, {header: "NAME", path: "name"}, {header: "TYPE", path: "type"}, {header: "STATUS", path: "status"}, {header: "FAILURES", path: "failures"},
+		{header: "CHECKED", path: "last_check.checked_at"}, {header: "MESSAGE", path: "last_check.message"},
+	}
+	checkColumns = []column{{header: "TIME", path: "checked_at"}, {header: "STATUS", path: "status"}, {header: "MS", path: "latency_ms"}, {header: "MESSAGE", path: "message"}}
+
+	poolField = field{flag: "pool", path: "pool", usage: "the workers that reach it"}
 )
 
 func datasourceResource() resource {
@@ -49,6 +55,8 @@ func datasourceResource() resource {
 		},
 		actions: []action{
 			{name: "test", short: "Connect to it now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
+			{name: "health", short: "List how each is", path: "/api/health/datasources", columns: healthColumns},
+			{name: "checks", short: "List the health checks of one", path: "/api/health/datasources/{id}", columns: checkColumns},
 			{name: "schema", short: "Show its databases, tables and columns", method: http.MethodGet, path: path + "/{id}/schema",
 				filters: []field{{flag: "database", path: "database", usage: "one database of a server"}}},
 			{name: "query", short: "Run a read-only statement on it", method: http.MethodPost, path: path + "/{id}/query", document: true, rows: true,
@@ -76,6 +84,8 @@ func storageResource() resource {
 			{name: "test", short: "Write, read, list and delete a probe on it now", method: http.MethodPost, path: path + "/{id}/test", outcome: "status"},
 			{name: "test-draft", short: "Test one that is not saved", method: http.MethodPost, path: path + "/test", document: true, outcome: "status",
 				fields: []field{{flag: "type", path: "type", usage: "of the storage location, for example local"}, poolField, {flag: "stored", path: "storage_location_id", usage: "the saved one whose secrets are used", of: "storage"}}},
+			{name: "health", short: "List how each is", path: "/api/health/storage", columns: healthColumns},
+			{name: "checks", short: "List the health checks of one", path: "/api/health/storage/{id}", columns: checkColumns},
 			{name: "usage", short: "Show what it holds and has left", method: http.MethodGet, path: path + "/{id}/usage"},
 			{name: "damage", short: "List its damaged objects", path: path + "/{id}/damage",
 				filters: []field{{flag: "healed", path: "healed", usage: "those that are whole again, too", kind: boolField}},

@@ -11,7 +11,7 @@ import (
 // location's type are set. What Secrets names is sealed in the database and write-only through the API.
 type StorageConfig struct {
 	Path      string  `json:"path,omitempty" doc:"local: absolute directory on the pool's workers" maxLength:"4096"`
-	MaxSizeGB float64 `json:"max_size_gb,omitempty" doc:"local: quota in GB (10^9 bytes) that DataGuardian enforces; 0 is none" minimum:"0"`
+	MaxSizeGB float64 `json:"max_size_gb,omitempty" doc:"local: quota in GB (10^9 bytes) that DataGuardian enforces; 0 is none" minimum:"0" maximum:"1000000000"`
 
 	Host       string `json:"host,omitempty" doc:"ssh: host name or address" maxLength:"255"`
 	Port       int    `json:"port,omitempty" doc:"ssh: TCP port, default 22" minimum:"0" maximum:"65535"`

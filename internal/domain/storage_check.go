@@ -22,6 +22,9 @@ var storageFields = map[StorageLocationType][]string{
 	StorageBackblaze: {"bucket_name", "application_key_id", "application_key", "endpoint", "region", "prefix"},
 }
 
+// maxQuotaGB is an exabyte: bytes of more would be no number.
+const maxQuotaGB = 1e9
+
 // Validate finds every wrong field of a location of type t, after Normalize; field paths start at the
 // document itself.
 func (c StorageConfig) Validate(t StorageLocationType) Invalid {
@@ -100,8 +103,8 @@ func (c StorageConfig) checkLocal(v *Invalid) {
 	case c.Path == "/":
 		v.Add("path", "must not be the root directory; give a directory of its own")
 	}
-	if c.MaxSizeGB < 0 {
-		v.Add("max_size_gb", "is %g; give 0 for no quota or a positive number", c.MaxSizeGB)
+	if c.MaxSizeGB < 0 || c.MaxSizeGB > maxQuotaGB {
+		v.Add("max_size_gb", "is %g; give 0 for no quota or a positive number up to %g", c.MaxSizeGB, maxQuotaGB)
 	}
 }
 

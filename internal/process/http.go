@@ -13,6 +13,9 @@ import (
 // running end, which is how event streams learn of it.
 const drainTime = 2 * time.Second
 
+// headerTime is how long the headers of a request may take to arrive.
+var headerTime = 10 * time.Second
+
 // HTTPServer serves one handler on one listener.
 type HTTPServer struct {
 	server     *http.Server
@@ -21,15 +24,15 @@ type HTTPServer struct {
 	failed     chan error
 }
 
-// ServeHTTP serves handler until Stop. There is no limit on the time of a request, because events
-// are streamed for as long as a backup takes and a read limit would end those too; headers must
-// arrive in time, and the API bounds how long it waits for a body.
+// ServeHTTP serves handler until Stop. Headers must arrive in time. There is no other limit here, because events
+// are streamed for as long as a backup takes: the API bounds how long it waits for a body, works on an answer, and waits
+// for it to be taken.
 func ServeHTTP(listener net.Listener, handler http.Handler, logger *slog.Logger) *HTTPServer {
 	base, cancel := context.WithCancel(context.Background())
 	s := &HTTPServer{
 		server: &http.Server{
 			Handler:           handler,
-			ReadHeaderTimeout: 10 * time.Second,
+			ReadHeaderTimeout: headerTime,
 			IdleTimeout:       2 * time.Minute,
 			MaxHeaderBytes:    64 << 10,
 			BaseContext:       func(net.Listener) context.Context { return base },

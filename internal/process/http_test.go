@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -66,4 +67,28 @@ func serve(t *testing.T, handler http.Handler) *process.HTTPServer {
 	server := process.ServeHTTP(listener, handler, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { server.Stop(context.Background()) })
 	return server
+}
+
+func TestHeadersThatDoNotArriveAreNotWaitedFor(t *testing.T) {
+	process.ShortenHeaderTime(t, 100*time.Millisecond)
+	server := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is no request") }))
+	conn, err := net.Dial("tcp", server.Address())
+	require.NoError(t, err)
+	defer func() { _ = conn.Close() }()
+	_, err = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+	require.NoError(t, err)
+	require.NoError(t, conn.SetReadDeadline(time.Now().Add(20*time.Second)))
+	_, err = io.ReadAll(conn)
+	require.NoError(t, err, "the server ends the connection")
+}
+
+func TestHeadersAreBounded(t *testing.T) {
+	server := serve(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it is no request") }))
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+server.Address(), nil)
+	require.NoError(t, err)
+	request.Header.Set("X-Large", strings.Repeat("x", 200<<10))
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusRequestHeaderFieldsTooLarge, response.StatusCode)
 }
