@@ -28,6 +28,13 @@ func (a *Activities) SweepExecutions(ctx context.Context, _ contract.Nothing) (c
 	if report.Closed, err = reconcile.Sweep(ctx, a.DB, activity.GetClient(ctx), reconcile.StartGrace, a.Logger); err != nil {
 		return report, toTemporal(ctx, err)
 	}
+	runs, err := reconcile.SweepRuns(ctx, a.DB, activity.GetClient(ctx), reconcile.StartGrace, a.Logger)
+	if report.Closed += runs; err != nil {
+		return report, toTemporal(ctx, err)
+	}
+	if report.Copies, err = reconcile.SettleCopies(ctx, a.DB, activity.GetClient(ctx), reconcile.StartGrace); err != nil {
+		return report, toTemporal(ctx, err)
+	}
 	if err := a.DB.AdmitWaiting(ctx); err != nil { // a limit may have been raised
 		return report, toTemporal(ctx, err)
 	}

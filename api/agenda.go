@@ -16,36 +16,32 @@ type NextRun struct {
 	At    time.Time `json:"at"`
 }
 
-// timing is when a schedule runs next, and how far its runs are apart.
-type timing struct {
-	next   time.Time
-	period time.Duration
-}
-
 // agenda says what runs next and what should have run. Many jobs share a schedule, which is
 // calculated once.
 func agenda(jobs []db.ScheduledJob, now time.Time) ([]NextRun, []OverdueJob) {
 	type key struct{ cron, zone string }
-	known := map[key]timing{}
+	known := map[key]time.Time{}
 	next, overdue := []NextRun{}, []OverdueJob{}
 	for _, job := range jobs {
 		at, seen := known[key{job.Cron, job.TimeZone}]
 		if !seen {
 			// One that can not be calculated was stored by an older version; the job's own page says why.
-			if times, err := schedule.Next(job.Cron, job.TimeZone, now, 2); err == nil && len(times) == 2 {
-				at = timing{next: times[0], period: times[1].Sub(times[0])}
+			if times, err := schedule.Next(job.Cron, job.TimeZone, now, 1); err == nil && len(times) == 1 {
+				at = times[0]
 			}
 			known[key{job.Cron, job.TimeZone}] = at
 		}
-		if at.next.IsZero() {
+		if at.IsZero() {
 			continue
 		}
-		next = append(next, NextRun{JobID: job.ID, Name: job.Name, At: at.next})
-		last := job.CreatedAt
-		if job.LastCompletedAt != nil {
+		if job.Pause == "" {
+			next = append(next, NextRun{JobID: job.ID, Name: job.Name, At: at})
+		}
+		last := job.Since
+		if job.LastCompletedAt != nil && job.LastCompletedAt.After(last) {
 			last = *job.LastCompletedAt
 		}
-		if due := last.Add(2 * at.period); due.Before(now) {
+		if due, err := schedule.OverdueAt(job.Cron, job.TimeZone, last); err == nil && !due.IsZero() && due.Before(now) {
 			overdue = append(overdue, OverdueJob{
 				ID: job.ID, Name: job.Name, ScheduleCron: job.Cron, LastBackupAt: job.LastCompletedAt, OverdueSince: due,
 			})

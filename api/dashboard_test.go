@@ -51,11 +51,11 @@ func TestTheAgendaOfJobs(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(ago time.Duration) *time.Time { when := now.Add(-ago); return &when }
 	next, overdue := agenda([]db.ScheduledJob{
-		{ID: "daily", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, -1, 0), LastCompletedAt: at(33 * time.Hour)},
-		{ID: "hourly", Cron: "0 * * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, -1, 0), LastCompletedAt: at(121 * time.Minute)},
-		{ID: "new", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.Add(-time.Hour)},
-		{ID: "never", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
-		{ID: "broken", Cron: "nonsense", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
+		{ID: "daily", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.AddDate(0, -1, 0), LastCompletedAt: at(33 * time.Hour)},
+		{ID: "hourly", Cron: "0 * * * *", TimeZone: "UTC", Since: now.AddDate(0, -1, 0), LastCompletedAt: at(121 * time.Minute)},
+		{ID: "new", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.Add(-time.Hour)},
+		{ID: "never", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.AddDate(0, 0, -3)},
+		{ID: "broken", Cron: "nonsense", TimeZone: "UTC", Since: now.AddDate(0, 0, -3)},
 	}, now)
 	require.Len(t, next, 4)
 	require.Equal(t, "hourly", next[0].JobID)

@@ -80,16 +80,17 @@ func (q *Queries) EnabledDatasourceStates(ctx context.Context) ([]DatasourceStat
 // ScheduledJob is an enabled backup job that has a schedule, with when it last succeeded.
 type ScheduledJob struct {
 	ID, Name, Cron, TimeZone string
-	CreatedAt                time.Time
+	Since                    time.Time // the schedule
+	Pause                    string    // why somebody has paused it in Temporal
 	LastCompletedAt          *time.Time
 }
 
 // ScheduledJobs reads every enabled backup job with a schedule.
 func (q *Queries) ScheduledJobs(ctx context.Context) ([]ScheduledJob, error) {
 	return collect[ScheduledJob](ctx, q, "read the scheduled jobs", `
-		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.created_at,
+		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.schedule_since, j.schedule_pause,
 		       (SELECT e.finished_at FROM backup_executions e
-		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed'
+		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 		        ORDER BY e.finished_at DESC LIMIT 1)
 		FROM backup_jobs j WHERE j.enabled AND j.schedule_cron <> ''`)
 }

@@ -157,7 +157,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i.temporal.Stop(t.Context())
 	i.state = "nothing" // another file: in this process the driver would go on with the one that is gone
 	i.startTemporal(port)
-	made, err := reconcile.EnsureUpkeep(t.Context(), i.dialled)
+	made, err := reconcile.EnsureUpkeep(t.Context(), i.db, i.dialled)
 	require.NoError(t, err)
 	require.True(t, made)
 

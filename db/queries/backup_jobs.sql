@@ -19,7 +19,9 @@ UPDATE backup_jobs
 SET name = @name, datasource_id = @datasource_id, storage_location_id = @storage_location_id,
     schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, enabled = @enabled,
     retention_policy = @retention_policy, backup_options = @backup_options, overlap_policy = @overlap_policy,
-    next_execution_at = @next_execution_at, schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
+    next_execution_at = @next_execution_at, schedule_pause = @schedule_pause, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN (@enabled AND NOT enabled) OR schedule_cron <> @schedule_cron OR schedule_timezone <> @schedule_timezone
+        THEN now() ELSE schedule_since END
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 

@@ -25,7 +25,7 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 		defer ticker.Stop()
 		schedules := reconcile.NewSchedules(database, temporal)
 		for asked := false; ; {
-			asked = ensureUpkeep(ctx, temporal, schedules.Forget, asked, logger)
+			asked = ensureUpkeep(ctx, database, temporal, schedules.Forget, asked, logger)
 			if _, err := reconcile.Sweep(ctx, database, temporal, reconcile.StartGrace, logger); err != nil && ctx.Err() == nil {
 				logger.WarnContext(ctx, "could not compare all executions with their workflows; trying again in a minute", "error", err)
 			}
@@ -50,8 +50,8 @@ func StartReconciling(ctx context.Context, database *db.DB, temporal client.Clie
 
 // ensureUpkeep keeps the schedule of the upkeep and asks for one run, unless asked says that it was asked for; it returns
 // whether it is. A schedule that was missing says that Temporal has lost its data: then lost is called.
-func ensureUpkeep(ctx context.Context, temporal client.Client, lost func(), asked bool, logger *slog.Logger) bool {
-	made, err := reconcile.EnsureUpkeep(ctx, temporal)
+func ensureUpkeep(ctx context.Context, database *db.DB, temporal client.Client, lost func(), asked bool, logger *slog.Logger) bool {
+	made, err := reconcile.EnsureUpkeep(ctx, database, temporal)
 	if made {
 		lost()
 	} else if err == nil && !asked {
