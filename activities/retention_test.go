@@ -173,7 +173,7 @@ func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
 
 func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
 	s := newSite(t)
-	dbtest.Execute(t, s.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', created_at = now() - interval '1 hour'`)
+	dbtest.Execute(t, s.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', schedule_since = now() - interval '1 hour'`)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	s.register(env)

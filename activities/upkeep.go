@@ -11,7 +11,7 @@ import (
 )
 
 // upkeepPulse is how often the steps of the upkeep say that they go on.
-const upkeepPulse = 10 * time.Second
+const upkeepPulse = 2 * time.Second
 
 // EnsureSchedules brings the schedules of all jobs in step with the catalogue.
 func (a *Activities) EnsureSchedules(ctx context.Context, _ contract.Nothing) (contract.SchedulesReport, error) {

@@ -24,7 +24,7 @@ func TestTheDashboardTellsWhatHappened(t *testing.T) {
 	require.NoError(t, f.db.FinishExecution(context.Background(), failed, db.Finish{Status: domain.Failed, ErrorMessage: "it broke"}))
 	running := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).ok(202).get("id").(string)
 	dbtest.Execute(t, f.url, `UPDATE datasources SET status = 'critical'`)
-	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '0 3 * * *', created_at = now() - interval '10 days'`)
+	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '0 3 * * *', schedule_since = now() - interval '10 days'`)
 	dbtest.Execute(t, f.url, `UPDATE backup_executions SET finished_at = now() - interval '3 days' WHERE id = $1`, good)
 
 	view := f.call("GET", "/api/dashboard/overview", nil).ok(200)

@@ -159,7 +159,7 @@ func (q *Queries) BeginRun(ctx context.Context, kind RunKind, id, workflowID, ru
 
 // LastScheduledRun is when the newest run that the schedule of a job started was made; zero if there is none.
 func (q *Queries) LastScheduledRun(ctx context.Context, kind RunKind, jobID string) (at time.Time, err error) {
-	err = q.conn.QueryRow(ctx, kind.runSQL(`SELECT created_at FROM {runs} WHERE {job} = $1 AND metadata ->> 'trigger' = 'schedule'
+	err = q.conn.QueryRow(ctx, kind.runSQL(`SELECT created_at FROM {runs} WHERE {job} = $1 AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
 		ORDER BY created_at DESC, id DESC LIMIT 1`), jobID).Scan(&at)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return time.Time{}, nil

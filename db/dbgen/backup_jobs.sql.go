@@ -150,10 +150,11 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 
 const lastScheduledExecution = `-- name: LastScheduledExecution :one
 SELECT created_at FROM backup_executions
-WHERE job_id = $1 AND metadata ->> 'trigger' = 'schedule'
+WHERE job_id = $1 AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
 ORDER BY created_at DESC, id DESC LIMIT 1
 `
 
+// One from the future was made while a clock was wrong, and must not keep others from being made until then.
 func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (time.Time, error) {
 	row := q.db.QueryRow(ctx, lastScheduledExecution, jobID)
 	var created_at time.Time

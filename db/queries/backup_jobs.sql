@@ -52,7 +52,8 @@ WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at
 UPDATE backup_jobs SET next_execution_at = @next_execution_at, schedule_pause = @schedule_pause
 WHERE id = @id AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
 
+-- One from the future was made while a clock was wrong, and must not keep others from being made until then.
 -- name: LastScheduledExecution :one
 SELECT created_at FROM backup_executions
-WHERE job_id = @job_id AND metadata ->> 'trigger' = 'schedule'
+WHERE job_id = @job_id AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
 ORDER BY created_at DESC, id DESC LIMIT 1;
