@@ -79,6 +79,7 @@ func (c *poolCheck) count(in map[string]int, status string) {
 
 // dueCheck is something of a pool that is to be probed.
 type dueCheck struct {
+	id    string
 	last  time.Time // when it was checked last, zero for never
 	probe func(context.Context) error
 }
@@ -94,7 +95,7 @@ func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain
 		rows, next, err := a.DB.ListDatasources(ctx, page)
 		for _, d := range rows {
 			if d.Enabled && d.Pool == pool {
-				due = append(due, dueCheck{last[d.ID].CheckedAt, func(ctx context.Context) error {
+				due = append(due, dueCheck{d.ID, last[d.ID].CheckedAt, func(ctx context.Context) error {
 					result, err := a.probeDatasource(ctx, d, settings)
 					check.count(check.report.Datasources, string(result.Status))
 					return err
@@ -113,7 +114,7 @@ func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain
 		rows, next, err := a.DB.ListStorageLocations(ctx, page)
 		for _, l := range rows {
 			if l.Enabled && l.Pool == pool {
-				due = append(due, dueCheck{last[l.ID].CheckedAt, func(ctx context.Context) error {
+				due = append(due, dueCheck{l.ID, last[l.ID].CheckedAt, func(ctx context.Context) error {
 					_, status, err := a.probeStorage(ctx, l, settings)
 					check.count(check.report.Storage, string(status))
 					return err
