@@ -179,8 +179,15 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 func (i *island) requireRefused(job client.BackupJob, others []client.BackupJob) {
 	i.t.Helper()
 	ctx := i.t.Context()
-	before, err := i.owner.BackupJobs.List(ctx)
-	require.NoError(i.t, err)
+	list := func() []client.BackupJob {
+		all, err := i.owner.BackupJobs.List(ctx)
+		require.NoError(i.t, err)
+		for n := range all {
+			all[n].NextExecutionAt = nil // of the one that runs often, it goes on
+		}
+		return all
+	}
+	before := list()
 	change := func(id string, patch map[string]any) error {
 		_, err := i.owner.BackupJobs.Update(ctx, id, patch)
 		return err
@@ -205,9 +212,7 @@ func (i *island) requireRefused(job client.BackupJob, others []client.BackupJob)
 		})
 	}
 	asking.Wait()
-	after, err := i.owner.BackupJobs.List(ctx)
-	require.NoError(i.t, err)
-	require.Equal(i.t, before, after)
+	require.Equal(i.t, before, list())
 	refused, err := i.owner.ListExecutions(ctx, client.ExecutionFilter{Job: others[3].ID})
 	require.NoError(i.t, err)
 	for _, run := range refused {

@@ -72,7 +72,7 @@ func scheduledThings(t *testing.T) map[string]scheduledThing {
 		sides = append(sides, d.ID)
 	}
 	sync, err := owner.SyncJobs().Create(ctx, client.SyncJobDocument{
-		Name: unique(t), SourceDatasourceID: sides[0], TargetDatasourceID: sides[1], ScheduleCron: cron,
+		Name: unique(t), SourceDatasourceID: sides[0], TargetDatasourceID: sides[1], ScheduleCron: cron, DropExisting: true,
 		ConfirmationPhrase: client.ConfirmRestore(unique(t) + "target"),
 	})
 	require.NoError(t, err)

@@ -35,8 +35,10 @@ func TestAnIntervalIsMadeMendedAndItsPauseIsKnown(t *testing.T) {
 
 	handle := temporalClient.ScheduleClient().GetHandle(t.Context(), s.ID)
 	for what, edit := range map[string]func(*client.Schedule){
-		"the interval":   func(c *client.Schedule) { c.Spec.Intervals[0].Every = 48 * time.Hour },
-		"another spec":   func(c *client.Schedule) { c.Spec.Calendars = []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 3}}}} },
+		"the interval": func(c *client.Schedule) { c.Spec.Intervals[0].Every = 48 * time.Hour },
+		"another spec": func(c *client.Schedule) {
+			c.Spec.Calendars = []client.ScheduleCalendarSpec{{Hour: []client.ScheduleRange{{Start: 3}}}}
+		},
 		"an end":         func(c *client.Schedule) { c.Spec.EndAt = time.Now() },
 		"the workflow":   func(c *client.Schedule) { c.Action.(*client.ScheduleWorkflowAction).Workflow = "nothing" },
 		"the task queue": func(c *client.Schedule) { c.Action.(*client.ScheduleWorkflowAction).TaskQueue = "elsewhere" },

@@ -99,7 +99,7 @@ func (s *Scheduled) Stop() {
 
 // Run lets the first n jobs be due at one minute, and waits until all of them have ended.
 func (s *Scheduled) Run(ctx context.Context, n int, patience time.Duration) (Due, error) {
-	at := time.Now().UTC().Add(time.Duration(n)*25*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
+	at := time.Now().UTC().Add(time.Duration(n)*80*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
 	cron := fmt.Sprintf("%d %d %d %d *", at.Minute(), at.Hour(), at.Day(), int(at.Month()))
 	if err := together(n, func(i int) error {
 		_, err := s.p.api.BackupJobs.Update(ctx, s.jobs[i], map[string]any{"schedule_cron": cron})
