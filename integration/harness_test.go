@@ -59,7 +59,7 @@ var shared *platform
 // impatient makes workflows notice lost workers as quickly as tuning makes activities do; pools without any, after more than a busy
 // machine takes.
 func impatient() {
-	workflows.SetPatience(workflows.Patience{Silence: 5 * time.Second, NoWorker: 12 * time.Second})
+	workflows.SetPatience(workflows.Patience{Silence: 8 * time.Second, NoWorker: 12 * time.Second})
 }
 
 // tuning is DefaultTuning made impatient, so that lost workers and dead hosts are noticed quickly.
