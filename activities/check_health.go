@@ -2,9 +2,11 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -27,8 +29,10 @@ func (a *Activities) PlanHealth(ctx context.Context, _ contract.Nothing) (contra
 }
 
 // CheckPool checks every enabled datasource and storage location of a pool, several at a time, each for probeLimit at
-// most. What was checked and recorded stays so when it ends early.
+// most: what was checked longest ago first, so that what one run has no time for is first in the next. What was checked and
+// recorded stays so when it ends early.
 func (a *Activities) CheckPool(ctx context.Context, in contract.CheckPoolInput) (contract.PoolReport, error) {
+	enough := activity.GetInfo(ctx).Deadline.Add(-2 * probeLimit) // for the probes that are under way, and the answer
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
 	defer startPulse(ctx, upkeepPulse, struct{}{}).stop()
@@ -37,27 +41,29 @@ func (a *Activities) CheckPool(ctx context.Context, in contract.CheckPoolInput) 
 		return contract.PoolReport{}, toTemporal(ctx, err)
 	}
 	check := &poolCheck{report: contract.PoolReport{Datasources: map[string]int{}, Storage: map[string]int{}}}
-	probes, probing := errgroup.WithContext(ctx)
-	probes.SetLimit(parallelProbes)
-	err = a.eachOfPool(probing, in.Pool,
-		func(d db.Datasource) {
-			probes.Go(func() error {
-				result, err := a.probeDatasource(probing, d, settings)
-				check.count(check.report.Datasources, string(result.Status))
-				return unlessGone(err)
-			})
-		},
-		func(l db.StorageLocation) {
-			probes.Go(func() error {
-				_, status, err := a.probeStorage(probing, l, settings)
-				check.count(check.report.Storage, string(status))
-				return unlessGone(err)
-			})
-		})
-	if waited := probes.Wait(); waited != nil { // what is under way ends with it
-		err = waited
+	due, err := a.dueOfPool(ctx, in.Pool, settings, check)
+	if err != nil {
+		return contract.PoolReport{}, toTemporal(ctx, err)
+	}
+	check.report.Left, err = probeUntil(ctx, due, enough)
+	if check.report.Left > 0 {
+		a.Logger.Warn("a health check had no time for all of a pool; the next one begins with the rest", "pool", in.Pool, "left", check.report.Left)
 	}
 	return check.report, toTemporal(ctx, err)
+}
+
+// probeUntil probes one after the other, several at a time, and begins none after enough; left is how many those are.
+func probeUntil(ctx context.Context, due []dueCheck, enough time.Time) (left int, err error) {
+	probes, probing := errgroup.WithContext(ctx)
+	probes.SetLimit(parallelProbes)
+	for i, one := range due {
+		if probing.Err() != nil || time.Now().After(enough) {
+			left = len(due) - i
+			break
+		}
+		probes.Go(func() error { return unlessGone(one.probe(probing)) })
+	}
+	return left, probes.Wait()
 }
 
 type poolCheck struct {
@@ -71,34 +77,62 @@ func (c *poolCheck) count(in map[string]int, status string) {
 	in[status]++
 }
 
-// eachOfPool goes through what is enabled in a pool.
-func (a *Activities) eachOfPool(ctx context.Context, pool string, datasource func(db.Datasource), location func(db.StorageLocation)) error {
-	for page := (db.Page{Limit: db.MaxPageSize}); ; {
+// dueCheck is something of a pool that is to be probed.
+type dueCheck struct {
+	id    string
+	last  time.Time // when it was checked last, zero for never
+	probe func(context.Context) error
+}
+
+// dueOfPool lists what is enabled in a pool, what was checked longest ago first.
+func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain.HealthSettings, check *poolCheck) ([]dueCheck, error) {
+	var due []dueCheck
+	last, err := a.DB.HealthStates(ctx, domain.CheckedDatasource)
+	if err != nil {
+		return nil, err
+	}
+	err = eachPage(func(page db.Page) (string, error) {
 		rows, next, err := a.DB.ListDatasources(ctx, page)
-		if err != nil {
-			return err
-		}
 		for _, d := range rows {
 			if d.Enabled && d.Pool == pool {
-				datasource(d)
+				due = append(due, dueCheck{d.ID, last[d.ID].CheckedAt, func(ctx context.Context) error {
+					result, err := a.probeDatasource(ctx, d, settings)
+					check.count(check.report.Datasources, string(result.Status))
+					return err
+				}})
 			}
 		}
-		if page.Cursor = next; next == "" {
-			break
-		}
+		return next, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	for page := (db.Page{Limit: db.MaxPageSize}); ; {
+	if last, err = a.DB.HealthStates(ctx, domain.CheckedStorage); err != nil {
+		return nil, err
+	}
+	err = eachPage(func(page db.Page) (string, error) {
 		rows, next, err := a.DB.ListStorageLocations(ctx, page)
-		if err != nil {
-			return err
-		}
 		for _, l := range rows {
 			if l.Enabled && l.Pool == pool {
-				location(l)
+				due = append(due, dueCheck{l.ID, last[l.ID].CheckedAt, func(ctx context.Context) error {
+					_, status, err := a.probeStorage(ctx, l, settings)
+					check.count(check.report.Storage, string(status))
+					return err
+				}})
 			}
 		}
-		if page.Cursor = next; next == "" {
-			return nil
+		return next, err
+	})
+	slices.SortStableFunc(due, func(x, y dueCheck) int { return x.last.Compare(y.last) })
+	return due, err
+}
+
+// eachPage reads pages until there is none left.
+func eachPage(read func(db.Page) (next string, err error)) error {
+	for page := (db.Page{Limit: db.MaxPageSize}); ; {
+		next, err := read(page)
+		if page.Cursor = next; err != nil || next == "" {
+			return err
 		}
 	}
 }

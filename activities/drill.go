@@ -24,9 +24,9 @@ func (a *Activities) BeginDrill(ctx context.Context, in contract.BeginRunInput) 
 func (a *Activities) beginDrill(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
 	id := in.RunID
 	if id == "" {
-		made, skip, err := a.scheduledRun(ctx, db.RunDrill, in, func() (db.Run, bool, error) {
+		made, skip, err := a.scheduledRun(ctx, db.RunDrill, in, func() (runOfJob, error) {
 			job, err := a.DB.GetDrillJob(ctx, in.JobID)
-			return db.Run{JobID: &job.ID}, job.Enabled, err
+			return runOfJob{db.Run{JobID: &job.ID}, job.Enabled, job.ScheduleCron, job.ScheduleTimezone}, err
 		})
 		if err != nil || skip != "" {
 			return contract.RunPlan{Skip: skip}, err

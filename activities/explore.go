@@ -114,4 +114,4 @@ func noSuchFile(path string) error {
 }
 
 // filesPulse is how often work on files says that it is alive.
-const filesPulse = 5 * time.Second
+const filesPulse = 2 * time.Second

@@ -23,7 +23,7 @@ const (
 	// maxImportMessage bounds one line of an import's result, in bytes.
 	maxImportMessage = 500
 	// importPulse is how often an import says that it is alive.
-	importPulse = 5 * time.Second
+	importPulse = 2 * time.Second
 )
 
 // storageImport is one run over the manifests of a storage location.

@@ -17,7 +17,7 @@ import (
 )
 
 // deliverPulse is how often a delivery heartbeats.
-const deliverPulse = 3 * time.Second
+const deliverPulse = 2 * time.Second
 
 // ChooseDelivery takes what a channel is sent next.
 func (a *Activities) ChooseDelivery(ctx context.Context, in contract.ChannelRef) (contract.NextDelivery, error) {

@@ -3,6 +3,7 @@ package activities_test
 import (
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	mathrand "math/rand"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
+	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -173,7 +175,7 @@ func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
 
 func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
 	s := newSite(t)
-	dbtest.Execute(t, s.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', created_at = now() - interval '1 hour'`)
+	dbtest.Execute(t, s.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', schedule_since = now() - interval '1 hour'`)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
 	s.register(env)
@@ -194,4 +196,33 @@ func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
 	for kind, entity := range map[string]string{"connection_lost": "system", "connection_restored": "system", "health_degraded": "backup_job"} {
 		require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type::text = $1 AND entity_type::text = $2`, kind, entity), kind)
 	}
+}
+
+// What a run had no time for is first in the next one.
+func TestWhatWasCheckedLongestAgoIsCheckedFirst(t *testing.T) {
+	s := newSite(t)
+	ids := map[string]string{}
+	for _, name := range []string{"recent", "never", "old"} {
+		d, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: name, Type: domain.MySQL, Enabled: true, Pool: "edge"})
+		require.NoError(t, err)
+		ids[d.ID] = name
+		if name != "never" {
+			dbtest.Execute(t, s.url, `INSERT INTO health_states (entity_type, entity_id, checked_at) VALUES ('datasource', $1, now() - $2::interval)`,
+				d.ID, map[string]string{"recent": "1 minute", "old": "1 hour"}[name])
+		}
+	}
+	location, err := s.d.CreateStorageLocation(t.Context(), db.StorageLocation{
+		Name: "disk", Type: domain.StorageLocal, Enabled: true, Pool: "edge", Config: domain.StorageConfig{Path: "/edge"},
+	})
+	require.NoError(t, err)
+	ids[location.ID] = "disk"
+	dbtest.Execute(t, s.url, `INSERT INTO health_states (entity_type, entity_id, checked_at) VALUES ('storage_location', $1, now() - interval '2 hours')`, location.ID)
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	order, err := acts.DueOrder(t.Context(), "edge")
+	require.NoError(t, err)
+	var names []string
+	for _, id := range order {
+		names = append(names, ids[id])
+	}
+	require.Equal(t, []string{"never", "disk", "old", "recent"}, names)
 }

@@ -29,9 +29,16 @@ func (a *Activities) registerRuns(w worker.ActivityRegistry) {
 	contract.CheckRestored.Register(w, a.CheckRestored)
 }
 
+// runOfJob is the run that a job would have now.
+type runOfJob struct {
+	run            db.Run
+	enabled        bool
+	cron, timeZone string
+}
+
 // scheduledRun gives a scheduled run its row, unless an earlier try of the activity has. skip says why there
 // is to be none.
-func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (db.Run, bool, error)) (id, skip string, err error) {
+func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (runOfJob, error)) (id, skip string, err error) {
 	active, err := a.DB.ActiveRun(ctx, kind, in.JobID)
 	switch {
 	case err == nil && active.Metadata.RunID == in.WorkflowRun:
@@ -41,14 +48,23 @@ func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contr
 	case !errors.Is(err, db.ErrNotFound):
 		return "", "", err
 	}
-	row, enabled, err := made()
+	job, err := made()
 	switch {
 	case errors.Is(err, db.ErrNotFound):
 		return "", "the job is gone", nil
 	case err != nil:
 		return "", "", err
-	case !enabled:
+	case !job.enabled:
 		return "", "the job is disabled", nil
+	}
+	if skip, err := whyNotDue(job.cron, job.timeZone, in.DueAt, func() (time.Time, error) {
+		return a.DB.LastScheduledRun(ctx, kind, in.JobID)
+	}); skip != "" || err != nil {
+		return "", skip, err
+	}
+	row := job.run
+	if !in.DueAt.IsZero() {
+		row.Metadata.ScheduledFor = &in.DueAt
 	}
 	row.Metadata.Trigger, row.Metadata.WorkflowID, row.Metadata.RunID = domain.TriggerSchedule, in.WorkflowID, in.WorkflowRun
 	row, err = a.DB.CreateRun(ctx, kind, row)

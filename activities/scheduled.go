@@ -83,21 +83,31 @@ func (a *Activities) whyNot(ctx context.Context, job db.BackupJob, datasource db
 	case datasource.Pool != storage.Pool:
 		return fmt.Sprintf("datasource %s is in pool %s and storage location %s in pool %s: no worker reaches both",
 			quoted(datasource.Name), datasource.Pool, quoted(storage.Name), storage.Pool), nil
-	case in.DueAt.IsZero():
+	}
+	return whyNotDue(job.ScheduleCron, job.ScheduleTimezone, in.DueAt, func() (time.Time, error) {
+		return a.DB.LastScheduledExecution(ctx, job.ID)
+	})
+}
+
+// whyNotDue says why a run that its schedule started for a time is one too many: the clock shows the time twice, or a run
+// that was started later, which last finds, has made good for it. "" when it is to take place; due is zero when no schedule
+// started it.
+func whyNotDue(cron, timeZone string, due time.Time, last func() (time.Time, error)) (string, error) {
+	if due.IsZero() {
 		return "", nil
 	}
-	if job.ScheduleCron != "" {
-		repeat, err := schedule.IsRepeat(job.ScheduleCron, job.ScheduleTimezone, in.DueAt)
+	if cron != "" {
+		repeat, err := schedule.IsRepeat(cron, timeZone, due)
 		if err != nil || repeat {
 			return "the clock is set back, and shows this time twice", err
 		}
 	}
-	last, err := a.DB.LastScheduledExecution(ctx, job.ID)
-	if err != nil || !in.DueAt.Before(last) {
+	began, err := last()
+	if err != nil || !due.Before(began) {
 		return "", err
 	}
 	return fmt.Sprintf("it was due at %s, in an outage, and the run that began at %s has made good for it",
-		in.DueAt.UTC().Format(time.RFC3339), last.UTC().Format(time.RFC3339)), nil
+		due.UTC().Format(time.RFC3339), began.UTC().Format(time.RFC3339)), nil
 }
 
 // leaveToActive is the answer when another run of the job goes on, which is told of it.

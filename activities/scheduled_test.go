@@ -10,6 +10,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -122,4 +123,76 @@ func TestTheRunThatIsInTheWayIsToldOfIt(t *testing.T) {
 	row, err := s.d.GetExecution(t.Context(), first.ExecutionID)
 	require.NoError(t, err)
 	require.Contains(t, row.Metadata.ExecutionLogs[0].Message, "the job was due again by its schedule")
+}
+
+// beginRun begins a scheduled run of a sync job or a drill job.
+func (s *site) beginRun(kind db.RunKind, in contract.BeginRunInput) contract.RunPlan {
+	s.t.Helper()
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	begin := acts.BeginSync
+	if kind == db.RunDrill {
+		begin = acts.BeginDrill
+	}
+	in.WorkflowID = "w-" + in.WorkflowRun
+	plan, err := begin(s.t.Context(), in)
+	require.NoError(s.t, err)
+	return plan
+}
+
+// runJobs makes a sync job and a drill job with a cron.
+func (s *site) runJobs(cron, zone string) map[db.RunKind]string {
+	s.t.Helper()
+	target, err := s.d.CreateDatasource(s.t.Context(), db.Datasource{Name: "copy", Type: domain.Postgres, Enabled: true})
+	require.NoError(s.t, err)
+	sync, err := s.d.CreateSyncJob(s.t.Context(), db.SyncJob{
+		Name: "sync", SourceDatasourceID: s.job.DatasourceID, TargetDatasourceID: target.ID, Enabled: true,
+		OverwriteDirection: domain.SourceToTarget, ScheduleCron: cron, ScheduleTimezone: zone,
+	})
+	require.NoError(s.t, err)
+	drill, err := s.d.CreateDrillJob(s.t.Context(), db.DrillJob{
+		Name: "drill", DatasourceID: s.job.DatasourceID, TargetDatasourceID: target.ID, Enabled: true, MaxBackupAgeHours: 1,
+		ScheduleCron: cron, ScheduleTimezone: zone,
+	})
+	require.NoError(s.t, err)
+	return map[db.RunKind]string{db.RunSync: sync.ID, db.RunDrill: drill.ID}
+}
+
+func TestAScheduledSyncOrDrillLeavesOutWhatIsOneTooMany(t *testing.T) {
+	s := newSite(t)
+	for kind, job := range s.runJobs("30 1 * * *", "America/New_York") {
+		twice := s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "1", DueAt: time.Date(2026, 11, 1, 6, 30, 0, 0, time.UTC)})
+		require.Equal(t, "the clock is set back, and shows this time twice", twice.Skip, kind)
+
+		due := time.Now().UTC().Truncate(time.Second)
+		first := s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: due})
+		require.Empty(t, first.Skip, kind)
+		require.Equal(t, first.RunID, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: due}).RunID, "again, it is the same")
+		run, err := s.d.GetRun(t.Context(), kind, first.RunID)
+		require.NoError(t, err)
+		require.Equal(t, due, run.Metadata.ScheduledFor.UTC())
+		require.Contains(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "3", DueAt: due.Add(time.Minute)}).Skip, "of the job is running")
+		_, err = s.d.FinishRun(t.Context(), kind, first.RunID, db.Finish{Status: domain.Completed}, 0, "")
+		require.NoError(t, err)
+		require.Contains(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "4", DueAt: due.Add(-time.Hour)}).Skip, "has made good for it", kind)
+		require.Empty(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "5", DueAt: due.Add(time.Hour)}).Skip, "the next one takes place")
+	}
+}
+
+// A clock was a year ahead when a run was made, and is right again.
+func TestARunFromTheFutureDoesNotMakeGoodForThoseOfToday(t *testing.T) {
+	s := newSite(t)
+	run := s.queueScheduled(contract.ScheduledInput{RunID: "first", DueAt: time.Now()})
+	require.NoError(t, s.d.FinishExecution(t.Context(), run.ExecutionID, db.Finish{Status: domain.Completed}))
+	dbtest.Execute(t, s.url, `UPDATE backup_executions SET created_at = now() + interval '1 year'`)
+	require.Empty(t, s.queueScheduled(contract.ScheduledInput{RunID: "second", DueAt: time.Now()}).Skipped)
+
+	for kind, job := range s.runJobs("@daily", "UTC") {
+		first := s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "1", DueAt: time.Now()})
+		_, err := s.d.FinishRun(t.Context(), kind, first.RunID, db.Finish{Status: domain.Completed}, 0, "")
+		require.NoError(t, err)
+		for _, table := range []string{"database_sync_executions", "restore_drill_executions"} {
+			dbtest.Execute(t, s.url, `UPDATE `+table+` SET created_at = now() + interval '1 year'`)
+		}
+		require.Empty(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: time.Now()}).Skip, kind)
+	}
 }

@@ -21,10 +21,10 @@ func (a *Activities) BeginSync(ctx context.Context, in contract.BeginRunInput) (
 func (a *Activities) beginSync(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
 	id := in.RunID
 	if id == "" {
-		made, skip, err := a.scheduledRun(ctx, db.RunSync, in, func() (db.Run, bool, error) {
+		made, skip, err := a.scheduledRun(ctx, db.RunSync, in, func() (runOfJob, error) {
 			job, err := a.DB.GetSyncJob(ctx, in.JobID)
 			plan := job.Plan()
-			return db.Run{JobID: &job.ID, Metadata: domain.RunMetadata{Sync: &plan}}, job.Enabled, err
+			return runOfJob{db.Run{JobID: &job.ID, Metadata: domain.RunMetadata{Sync: &plan}}, job.Enabled, job.ScheduleCron, job.ScheduleTimezone}, err
 		})
 		if err != nil || skip != "" {
 			return contract.RunPlan{Skip: skip}, err

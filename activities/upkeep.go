@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -11,7 +12,7 @@ import (
 )
 
 // upkeepPulse is how often the steps of the upkeep say that they go on.
-const upkeepPulse = 10 * time.Second
+const upkeepPulse = 2 * time.Second
 
 // EnsureSchedules brings the schedules of all jobs in step with the catalogue.
 func (a *Activities) EnsureSchedules(ctx context.Context, _ contract.Nothing) (contract.SchedulesReport, error) {
@@ -20,20 +21,20 @@ func (a *Activities) EnsureSchedules(ctx context.Context, _ contract.Nothing) (c
 	return report, toTemporal(ctx, err)
 }
 
-// SweepExecutions closes the executions that no workflow is going to close, and begins deletions again that were interrupted.
+// SweepExecutions closes the executions and runs that no workflow is going to close, ends copies that lost theirs, lets in who
+// waits, and begins deletions again that were interrupted. A step that fails does not keep the others from being done.
 func (a *Activities) SweepExecutions(ctx context.Context, _ contract.Nothing) (contract.SweepReport, error) {
 	defer startPulse(ctx, upkeepPulse, struct{}{}).stop()
 	var report contract.SweepReport
-	var err error
-	if report.Closed, err = reconcile.Sweep(ctx, a.DB, activity.GetClient(ctx), reconcile.StartGrace, a.Logger); err != nil {
-		return report, toTemporal(ctx, err)
-	}
-	if err := a.DB.AdmitWaiting(ctx); err != nil { // a limit may have been raised
-		return report, toTemporal(ctx, err)
-	}
+	temporal := activity.GetClient(ctx)
+	closed, failed := reconcile.Sweep(ctx, a.DB, temporal, reconcile.StartGrace, a.Logger)
+	runs, err := reconcile.SweepRuns(ctx, a.DB, temporal, reconcile.StartGrace, a.Logger)
+	report.Closed, failed = closed+runs, errors.Join(failed, err)
+	report.Copies, err = reconcile.SettleCopies(ctx, a.DB, temporal, reconcile.StartGrace)
+	failed = errors.Join(failed, err, a.DB.AdmitWaiting(ctx)) // a limit may have been raised
 	a.tellAdmitted(ctx)
-	report.Deletions, err = reconcile.ResumeDeletions(ctx, a.DB, activity.GetClient(ctx))
-	return report, toTemporal(ctx, err)
+	report.Deletions, err = reconcile.ResumeDeletions(ctx, a.DB, temporal)
+	return report, toTemporal(ctx, errors.Join(failed, err))
 }
 
 // PruneCatalogue removes what has expired and what is older than the settings say.

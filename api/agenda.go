@@ -18,11 +18,8 @@ type NextRun struct {
 	At    time.Time `json:"at"`
 }
 
-// timing is when a schedule runs next, and how far its runs are apart.
-type timing struct {
-	next   time.Time
-	period time.Duration
-}
+// timing is when a schedule runs next, and the last run but one: zero if that is not known.
+type timing struct{ next, lastButOne time.Time }
 
 // timings calculates each schedule once: many jobs share one.
 type timings struct {
@@ -37,11 +34,43 @@ func (t timings) of(cron, zone string) timing {
 	at, seen := t.known[key]
 	if !seen {
 		if times, err := schedule.Next(cron, zone, t.now, 2); err == nil && len(times) == 2 {
-			at = timing{next: times[0], period: times[1].Sub(times[0])}
+			at = timing{next: times[0], lastButOne: t.lastButOne(cron, zone, times[1].Sub(times[0]))}
 		}
 		t.known[key] = at
 	}
 	return at
+}
+
+// lastButOne looks further and further back for the last two runs.
+func (t timings) lastButOne(cron, zone string, period time.Duration) time.Time {
+	const few, longest = 64, 400 * 24 * time.Hour
+	for back := 2 * period; back < longest; back *= 2 {
+		runs, err := schedule.Next(cron, zone, t.now.Add(-back), few)
+		if err != nil {
+			return time.Time{}
+		}
+		past := slices.IndexFunc(runs, func(run time.Time) bool { return run.After(t.now) })
+		switch {
+		case past < 0: // more than a few
+			return time.Time{}
+		case past >= 2:
+			return runs[past-2]
+		}
+	}
+	return time.Time{}
+}
+
+// overdueSince is since when a job is overdue whose last backup ended, or whose schedule began, at last: the zero time if
+// it is not. No job is overdue before its second run has passed, which spares most of them the calculation.
+func (t timings) overdueSince(cron, zone string, last time.Time) time.Time {
+	if second := t.of(cron, zone).lastButOne; !second.IsZero() && !last.Before(second) {
+		return time.Time{}
+	}
+	due, err := schedule.OverdueAt(cron, zone, last)
+	if err != nil || !due.Before(t.now) {
+		return time.Time{}
+	}
+	return due
 }
 
 // agenda says what runs next, of backup jobs and others, and which backups should have run.
@@ -49,7 +78,7 @@ func agenda(jobs []db.ScheduledJob, others []db.OtherSchedule, now time.Time) ([
 	schedules := timings{now: now, known: map[[2]string]timing{}}
 	next, overdue := []NextRun{}, []OverdueJob{}
 	for _, job := range others {
-		if at := schedules.of(job.Cron, job.TimeZone); !at.next.IsZero() {
+		if at := schedules.of(job.Cron, job.TimeZone); !at.next.IsZero() && job.Pause == "" {
 			next = append(next, NextRun{Kind: string(job.Kind), JobID: job.ID, Name: job.Name, At: at.next})
 		}
 	}
@@ -58,12 +87,14 @@ func agenda(jobs []db.ScheduledJob, others []db.OtherSchedule, now time.Time) ([
 		if at.next.IsZero() {
 			continue
 		}
-		next = append(next, NextRun{Kind: string(domain.OperationBackup), JobID: job.ID, Name: job.Name, At: at.next})
-		last := job.CreatedAt
-		if job.LastCompletedAt != nil {
+		if job.Pause == "" {
+			next = append(next, NextRun{Kind: string(domain.OperationBackup), JobID: job.ID, Name: job.Name, At: at.next})
+		}
+		last := job.Since
+		if job.LastCompletedAt != nil && job.LastCompletedAt.After(last) {
 			last = *job.LastCompletedAt
 		}
-		if due := last.Add(2 * at.period); due.Before(now) {
+		if due := schedules.overdueSince(job.Cron, job.TimeZone, last); !due.IsZero() {
 			overdue = append(overdue, OverdueJob{
 				ID: job.ID, Name: job.Name, ScheduleCron: job.Cron, LastBackupAt: job.LastCompletedAt, OverdueSince: due,
 			})

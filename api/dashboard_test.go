@@ -24,7 +24,7 @@ func TestTheDashboardTellsWhatHappened(t *testing.T) {
 	require.NoError(t, f.db.FinishExecution(context.Background(), failed, db.Finish{Status: domain.Failed, ErrorMessage: "it broke"}))
 	running := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).ok(202).get("id").(string)
 	dbtest.Execute(t, f.url, `UPDATE datasources SET status = 'critical'`)
-	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '0 3 * * *', created_at = now() - interval '10 days'`)
+	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '0 3 * * *', schedule_since = now() - interval '10 days'`)
 	dbtest.Execute(t, f.url, `UPDATE backup_executions SET finished_at = now() - interval '3 days' WHERE id = $1`, good)
 
 	view := f.call("GET", "/api/dashboard/overview", nil).ok(200)
@@ -51,11 +51,11 @@ func TestTheAgendaOfJobs(t *testing.T) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	at := func(ago time.Duration) *time.Time { when := now.Add(-ago); return &when }
 	next, overdue := agenda([]db.ScheduledJob{
-		{ID: "daily", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, -1, 0), LastCompletedAt: at(33 * time.Hour)},
-		{ID: "hourly", Cron: "0 * * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, -1, 0), LastCompletedAt: at(121 * time.Minute)},
-		{ID: "new", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.Add(-time.Hour)},
-		{ID: "never", Cron: "0 3 * * *", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
-		{ID: "broken", Cron: "nonsense", TimeZone: "UTC", CreatedAt: now.AddDate(0, 0, -3)},
+		{ID: "daily", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.AddDate(0, -1, 0), LastCompletedAt: at(33 * time.Hour)},
+		{ID: "hourly", Cron: "0 * * * *", TimeZone: "UTC", Since: now.AddDate(0, -1, 0), LastCompletedAt: at(121 * time.Minute)},
+		{ID: "new", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.Add(-time.Hour)},
+		{ID: "never", Cron: "0 3 * * *", TimeZone: "UTC", Since: now.AddDate(0, 0, -3)},
+		{ID: "broken", Cron: "nonsense", TimeZone: "UTC", Since: now.AddDate(0, 0, -3)},
 	}, []db.OtherSchedule{
 		{Kind: db.RunSync, ID: "copies", Cron: "30 * * * *", TimeZone: "UTC"},
 		{Kind: db.RunDrill, ID: "proves", Cron: "45 * * * *", TimeZone: "UTC"},

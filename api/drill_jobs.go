@@ -43,6 +43,7 @@ type DrillJob struct {
 	MaxBackupAgeHours  int                 `json:"max_backup_age_hours"`
 	Enabled            bool                `json:"enabled"`
 	DrillOptions       domain.DrillOptions `json:"drill_options"`
+	SchedulePause      string              `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
 	LastExecutionAt    *time.Time          `json:"last_execution_at"`
 	NextExecutionAt    *time.Time          `json:"next_execution_at"`
 	Version            int64               `json:"version"`
@@ -309,6 +310,9 @@ func (d DrillJobDocument) fill(row *db.DrillJob) domain.Invalid {
 	}
 	row.ScheduleCron, row.ScheduleTimezone, row.Enabled = d.ScheduleCron, d.ScheduleTimezone, d.Enabled == nil || *d.Enabled
 	row.MaxBackupAgeHours, row.DrillOptions = int32(min(d.MaxBackupAgeHours, 87600)), d.DrillOptions //nolint:gosec // bounded
+	if !row.Enabled || row.ScheduleCron == "" {
+		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
+	}
 	return v
 }
 
@@ -327,7 +331,8 @@ func viewDrillJob(row db.DrillJob) DrillJob {
 	return DrillJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, BackupJobID: row.BackupJobID, TargetDatasourceID: row.TargetDatasourceID,
 		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, MaxBackupAgeHours: int(row.MaxBackupAgeHours), Enabled: row.Enabled,
-		DrillOptions: row.DrillOptions, LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone),
-		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		DrillOptions: row.DrillOptions, LastExecutionAt: row.LastExecutionAt, SchedulePause: row.SchedulePause,
+		NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone, row.SchedulePause),
+		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 }

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,7 +16,7 @@ import (
 
 // Health is how the platform and what it reaches are.
 type Health struct {
-	Status   string          `json:"status" enum:"ok,warning,critical,unreachable" doc:"unreachable: Postgres or Temporal does not answer; critical: a datasource is critical, a storage location is full or unreachable, or a pool has no worker; warning: a datasource is warning, a job is overdue, or the checks do not run"`
+	Status   string          `json:"status" enum:"ok,warning,critical,unreachable" doc:"unreachable: Postgres or Temporal does not answer; critical: a datasource is critical, a storage location is full or unreachable, or a pool has no worker; warning: a datasource is warning, a job is overdue, a schedule of the platform is paused, or the checks do not run"`
 	Database ComponentHealth `json:"database"`
 	Temporal ComponentHealth `json:"temporal"`
 
@@ -24,6 +25,7 @@ type Health struct {
 	Datasources      map[string]int `json:"datasources" doc:"Enabled ones, by status"`
 	StorageLocations map[string]int `json:"storage_locations" doc:"Enabled ones, by status"`
 	Pools            []PoolHealth   `json:"pools" nullable:"false"`
+	PausedSchedules  []string       `json:"paused_schedules" nullable:"false" doc:"The platform's own schedules that somebody has paused in Temporal: the upkeep, the health checks"`
 	OverdueJobs      []OverdueJob   `json:"overdue_jobs" nullable:"false" doc:"No completed backup within twice the schedule's period; the first hundred"`
 }
 
@@ -73,7 +75,7 @@ func (s *server) registerHealth() {
 }
 
 func (s *server) getHealth(ctx context.Context, _ *empty) (*body[Health], error) {
-	out := Health{Datasources: map[string]int{}, StorageLocations: map[string]int{}, Pools: []PoolHealth{}, OverdueJobs: []OverdueJob{}}
+	out := Health{Datasources: map[string]int{}, StorageLocations: map[string]int{}, Pools: []PoolHealth{}, PausedSchedules: []string{}, OverdueJobs: []OverdueJob{}}
 	platform := s.probe(ctx)
 	out.Status, out.Database, out.Temporal = platform.Status, platform.Database, platform.Temporal
 	if platform.Database.Status != healthOK {
@@ -85,6 +87,9 @@ func (s *server) getHealth(ctx context.Context, _ *empty) (*body[Health], error)
 		return nil, err
 	}
 	if err := s.addPools(ctx, &out, pools, oldest); err != nil {
+		return nil, err
+	}
+	if err := s.addPaused(ctx, &out); err != nil {
 		return nil, err
 	}
 	overdue := 0
@@ -173,6 +178,18 @@ func (s *server) addPools(ctx context.Context, out *Health, pools map[string]boo
 	return nil
 }
 
+// addPaused tells of schedules of the platform that are paused.
+func (s *server) addPaused(ctx context.Context, out *Health) error {
+	states, err := s.db.HealthStates(ctx, domain.CheckedSchedule)
+	for id, state := range states {
+		if state.Announced == domain.ToldPaused {
+			out.PausedSchedules = append(out.PausedSchedules, id)
+		}
+	}
+	slices.Sort(out.PausedSchedules)
+	return err
+}
+
 func (s *server) poolHealth(ctx context.Context) ([]PoolHealth, error) {
 	states, err := s.db.HealthStates(ctx, domain.CheckedPool)
 	if err != nil {
@@ -191,7 +208,7 @@ func (h Health) verdict() string {
 	switch {
 	case critical:
 		return "critical"
-	case h.Stale || len(h.OverdueJobs) > 0 || h.Datasources[string(domain.DatasourceWarning)] > 0:
+	case h.Stale || len(h.PausedSchedules) > 0 || len(h.OverdueJobs) > 0 || h.Datasources[string(domain.DatasourceWarning)] > 0:
 		return "warning"
 	default:
 		return healthOK

@@ -36,7 +36,7 @@ func TestHealthIsTheWorstOfWhatTheChecksRecorded(t *testing.T) {
 	f.pool("default", 0)
 	require.Equal(t, "ok", get().get("status"))
 	require.Equal(t, 1.0, get().get("datasources", "unknown"))
-	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', created_at = now() - interval '1 hour' WHERE id = $1`, job)
+	dbtest.Execute(t, f.url, `UPDATE backup_jobs SET schedule_cron = '*/5 * * * *', schedule_since = now() - interval '1 hour' WHERE id = $1`, job)
 	overdue := get().get("overdue_jobs").([]any)
 	require.Len(t, overdue, 1)
 	require.Equal(t, job, overdue[0].(object)["id"])

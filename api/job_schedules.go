@@ -56,6 +56,6 @@ func (s *server) unschedule(ctx context.Context, id, cron string) error {
 }
 
 // nextTime is when a schedule fires next, nil for never.
-func nextTime(enabled bool, cron, timeZone string) *time.Time {
-	return reconcile.NextRun(cron, timeZone, enabled, "", time.Now())
+func nextTime(enabled bool, cron, timeZone, pause string) *time.Time {
+	return reconcile.NextRun(cron, timeZone, enabled, pause, time.Now())
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/reconcile"
 )
 
 func (s *server) registerReplication() {
@@ -115,7 +116,7 @@ func (s *server) lackingTargets(ctx context.Context, row db.Execution) ([]db.Sto
 func (s *server) notBeingCopied(ctx context.Context, row db.Execution, locations []db.StorageLocation) ([]db.StorageLocation, error) {
 	var idle []db.StorageLocation
 	for _, location := range locations {
-		running, err := s.copyRuns(ctx, row.ID, location.ID)
+		running, err := reconcile.CopyRuns(ctx, s.temporal, row.ID, location.ID)
 		if err != nil {
 			return nil, s.temporalDown(ctx, "ask for the copying", err)
 		}
@@ -124,17 +125,6 @@ func (s *server) notBeingCopied(ctx context.Context, row db.Execution, locations
 		}
 	}
 	return idle, nil
-}
-
-func (s *server) copyRuns(ctx context.Context, executionID, storageID string) (bool, error) {
-	asking, stop := context.WithTimeout(ctx, startTimeout)
-	defer stop()
-	described, err := s.temporal.DescribeWorkflowExecution(asking, contract.ReplicateWorkflowID(executionID, storageID), "")
-	var unknown *serviceerror.NotFound
-	if errors.As(err, &unknown) {
-		return false, nil
-	}
-	return err == nil && described.GetWorkflowExecutionInfo().GetStatus() == enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING, err
 }
 
 // announceCopies marks the copies as pending, which keeps the backup from being deleted meanwhile.
@@ -200,26 +190,4 @@ func (s *server) startCopy(ctx context.Context, row db.Execution, location db.St
 		return nil // somebody else asked at the same moment: what was asked for happens
 	}
 	return err
-}
-
-// settleCopies ends pending copies of a completed backup whose workflow is gone: a terminated one can not
-// say so itself, and would keep the backup from being deleted for ever. Without an answer from Temporal
-// they stay.
-func (s *server) settleCopies(ctx context.Context, row db.Execution) error {
-	if row.Status != domain.Completed {
-		return nil
-	}
-	for _, r := range row.Metadata.StorageResults {
-		if r.Status != domain.TargetPending {
-			continue
-		}
-		if running, err := s.copyRuns(ctx, row.ID, r.StorageLocationID); running || err != nil {
-			continue
-		}
-		r.Status, r.FailureClass, r.Error = domain.TargetFailed, string(failure.WorkflowLost), "Temporal has no running workflow for the copying."
-		if _, err := s.db.RecordTarget(ctx, row.ID, db.TargetReport{Result: r}); err != nil {
-			return err
-		}
-	}
-	return nil
 }

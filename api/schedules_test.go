@@ -13,6 +13,7 @@ import (
 	"go.temporal.io/sdk/mocks"
 	"go.temporal.io/sdk/temporal"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/contract"
 )
@@ -153,4 +154,71 @@ func TestAScheduleIsPreviewedInItsTimeZone(t *testing.T) {
 	require.Contains(t, f.call("GET", "/api/schedules/preview?cron=x", nil).text, "query.cron")
 	require.Contains(t, f.call("GET", "/api/schedules/preview?cron=@daily&timezone=Mars", nil).text, "query.timezone")
 	require.Equal(t, http.StatusForbidden, f.as(auth.DatasourcesRead).call("GET", "/api/schedules/preview?cron=@daily", nil).status)
+}
+
+// runJobs are bodies of a sync job and a drill job, by their paths.
+func (f *fixture) runJobs(datasource string) map[string]object {
+	f.t.Helper()
+	target := f.call("POST", "/api/datasources", object{
+		"name": "copy", "type": "postgres", "connection_config": object{"host": "elsewhere.example", "database": "copy", "username": "u", "password": dbPassword},
+	}).ok(201).get("id")
+	return map[string]object{
+		"/api/db-sync-jobs": {
+			"name": "sync", "source_datasource_id": datasource, "target_datasource_id": target, "confirmation_phrase": "RESTORE copy",
+			"drop_existing": true,
+		},
+		"/api/restore-drill-jobs": {"name": "drill", "datasource_id": datasource, "target_datasource_id": target},
+	}
+}
+
+func TestTheScheduleOfASyncOrDrillIsMadeChangedAndRemovedWithIt(t *testing.T) {
+	f := signedIn(t)
+	s := f.schedules()
+	_, datasource, _ := f.job("orders")
+	scheduleID := map[string]func(string) string{"/api/db-sync-jobs": contract.SyncScheduleID, "/api/restore-drill-jobs": contract.DrillScheduleID}
+	kinds := map[string]db.RunKind{"/api/db-sync-jobs": db.RunSync, "/api/restore-drill-jobs": db.RunDrill}
+	for path, body := range f.runJobs(datasource) {
+		body["schedule_cron"], body["schedule_timezone"] = "30 2 * * *", "Europe/Berlin"
+		job := f.call("POST", path, body).ok(201)
+		next, err := time.Parse(time.RFC3339, job.get("next_execution_at").(string))
+		require.NoError(t, err)
+		require.WithinRange(t, next, time.Now(), time.Now().Add(25*time.Hour))
+		id := job.get("id").(string)
+		one, key := path+"/"+id, scheduleID[path](id)
+		made := s.there[key]
+		require.Equal(t, 300*time.Second, made.Spec.Jitter, path)
+		require.Equal(t, 24*time.Hour, made.CatchupWindow)
+		require.Equal(t, "Europe/Berlin", made.Spec.TimeZoneName)
+
+		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, nil, "the disk is being moved")) // as the upkeep notes it
+		paused := f.call("GET", one, nil).ok(200)
+		require.Equal(t, "the disk is being moved", paused.get("schedule_pause"))
+		require.Nil(t, paused.get("next_execution_at"))
+		require.Equal(t, "the disk is being moved", f.call("PATCH", one, object{"name": "renamed " + id}).ok(200).get("schedule_pause"))
+
+		disabled := f.call("PATCH", one, object{"enabled": false}).ok(200)
+		require.Nil(t, disabled.get("next_execution_at"))
+		require.True(t, s.there[key].Paused)
+		enabled := f.call("PATCH", one, object{"enabled": true}).ok(200)
+		require.NotNil(t, enabled.get("next_execution_at"), "disabling ended the pause")
+		require.False(t, s.there[key].Paused)
+
+		before := f.call("GET", path, nil).ok(200).text
+		s.down = serviceerror.NewUnavailable("no connection")
+		for what, refused := range map[string]reply{
+			"change": f.call("PATCH", one, object{"schedule_cron": "@hourly"}), "disable": f.call("PATCH", one, object{"enabled": false}),
+			"delete": f.call("DELETE", one, nil),
+		} {
+			require.Equal(t, http.StatusServiceUnavailable, refused.status, "%s %s: %s", what, path, refused.text)
+		}
+		s.down = nil
+		require.Equal(t, before, f.call("GET", path, nil).ok(200).text, "nothing is changed")
+
+		f.call("PATCH", one, object{"schedule_cron": ""}).ok(200)
+		require.NotContains(t, s.there, key)
+		f.call("PATCH", one, object{"schedule_cron": "@daily"}).ok(200)
+		require.Contains(t, s.there, key)
+		f.call("DELETE", one, nil).ok(204)
+		require.NotContains(t, s.there, key)
+	}
 }

@@ -49,6 +49,7 @@ type SyncJob struct {
 	RetentionPolicy    domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions      domain.BackupOptions   `json:"backup_options"`
 	SyncOptions        domain.SyncOptions     `json:"sync_options"`
+	SchedulePause      string                 `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
 	LastExecutionAt    *time.Time             `json:"last_execution_at"`
 	NextExecutionAt    *time.Time             `json:"next_execution_at"`
 	Version            int64                  `json:"version"`
@@ -246,6 +247,9 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	row.ScheduleCron, row.ScheduleTimezone, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverwriteDirection
 	row.DropExisting, row.RunOnManual, row.Enabled = d.DropExisting, d.RunOnManual == nil || *d.RunOnManual, d.Enabled == nil || *d.Enabled
 	row.RetentionPolicy, row.BackupOptions, row.SyncOptions = policy, d.BackupOptions, d.SyncOptions
+	if !row.Enabled || row.ScheduleCron == "" {
+		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
+	}
 	return v
 }
 
@@ -268,7 +272,8 @@ func viewSyncJob(row db.SyncJob) SyncJob {
 		StorageLocationID: row.StorageLocationID, ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone,
 		OverwriteDirection: row.OverwriteDirection, DropExisting: row.DropExisting, RunOnManual: row.RunOnManual, Enabled: row.Enabled,
 		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions, SyncOptions: row.SyncOptions,
-		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone),
-		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		LastExecutionAt: row.LastExecutionAt, SchedulePause: row.SchedulePause,
+		NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone, row.SchedulePause),
+		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
 	}
 }

@@ -27,6 +27,7 @@ type BackupJob struct {
 	UpdatedAt         time.Time
 	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
 	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
+	ScheduleSince     time.Time            // since when it has been enabled with this cron and time zone
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError

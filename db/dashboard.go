@@ -117,7 +117,8 @@ func (q *Queries) EnabledDatasourceStates(ctx context.Context) ([]DatasourceStat
 // ScheduledJob is an enabled backup job that has a schedule, with when it last succeeded.
 type ScheduledJob struct {
 	ID, Name, Cron, TimeZone string
-	CreatedAt                time.Time
+	Since                    time.Time // the schedule
+	Pause                    string    // why somebody has paused it in Temporal
 	LastCompletedAt          *time.Time
 }
 
@@ -128,9 +129,9 @@ func (q *Queries) ScheduledJobs(ctx context.Context) ([]ScheduledJob, error) {
 		return nil, err
 	}
 	return collect[ScheduledJob](ctx, q, "read the scheduled jobs", `
-		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.created_at,
+		SELECT j.id::text, j.name, j.schedule_cron, j.schedule_timezone, j.schedule_since, j.schedule_pause,
 		       (SELECT e.finished_at FROM backup_executions e
-		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed'
+		        WHERE e.job_id = j.id AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
 		        ORDER BY e.finished_at DESC LIMIT 1)
 		FROM backup_jobs j
 		WHERE j.enabled AND j.schedule_cron <> '' AND ($1::jsonb IS NULL OR scope_allows($1, j.datasource_id, j.storage_location_id, j.id))`, scope)
@@ -140,6 +141,7 @@ func (q *Queries) ScheduledJobs(ctx context.Context) ([]ScheduledJob, error) {
 type OtherSchedule struct {
 	Kind                     RunKind
 	ID, Name, Cron, TimeZone string
+	Pause                    string // why somebody has paused it in Temporal
 }
 
 // OtherSchedules reads every enabled sync job and drill job with a schedule.
@@ -149,11 +151,11 @@ func (q *Queries) OtherSchedules(ctx context.Context) ([]OtherSchedule, error) {
 		return nil, err
 	}
 	return collect[OtherSchedule](ctx, q, "read the scheduled syncs and drills", `
-		SELECT 'sync', y.id::text, y.name, y.schedule_cron, y.schedule_timezone FROM database_sync_jobs y
+		SELECT 'sync', y.id::text, y.name, y.schedule_cron, y.schedule_timezone, y.schedule_pause FROM database_sync_jobs y
 		WHERE y.enabled AND y.schedule_cron <> ''
 		  AND ($1::jsonb IS NULL OR sync_in_scope($1, y.source_datasource_id, y.target_datasource_id, y.storage_location_id))
 		UNION ALL
-		SELECT 'drill', r.id::text, r.name, r.schedule_cron, r.schedule_timezone FROM restore_drill_jobs r
+		SELECT 'drill', r.id::text, r.name, r.schedule_cron, r.schedule_timezone, r.schedule_pause FROM restore_drill_jobs r
 		WHERE r.enabled AND r.schedule_cron <> ''
 		  AND ($1::jsonb IS NULL OR drill_in_scope($1, r.datasource_id, r.target_datasource_id, r.backup_job_id))`, scope)
 }

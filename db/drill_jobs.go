@@ -25,6 +25,7 @@ type DrillJob struct {
 	Version            int64
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+	SchedulePause      string // as that of a backup job
 }
 
 // CreateDrillJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError when what
@@ -104,7 +105,7 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, j DrillJob) (DrillJob, err
 	row, err := q.q.UpdateDrillJob(ctx, dbgen.UpdateDrillJobParams{
 		ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, BackupJobID: j.BackupJobID, TargetDatasourceID: j.TargetDatasourceID,
 		ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone), MaxBackupAgeHours: j.MaxBackupAgeHours,
-		Enabled: j.Enabled, DrillOptions: j.DrillOptions, ExpectedVersion: j.Version,
+		Enabled: j.Enabled, DrillOptions: j.DrillOptions, SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetDrillJob(ctx, j.ID); return err })
 	return DrillJob(row), err

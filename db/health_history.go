@@ -136,9 +136,13 @@ func (q *Queries) OverdueJobs(ctx context.Context, overdueAt func(cron, timeZone
 			if !j.Enabled || j.ScheduleCron == "" {
 				continue
 			}
-			found, from := OverdueJob{Job: j}, j.CreatedAt
+			// A schedule that has just begun, also one that was disabled for long, has its time before anything is missed.
+			found, from := OverdueJob{Job: j}, j.ScheduleSince
 			if at, has := last[j.ID]; has {
-				found.LastAt, from = &at, at
+				found.LastAt = &at
+				if at.After(from) {
+					from = at
+				}
 			}
 			if found.OverdueAt, err = overdueAt(j.ScheduleCron, j.ScheduleTimezone, from); err != nil {
 				continue

@@ -143,3 +143,43 @@ func TestJobsAreListedWithTheirLastBackup(t *testing.T) {
 	require.NotNil(t, seen["fresh"])
 	require.Nil(t, seen["never"])
 }
+
+// A job that was disabled for a month, or has another cron now, is not overdue at once: its schedule begins anew.
+func TestAJobIsOverdueFromItsPresentScheduleOn(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	job := newJob(t, d, "orders")
+	job.ScheduleCron, job.Enabled = "@daily", true
+	job, err := d.UpdateBackupJob(t.Context(), job)
+	require.NoError(t, err)
+	completed(t, d, job)
+	dbtest.Execute(t, url, `UPDATE backup_executions SET finished_at = now() - interval '30 days'`)
+	age := func() time.Duration { // of what the job is judged by
+		t.Helper()
+		var from time.Time
+		require.NoError(t, d.OverdueJobs(t.Context(), func(_, _ string, last time.Time) (time.Time, error) { from = last; return last, nil },
+			func(db.OverdueJob) error { return nil }))
+		require.False(t, from.IsZero())
+		return time.Since(from)
+	}
+	for name, change := range map[string]func(*db.BackupJob){
+		"enabled again":     func(j *db.BackupJob) { j.Enabled = true },
+		"another cron":      func(j *db.BackupJob) { j.ScheduleCron = "@hourly" },
+		"another time zone": func(j *db.BackupJob) { j.ScheduleTimezone = "Asia/Tokyo" },
+	} {
+		job.Version, job.Enabled = 0, name != "enabled again"
+		job, err = d.UpdateBackupJob(t.Context(), job)
+		require.NoError(t, err)
+		dbtest.Execute(t, url, `UPDATE backup_jobs SET schedule_since = now() - interval '60 days'`)
+		job.Version = 0
+		change(&job)
+		job, err = d.UpdateBackupJob(t.Context(), job)
+		require.NoError(t, err)
+		require.Less(t, age(), time.Minute, name)
+		dbtest.Execute(t, url, `UPDATE backup_jobs SET schedule_since = now() - interval '60 days'`)
+		job.Version, job.Name = 0, name
+		job, err = d.UpdateBackupJob(t.Context(), job)
+		require.NoError(t, err)
+		require.InDelta(t, 30*24*time.Hour, age(), float64(time.Hour), "any other change leaves it as it is: its last backup counts")
+	}
+}

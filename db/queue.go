@@ -10,6 +10,20 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
+// need is what an execution needs a place at. A direct sync reads one datasource and writes another.
+type need struct {
+	datasource, source, storage *string
+	stranded                    bool // no worker serves its pool
+}
+
+func needOf(datasource *string, source string, storage *string) need {
+	n := need{datasource: datasource, storage: storage}
+	if source != "" && (datasource == nil || source != *datasource) {
+		n.source = &source
+	}
+	return n
+}
+
 // places counts executions that hold a place, by what they need.
 type places struct {
 	limits              domain.ConcurrencySettings
@@ -17,25 +31,40 @@ type places struct {
 	datasource, storage map[string]int
 }
 
-func (p *places) add(datasource, storage *string, n int) {
-	p.all += n
-	if datasource != nil {
-		p.datasource[*datasource] += n
+func newPlaces(limits domain.ConcurrencySettings) *places {
+	return &places{limits: limits, datasource: map[string]int{}, storage: map[string]int{}}
+}
+
+// add takes n places. One whose pool has lost all its workers keeps none of the platform's: it could keep them for days.
+func (p *places) add(of need, n int) {
+	if !of.stranded {
+		p.all += n
 	}
-	if storage != nil {
-		p.storage[*storage] += n
+	p.reserve(of, n)
+	if of.storage != nil {
+		p.storage[*of.storage] += n
+	}
+}
+
+// reserve takes places at datasources only.
+func (p *places) reserve(of need, n int) {
+	for _, id := range []*string{of.datasource, of.source} {
+		if id != nil {
+			p.datasource[*id] += n
+		}
 	}
 }
 
 // full is what has no place left for an execution.
-type full struct{ all, datasource, storage bool }
+type full struct{ all, datasource, source, storage bool }
 
-func (p *places) full(datasource, storage *string) full {
+func (p *places) full(of need) full {
 	reached := func(n, limit int) bool { return limit > 0 && n >= limit }
 	return full{
 		all:        reached(p.all, p.limits.Global),
-		datasource: datasource != nil && reached(p.datasource[*datasource], p.limits.PerDatasource),
-		storage:    storage != nil && reached(p.storage[*storage], p.limits.PerStorage),
+		datasource: of.datasource != nil && reached(p.datasource[*of.datasource], p.limits.PerDatasource),
+		source:     of.source != nil && reached(p.datasource[*of.source], p.limits.PerDatasource),
+		storage:    of.storage != nil && reached(p.storage[*of.storage], p.limits.PerStorage),
 	}
 }
 
@@ -76,38 +105,54 @@ func (q *Queries) waitsFor(ctx context.Context, op, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return q.describe(ctx, held, entry.DatasourceID, entry.StorageLocationID)
+	// Who waits for two places, which are free in turns, would else wait for ever.
+	before, err := q.q.LongWaiting(ctx, dbgen.LongWaitingParams{ExceptID: id, Before: entry.WaitingSince})
+	if err != nil {
+		return "", translate(op, err)
+	}
+	for _, row := range before {
+		held.reserve(needOf(row.DatasourceID, row.SourceID, nil), 1)
+	}
+	return q.describe(ctx, held, needOf(entry.DatasourceID, entry.SourceID, entry.StorageLocationID))
 }
 
 func (q *Queries) heldPlaces(ctx context.Context, limits domain.ConcurrencySettings, except string) (*places, error) {
-	held := &places{limits: limits, datasource: map[string]int{}, storage: map[string]int{}}
+	held := newPlaces(limits)
 	rows, err := q.q.HoldingPlaces(ctx, except)
 	if err != nil {
 		return nil, translate("count the executions that run", err)
 	}
 	for _, row := range rows {
-		held.add(row.DatasourceID, row.StorageLocationID, int(row.Executions))
+		of := needOf(row.DatasourceID, row.SourceID, row.StorageLocationID)
+		of.stranded = row.Stranded
+		held.add(of, int(row.Executions))
 	}
 	return held, nil
 }
 
 // describe says what has no place left, as people are told.
-func (q *Queries) describe(ctx context.Context, held *places, datasource, storage *string) (string, error) {
-	full := held.full(datasource, storage)
+func (q *Queries) describe(ctx context.Context, held *places, of need) (string, error) {
+	full := held.full(of)
 	var parts []string
-	if full.datasource {
-		name, err := q.q.DatasourceName(ctx, *datasource)
+	for _, at := range []struct {
+		full bool
+		id   *string
+	}{{full.datasource, of.datasource}, {full.source, of.source}} {
+		if !at.full {
+			continue
+		}
+		name, err := q.q.DatasourceName(ctx, *at.id)
 		if err != nil {
 			return "", translate("read a datasource's name", err)
 		}
-		parts = append(parts, fmt.Sprintf("datasource %q, which is in use (%d of %d)", name, held.datasource[*datasource], held.limits.PerDatasource))
+		parts = append(parts, fmt.Sprintf("datasource %q, which is in use (%d of %d)", name, held.datasource[*at.id], held.limits.PerDatasource))
 	}
 	if full.storage {
-		name, err := q.q.StorageLocationName(ctx, *storage)
+		name, err := q.q.StorageLocationName(ctx, *of.storage)
 		if err != nil {
 			return "", translate("read a storage location's name", err)
 		}
-		parts = append(parts, fmt.Sprintf("storage location %q, which is in use (%d of %d)", name, held.storage[*storage], held.limits.PerStorage))
+		parts = append(parts, fmt.Sprintf("storage location %q, which is in use (%d of %d)", name, held.storage[*of.storage], held.limits.PerStorage))
 	}
 	if full.all {
 		parts = append(parts, fmt.Sprintf("the end of another execution (%d of %d run)", held.all, held.limits.Global))
@@ -116,7 +161,8 @@ func (q *Queries) describe(ctx context.Context, held *places, datasource, storag
 }
 
 // AdmitWaiting lets in whoever waits and has a place now, the longest first; one that has none does not keep others
-// from theirs.
+// from theirs, unless it has waited for an hour: from then on nobody who came later gets its datasource's place. One whose pool
+// has lost its workers is let in when it has some again.
 func (q *Queries) AdmitWaiting(ctx context.Context) error {
 	return q.inTx(ctx, func(q *Queries) error {
 		limits, err := q.ConcurrencySettings(ctx)
@@ -142,13 +188,20 @@ func (q *Queries) admit(ctx context.Context, limits domain.ConcurrencySettings) 
 		return err
 	}
 	for _, w := range waiting {
-		if (held.full(w.DatasourceID, w.StorageLocationID) != full{}) {
+		of := needOf(w.DatasourceID, w.SourceID, w.StorageLocationID)
+		switch isFull := held.full(of) != (full{}); {
+		case w.Stranded:
+			continue
+		case isFull && w.Long:
+			held.reserve(of, 1)
+			continue
+		case isFull:
 			continue
 		}
 		if err := q.q.AdmitExecution(ctx, w.ID); err != nil {
 			return translate(op, err)
 		}
-		held.add(w.DatasourceID, w.StorageLocationID, 1)
+		held.add(of, 1)
 	}
 	return nil
 }

@@ -1,10 +1,12 @@
 package db_test
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/db"
@@ -141,40 +143,139 @@ func TestAnExecutionThatEndsInTheQueueGivesItsPlaceOn(t *testing.T) {
 	require.Equal(t, third, admitted[0].ID)
 }
 
+// Who got a place keeps it until others have tried to get one, so that the limits are reached all the time, and every end is
+// raced for by all who wait.
 func TestNoLimitIsPassedByManyAtOnce(t *testing.T) {
-	q := newQueue(t, domain.ConcurrencySettings{Global: 5, PerDatasource: 2})
-	const executions = 40
-	var running, most, ended atomic.Int64
-	work := make(chan string, executions)
+	const executions, global, perDatasource = 24, 4, 2
+	q := newQueue(t, domain.ConcurrencySettings{Global: global, PerDatasource: perDatasource})
+	// The moment between looking for a place and taking it is made long: who does not hold the lock is seen.
+	dbtest.Execute(t, q.url, `CREATE FUNCTION take_time() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.015); RETURN NEW; END'`)
+	dbtest.Execute(t, q.url, `CREATE TRIGGER take_time BEFORE UPDATE ON backup_executions FOR EACH ROW
+		WHEN (OLD.status = 'queued' AND (NEW.status = 'running' OR NEW.admitted_at IS DISTINCT FROM OLD.admitted_at)) EXECUTE FUNCTION take_time()`)
+	var tries, ended atomic.Int64
+	var mu sync.Mutex
+	running, most := map[string]int{}, map[string]int{}
+	count := func(datasource string, n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, of := range []string{"all", datasource} {
+			running[of] += n
+			most[of] = max(most[of], running[of])
+		}
+	}
+	type queued struct{ id, datasource string }
+	work := make(chan queued, executions)
 	for i := range executions {
-		work <- q.queued([]string{"a", "b", "c"}[i%3], "a")
+		datasource := []string{"a", "b", "c"}[i%3]
+		work <- queued{q.queued(datasource, "a"), datasource}
 	}
 	var workers sync.WaitGroup
 	for range 8 {
 		workers.Go(func() {
 			for ended.Load() < executions {
+				var e queued
 				select {
-				case id := <-work:
-					_, waiting, err := q.d.BeginOrWait(t.Context(), id, "w", "r")
-					if err != nil || waiting != "" {
-						work <- id
-						continue
-					}
-					for n := running.Add(1); ; {
-						if m := most.Load(); n <= m || most.CompareAndSwap(m, n) {
-							break
-						}
-					}
-					running.Add(-1)
-					if q.d.FinishExecution(t.Context(), id, db.Finish{Status: domain.Completed}) == nil {
-						ended.Add(1)
-					}
+				case e = <-work:
 				default:
+					continue
+				}
+				_, waiting, err := q.d.BeginOrWait(t.Context(), e.id, "w", "r")
+				tries.Add(1)
+				if err != nil || waiting != "" {
+					work <- e
+					continue
+				}
+				count(e.datasource, 1)
+				for tried := tries.Load(); tries.Load() < tried+3 && len(work) > 0; {
+					runtime.Gosched()
+				}
+				count(e.datasource, -1)
+				if assert.NoError(t, q.d.FinishExecution(t.Context(), e.id, db.Finish{Status: domain.Completed})) {
+					ended.Add(1)
 				}
 			}
 		})
 	}
 	workers.Wait()
-	require.LessOrEqual(t, most.Load(), int64(5))
+	for _, datasource := range []string{"a", "b", "c"} {
+		require.LessOrEqual(t, most[datasource], perDatasource)
+	}
+	require.LessOrEqual(t, most["all"], global)
+	require.GreaterOrEqual(t, most["all"], global-1, "there was a race for the last place")
 	require.Equal(t, int64(executions), ended.Load())
+}
+
+// One needs a datasource and a storage location that are never free at the same moment, because others take each as soon as it
+// is.
+func TestWhoNeedsTwoPlacesIsNotOvertakenForEver(t *testing.T) {
+	q := newQueue(t, domain.ConcurrencySettings{PerDatasource: 1, PerStorage: 1})
+	atDatasource, atStorage := q.queued("a", "b"), q.queued("b", "a")
+	require.Empty(t, q.begin(atDatasource))
+	require.Empty(t, q.begin(atStorage))
+	both := q.queued("a", "a")
+	require.NotEmpty(t, q.begin(both))
+	overtake := func() (late string) {
+		late = q.queued("a", "c")
+		require.Empty(t, q.finish(atDatasource), "its storage location is in use")
+		return late
+	}
+	late := overtake()
+	require.Empty(t, q.begin(late), "it is no use to keep the datasource free at once")
+	atDatasource = late
+
+	dbtest.Execute(t, q.url, `UPDATE backup_executions SET waiting_since = waiting_since - interval '61 minutes' WHERE id = $1`, both)
+	late = overtake()
+	require.Equal(t, `datasource "a", which is in use (1 of 1)`, q.begin(late), "it is kept for who has waited for an hour")
+	other := q.queued("b", "b")
+	require.NotEmpty(t, q.begin(other))
+	require.Equal(t, []string{both, other}, q.finish(atStorage), "nobody but those behind it waited for it")
+	require.Empty(t, q.begin(both))
+	require.NotEmpty(t, q.begin(late))
+	require.Contains(t, q.finish(both), late)
+}
+
+func TestAPoolWithoutWorkersKeepsNoPlaceOfThePlatform(t *testing.T) {
+	q := newQueue(t, domain.ConcurrencySettings{Global: 1, PerDatasource: 1})
+	dbtest.Execute(t, q.url, `UPDATE datasources SET pool = 'site-b' WHERE name IN ('a', 'b')`)
+	lost := q.queued("a", "a")
+	require.Empty(t, q.begin(lost))
+	behind, elsewhere := q.queued("b", "b"), q.queued("c", "c")
+	require.NotEmpty(t, q.begin(behind))
+	require.NotEmpty(t, q.begin(elsewhere))
+
+	unserved := func(told domain.HealthAnnouncement) {
+		require.NoError(t, q.d.MoveHealth(t.Context(), domain.CheckedPool, "site-b", func(domain.HealthState) (domain.HealthState, *db.Notification) {
+			return domain.HealthState{Announced: told}, nil
+		}))
+		require.NoError(t, q.d.AdmitWaiting(t.Context()))
+	}
+	unserved(domain.ToldNotServed)
+	rows, err := q.d.AdmittedExecutions(t.Context())
+	require.NoError(t, err)
+	require.Len(t, rows, 1)
+	require.Equal(t, elsewhere, rows[0].ID, "the platform's place is another pool's, and who waits in the dead pool does not take it")
+	require.Contains(t, q.begin(q.queued("a", "c")), `datasource "a"`, "its datasource is in use all the same")
+	require.Empty(t, q.begin(elsewhere))
+	q.finish(elsewhere)
+	unserved(domain.AllWell)
+	require.Contains(t, q.begin(behind), "the end of another execution", "the pool is back, and what runs in it counts")
+	require.Contains(t, q.finish(lost), behind)
+}
+
+func TestADirectSyncNeedsAPlaceAtBothItsDatasources(t *testing.T) {
+	q := newQueue(t, domain.DefaultConcurrency())
+	into, from := q.datasources["a"], q.datasources["b"]
+	sync, err := q.d.CreateExecution(t.Context(), db.Execution{DatasourceID: &into, Metadata: domain.ExecutionMetadata{
+		Operation: domain.OperationRestore, WorkflowID: "w", Trigger: domain.TriggerSync,
+		Restore: &domain.RestoreOptions{TargetDatasourceID: into, SourceDatasourceID: from},
+	}})
+	require.NoError(t, err)
+	backup := q.queued("b", "b")
+	require.Empty(t, q.begin(backup))
+	require.Equal(t, `datasource "b", which is in use (1 of 1)`, q.begin(sync.ID))
+	require.Equal(t, []string{sync.ID}, q.finish(backup))
+	require.Empty(t, q.begin(sync.ID))
+	for _, name := range []string{"a", "b"} {
+		require.Contains(t, q.begin(q.queued(name, "c")), "which is in use", name)
+	}
 }

@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -167,6 +168,23 @@ func (q *Queries) BeginRun(ctx context.Context, kind RunKind, id, workflowID, ru
 		return translate(op, err)
 	})
 	return begun, err
+}
+
+// LastScheduledRun is when the newest run that the schedule of a job started was made; zero if there is none.
+func (q *Queries) LastScheduledRun(ctx context.Context, kind RunKind, jobID string) (at time.Time, err error) {
+	err = q.conn.QueryRow(ctx, kind.runSQL(`SELECT created_at FROM {runs} WHERE {job} = $1 AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
+		ORDER BY created_at DESC, id DESC LIMIT 1`), jobID).Scan(&at)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return at, translate("read the last scheduled run of "+string(kind)+" job "+jobID, err)
+}
+
+// SetRunJobNext is SetJobNextExecution for a sync job or a drill job.
+func (q *Queries) SetRunJobNext(ctx context.Context, kind RunKind, jobID string, next *time.Time, pause string) error {
+	_, err := q.conn.Exec(ctx, kind.runSQL(`UPDATE {jobs} SET next_execution_at = $2, schedule_pause = $3
+		WHERE id = $1 AND (next_execution_at IS DISTINCT FROM $2 OR schedule_pause <> $3)`), jobID, next, cleanText(pause))
+	return translate("note the next run of "+string(kind)+" job "+jobID, err)
 }
 
 // LinkRun records the executions that a run is made of; nil leaves what is there.

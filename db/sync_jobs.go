@@ -29,6 +29,7 @@ type SyncJob struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SyncOptions        domain.SyncOptions
+	SchedulePause      string // as that of a backup job
 }
 
 // From is the datasource that is read.
@@ -174,7 +175,8 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 		ID: j.ID, Name: j.Name, SourceDatasourceID: j.SourceDatasourceID, TargetDatasourceID: j.TargetDatasourceID,
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
 		OverwriteDirection: j.OverwriteDirection, DropExisting: j.DropExisting, RunOnManual: j.RunOnManual, Enabled: j.Enabled,
-		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, ExpectedVersion: j.Version,
+		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, SchedulePause: j.SchedulePause,
+		ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetSyncJob(ctx, j.ID); return err })
 	return SyncJob(row), err

@@ -49,10 +49,7 @@ func (q *Queries) Prune(ctx context.Context, s domain.PruneSettings, now time.Ti
 		}
 		removed[table] = n
 	}
-	for _, kind := range []struct {
-		table string
-		batch func() (int64, error)
-	}{
+	kinds := []pruned{
 		{"idempotency_keys", func() (int64, error) { return q.q.PruneIdempotencyKeys(ctx, pruneBatch) }},
 		{"health_checks", func() (int64, error) {
 			return q.q.PruneHealthChecks(ctx, dbgen.PruneHealthChecksParams{Before: days(s.HealthChecksDays), MaxRows: pruneBatch})
@@ -63,7 +60,11 @@ func (q *Queries) Prune(ctx context.Context, s domain.PruneSettings, now time.Ti
 		{"notifications", func() (int64, error) {
 			return q.q.PruneNotifications(ctx, dbgen.PruneNotificationsParams{Before: days(s.NotificationsDays), MaxRows: pruneBatch})
 		}},
-	} {
+	}
+	if s.ExecutionsDays > 0 {
+		kinds = append(kinds, q.prunedExecutions(ctx, days(s.ExecutionsDays))...)
+	}
+	for _, kind := range kinds {
 		for n := int64(pruneBatch); n == pruneBatch; removed[kind.table] += n {
 			var err error
 			if n, err = kind.batch(); err != nil {
@@ -74,11 +75,41 @@ func (q *Queries) Prune(ctx context.Context, s domain.PruneSettings, now time.Ti
 	return removed, nil
 }
 
+// pruned is a table whose old rows go in batches.
+type pruned struct {
+	table string
+	batch func() (int64, error)
+}
+
+// prunedExecutions are the tables of executions and runs, in the order in which the rows that the others name go.
+func (q *Queries) prunedExecutions(ctx context.Context, before time.Time) []pruned {
+	return []pruned{
+		{"backup_executions", func() (int64, error) {
+			return q.q.PruneExecutions(ctx, dbgen.PruneExecutionsParams{Before: before, MaxRows: pruneBatch})
+		}},
+		{"database_sync_executions", func() (int64, error) {
+			return q.q.PruneSyncRuns(ctx, dbgen.PruneSyncRunsParams{Before: before, MaxRows: pruneBatch})
+		}},
+		{"restore_drill_executions", func() (int64, error) {
+			return q.q.PruneDrillRuns(ctx, dbgen.PruneDrillRunsParams{Before: before, MaxRows: pruneBatch})
+		}},
+	}
+}
+
+// PendingCopies are the completed backups of which a copy is being made, or was when its workflow was lost.
+func (q *Queries) PendingCopies(ctx context.Context) ([]string, error) {
+	ids, err := q.q.PendingCopies(ctx)
+	return ids, translate("look for backups that are being copied", err)
+}
+
 // PruneSettings reads how long what is no configuration and no backup is kept; the default where nothing is set. A
 // value that is out of range, which only somebody's own SQL can have stored, is ConfigInvalid.
 func (q *Queries) PruneSettings(ctx context.Context) (domain.PruneSettings, error) {
 	s := domain.DefaultPrune()
-	for key, into := range map[string]*int{domain.SettingPruneHealthChecks: &s.HealthChecksDays, domain.SettingPruneNotifications: &s.NotificationsDays} {
+	for key, into := range map[string]*int{
+		domain.SettingPruneHealthChecks: &s.HealthChecksDays, domain.SettingPruneNotifications: &s.NotificationsDays,
+		domain.SettingPruneExecutions: &s.ExecutionsDays,
+	} {
 		if err := q.setting(ctx, key, into); err != nil {
 			return s, err
 		}

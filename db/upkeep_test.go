@@ -32,3 +32,69 @@ func TestPruningRemovesWhatHasExpiredOrIsOldAndNothingElse(t *testing.T) {
 		"auth_sessions": 0, "oidc_handoffs": 0, "idempotency_keys": 0, "storage_health_checks": 0,
 	}, removed)
 }
+
+func TestOldExecutionsGoWhenASettingSaysSoButNoBackup(t *testing.T) {
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	job := newJob(t, d, "orders")
+	good := completed(t, d, job)
+	failed, leftovers, restore, young := newExecution(t, d, job), "", "", ""
+	finish(t, d, failed.ID, domain.Failed)
+	for into, status := range map[*string]domain.ExecutionStatus{&leftovers: domain.Failed, &restore: domain.Completed, &young: domain.Cancelled} {
+		e := db.Execution{DatasourceID: &job.DatasourceID, StorageLocationID: &job.StorageLocationID, Metadata: domain.ExecutionMetadata{
+			Operation: domain.OperationRestore, Trigger: domain.TriggerManual, WorkflowID: "w",
+		}}
+		if into == &leftovers {
+			e.Metadata.Operation = domain.OperationBackup
+		}
+		row, err := d.CreateExecution(t.Context(), e)
+		require.NoError(t, err)
+		*into = row.ID
+		finish(t, d, row.ID, status)
+	}
+	dbtest.Execute(t, url, `INSERT INTO backup_chunks (execution_id, chunk_id, generation, plain_bytes, stored_bytes, checksum)
+		VALUES ($1, sha256('c'), 'g', 1, 1, sha256('c'))`, leftovers)
+	dbtest.Execute(t, url, `UPDATE backup_executions SET created_at = created_at - interval '40 days', finished_at = finished_at - interval '40 days' WHERE id <> $1`, young)
+	runs := map[db.RunKind]string{}
+	target := newDatasource(t, d, "copy")
+	sync, err := d.CreateSyncJob(t.Context(), db.SyncJob{
+		Name: "sync", SourceDatasourceID: job.DatasourceID, TargetDatasourceID: target.ID, Enabled: true, OverwriteDirection: domain.SourceToTarget,
+	})
+	require.NoError(t, err)
+	drill, err := d.CreateDrillJob(t.Context(), db.DrillJob{Name: "drill", DatasourceID: job.DatasourceID, TargetDatasourceID: target.ID, MaxBackupAgeHours: 1})
+	require.NoError(t, err)
+	ended := func(kind db.RunKind, jobID, table string, backup *string) string {
+		run, err := d.CreateRun(t.Context(), kind, db.Run{JobID: &jobID, BackupExecutionID: backup})
+		require.NoError(t, err)
+		_, err = d.FinishRun(t.Context(), kind, run.ID, db.Finish{Status: domain.Completed}, 0, "")
+		require.NoError(t, err)
+		dbtest.Execute(t, url, `UPDATE `+table+` SET created_at = created_at - interval '40 days', finished_at = finished_at - interval '40 days' WHERE id = $1`, run.ID)
+		return run.ID
+	}
+	kept := ended(db.RunSync, sync.ID, "database_sync_executions", &good.ID)
+	runs[db.RunSync] = ended(db.RunSync, sync.ID, "database_sync_executions", &failed.ID)
+	runs[db.RunDrill] = ended(db.RunDrill, drill.ID, "restore_drill_executions", &good.ID)
+
+	settings := domain.DefaultPrune()
+	removed, err := d.Prune(t.Context(), settings, time.Now())
+	require.NoError(t, err)
+	require.Zero(t, removed["backup_executions"], "history stays, unless somebody wants it to go")
+	settings.ExecutionsDays = 30
+	removed, err = d.Prune(t.Context(), settings, time.Now())
+	require.NoError(t, err)
+	require.Equal(t, []int64{2, 1, 1}, []int64{removed["backup_executions"], removed["database_sync_executions"], removed["restore_drill_executions"]})
+	for _, id := range []string{failed.ID, restore} {
+		_, err := d.GetExecution(t.Context(), id)
+		require.ErrorIs(t, err, db.ErrNotFound)
+	}
+	for _, id := range []string{good.ID, leftovers, young} {
+		_, err := d.GetExecution(t.Context(), id)
+		require.NoError(t, err, "a backup, what left something, and what is young")
+	}
+	for kind, id := range runs {
+		_, err := d.GetRun(t.Context(), kind, id)
+		require.ErrorIs(t, err, db.ErrNotFound)
+	}
+	_, err = d.GetRun(t.Context(), db.RunSync, kept)
+	require.NoError(t, err, "by it the job knows its backup")
+}

@@ -30,6 +30,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
 	"github.com/dataguardian/dataguardian/internal/temporalclient"
 	"github.com/dataguardian/dataguardian/worker"
+	"github.com/dataguardian/dataguardian/workflows"
 )
 
 const (
@@ -55,6 +56,12 @@ type platform struct {
 // shared is the platform of this test binary.
 var shared *platform
 
+// impatient makes workflows notice lost workers as quickly as tuning makes activities do; pools without any, after more than a busy
+// machine takes.
+func impatient() {
+	workflows.SetPatience(workflows.Patience{Silence: 8 * time.Second, NoWorker: 12 * time.Second})
+}
+
 // tuning is DefaultTuning made impatient, so that lost workers and dead hosts are noticed quickly.
 func tuning() activities.Tuning {
 	t := activities.DefaultTuning()
@@ -63,6 +70,7 @@ func tuning() activities.Tuning {
 }
 
 func TestMain(m *testing.M) {
+	impatient()
 	if len(os.Args) > 1 && os.Args[1] == mongotool.Name { // the child of engine mongodb, as in main
 		os.Exit(mongotool.Run(os.Args[2:]))
 	}

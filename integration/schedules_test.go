@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	temporal "go.temporal.io/sdk/client"
 
@@ -16,7 +18,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/reconcile"
+	"github.com/dataguardian/dataguardian/internal/process"
 	"github.com/dataguardian/dataguardian/internal/standalone/postgres"
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
 	"github.com/dataguardian/dataguardian/worker"
@@ -106,49 +108,144 @@ func (i *island) runs(job client.BackupJob) map[time.Time]client.Execution {
 	return runs
 }
 
-// A job of every minute runs by itself; while Temporal is down the API reads, and what needs Temporal is refused and
-// changes nothing; afterwards the two runs that were missed are made good by one.
+// often is how often the job of a test runs, whose schedule is made so in Temporal: a cron has minutes.
+const often = 6 * time.Second
+
+// runOften is what somebody may do in Temporal. No upkeep puts it back here.
+func (i *island) runOften(jobID string) {
+	i.t.Helper()
+	handle := i.dialled.ScheduleClient().GetHandle(i.t.Context(), contract.BackupScheduleID(jobID))
+	require.NoError(i.t, handle.Update(i.t.Context(), temporal.ScheduleUpdateOptions{
+		DoUpdate: func(in temporal.ScheduleUpdateInput) (*temporal.ScheduleUpdate, error) {
+			changed := in.Description.Schedule
+			changed.Spec = &temporal.ScheduleSpec{Intervals: []temporal.ScheduleIntervalSpec{{Every: often}}}
+			return &temporal.ScheduleUpdate{Schedule: &changed}, nil
+		},
+	}))
+}
+
+// A job runs by itself; while Temporal is down the API reads, and what needs Temporal is refused and
+// changes nothing; afterwards the runs that were missed are made good by one.
 func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 	i := newIsland(t)
-	job := i.filesJob("every minute", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
-	require.NotNil(t, job.NextExecutionAt)
-	first := *job.NextExecutionAt
-	require.Eventually(t, func() bool { return i.runs(job)[first].Status == domain.Completed }, 90*time.Second, 200*time.Millisecond)
+	job := i.filesJob("often", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
+	require.WithinRange(t, *job.NextExecutionAt, time.Now(), time.Now().Add(time.Minute))
+	var others []client.BackupJob
+	for _, name := range []string{"changed", "disabled", "deleted", "by hand"} {
+		others = append(others, i.filesJob(name, 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *"}))
+	}
+	i.runOften(job.ID)
+	require.Eventually(t, func() bool {
+		for _, run := range i.runs(job) {
+			if run.Status == domain.Completed {
+				return true
+			}
+		}
+		return false
+	}, time.Minute, 100*time.Millisecond)
+	i.temporal.Stop(t.Context())
+	down := time.Now()
+	before := i.runs(job)
+
 	now, err := i.owner.BackupJobs.Get(t.Context(), job.ID)
 	require.NoError(t, err)
-	require.WithinRange(t, *now.LastExecutionAt, first, first.Add(20*time.Second))
-	require.Equal(t, first.Add(time.Minute), *now.NextExecutionAt)
+	require.WithinRange(t, *now.LastExecutionAt, job.CreatedAt, down)
+	i.requireRefused(job, others)
+	require.Len(t, i.runs(job), len(before))
 
-	i.temporal.Stop(t.Context())
-	_, err = i.owner.BackupJobs.Update(t.Context(), job.ID, map[string]any{"schedule_cron": "@daily"})
-	require.Equal(t, http.StatusServiceUnavailable, client.Status(err), "%v", err)
-	require.Equal(t, http.StatusServiceUnavailable, client.Status(i.owner.BackupJobs.Delete(t.Context(), job.ID)))
-	unchanged, err := i.owner.BackupJobs.Get(t.Context(), job.ID)
-	require.NoError(t, err)
-	require.Equal(t, now.Version, unchanged.Version)
-	require.Equal(t, "* * * * *", unchanged.ScheduleCron)
-	require.Len(t, i.runs(job), 1)
-
-	time.Sleep(time.Until(first.Add(2*time.Minute + 2*time.Second))) // what this is about
+	missed := down.Truncate(often).Add(2 * often)
+	time.Sleep(time.Until(missed.Add(time.Second))) // what this is about
 	i.startTemporal(portOf(t, i.temporal.Address()))
+	up := time.Now()
+	madeGood := func() (runs []client.Execution) {
+		for due, run := range i.runs(job) {
+			if _, known := before[due]; !known && due.Before(up.Truncate(often)) {
+				runs = append(runs, run)
+			}
+		}
+		return runs
+	}
 	require.Eventually(t, func() bool {
-		made := i.runs(job)
-		return made[first.Add(time.Minute)].Status == domain.Completed || made[first.Add(2*time.Minute)].Status == domain.Completed
-	}, 45*time.Second, 200*time.Millisecond)
-	require.Len(t, i.runs(job), 2, "two were missed, and one makes good for both")
+		made := madeGood()
+		return len(made) > 0 && made[0].Status == domain.Completed
+	}, 45*time.Second, 100*time.Millisecond)
+	require.Len(t, madeGood(), 1, "several were missed, and one makes good for them")
 	require.NoError(t, i.owner.BackupJobs.Delete(t.Context(), job.ID))
 	_, err = i.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(job.ID)).Describe(t.Context())
 	require.Error(t, err, "the schedule goes with its job")
 }
 
-// Temporal loses all its data while a backup runs: the execution is closed truthfully, every schedule is made again,
-// and the job can run.
+// requireRefused asks for what needs Temporal, all at once because each waits for it, and looks that nothing has changed.
+func (i *island) requireRefused(job client.BackupJob, others []client.BackupJob) {
+	i.t.Helper()
+	ctx := i.t.Context()
+	list := func() []client.BackupJob {
+		all, err := i.owner.BackupJobs.List(ctx)
+		require.NoError(i.t, err)
+		for n := range all {
+			all[n].NextExecutionAt = nil // of the one that runs often, it goes on
+		}
+		return all
+	}
+	before := list()
+	change := func(id string, patch map[string]any) error {
+		_, err := i.owner.BackupJobs.Update(ctx, id, patch)
+		return err
+	}
+	var asking sync.WaitGroup
+	for what, ask := range map[string]func() error{
+		"change the cron": func() error { return change(others[0].ID, map[string]any{"schedule_cron": "@daily"}) },
+		"disable the job": func() error { return change(others[1].ID, map[string]any{"enabled": false}) },
+		"delete the job":  func() error { return i.owner.BackupJobs.Delete(ctx, others[2].ID) },
+		"run a job":       func() error { _, err := i.owner.RunJob(ctx, others[3].ID, nil); return err },
+		"make a job": func() error {
+			_, err := i.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
+				Name: "another", DatasourceID: job.DatasourceID, StorageLocationID: job.StorageLocationID, ScheduleCron: "@daily",
+			})
+			return err
+		},
+		"test a datasource": func() error { _, err := i.owner.TestDatasource(ctx, job.DatasourceID); return err },
+	} {
+		asking.Go(func() {
+			err := ask()
+			assert.Equal(i.t, http.StatusServiceUnavailable, client.Status(err), "%s: %v", what, err)
+		})
+	}
+	asking.Wait()
+	require.Equal(i.t, before, list())
+	refused, err := i.owner.ListExecutions(ctx, client.ExecutionFilter{Job: others[3].ID})
+	require.NoError(i.t, err)
+	for _, run := range refused {
+		require.Equal(i.t, domain.Failed, run.Status, "what Temporal did not take does not keep the job from running")
+	}
+}
+
+// Temporal loses all its data, its namespace too, while a backup runs: an API process that is there notices, the execution is
+// closed truthfully, every schedule is made again, and the job can run.
 func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i := newIsland(t)
 	slow := i.filesJob("slow", 32<<20, client.BackupJobDocument{
 		ScheduleCron: "0 4 1 1 *", BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 2},
 	})
 	other := i.filesJob("other", 1000, client.BackupJobDocument{ScheduleCron: "@monthly", Enabled: new(bool)})
+	drill, err := i.owner.DrillJobs().Create(t.Context(), client.DrillJobDocument{Name: "proof", DatasourceID: slow.DatasourceID, ScheduleCron: "@weekly"})
+	require.NoError(t, err)
+	stop := process.StartReconcilingEvery(t.Context(), time.Second, i.db, i.dialled, quiet())
+	defer stop()
+	schedules := map[string]bool{ // id -> paused
+		contract.BackupScheduleID(slow.ID): false, contract.BackupScheduleID(other.ID): true, contract.DrillScheduleID(drill.ID): false,
+		contract.UpkeepScheduleID: false, contract.HealthScheduleID: false, contract.ReconcileWorkflowID(slow.StorageLocationID): false,
+	}
+	there := func() bool {
+		for id, paused := range schedules {
+			d, err := i.dialled.ScheduleClient().GetHandle(t.Context(), id).Describe(t.Context())
+			if err != nil || d.Schedule.State.Paused != paused {
+				return false
+			}
+		}
+		return true
+	}
+	require.Eventually(t, there, time.Minute, 100*time.Millisecond)
 	running, err := i.owner.RunJob(t.Context(), slow.ID, nil)
 	require.NoError(t, err)
 	i.await(running.ID, domain.Running)
@@ -157,23 +254,15 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i.temporal.Stop(t.Context())
 	i.state = "nothing" // another file: in this process the driver would go on with the one that is gone
 	i.startTemporal(port)
-	made, err := reconcile.EnsureUpkeep(t.Context(), i.dialled)
-	require.NoError(t, err)
-	require.True(t, made)
-
-	i.await(running.ID, domain.Failed)
-	for id, paused := range map[string]bool{slow.ID: false, other.ID: true} {
-		require.Eventually(t, func() bool {
-			d, err := i.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(id)).Describe(t.Context())
-			return err == nil && d.Schedule.State.Paused == paused
-		}, time.Minute, 200*time.Millisecond)
-	}
+	lost := i.await(running.ID, domain.Failed)
+	require.Contains(t, lost.ErrorMessage, "Temporal lost its data")
+	require.Eventually(t, there, time.Minute, 100*time.Millisecond)
 	again, err := i.owner.RunJob(t.Context(), other.ID, nil)
 	require.NoError(t, err)
 	i.await(again.ID, domain.Completed)
 }
 
-// The catalogue is away while a backup runs and ends: nothing is lost.
+// The catalogue is away while a backup runs and ends: nothing is lost, and a cron is met before, in or after the outage.
 func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	i := newIsland(t)
 	i.pool = "patient" // the worker of the default pool gives up sooner than the product does
@@ -182,6 +271,7 @@ func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	stop, err := i.startWorker(worker.Options{Pools: []string{i.pool}, Tuning: patient})
 	require.NoError(t, err)
 	t.Cleanup(stop)
+	minutely := i.filesJob("every minute", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
 	job := i.filesJob("slow", 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 8}})
 	running, err := i.owner.RunJob(t.Context(), job.ID, nil)
 	require.NoError(t, err)
@@ -192,6 +282,10 @@ func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	i.startPostgres(port)
 	ended := i.await(running.ID, domain.Completed)
 	require.True(t, ended.Metadata.Verification.OK)
+
+	first := *minutely.NextExecutionAt
+	require.Eventually(t, func() bool { return i.runs(minutely)[first].Status == domain.Completed }, 90*time.Second, 100*time.Millisecond)
+	require.WithinRange(t, *i.runs(minutely)[first].StartedAt, first, first.Add(30*time.Second))
 }
 
 func (i *island) await(id string, status domain.ExecutionStatus) client.Execution {
@@ -247,8 +341,8 @@ func (i *island) awaitQueue(id string) {
 }
 
 // pauseSchedule pauses a job's schedule as somebody does in the Temporal UI.
-func pauseSchedule(t *testing.T, jobID, note string) {
+func pauseSchedule(t *testing.T, scheduleID, note string) {
 	t.Helper()
-	handle := shared.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(jobID))
+	handle := shared.dialled.ScheduleClient().GetHandle(t.Context(), scheduleID)
 	require.NoError(t, handle.Pause(t.Context(), temporal.SchedulePauseOptions{Note: note}))
 }

@@ -70,9 +70,9 @@ func (h *health) pool(ctx workflow.Context, pool string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              contract.ShortTaskQueue(contract.TaskQueue(pool)),
 		Summary:                "Check what pool " + pool + " reaches",
-		ScheduleToStartTimeout: noWorkerAfter,
+		ScheduleToStartTimeout: waits().NoWorker,
 		StartToCloseTimeout:    poolCheckLimit,
-		HeartbeatTimeout:       heartbeatTimeout,
+		HeartbeatTimeout:       waits().Silence,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
 	})
 }
@@ -83,7 +83,7 @@ func (h *health) brief(ctx workflow.Context, summary string) workflow.Context {
 		Summary:                summary,
 		StartToCloseTimeout:    briefPatience,
 		ScheduleToCloseTimeout: shortPatience,
-		HeartbeatTimeout:       heartbeatTimeout,
+		HeartbeatTimeout:       waits().Silence,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 	})
 }

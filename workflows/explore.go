@@ -51,7 +51,7 @@ func fileWork(ctx workflow.Context, summary string) workflow.Context {
 		Summary:                summary,
 		StartToCloseTimeout:    24 * time.Hour,
 		ScheduleToCloseTimeout: 48 * time.Hour,
-		HeartbeatTimeout:       heartbeatTimeout,
+		HeartbeatTimeout:       waits().Silence,
 		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 5,

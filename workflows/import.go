@@ -16,7 +16,7 @@ func ImportStorage(ctx workflow.Context, in contract.ImportInput) (contract.Impo
 		Summary:                "Read the manifests on " + in.Labels.Storage,
 		StartToCloseTimeout:    24 * time.Hour,
 		ScheduleToCloseTimeout: 48 * time.Hour,
-		HeartbeatTimeout:       heartbeatTimeout,
+		HeartbeatTimeout:       waits().Silence,
 		WaitForCancellation:    true,
 		RetryPolicy: &temporal.RetryPolicy{
 			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 10,

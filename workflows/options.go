@@ -110,7 +110,7 @@ func (e *execution) heartbeat() time.Duration {
 	if e.plan.HeartbeatSeconds > 0 {
 		return time.Duration(e.plan.HeartbeatSeconds) * time.Second
 	}
-	return heartbeatTimeout
+	return waits().Silence
 }
 
 // retry backs off from one second to one minute; attempts 0 goes on as long as the activity's

@@ -134,7 +134,7 @@ func CleanRestore(ctx workflow.Context, in contract.ExecutionInput) (contract.No
 	r := restore{execution: execution{in: in}}
 	r.tell(ctx, domain.PhaseCleaning, "Dropping what a lost restore loaded")
 	// A step of it may still run: its worker learns of the end with its next heartbeat, or counts as lost.
-	if err := workflow.Sleep(ctx, heartbeatTimeout); err != nil {
+	if err := workflow.Sleep(ctx, waits().Silence); err != nil {
 		return contract.Nothing{}, err
 	}
 	return contract.DropStaging.Execute(r.patiently(ctx, "Drop what was loaded"), r.ref())

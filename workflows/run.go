@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -25,7 +27,7 @@ func (r *run) beginWith(ctx workflow.Context, in contract.RunInput, begin contra
 	r.tell(ctx, domain.PhasePreparing, "Preparing")
 	info := workflow.GetInfo(ctx)
 	plan, err := begin.Execute(r.record(ctx, "Mark the run as running"), contract.BeginRunInput{
-		JobID: in.JobID, RunID: in.RunID, WorkflowID: info.WorkflowExecution.ID, WorkflowRun: info.WorkflowExecution.RunID,
+		JobID: in.JobID, RunID: in.RunID, WorkflowID: info.WorkflowExecution.ID, WorkflowRun: info.WorkflowExecution.RunID, DueAt: dueAt(ctx),
 	})
 	if err != nil {
 		return plan, err
@@ -33,6 +35,15 @@ func (r *run) beginWith(ctx workflow.Context, in contract.RunInput, begin contra
 	r.plan, r.in.ExecutionID, r.in.Labels = plan.Plan, plan.RunID, plan.Labels
 	r.ref = contract.RunRef{RunID: plan.RunID, WorkflowID: info.WorkflowExecution.ID}
 	return plan, nil
+}
+
+// dueAt is when the schedule that started the workflow meant it to start; zero when no schedule did.
+func dueAt(ctx workflow.Context) time.Time {
+	due, known := workflow.GetTypedSearchAttributes(ctx).GetTime(contract.SearchScheduledFor)
+	if !known {
+		return time.Time{}
+	}
+	return due.UTC()
 }
 
 // child runs one half to its end. When the run is cancelled, so is the half, which is waited for: it has

@@ -19,10 +19,7 @@ const (
 func (e *execution) schedule(ctx workflow.Context) (skipped string, err error) {
 	info := workflow.GetInfo(ctx)
 	in := contract.ScheduledInput{
-		JobID: e.in.JobID, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID, StartedAt: info.WorkflowStartTime.UTC(),
-	}
-	if due, known := workflow.GetTypedSearchAttributes(ctx).GetTime(contract.SearchScheduledFor); known {
-		in.DueAt = due.UTC()
+		JobID: e.in.JobID, WorkflowID: info.WorkflowExecution.ID, RunID: info.WorkflowExecution.RunID, StartedAt: info.WorkflowStartTime.UTC(), DueAt: dueAt(ctx),
 	}
 	for waited := time.Duration(0); ; waited += laterEvery {
 		run, err := recordNow(ctx, e, contract.QueueScheduledBackup, "Queue the execution", in)

@@ -47,7 +47,7 @@ func upkeep(ctx workflow.Context, summary string) workflow.Context {
 		Summary:                summary,
 		StartToCloseTimeout:    upkeepPatience,
 		ScheduleToCloseTimeout: upkeepPatience,
-		HeartbeatTimeout:       heartbeatTimeout,
+		HeartbeatTimeout:       waits().Silence,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 5},
 	})
 }

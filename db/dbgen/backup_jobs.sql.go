@@ -53,7 +53,7 @@ func (q *Queries) BackupJobHolders(ctx context.Context, arg BackupJobHoldersPara
 const createBackupJob = `-- name: CreateBackupJob :one
 INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, overlap_policy, next_execution_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since
 `
 
 type CreateBackupJobParams struct {
@@ -102,6 +102,7 @@ func (q *Queries) CreateBackupJob(ctx context.Context, arg CreateBackupJobParams
 		&i.UpdatedAt,
 		&i.OverlapPolicy,
 		&i.SchedulePause,
+		&i.ScheduleSince,
 	)
 	return i, err
 }
@@ -119,7 +120,7 @@ func (q *Queries) DeleteBackupJob(ctx context.Context, id string) (int64, error)
 }
 
 const getBackupJob = `-- name: GetBackupJob :one
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause FROM backup_jobs WHERE id = $1
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since FROM backup_jobs WHERE id = $1
 `
 
 func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error) {
@@ -142,16 +143,18 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 		&i.UpdatedAt,
 		&i.OverlapPolicy,
 		&i.SchedulePause,
+		&i.ScheduleSince,
 	)
 	return i, err
 }
 
 const lastScheduledExecution = `-- name: LastScheduledExecution :one
 SELECT created_at FROM backup_executions
-WHERE job_id = $1 AND metadata ->> 'trigger' = 'schedule'
+WHERE job_id = $1 AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
 ORDER BY created_at DESC, id DESC LIMIT 1
 `
 
+// One from the future was made while a clock was wrong, and must not keep others from being made until then.
 func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (time.Time, error) {
 	row := q.db.QueryRow(ctx, lastScheduledExecution, jobID)
 	var created_at time.Time
@@ -160,7 +163,7 @@ func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (ti
 }
 
 const listBackupJobs = `-- name: ListBackupJobs :many
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause FROM backup_jobs
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since FROM backup_jobs
 WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, id))
   AND ($2::timestamptz IS NULL
        OR (created_at, id) < ($2::timestamptz, $3::uuid))
@@ -206,6 +209,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) 
 			&i.UpdatedAt,
 			&i.OverlapPolicy,
 			&i.SchedulePause,
+			&i.ScheduleSince,
 		); err != nil {
 			return nil, err
 		}
@@ -265,9 +269,11 @@ UPDATE backup_jobs
 SET name = $1, datasource_id = $2, storage_location_id = $3,
     schedule_cron = $4, schedule_timezone = $5, enabled = $6,
     retention_policy = $7, backup_options = $8, overlap_policy = $9,
-    next_execution_at = $10, schedule_pause = $11, version = version + 1, updated_at = now()
+    next_execution_at = $10, schedule_pause = $11, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN ($6 AND NOT enabled) OR schedule_cron <> $4 OR schedule_timezone <> $5
+        THEN now() ELSE schedule_since END
 WHERE id = $12 AND ($13::bigint = 0 OR version = $13::bigint)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since
 `
 
 type UpdateBackupJobParams struct {
@@ -320,6 +326,7 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, arg UpdateBackupJobParams
 		&i.UpdatedAt,
 		&i.OverlapPolicy,
 		&i.SchedulePause,
+		&i.ScheduleSince,
 	)
 	return i, err
 }

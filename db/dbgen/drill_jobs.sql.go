@@ -17,7 +17,7 @@ INSERT INTO restore_drill_jobs (id, name, datasource_id, backup_job_id, target_d
     max_backup_age_hours, enabled, drill_options)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
     $8, $9, $10)
-RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at
+RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause
 `
 
 type CreateDrillJobParams struct {
@@ -63,6 +63,7 @@ func (q *Queries) CreateDrillJob(ctx context.Context, arg CreateDrillJobParams) 
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SchedulePause,
 	)
 	return i, err
 }
@@ -182,7 +183,7 @@ func (q *Queries) DrillTimes(ctx context.Context, arg DrillTimesParams) ([]Drill
 }
 
 const getDrillJob = `-- name: GetDrillJob :one
-SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM restore_drill_jobs WHERE id = $1
+SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause FROM restore_drill_jobs WHERE id = $1
 `
 
 func (q *Queries) GetDrillJob(ctx context.Context, id string) (RestoreDrillJob, error) {
@@ -204,6 +205,7 @@ func (q *Queries) GetDrillJob(ctx context.Context, id string) (RestoreDrillJob, 
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SchedulePause,
 	)
 	return i, err
 }
@@ -230,7 +232,7 @@ func (q *Queries) LatestBackup(ctx context.Context, arg LatestBackupParams) (str
 }
 
 const listDrillJobs = `-- name: ListDrillJobs :many
-SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at FROM restore_drill_jobs
+SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause FROM restore_drill_jobs
 WHERE ($1::jsonb IS NULL OR drill_in_scope($1::jsonb, datasource_id, target_datasource_id, backup_job_id))
   AND ($2::uuid IS NULL OR $2::uuid IN (datasource_id, target_datasource_id))
   AND ($3::uuid IS NULL OR backup_job_id = $3)
@@ -281,6 +283,7 @@ func (q *Queries) ListDrillJobs(ctx context.Context, arg ListDrillJobsParams) ([
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.SchedulePause,
 		); err != nil {
 			return nil, err
 		}
@@ -307,9 +310,9 @@ const updateDrillJob = `-- name: UpdateDrillJob :one
 UPDATE restore_drill_jobs
 SET name = $1, datasource_id = $2, backup_job_id = $3, target_datasource_id = $4,
     schedule_cron = $5, schedule_timezone = $6, max_backup_age_hours = $7,
-    enabled = $8, drill_options = $9, version = version + 1, updated_at = now()
-WHERE id = $10 AND ($11::bigint = 0 OR version = $11::bigint)
-RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at
+    enabled = $8, drill_options = $9, schedule_pause = $10, version = version + 1, updated_at = now()
+WHERE id = $11 AND ($12::bigint = 0 OR version = $12::bigint)
+RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause
 `
 
 type UpdateDrillJobParams struct {
@@ -322,6 +325,7 @@ type UpdateDrillJobParams struct {
 	MaxBackupAgeHours  int32
 	Enabled            bool
 	DrillOptions       domain.DrillOptions
+	SchedulePause      string
 	ID                 string
 	ExpectedVersion    int64
 }
@@ -337,6 +341,7 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, arg UpdateDrillJobParams) 
 		arg.MaxBackupAgeHours,
 		arg.Enabled,
 		arg.DrillOptions,
+		arg.SchedulePause,
 		arg.ID,
 		arg.ExpectedVersion,
 	)
@@ -357,6 +362,7 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, arg UpdateDrillJobParams) 
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.SchedulePause,
 	)
 	return i, err
 }

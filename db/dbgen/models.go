@@ -111,6 +111,7 @@ type BackupJob struct {
 	UpdatedAt         time.Time
 	OverlapPolicy     domain.OverlapPolicy
 	SchedulePause     string
+	ScheduleSince     time.Time
 }
 
 type BackupReplica struct {
@@ -153,6 +154,7 @@ type DatabaseSyncJob struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SyncOptions        domain.SyncOptions
+	SchedulePause      string
 }
 
 type Datasource struct {
@@ -257,6 +259,7 @@ type RestoreDrillJob struct {
 	Version            int64
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
+	SchedulePause      string
 }
 
 type Role struct {

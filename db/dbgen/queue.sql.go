@@ -7,6 +7,7 @@ package dbgen
 
 import (
 	"context"
+	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -64,19 +65,24 @@ func (q *Queries) DatasourceName(ctx context.Context, id string) (string, error)
 }
 
 const holdingPlaces = `-- name: HoldingPlaces :many
-SELECT datasource_id, storage_location_id, count(*) AS executions
-FROM backup_executions
-WHERE status IN ('queued', 'running') AND (status = 'running' OR admitted_at > now() - interval '15 minutes') AND id <> $1
-GROUP BY datasource_id, storage_location_id
+SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id, e.storage_location_id,
+       (h.announced IS NOT NULL AND h.announced <> '')::boolean AS stranded, count(*) AS executions
+FROM backup_executions e
+LEFT JOIN datasources d ON d.id = e.datasource_id
+LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
+WHERE e.status IN ('queued', 'running') AND (e.status = 'running' OR e.admitted_at > now() - interval '15 minutes') AND e.id <> $1
+GROUP BY 1, 2, 3, 4
 `
 
 type HoldingPlacesRow struct {
 	DatasourceID      *string
+	SourceID          string
 	StorageLocationID *string
+	Stranded          bool
 	Executions        int64
 }
 
-// What holds a place: it runs, or was let in a moment ago.
+// What holds a place: it runs, or was let in a moment ago. stranded: people were told that no worker serves its pool.
 func (q *Queries) HoldingPlaces(ctx context.Context, exceptID string) ([]HoldingPlacesRow, error) {
 	rows, err := q.db.Query(ctx, holdingPlaces, exceptID)
 	if err != nil {
@@ -86,7 +92,13 @@ func (q *Queries) HoldingPlaces(ctx context.Context, exceptID string) ([]Holding
 	items := []HoldingPlacesRow{}
 	for rows.Next() {
 		var i HoldingPlacesRow
-		if err := rows.Scan(&i.DatasourceID, &i.StorageLocationID, &i.Executions); err != nil {
+		if err := rows.Scan(
+			&i.DatasourceID,
+			&i.SourceID,
+			&i.StorageLocationID,
+			&i.Stranded,
+			&i.Executions,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -107,8 +119,50 @@ func (q *Queries) LockQueue(ctx context.Context) error {
 	return err
 }
 
+const longWaiting = `-- name: LongWaiting :many
+SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id
+FROM backup_executions e
+LEFT JOIN datasources d ON d.id = e.datasource_id
+LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
+WHERE e.status = 'queued' AND e.waiting_since < now() - interval '1 hour' AND e.admitted_at IS NULL AND e.id <> $1
+  AND ($2::timestamptz IS NULL OR (e.waiting_since, e.id) < ($2::timestamptz, $1))
+  AND COALESCE(h.announced, '') = ''
+`
+
+type LongWaitingParams struct {
+	ExceptID string
+	Before   *time.Time
+}
+
+type LongWaitingRow struct {
+	DatasourceID *string
+	SourceID     string
+}
+
+// What has waited for long, and longer than an execution in the queue has.
+func (q *Queries) LongWaiting(ctx context.Context, arg LongWaitingParams) ([]LongWaitingRow, error) {
+	rows, err := q.db.Query(ctx, longWaiting, arg.ExceptID, arg.Before)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []LongWaitingRow{}
+	for rows.Next() {
+		var i LongWaitingRow
+		if err := rows.Scan(&i.DatasourceID, &i.SourceID); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const queueEntry = `-- name: QueueEntry :one
-SELECT status, datasource_id, storage_location_id, COALESCE(admitted_at > now() - interval '15 minutes', false)::boolean AS admitted
+SELECT status, datasource_id, storage_location_id, COALESCE(metadata #>> '{restore,source_datasource_id}', '')::text AS source_id, waiting_since,
+       COALESCE(admitted_at > now() - interval '15 minutes', false)::boolean AS admitted
 FROM backup_executions WHERE id = $1
 `
 
@@ -116,11 +170,14 @@ type QueueEntryRow struct {
 	Status            domain.ExecutionStatus
 	DatasourceID      *string
 	StorageLocationID *string
+	SourceID          string
+	WaitingSince      *time.Time
 	Admitted          bool
 }
 
 // A place is held for who was let in for longer than a workflow waits before it looks itself (longestPause). One that
 // has not begun by then has no worker, and would keep the others waiting: it gets in line again when it is back.
+// A direct sync is a restore into one datasource that reads another one: it needs a place at both.
 func (q *Queries) QueueEntry(ctx context.Context, id string) (QueueEntryRow, error) {
 	row := q.db.QueryRow(ctx, queueEntry, id)
 	var i QueueEntryRow
@@ -128,6 +185,8 @@ func (q *Queries) QueueEntry(ctx context.Context, id string) (QueueEntryRow, err
 		&i.Status,
 		&i.DatasourceID,
 		&i.StorageLocationID,
+		&i.SourceID,
+		&i.WaitingSince,
 		&i.Admitted,
 	)
 	return i, err
@@ -160,17 +219,23 @@ func (q *Queries) WaitInQueue(ctx context.Context, arg WaitInQueueParams) error 
 }
 
 const waitingExecutions = `-- name: WaitingExecutions :many
-SELECT id, datasource_id, storage_location_id, waiting_for
-FROM backup_executions
-WHERE status = 'queued' AND waiting_since IS NOT NULL AND admitted_at IS NULL
-ORDER BY waiting_since, id
+SELECT e.id, e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id, e.storage_location_id,
+       (h.announced IS NOT NULL AND h.announced <> '')::boolean AS stranded,
+       (e.waiting_since < now() - interval '1 hour')::boolean AS long
+FROM backup_executions e
+LEFT JOIN datasources d ON d.id = e.datasource_id
+LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
+WHERE e.status = 'queued' AND e.waiting_since IS NOT NULL AND e.admitted_at IS NULL
+ORDER BY e.waiting_since, e.id
 `
 
 type WaitingExecutionsRow struct {
 	ID                string
 	DatasourceID      *string
+	SourceID          string
 	StorageLocationID *string
-	WaitingFor        string
+	Stranded          bool
+	Long              bool
 }
 
 func (q *Queries) WaitingExecutions(ctx context.Context) ([]WaitingExecutionsRow, error) {
@@ -185,8 +250,10 @@ func (q *Queries) WaitingExecutions(ctx context.Context) ([]WaitingExecutionsRow
 		if err := rows.Scan(
 			&i.ID,
 			&i.DatasourceID,
+			&i.SourceID,
 			&i.StorageLocationID,
-			&i.WaitingFor,
+			&i.Stranded,
+			&i.Long,
 		); err != nil {
 			return nil, err
 		}

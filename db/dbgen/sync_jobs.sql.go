@@ -17,7 +17,7 @@ INSERT INTO database_sync_jobs (id, name, source_datasource_id, target_datasourc
     overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
     $8, $9, $10, $11, $12, $13, $14)
-RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options
+RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause
 `
 
 type CreateSyncJobParams struct {
@@ -75,6 +75,7 @@ func (q *Queries) CreateSyncJob(ctx context.Context, arg CreateSyncJobParams) (D
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SyncOptions,
+		&i.SchedulePause,
 	)
 	return i, err
 }
@@ -92,7 +93,7 @@ func (q *Queries) DeleteSyncJob(ctx context.Context, id string) (int64, error) {
 }
 
 const getSyncJob = `-- name: GetSyncJob :one
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options FROM database_sync_jobs WHERE id = $1
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs WHERE id = $1
 `
 
 func (q *Queries) GetSyncJob(ctx context.Context, id string) (DatabaseSyncJob, error) {
@@ -118,12 +119,13 @@ func (q *Queries) GetSyncJob(ctx context.Context, id string) (DatabaseSyncJob, e
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SyncOptions,
+		&i.SchedulePause,
 	)
 	return i, err
 }
 
 const listEnabledSyncJobs = `-- name: ListEnabledSyncJobs :many
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options FROM database_sync_jobs WHERE enabled AND id <> $1 ORDER BY name
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs WHERE enabled AND id <> $1 ORDER BY name
 `
 
 // Those that a new loop may go through.
@@ -156,6 +158,7 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SyncOptions,
+			&i.SchedulePause,
 		); err != nil {
 			return nil, err
 		}
@@ -168,7 +171,7 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 }
 
 const listSyncJobs = `-- name: ListSyncJobs :many
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options FROM database_sync_jobs
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs
 WHERE ($1::jsonb IS NULL OR sync_in_scope($1::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
   AND ($2::uuid IS NULL OR $2::uuid IN (source_datasource_id, target_datasource_id))
   AND ($3::uuid IS NULL OR storage_location_id = $3)
@@ -223,6 +226,7 @@ func (q *Queries) ListSyncJobs(ctx context.Context, arg ListSyncJobsParams) ([]D
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SyncOptions,
+			&i.SchedulePause,
 		); err != nil {
 			return nil, err
 		}
@@ -391,9 +395,9 @@ SET name = $1, source_datasource_id = $2, target_datasource_id = $3,
     storage_location_id = $4, schedule_cron = $5, schedule_timezone = $6,
     overwrite_direction = $7, drop_existing = $8, run_on_manual = $9, enabled = $10,
     retention_policy = $11, backup_options = $12, sync_options = $13,
-    version = version + 1, updated_at = now()
-WHERE id = $14 AND ($15::bigint = 0 OR version = $15::bigint)
-RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options
+    schedule_pause = $14, version = version + 1, updated_at = now()
+WHERE id = $15 AND ($16::bigint = 0 OR version = $16::bigint)
+RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause
 `
 
 type UpdateSyncJobParams struct {
@@ -410,6 +414,7 @@ type UpdateSyncJobParams struct {
 	RetentionPolicy    domain.RetentionPolicy
 	BackupOptions      domain.BackupOptions
 	SyncOptions        domain.SyncOptions
+	SchedulePause      string
 	ID                 string
 	ExpectedVersion    int64
 }
@@ -429,6 +434,7 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, arg UpdateSyncJobParams) (D
 		arg.RetentionPolicy,
 		arg.BackupOptions,
 		arg.SyncOptions,
+		arg.SchedulePause,
 		arg.ID,
 		arg.ExpectedVersion,
 	)
@@ -453,6 +459,7 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, arg UpdateSyncJobParams) (D
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SyncOptions,
+		&i.SchedulePause,
 	)
 	return i, err
 }

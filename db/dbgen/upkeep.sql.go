@@ -58,6 +58,33 @@ func (q *Queries) InterruptedDeletions(ctx context.Context, arg InterruptedDelet
 	return items, nil
 }
 
+const pendingCopies = `-- name: PendingCopies :many
+SELECT id FROM backup_executions
+WHERE status = 'completed' AND metadata @> '{"storage_results": [{"status": "pending"}]}' AND deleting_at IS NULL
+ORDER BY id
+`
+
+// Completed backups with a copy that is being made, or was when its workflow was lost.
+func (q *Queries) PendingCopies(ctx context.Context) ([]string, error) {
+	rows, err := q.db.Query(ctx, pendingCopies)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []string{}
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const pruneAPITokens = `-- name: PruneAPITokens :execrows
 DELETE FROM api_tokens WHERE expires_at < $1::timestamptz
 `
@@ -65,6 +92,49 @@ DELETE FROM api_tokens WHERE expires_at < $1::timestamptz
 // A token is shown as expired for a while before it goes.
 func (q *Queries) PruneAPITokens(ctx context.Context, before time.Time) (int64, error) {
 	result, err := q.db.Exec(ctx, pruneAPITokens, before)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneDrillRuns = `-- name: PruneDrillRuns :execrows
+DELETE FROM restore_drill_executions WHERE id IN (
+    SELECT e.id FROM restore_drill_executions e
+    WHERE e.created_at < $1::timestamptz AND e.finished_at < $1::timestamptz
+    LIMIT $2::int)
+`
+
+type PruneDrillRunsParams struct {
+	Before  time.Time
+	MaxRows int32
+}
+
+func (q *Queries) PruneDrillRuns(ctx context.Context, arg PruneDrillRunsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneDrillRuns, arg.Before, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneExecutions = `-- name: PruneExecutions :execrows
+DELETE FROM backup_executions WHERE id IN (
+    SELECT e.id FROM backup_executions e
+    WHERE e.created_at < $1::timestamptz AND e.finished_at < $1::timestamptz
+      AND e.deleting_at IS NULL AND NOT e.pinned AND (e.operation = 'restore' OR e.status IN ('failed', 'cancelled'))
+      AND NOT EXISTS (SELECT FROM backup_chunks c WHERE c.execution_id = e.id)
+    LIMIT $2::int)
+`
+
+type PruneExecutionsParams struct {
+	Before  time.Time
+	MaxRows int32
+}
+
+// Executions that are history: a backup that failed or was cancelled and has left nothing, and every restore that has ended.
+func (q *Queries) PruneExecutions(ctx context.Context, arg PruneExecutionsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneExecutions, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}
@@ -147,6 +217,27 @@ type PruneStorageHealthChecksParams struct {
 
 func (q *Queries) PruneStorageHealthChecks(ctx context.Context, arg PruneStorageHealthChecksParams) (int64, error) {
 	result, err := q.db.Exec(ctx, pruneStorageHealthChecks, arg.Before, arg.MaxRows)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
+}
+
+const pruneSyncRuns = `-- name: PruneSyncRuns :execrows
+DELETE FROM database_sync_executions WHERE id IN (
+    SELECT e.id FROM database_sync_executions e
+    WHERE e.created_at < $1::timestamptz AND e.finished_at < $1::timestamptz AND e.backup_execution_id IS NULL
+    LIMIT $2::int)
+`
+
+type PruneSyncRunsParams struct {
+	Before  time.Time
+	MaxRows int32
+}
+
+// A run whose backup is kept stays: by it the sync job knows the backup as its own.
+func (q *Queries) PruneSyncRuns(ctx context.Context, arg PruneSyncRunsParams) (int64, error) {
+	result, err := q.db.Exec(ctx, pruneSyncRuns, arg.Before, arg.MaxRows)
 	if err != nil {
 		return 0, err
 	}

@@ -19,7 +19,9 @@ UPDATE backup_jobs
 SET name = @name, datasource_id = @datasource_id, storage_location_id = @storage_location_id,
     schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, enabled = @enabled,
     retention_policy = @retention_policy, backup_options = @backup_options, overlap_policy = @overlap_policy,
-    next_execution_at = @next_execution_at, schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
+    next_execution_at = @next_execution_at, schedule_pause = @schedule_pause, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN (@enabled AND NOT enabled) OR schedule_cron <> @schedule_cron OR schedule_timezone <> @schedule_timezone
+        THEN now() ELSE schedule_since END
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 
@@ -50,7 +52,8 @@ WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at
 UPDATE backup_jobs SET next_execution_at = @next_execution_at, schedule_pause = @schedule_pause
 WHERE id = @id AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
 
+-- One from the future was made while a clock was wrong, and must not keep others from being made until then.
 -- name: LastScheduledExecution :one
 SELECT created_at FROM backup_executions
-WHERE job_id = @job_id AND metadata ->> 'trigger' = 'schedule'
+WHERE job_id = @job_id AND metadata ->> 'trigger' = 'schedule' AND created_at <= now()
 ORDER BY created_at DESC, id DESC LIMIT 1;

@@ -25,7 +25,7 @@ LIMIT sqlc.arg('page_size')::int;
 UPDATE restore_drill_jobs
 SET name = @name, datasource_id = @datasource_id, backup_job_id = @backup_job_id, target_datasource_id = @target_datasource_id,
     schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, max_backup_age_hours = @max_backup_age_hours,
-    enabled = @enabled, drill_options = @drill_options, version = version + 1, updated_at = now()
+    enabled = @enabled, drill_options = @drill_options, schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 

@@ -35,7 +35,7 @@ SET name = @name, source_datasource_id = @source_datasource_id, target_datasourc
     storage_location_id = @storage_location_id, schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone,
     overwrite_direction = @overwrite_direction, drop_existing = @drop_existing, run_on_manual = @run_on_manual, enabled = @enabled,
     retention_policy = @retention_policy, backup_options = @backup_options, sync_options = @sync_options,
-    version = version + 1, updated_at = now()
+    schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 

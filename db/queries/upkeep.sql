@@ -33,3 +33,31 @@ DELETE FROM notifications WHERE id IN (
     SELECT n.id FROM notifications n WHERE n.created_at < sqlc.arg('before')::timestamptz
       AND NOT EXISTS (SELECT FROM notification_deliveries d WHERE d.notification_id = n.id AND d.status IN ('pending', 'sending'))
     LIMIT sqlc.arg('max_rows')::int);
+
+-- Executions that are history: a backup that failed or was cancelled and has left nothing, and every restore that has ended.
+-- name: PruneExecutions :execrows
+DELETE FROM backup_executions WHERE id IN (
+    SELECT e.id FROM backup_executions e
+    WHERE e.created_at < sqlc.arg('before')::timestamptz AND e.finished_at < sqlc.arg('before')::timestamptz
+      AND e.deleting_at IS NULL AND NOT e.pinned AND (e.operation = 'restore' OR e.status IN ('failed', 'cancelled'))
+      AND NOT EXISTS (SELECT FROM backup_chunks c WHERE c.execution_id = e.id)
+    LIMIT sqlc.arg('max_rows')::int);
+
+-- A run whose backup is kept stays: by it the sync job knows the backup as its own.
+-- name: PruneSyncRuns :execrows
+DELETE FROM database_sync_executions WHERE id IN (
+    SELECT e.id FROM database_sync_executions e
+    WHERE e.created_at < sqlc.arg('before')::timestamptz AND e.finished_at < sqlc.arg('before')::timestamptz AND e.backup_execution_id IS NULL
+    LIMIT sqlc.arg('max_rows')::int);
+
+-- name: PruneDrillRuns :execrows
+DELETE FROM restore_drill_executions WHERE id IN (
+    SELECT e.id FROM restore_drill_executions e
+    WHERE e.created_at < sqlc.arg('before')::timestamptz AND e.finished_at < sqlc.arg('before')::timestamptz
+    LIMIT sqlc.arg('max_rows')::int);
+
+-- Completed backups with a copy that is being made, or was when its workflow was lost.
+-- name: PendingCopies :many
+SELECT id FROM backup_executions
+WHERE status = 'completed' AND metadata @> '{"storage_results": [{"status": "pending"}]}' AND deleting_at IS NULL
+ORDER BY id;

@@ -20,7 +20,8 @@ type Health struct {
 		Served  bool   `json:"served"`
 		Message string `json:"message"`
 	} `json:"pools"`
-	OverdueJobs []struct {
+	PausedSchedules []string `json:"paused_schedules"`
+	OverdueJobs     []struct {
 		ID           string     `json:"id"`
 		Name         string     `json:"name"`
 		LastBackupAt *time.Time `json:"last_backup_at"`

@@ -47,6 +47,7 @@ type SyncJob struct {
 	SyncOptions        domain.SyncOptions     `json:"sync_options"`
 	LastExecutionAt    *time.Time             `json:"last_execution_at"`
 	NextExecutionAt    *time.Time             `json:"next_execution_at"`
+	SchedulePause      string                 `json:"schedule_pause,omitempty"`
 	Version            int64                  `json:"version"`
 }
 
@@ -77,6 +78,7 @@ type DrillJob struct {
 	DrillOptions       domain.DrillOptions `json:"drill_options"`
 	LastExecutionAt    *time.Time          `json:"last_execution_at"`
 	NextExecutionAt    *time.Time          `json:"next_execution_at"`
+	SchedulePause      string              `json:"schedule_pause,omitempty"`
 	Version            int64               `json:"version"`
 }
 

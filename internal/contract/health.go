@@ -17,6 +17,7 @@ type CheckPoolInput struct {
 type PoolReport struct {
 	Datasources map[string]int `json:"datasources,omitempty"` // by status
 	Storage     map[string]int `json:"storage,omitempty"`
+	Left        int            `json:"left,omitempty"` // what there was no time for
 }
 
 // FinishHealthInput tells which pools' workers answered.

@@ -1,6 +1,10 @@
 package contract
 
-import "github.com/dataguardian/dataguardian/internal/domain"
+import (
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
 
 // RunInput starts a run of a sync job or a drill job. A run by hand has its row already; a scheduled one has
 // none, and its first activity makes it.
@@ -16,6 +20,8 @@ type BeginRunInput struct {
 	RunID       string `json:"run_id,omitempty"`
 	WorkflowID  string `json:"workflow_id"`
 	WorkflowRun string `json:"workflow_run"`
+	// DueAt is when a scheduled run was due, without the jitter; zero when no schedule started it.
+	DueAt time.Time `json:"due_at,omitzero"`
 }
 
 // RunPlan is what a run begins with.

@@ -14,7 +14,8 @@ type SchedulesReport struct {
 
 // SweepReport is what became of open executions and interrupted deletions.
 type SweepReport struct {
-	Closed    int `json:"closed"`    // executions without a workflow
+	Closed    int `json:"closed"`    // executions and runs without a workflow
+	Copies    int `json:"copies"`    // pending copies without one
 	Deletions int `json:"deletions"` // interrupted ones that were begun again
 }
 

@@ -46,6 +46,7 @@ const (
 	ToldUnreachable HealthAnnouncement = "unreachable"
 	ToldNotServed   HealthAnnouncement = "not_served"
 	ToldOverdue     HealthAnnouncement = "overdue"
+	ToldPaused      HealthAnnouncement = "paused"
 )
 
 const notifyOfNothing NotificationType = ""
@@ -59,6 +60,7 @@ const (
 	CheckedStorage    CheckedKind = "storage_location"
 	CheckedJob        CheckedKind = "backup_job"
 	CheckedPool       CheckedKind = "pool"
+	CheckedSchedule   CheckedKind = "schedule" // of the platform itself
 )
 
 // Datasource says what one more check makes of a datasource: its status, its state, and the notification to send, "" for
@@ -141,5 +143,17 @@ func (HealthSettings) Overdue(state HealthState, overdue bool) (HealthState, Not
 		return state, notifyOfNothing
 	default:
 		return HealthState{}, notifyOfNothing
+	}
+}
+
+// Schedule says what it means that one of the platform's own schedules is paused in Temporal, or not.
+func (HealthSettings) Schedule(state HealthState, paused bool) (HealthState, NotificationType) {
+	switch {
+	case paused == (state.Announced == ToldPaused):
+		return state, notifyOfNothing
+	case paused:
+		return HealthState{Announced: ToldPaused}, NotifyHealthDegraded
+	default:
+		return HealthState{}, NotifyConnectionRestored
 	}
 }

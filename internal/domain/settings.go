@@ -50,15 +50,18 @@ func (s ScheduleSettings) Validate() Invalid {
 type PruneSettings struct {
 	HealthChecksDays  int `json:"health_checks_days"`
 	NotificationsDays int `json:"notifications_days"`
+	// ExecutionsDays is for backups that failed or were cancelled, restores, and runs of syncs and drills; 0 keeps them.
+	ExecutionsDays int `json:"executions_days"`
 }
 
 // The keys of PruneSettings in system_settings.
 const (
 	SettingPruneHealthChecks  = "prune.health_checks_days"
 	SettingPruneNotifications = "prune.notifications_days"
+	SettingPruneExecutions    = "prune.executions_days"
 )
 
-// DefaultPrune keeps a month of health checks and a quarter of notifications.
+// DefaultPrune keeps a month of health checks, a quarter of notifications, and all executions.
 func DefaultPrune() PruneSettings { return PruneSettings{HealthChecksDays: 30, NotificationsDays: 90} }
 
 // Validate finds what is out of range.
@@ -66,6 +69,7 @@ func (s PruneSettings) Validate() Invalid {
 	var v Invalid
 	checkRange(&v, "health_checks_days", s.HealthChecksDays, 1, 3660)
 	checkRange(&v, "notifications_days", s.NotificationsDays, 1, 3660)
+	checkRange(&v, "executions_days", s.ExecutionsDays, 0, 36_600)
 	return v
 }
 

@@ -54,6 +54,8 @@ func Settings() []Setting {
 		integerSetting(SettingHealthLatency, DefaultHealth().LatencyWarningMS, 1, 60_000,
 			"Milliseconds from which on an answer is slow and the datasource's status warning"),
 	}, notificationSettings(), []Setting{
+		integerSetting(SettingPruneExecutions, DefaultPrune().ExecutionsDays, 0, 36_600,
+			"Days for which ended restores, runs of syncs and drills, and failed backups are kept in lists; 0 keeps them. Completed backups stay"),
 		integerSetting(SettingPruneHealthChecks, DefaultPrune().HealthChecksDays, 1, 3660,
 			"Days for which health checks are kept"),
 		integerSetting(SettingPruneNotifications, DefaultPrune().NotificationsDays, 1, 3660,

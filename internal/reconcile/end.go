@@ -53,8 +53,16 @@ func isPlaced(row db.Execution) bool {
 }
 
 func has(row db.Execution, storageID string) bool {
+	return resultIs(row, storageID, domain.TargetCompleted)
+}
+
+func isPending(row db.Execution, storageID string) bool {
+	return resultIs(row, storageID, domain.TargetPending)
+}
+
+func resultIs(row db.Execution, storageID string, status domain.TargetStatus) bool {
 	return slices.ContainsFunc(row.Metadata.StorageResults, func(r domain.StorageResult) bool {
-		return r.StorageLocationID == storageID && r.Status == domain.TargetCompleted
+		return r.StorageLocationID == storageID && r.Status == status
 	})
 }
 
@@ -70,10 +78,7 @@ func recordMissingCopies(ctx context.Context, database *db.DB, row db.Execution,
 	}
 	missing := 0
 	for i, id := range ids {
-		isPending := slices.ContainsFunc(row.Metadata.StorageResults, func(r domain.StorageResult) bool {
-			return r.StorageLocationID == id && r.Status == domain.TargetPending
-		})
-		if slices.Contains(ids[:i], id) || has(row, id) || i < len(row.Metadata.StorageResults) && !isPending {
+		if slices.Contains(ids[:i], id) || has(row, id) || i < len(row.Metadata.StorageResults) && !isPending(row, id) {
 			continue // it is there, or is recorded as failed already
 		}
 		location, err := database.GetStorageLocation(ctx, id)

@@ -192,12 +192,15 @@ func listBackupJobs(ctx context.Context, database *db.DB, settings domain.Schedu
 func noteBackupJob(row db.BackupJob) func(context.Context, *db.DB, string) error {
 	return func(ctx context.Context, database *db.DB, pause string) error {
 		next := NextRun(row.ScheduleCron, row.ScheduleTimezone, row.Enabled, pause, time.Now())
-		isSame := next == nil && row.NextExecutionAt == nil || next != nil && row.NextExecutionAt != nil && next.Equal(*row.NextExecutionAt)
-		if isSame && pause == row.SchedulePause {
+		if sameTime(next, row.NextExecutionAt) && pause == row.SchedulePause {
 			return nil
 		}
 		return database.SetJobNextExecution(ctx, row.ID, next, pause)
 	}
+}
+
+func sameTime(a, b *time.Time) bool {
+	return a == nil && b == nil || a != nil && b != nil && a.Equal(*b)
 }
 
 // remembered reads each row once.

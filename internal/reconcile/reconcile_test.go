@@ -300,3 +300,54 @@ func TestWhatALostRestoreLoadedIsDropped(t *testing.T) {
 	require.Equal(t, domain.Failed, read(t, d, row.ID).Status)
 	temporal.AssertNumberOfCalls(t, "ExecuteWorkflow", 2)
 }
+
+// A backup is complete, and the workflow that copied it to further locations is lost: the copy is ended truthfully, and holds the
+// backup no longer.
+func TestACopyWhoseWorkflowIsLostIsEnded(t *testing.T) {
+	d := dbtest.New(t)
+	row, _, second, third := beingCopied(t, d)
+	require.NoError(t, d.FinishExecution(t.Context(), row.ID, db.Finish{Status: domain.Completed}))
+	for _, location := range []db.StorageLocation{second, third} {
+		_, err := d.RecordTarget(t.Context(), row.ID, db.TargetReport{Result: domain.StorageResult{
+			StorageLocationID: location.ID, Name: location.Name, Status: domain.TargetPending,
+		}})
+		require.NoError(t, err)
+	}
+	require.Error(t, d.CheckDeletable(t.Context(), row.ID))
+	settle := func(temporal *mocks.Client, olderThan time.Duration) (int, error) {
+		return reconcile.SettleCopies(t.Context(), d, temporal, olderThan)
+	}
+	settled, err := settle(&mocks.Client{}, time.Minute) // a question would panic
+	require.NoError(t, err)
+	require.Zero(t, settled, "its workflow may be starting now")
+
+	var away mocks.Client
+	describes(&away, 0, serviceerror.NewUnavailable("connection refused"))
+	_, err = settle(&away, anyAge)
+	require.ErrorContains(t, err, "connection refused")
+
+	var temporal mocks.Client
+	temporal.On("DescribeWorkflowExecution", mock.Anything, contract.ReplicateWorkflowID(row.ID, second.ID), "").Return(
+		&workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: enumspb.WORKFLOW_EXECUTION_STATUS_RUNNING}}, nil)
+	describes(&temporal, 0, serviceerror.NewNotFound("no such workflow"))
+	settled, err = settle(&temporal, anyAge)
+	require.NoError(t, err)
+	require.Equal(t, 1, settled)
+	results := map[string]domain.StorageResult{}
+	for _, r := range read(t, d, row.ID).Metadata.StorageResults {
+		results[r.StorageLocationID] = r
+	}
+	require.Equal(t, domain.TargetPending, results[second.ID].Status, "it is being copied")
+	require.Equal(t, domain.TargetFailed, results[third.ID].Status)
+	require.Equal(t, "WorkflowLost", results[third.ID].FailureClass)
+
+	var gone mocks.Client
+	describes(&gone, enumspb.WORKFLOW_EXECUTION_STATUS_TERMINATED, nil)
+	settled, err = settle(&gone, anyAge)
+	require.NoError(t, err)
+	require.Equal(t, 1, settled)
+	require.NoError(t, d.CheckDeletable(t.Context(), row.ID))
+	settled, err = settle(&mocks.Client{}, anyAge)
+	require.NoError(t, err)
+	require.Zero(t, settled, "nothing is left to ask about")
+}

@@ -38,7 +38,7 @@ func listSyncJobs(ctx context.Context, database *db.DB, settings domain.Schedule
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, scheduledJob{id: row.ID, spec: spec})
+			out = append(out, scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunSync, row.ID, spec, row.NextExecutionAt, row.SchedulePause)})
 		}
 		if page.Cursor = next; next == "" {
 			return out, nil
@@ -61,11 +61,22 @@ func listDrillJobs(ctx context.Context, database *db.DB, settings domain.Schedul
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, scheduledJob{id: row.ID, spec: spec})
+			out = append(out, scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunDrill, row.ID, spec, row.NextExecutionAt, row.SchedulePause)})
 		}
 		if page.Cursor = next; next == "" {
 			return out, nil
 		}
+	}
+}
+
+// noteRunJob is noteBackupJob for a sync job or a drill job, of which next and paused are stored.
+func noteRunJob(kind db.RunKind, id string, spec schedule.Spec, next *time.Time, paused string) func(context.Context, *db.DB, string) error {
+	return func(ctx context.Context, database *db.DB, pause string) error {
+		now := NextRun(spec.Cron, spec.TimeZone, spec.Enabled, pause, time.Now())
+		if sameTime(now, next) && pause == paused {
+			return nil
+		}
+		return database.SetRunJobNext(ctx, kind, id, now, pause)
 	}
 }
 

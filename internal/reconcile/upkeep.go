@@ -14,6 +14,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
 const (
@@ -28,30 +29,44 @@ const (
 	maxDeletions = 200
 )
 
-// EnsureUpkeep makes the schedule of the platform's upkeep, which then runs at once; made is false where it exists. That it
-// was missing says that Temporal is new or has lost its data.
-func EnsureUpkeep(ctx context.Context, c client.Client) (made bool, err error) {
-	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
-	defer stop()
-	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
-		ID:   contract.UpkeepScheduleID,
-		Spec: client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: upkeepEvery}}, Jitter: 30 * time.Second},
-		Action: &client.ScheduleWorkflowAction{
-			ID: contract.UpkeepScheduleID, Workflow: contract.Upkeep.Name, Args: []any{contract.Nothing{}}, TaskQueue: contract.SystemTaskQueue,
-			StaticSummary:         "Compare the platform with Temporal, and put right what differs",
-			TypedSearchAttributes: temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("upkeep")),
-		},
-		Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, CatchupWindow: upkeepEvery, // one late run is enough
-		Note:               "Keeps schedules, executions and the catalogue true. While it is paused nothing mends them.",
-		TriggerImmediately: true,
+// EnsureUpkeep makes the schedule of the platform's upkeep, which then runs at once, or puts back what somebody has changed of
+// it; made is false where it exists. That it was missing says that Temporal is new or has lost its data. A pause stays, and
+// people are told of it.
+func EnsureUpkeep(ctx context.Context, database *db.DB, c client.Client) (made bool, err error) {
+	made, pause, err := schedule.PutInterval(ctx, c, schedule.Interval{
+		ID: contract.UpkeepScheduleID, Every: upkeepEvery, Jitter: 30 * time.Second,
+		Workflow: contract.Upkeep.Name, Input: contract.Nothing{}, TaskQueue: contract.SystemTaskQueue,
+		Summary: "Compare the platform with Temporal, and put right what differs",
+		Note:    "Keeps schedules, executions and the catalogue true. While it is paused nothing mends them.",
+		Search:  temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("upkeep")),
 	})
-	if errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
-		return false, nil
-	}
 	if err != nil {
-		return false, fmt.Errorf("create schedule %s: %w", contract.UpkeepScheduleID, err)
+		return false, err
 	}
-	return true, nil
+	return made, tellPause(ctx, database, contract.UpkeepScheduleID, pause, "Schedules that somebody changes, executions that lost their workflow and rows that are too old stay as they are.")
+}
+
+// tellPause tells people once that somebody has paused one of the platform's own schedules, and once that it runs again.
+func tellPause(ctx context.Context, database *db.DB, id, pause, consequence string) error {
+	states, err := database.HealthStates(ctx, domain.CheckedSchedule)
+	if err != nil || (states[id].Announced == domain.ToldPaused) == (pause != "") {
+		return err
+	}
+	settings := domain.HealthSettings{}
+	return database.MoveHealth(ctx, domain.CheckedSchedule, id, func(before domain.HealthState) (domain.HealthState, *db.Notification) {
+		next, notify := settings.Schedule(before, pause != "")
+		n := &db.Notification{Type: notify, EntityType: domain.EntitySystem, Metadata: map[string]any{"schedule": id}}
+		switch notify {
+		case domain.NotifyHealthDegraded:
+			n.Severity, n.Title = domain.SeverityWarning, "Schedule "+id+" is paused in Temporal"
+			n.Message = fmt.Sprintf("%s Unpause it in the Temporal UI. The reason given there: %s", consequence, pause)
+		case domain.NotifyConnectionRestored:
+			n.Severity, n.Title, n.Message = domain.SeverityInfo, "Schedule "+id+" runs again", "It is not paused in Temporal any more."
+		default:
+			n = nil
+		}
+		return next, n
+	})
 }
 
 // TriggerUpkeep runs the upkeep now, unless it is running.

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	_ "time/tzdata" // a host without time zones would refuse every one
 
@@ -52,11 +53,21 @@ func parse(text, timeZone string) (when, error) {
 	return when{text: strings.TrimSpace(text), times: times, zone: zone}, nil
 }
 
+// zones are the time zones that were read: reading one takes longer than all the rest, and lists go through thousands of jobs.
+var zones sync.Map
+
 func parseTimeZone(name string) (*time.Location, error) {
 	if name == "Local" {
 		return nil, errors.New("it is the time zone of whichever machine reads it")
 	}
-	return time.LoadLocation(name)
+	if known, is := zones.Load(name); is {
+		return known.(*time.Location), nil
+	}
+	zone, err := time.LoadLocation(name)
+	if err == nil {
+		zones.Store(name, zone)
+	}
+	return zone, err
 }
 
 func parseCron(text string) (*cron.SpecSchedule, error) {

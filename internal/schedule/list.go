@@ -43,15 +43,23 @@ func List(ctx context.Context, c client.Client, prefixes ...string) (map[string]
 			if entry.Spec != nil {
 				l.spec = *entry.Spec
 			}
-			if pausedInTemporal(l.paused, l.note) {
-				if l.Pause = l.note; l.Pause == "" {
-					l.Pause = "paused in Temporal"
-				}
-			}
+			l.Pause = pauseOf(l.paused, l.note)
 			out[entry.ID] = l
 		}
 	}
 	return out, nil
+}
+
+// pauseOf is why somebody has paused a schedule in Temporal, "" when nobody has.
+func pauseOf(paused bool, note string) string {
+	switch {
+	case !pausedInTemporal(paused, note):
+		return ""
+	case note == "":
+		return "paused in Temporal"
+	default:
+		return note
+	}
 }
 
 // Fits reports whether what the list shows is as s wants it. What a run is given is not shown.

@@ -81,7 +81,7 @@ func Start(ctx context.Context, binary, dir, binDir string) (_ *Platform, err er
 	if err := p.setUp(ctx); err != nil {
 		return nil, err
 	}
-	p.workerEnvironment = []string{"TEMPORAL_ADDRESS=127.0.0.1:" + ports[1], "DATAGUARDIAN_POOLS=" + pool}
+	p.workerEnvironment = []string{"TEMPORAL_ADDRESS=127.0.0.1:" + ports[1], "DATAGUARDIAN_POOLS=" + pool, "DATAGUARDIAN_HOOK_COMMANDS=" + sleeping}
 	p.worker, err = p.start("worker", p.workerEnvironment...)
 	return p, err
 }

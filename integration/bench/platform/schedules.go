@@ -16,6 +16,9 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+// sleeping is the program of Run's waiting, which the workers are allowed to run.
+const sleeping = "/bin/sleep"
+
 // callers is how many clients make and change jobs at the same time.
 const callers = 4
 
@@ -32,6 +35,7 @@ type Due struct {
 	Jobs      int
 	Completed int
 	Starts    float64          // a second, from the first queued to the last
+	Ends      float64          // a second, from the first queued to the last finished
 	Queued    [2]time.Duration // p50 and p99 of how late the executions were queued
 	Finished  [2]time.Duration // and finished
 	Worker    time.Duration    // processor time of all workers
@@ -97,12 +101,20 @@ func (s *Scheduled) Stop() {
 	}
 }
 
-// Run lets the first n jobs be due at one minute, and waits until all of them have ended.
-func (s *Scheduled) Run(ctx context.Context, n int, patience time.Duration) (Due, error) {
-	at := time.Now().UTC().Add(time.Duration(n)*25*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
-	cron := fmt.Sprintf("%d %d %d %d *", at.Minute(), at.Hour(), at.Day(), int(at.Month()))
+// Run lets n jobs be due at one minute, and waits until all of them have ended. Each first waits for so long in a slot of its worker
+// and does nothing, as one does whose server takes its time.
+func (s *Scheduled) Run(ctx context.Context, n int, wait, patience time.Duration) (Due, error) {
+	jobs, change := s.jobs[:n], map[string]any{}
+	if wait > 0 { // others: those keep their hook
+		jobs = s.jobs[len(s.jobs)-n:]
+		change["backup_options"] = domain.BackupOptions{Hooks: &domain.Hooks{Before: []domain.Hook{{
+			Command: []string{sleeping, fmt.Sprintf("%.3f", wait.Seconds())}, FailRun: true,
+		}}}}
+	}
+	at := time.Now().UTC().Add(time.Duration(n)*80*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
+	change["schedule_cron"] = fmt.Sprintf("%d %d %d %d *", at.Minute(), at.Hour(), at.Day(), int(at.Month()))
 	if err := together(n, func(i int) error {
-		_, err := s.p.api.BackupJobs.Update(ctx, s.jobs[i], map[string]any{"schedule_cron": cron})
+		_, err := s.p.api.BackupJobs.Update(ctx, jobs[i], change)
 		return err
 	}); err != nil {
 		return Due{}, err
@@ -142,8 +154,9 @@ func (s *Scheduled) Run(ctx context.Context, n int, patience time.Duration) (Due
 
 func (s *Scheduled) lateness(ctx context.Context, at time.Time, due *Due) error {
 	var queued50, queued99, finished50, finished99 float64
-	err := s.p.catalogueRow(ctx, []any{&due.Starts, &queued50, &queued99, &finished50, &finished99}, `
+	err := s.p.catalogueRow(ctx, []any{&due.Starts, &due.Ends, &queued50, &queued99, &finished50, &finished99}, `
 		SELECT count(*) / greatest(extract(epoch FROM max(created_at) - min(created_at)), 0.001)::float8,
+		       count(*) / greatest(extract(epoch FROM max(finished_at) - min(created_at)), 0.001)::float8,
 		       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM created_at - $1)::float8),
 		       percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM created_at - $1)::float8),
 		       percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM finished_at - $1)::float8),
