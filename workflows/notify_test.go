@@ -23,10 +23,11 @@ type desk struct {
 	deliver func(id string, attempt int) error
 	tries   map[string]int
 	givenUp []contract.GiveUpInput
+	ends    domain.DeliveryStatus // what giving up makes of a delivery
 }
 
 func newDesk(next ...contract.NextDelivery) *desk {
-	d := &desk{next: next, tries: map[string]int{}, deliver: func(string, int) error { return nil }}
+	d := &desk{next: next, tries: map[string]int{}, ends: domain.DeliveryFailed, deliver: func(string, int) error { return nil }}
 	var suite testsuite.WorkflowTestSuite
 	d.env = suite.NewTestWorkflowEnvironment()
 	contract.ChooseDelivery.Register(d.env, func(context.Context, contract.ChannelRef) (contract.NextDelivery, error) {
@@ -40,9 +41,9 @@ func newDesk(next ...contract.NextDelivery) *desk {
 		d.tries[in.DeliveryID]++
 		return contract.Delivered{Status: domain.DeliverySent}, d.deliver(in.DeliveryID, d.tries[in.DeliveryID])
 	})
-	contract.GiveUpDelivery.Register(d.env, func(_ context.Context, in contract.GiveUpInput) (contract.Nothing, error) {
+	contract.GiveUpDelivery.Register(d.env, func(_ context.Context, in contract.GiveUpInput) (contract.Delivered, error) {
 		d.givenUp = append(d.givenUp, in)
-		return contract.Nothing{}, nil
+		return contract.Delivered{Status: d.ends}, nil
 	})
 	return d
 }
@@ -92,6 +93,24 @@ func TestADeliveryThatNeverSucceedsIsGivenUpAndTheNextOneGoesOn(t *testing.T) {
 	require.Equal(t, "dead", d.givenUp[0].DeliveryID)
 	require.Contains(t, d.givenUp[0].Message, "no route")
 	require.Equal(t, 10, d.tries["dead"], "the test environment's own limit; a server knows the time only")
+}
+
+// What is tried in vain holds nothing up for longer than a round, and is tried again after the others.
+func TestADeliveryThatWaitsForAnotherRoundLetsTheNextOneGoOn(t *testing.T) {
+	d := newDesk(contract.NextDelivery{DeliveryID: "poison", RetrySeconds: 600}, sending("good"), contract.NextDelivery{DeliveryID: "poison", RetrySeconds: 120})
+	d.ends = domain.DeliveryPending
+	d.deliver = func(id string, _ int) error {
+		if id == "poison" && len(d.givenUp) == 0 {
+			return temporal.NewApplicationError("500", "Unreachable")
+		}
+		return nil
+	}
+	started := d.env.Now()
+	result, err := d.run(t)
+	require.NoError(t, err)
+	require.Equal(t, contract.NotifyResult{Sent: 2}, result, "a round that ended is neither")
+	require.Len(t, d.givenUp, 1)
+	require.Less(t, d.env.Now().Sub(started), 21*time.Minute)
 }
 
 func TestAWaitEndsEarlyWhenSomethingNewWaits(t *testing.T) {
