@@ -209,7 +209,7 @@ func (d *dispatch) add(ctx context.Context, channel dbgen.NotificationChannel) e
 // addHeartbeat makes the GET that a completed backup of a job with a heartbeat_url is followed by.
 func (d *dispatch) addHeartbeat(ctx context.Context) error {
 	job := d.n.text("job_id")
-	if d.n.Type != domain.NotifyBackupSuccess || d.n.text("execution_id") == "" || !isID(job) {
+	if d.n.Type != domain.NotifyBackupSuccess || d.n.EntityType != domain.EntityBackupJob || d.n.text("execution_id") == "" || !isID(job) {
 		return nil
 	}
 	row, err := d.q.GetBackupJob(ctx, job)

@@ -76,6 +76,7 @@ func TestTheSecretsOfAChannelAreSealedAndSurviveARekey(t *testing.T) {
 	stored := everything(t, url)
 	require.NotContains(t, stored, "signing-secret-1")
 	require.NotContains(t, stored, "header-secret-1")
+	require.NotContains(t, stored, "example.com/hook", "an address may be a token itself")
 	require.Contains(t, stored, "X-Token")
 
 	key := otherKey(t)

@@ -334,7 +334,7 @@ func TestAddressesThatAnEarlierVersionLeftInTheClearAreSealed(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)
 	job := *newRunning(t, d, "job").JobID
-	channel, err := d.CreateChannel(t.Context(), db.Channel{Name: "ops", Type: domain.ChannelWebhook, Enabled: true})
+	channel, err := d.CreateChannel(t.Context(), db.Channel{Name: "ops", Type: domain.ChannelWebhook, Enabled: true, Config: domain.ChannelConfig{Format: domain.WebhookJSON}})
 	require.NoError(t, err)
 	leave := func() {
 		dbtest.Execute(t, url, "UPDATE backup_jobs SET backup_options = jsonb_set(backup_options, '{heartbeat_url}', to_jsonb($1::text))", heartbeat)

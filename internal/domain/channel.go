@@ -118,7 +118,7 @@ func (c ChannelConfig) Clone() ChannelConfig {
 // Secrets gives the fields that are secret, by their names in the document. A field may be empty.
 func (c *ChannelConfig) Secrets() map[string]*string {
 	secrets := map[string]*string{"password": &c.Password, "secret": &c.Secret, "api_key": &c.APIKey, "access_token": &c.AccessToken}
-	if c.URL != "" { // whoever has it may write there, and its path or query may be a token
+	if c.Format != "" { // a webhook's: whoever has it may write there, and its path or query may be a token
 		secrets["url"] = &c.URL
 	}
 	for i := range c.Headers {
