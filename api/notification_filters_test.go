@@ -155,6 +155,6 @@ func TestTheAddressOfAHeartbeatIsWriteOnly(t *testing.T) {
 	run := f.call("POST", path+"/run", nil).ok(http.StatusAccepted)
 	shown := exported + run.text + f.call("GET", "/api/backup-jobs", nil).text + f.call("GET", "/api/audit-logs", nil).text + f.log.String()
 	require.NotContains(t, shown, "secret-of-heartbeat")
-	f.call("PATCH", path, object{"backup_options": object{"heartbeat_url": nil}}).ok(http.StatusOK)
+	f.call("PATCH", path, object{"backup_options": object{"heartbeat_url": ""}}).ok(http.StatusOK)
 	require.Empty(t, stored())
 }
