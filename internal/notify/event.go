@@ -151,7 +151,7 @@ func Digest(events []Event) Event {
 		Title: fmt.Sprintf("%d notifications: %s", len(events), strings.Join(parts, ", ")), Test: first.Test,
 	}
 	var lines []string
-	for _, e := range events[:min(len(events), digestShown)] {
+	for _, e := range worstFirst(events)[:min(len(events), digestShown)] {
 		lines = append(lines, "- "+e.Title)
 	}
 	if more := len(events) - len(lines); more > 0 {
@@ -162,6 +162,20 @@ func Digest(events []Event) Event {
 		{"From", first.Time.UTC().Format("2006-01-02 15:04:05 UTC")}, {"To", last.Time.UTC().Format("2006-01-02 15:04:05 UTC")}}
 	out.Advice = "The API's /api/notifications lists all of them."
 	return out
+}
+
+// worstFirst are events by their severity; those that are equally bad stay in their order.
+func worstFirst(events []Event) []Event {
+	return slices.SortedStableFunc(slices.Values(events), func(a, b Event) int {
+		switch {
+		case !b.Severity.AtLeast(a.Severity):
+			return -1
+		case !a.Severity.AtLeast(b.Severity):
+			return 1
+		default:
+			return 0
+		}
+	})
 }
 
 // Sample is an event to try a channel or a template with.

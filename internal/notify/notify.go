@@ -30,7 +30,9 @@ type Message struct {
 	Text       string
 	HTML       string // "" for channels without
 	Event      Event
-	Digest     []Event // what a digest stands for, the oldest first; nil for a single event
+	Digest     []Event // what a digest stands for, the worst first, then the oldest; nil for a single event
+
+	template *Template // what Text was made by
 }
 
 // Channel sends messages to one place.
