@@ -16,8 +16,8 @@ func (q *Queries) addNames(ctx context.Context, n *Notification) error {
 	case domain.EntitySyncJob:
 		if job, err := q.GetSyncJob(Unscoped(ctx), n.EntityID); err == nil {
 			about.put("job", job.Name)
-			about.put("source_datasource_id", job.SourceDatasourceID)
-			about.put("target_datasource_id", job.TargetDatasourceID)
+			about.put("source_datasource_id", job.From())
+			about.put("target_datasource_id", job.Into())
 			about.putID("storage_location_id", job.StorageLocationID)
 		} else if !isMissing(err) {
 			return err

@@ -290,3 +290,29 @@ func TestAConditionThatFlapsIsCollapsed(t *testing.T) {
 		})
 	}
 }
+
+func TestANotificationNamesWhatItIsAbout(t *testing.T) {
+	d := dbtest.Open(t, dbtest.URL(t))
+	e := newRunning(t, d, "orders")
+	for name, c := range map[string]struct {
+		about db.Notification
+		want  map[string]any
+	}{
+		"a job":                 {db.Notification{EntityType: domain.EntityBackupJob, EntityID: *e.JobID}, map[string]any{"job": "orders", "job_id": *e.JobID, "datasource": "orders", "storage": "orders"}},
+		"a datasource":          {db.Notification{EntityType: domain.EntityDatasource, EntityID: *e.DatasourceID}, map[string]any{"datasource": "orders", "job": nil}},
+		"a storage location":    {db.Notification{EntityType: domain.EntityStorageLocation, EntityID: *e.StorageLocationID}, map[string]any{"storage": "orders", "datasource": nil}},
+		"an execution":          {db.Notification{Metadata: map[string]any{"execution_id": e.ID}}, map[string]any{"job": "orders", "datasource": "orders", "storage": "orders"}},
+		"what is gone":          {db.Notification{EntityType: domain.EntityBackupJob, EntityID: e.ID}, map[string]any{"job": nil}},
+		"what has its own name": {db.Notification{Metadata: map[string]any{"execution_id": e.ID, "job": "mine"}}, map[string]any{"job": "mine"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.about.Type = domain.NotifyBackupFailed
+			tell(t, d, c.about)
+			list, _, err := d.ListNotifications(t.Context(), db.NotificationFilter{}, db.Page{Limit: 1})
+			require.NoError(t, err)
+			for key, value := range c.want {
+				require.Equal(t, value, list[0].Metadata[key], key)
+			}
+		})
+	}
+}
