@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -23,6 +24,7 @@ type desk struct {
 	deliver func(id string, attempt int) error
 	tries   map[string]int
 	givenUp []contract.GiveUpInput
+	queues  []string              // of the attempts
 	ends    domain.DeliveryStatus // what giving up makes of a delivery
 }
 
@@ -37,7 +39,8 @@ func newDesk(next ...contract.NextDelivery) *desk {
 		}
 		return d.next[d.asked-1], nil
 	})
-	contract.Deliver.Register(d.env, func(_ context.Context, in contract.DeliveryRef) (contract.Delivered, error) {
+	contract.Deliver.Register(d.env, func(ctx context.Context, in contract.DeliveryRef) (contract.Delivered, error) {
+		d.queues = append(d.queues, activity.GetInfo(ctx).TaskQueue)
 		d.tries[in.DeliveryID]++
 		return contract.Delivered{Status: domain.DeliverySent}, d.deliver(in.DeliveryID, d.tries[in.DeliveryID])
 	})
@@ -76,6 +79,9 @@ func TestWhatWaitsIsSentOneAfterTheOtherAndTriedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, contract.NotifyResult{Sent: 2}, result)
 	require.Equal(t, map[string]int{"one": 3, "two": 1}, d.tries)
+	for _, queue := range d.queues {
+		require.Equal(t, contract.DeliveryTaskQueue, queue, "not that of backups and upkeep: other people's servers may be silent")
+	}
 }
 
 func TestADeliveryThatNeverSucceedsIsGivenUpAndTheNextOneGoesOn(t *testing.T) {

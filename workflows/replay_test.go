@@ -16,7 +16,7 @@ import (
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 24, "recorded histories are missing")
+	require.GreaterOrEqual(t, len(files), 23, "recorded histories are missing")
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
