@@ -236,6 +236,8 @@ func TestTroubleOverHTTPIsClassifiedInTimeAndWithoutSecrets(t *testing.T) {
 		"it says nothing":                  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, failure.Timeout, 0},
 		"it takes it and trickles":         {notifytest.Trickle(20 * time.Millisecond), "", 0},
 		"it says too much":                 {notifytest.Huge, "", 0},
+		"its headers trickle":              {notifytest.TrickleHeaders, failure.Timeout, 0},
+		"its headers have no end":          {notifytest.HugeHeaders, failure.Unreachable, 0},
 	} {
 		server := notifytest.HTTP(t, c.answer)
 		for kind, send := range httpChannels(t, server.URL) {

@@ -28,12 +28,11 @@ func oddText(r *rand.Rand, pieces int) string {
 	return text.String()
 }
 
-func oddEvent(r *rand.Rand) notify.Event {
-	types := domain.NotificationTypes()
+func oddEvent(r *rand.Rand, kind domain.NotificationType) notify.Event {
 	sizes := []int{0, 3, 300, 3000, 9000}
 	size := func() int { return sizes[r.IntN(len(sizes))] }
 	e := notify.Event{
-		ID: "1", Type: types[r.IntN(len(types))], Severity: domain.Severities()[r.IntN(3)], Time: time.Unix(1_800_000_000, 0),
+		ID: "1", Type: kind, Severity: domain.Severities()[r.IntN(3)], Time: time.Unix(1_800_000_000, 0),
 		Title: oddText(r, size()), Message: oddText(r, size()), Job: oddText(r, size()), Datasource: oddText(r, size()), Storage: oddText(r, size()),
 		Source: oddText(r, size()), Target: oddText(r, size()), ExecutionID: "2", Trigger: "manual", FailureClass: "Unreachable",
 		Link: "https://backup.example.com/api/executions/2", TemporalURL: "https://temporal.example.com/" + strings.Repeat("x", r.IntN(4000)),
@@ -55,6 +54,7 @@ func TestEveryMessageIsWithinTheLimitsOfItsProvider(t *testing.T) {
 	template := cloud
 	template.Template = "dataguardian_alert"
 	slack := open(t, domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL + "/services/x", Format: domain.WebhookSlack})
+	hook := open(t, domain.ChannelWebhook, webhookConfig(server.URL))
 	evolution := open(t, domain.ChannelWhatsApp, evolutionConfig(server.URL))
 	plain, templated := open(t, domain.ChannelWhatsApp, cloud), open(t, domain.ChannelWhatsApp, template)
 	send := func(channel notify.Channel, kind domain.ChannelType, events []notify.Event) (body []byte, m notify.Message) {
@@ -64,10 +64,11 @@ func TestEveryMessageIsWithinTheLimitsOfItsProvider(t *testing.T) {
 		got := server.Received()
 		return got[len(got)-1].Body, m
 	}
-	for i := range 150 {
-		events := []notify.Event{oddEvent(r)}
+	types := domain.NotificationTypes()
+	for i := range 6 * len(types) {
+		events := []notify.Event{oddEvent(r, types[i%len(types)])}
 		for i%5 == 0 && len(events) < 20 {
-			events = append(events, oddEvent(r))
+			events = append(events, oddEvent(r, types[r.IntN(len(types))]))
 		}
 		body, m := send(slack, domain.ChannelWebhook, events)
 		text := notifytest.CheckBlockKit(t, body)
@@ -86,6 +87,10 @@ func TestEveryMessageIsWithinTheLimitsOfItsProvider(t *testing.T) {
 		if advice := m.Event.Advice; len(events) == 1 && m.Event.Hint == "" && advice != "" {
 			require.Contains(t, text, advice, "what to do is not what is left out")
 		}
+
+		body, m = send(hook, domain.ChannelWebhook, events)
+		require.True(t, json.Valid(body))
+		require.LessOrEqual(t, notify.Characters(m.Text), 3000)
 
 		for _, channel := range []notify.Channel{evolution, plain} {
 			body, _ = send(channel, domain.ChannelWhatsApp, events)
