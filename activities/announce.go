@@ -24,7 +24,8 @@ func (a *Activities) AnnounceDamage(ctx context.Context, in contract.AnnounceInp
 			keys[i] = d.Key
 		}
 		needed, err := q.BackupsThatNeed(ctx, location.ID, keys)
-		return alertOf(location, fresh, needed, in.Notes), err
+		n := alertOf(location, fresh, needed, in.Notes)
+		return *a.linked(ctx, &n), err
 	})
 	a.at("verify.announced")
 	return contract.Nothing{}, toTemporal(ctx, err)
@@ -41,24 +42,27 @@ func alertOf(location db.StorageLocation, fresh []db.FreshDamage, needed map[str
 			damaged++
 		}
 	}
-	backups := backupsOf(needed)
+	backups, hint := backupsOf(needed), "Look at the health of the disk or the service behind it."
 	what := fmt.Sprintf("%d stored objects: %s. %s", len(fresh), listed(objects, int64(len(fresh))), namedBackups(backups))
 	if damaged == 0 {
 		n.Type, n.Severity = domain.NotifyHealthDegraded, domain.SeverityWarning
 		n.Title = fmt.Sprintf("Healed %d damaged objects on %s", len(fresh), quoted(location.Name))
 		n.Message = "Storage location " + quoted(location.Name) + " had damaged " + what +
-			" All of them were written anew from a copy on another storage location. Look at the health of the disk or the service behind it."
+			" All of them were written anew from a copy on another storage location."
 	} else {
 		n.Type, n.Severity = domain.NotifyBackupFailed, domain.SeverityCritical
 		n.Title = fmt.Sprintf("%d damaged objects on %s", damaged, quoted(location.Name))
 		n.Message = "Storage location " + quoted(location.Name) + " has damaged " + what +
-			" These backups can not be restored whole. Make a new full backup now, put the objects back from a copy of the location where there is one," +
-			" verify again, and look at the health of the disk or the service behind it."
+			" These backups can not be restored whole."
+		hint = "Make a new full backup now, put the objects back from a copy of the location where there is one, verify again, and look at the health of the disk or the service behind it."
 	}
 	if len(notes) > 0 {
 		n.Message += " Not healed: " + strings.Join(notes, "; ") + "."
 	}
-	n.Metadata = map[string]any{"objects": len(fresh), "damaged": damaged, "execution_ids": executionIDs(backups)}
+	n.Metadata = map[string]any{"objects": len(fresh), "damaged": damaged, "execution_ids": executionIDs(backups), "hint": hint}
+	if len(backups) == 1 {
+		n.Metadata["execution_id"] = backups[0].ExecutionID
+	}
 	return n
 }
 

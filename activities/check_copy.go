@@ -198,6 +198,7 @@ func (c *copyCheck) inspect(ctx context.Context, manifest *archive.Manifest, rea
 // record writes down what was found, with the backup's own log line.
 func (c *copyCheck) record(ctx context.Context) error {
 	check := c.check()
+	check.Alert = c.a.linked(ctx, check.Alert)
 	if err := c.a.DB.RecordCheck(ctx, check); err != nil {
 		return err
 	}
@@ -218,8 +219,8 @@ func (c *copyCheck) check() db.Check {
 			Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical,
 			EntityType: domain.EntityStorageLocation, EntityID: c.location.ID,
 			Title:    "A backup on " + quoted(c.location.Name) + " does not verify",
-			Message:  fmt.Sprintf("Backup %s: %s. Make a new full backup, and keep this one until that is verified.", c.copy.ExecutionID, v.Message),
-			Metadata: map[string]any{"execution_id": c.copy.ExecutionID},
+			Message:  fmt.Sprintf("Backup %s: %s.", c.copy.ExecutionID, v.Message),
+			Metadata: map[string]any{"execution_id": c.copy.ExecutionID, "hint": "Make a new full backup, and keep this one until that is verified."},
 		}
 	}
 	return check

@@ -148,7 +148,7 @@ func (a *Activities) FinishHealth(ctx context.Context, in contract.FinishHealthI
 		for _, pool := range pools {
 			err := a.DB.MoveHealth(ctx, domain.CheckedPool, pool, func(before domain.HealthState) (domain.HealthState, *db.Notification) {
 				next, notify := settings.Pool(before, served)
-				return next, tellPool(pool, notify)
+				return next, a.linked(ctx, tellPool(pool, notify))
 			})
 			if err != nil {
 				return 0, toTemporal(ctx, err)
@@ -175,7 +175,7 @@ func (a *Activities) checkOverdue(ctx context.Context, settings domain.HealthSet
 		}
 		return a.DB.MoveHealth(ctx, domain.CheckedJob, found.Job.ID, func(before domain.HealthState) (domain.HealthState, *db.Notification) {
 			next, notify := settings.Overdue(before, isLate)
-			return next, tellOverdue(found, notify)
+			return next, a.linked(ctx, tellOverdue(found, notify))
 		})
 	})
 	return overdue, err

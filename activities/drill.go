@@ -218,7 +218,7 @@ func tellOfDrill(ctx context.Context, q *db.Queries, run db.Run, report domain.D
 	}
 	n := db.Notification{
 		Type: domain.NotifyRestoreDrillFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-		Metadata: map[string]any{"run_id": run.ID, "failure_class": in.FailureClass, "hint": in.Hint},
+		Metadata: runMetadata(run, "restore_drill", drillRunPath, in),
 	}
 	if run.Status == domain.Completed {
 		n.Type, n.Severity, n.Title = domain.NotifyRestoreDrillSuccess, domain.SeverityInfo, name+" succeeded"
@@ -226,10 +226,7 @@ func tellOfDrill(ctx context.Context, q *db.Queries, run db.Run, report domain.D
 		if c := report.Checks; c != nil {
 			n.Message += fmt.Sprintf(" %d tables with %d rows were checked.", c.Tables, c.Rows)
 		}
-		n.Metadata = map[string]any{"run_id": run.ID, "recovery_seconds": report.RecoverySeconds, "change_percent": report.ChangePercent}
-	}
-	if run.BackupExecutionID != nil {
-		n.Metadata["backup_execution_id"] = *run.BackupExecutionID
+		n.Metadata["recovery_seconds"], n.Metadata["change_percent"] = report.RecoverySeconds, report.ChangePercent
 	}
 	n.EntityType, n.EntityID = entityOf(run, domain.EntityDrillJob)
 	return q.AddNotification(ctx, n)

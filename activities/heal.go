@@ -263,9 +263,9 @@ func (h *healer) tell(ctx context.Context) error {
 	if h.told == 0 {
 		return nil
 	}
-	return h.a.DB.AddNotification(ctx, db.Notification{
+	return h.a.DB.AddNotification(ctx, *h.a.linked(ctx, &db.Notification{
 		Type: domain.NotifyBackupSuccess, Severity: domain.SeverityInfo, EntityType: domain.EntityStorageLocation, EntityID: h.location.ID,
 		Title:   fmt.Sprintf("Healed %d damaged objects on %s", h.told, quoted(h.location.Name)),
 		Message: fmt.Sprintf("They were written anew from copies on other storage locations and read back; %d damaged objects are left.", h.result.Left),
-	})
+	}))
 }

@@ -61,7 +61,7 @@ func (a *Activities) probeDatasource(ctx context.Context, d db.Datasource, setti
 		Latency: time.Duration(result.LatencyMS) * time.Millisecond, ServerVersion: result.Version, Message: result.Message,
 		Judge: func(before domain.HealthState) (domain.DatasourceStatus, domain.HealthState, *db.Notification) {
 			status, next, notify := settings.Datasource(before, result.Status, result.LatencyMS)
-			return status, next, tellDatasource(d, notify, result, settings)
+			return status, next, a.linked(ctx, tellDatasource(d, notify, result, settings))
 		},
 	})
 	return result, err
@@ -96,7 +96,7 @@ func (a *Activities) probeStorage(ctx context.Context, location db.StorageLocati
 		Latency: time.Duration(result.LatencyMS) * time.Millisecond, Message: result.Message,
 		Judge: func(before domain.HealthState) (domain.HealthState, *db.Notification) {
 			next, notify := settings.Storage(before, status)
-			return next, tellStorage(location, notify, result)
+			return next, a.linked(ctx, tellStorage(location, notify, result))
 		},
 	}
 	if usage.Used >= 0 {

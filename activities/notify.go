@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -79,7 +78,7 @@ func (a *Activities) endOfDelivery(ctx context.Context, id string) (contract.Del
 
 // tryAgain notes why, and has Temporal try again, when the server said so at that time.
 func (a *Activities) tryAgain(ctx context.Context, id, message string, err error) error {
-	if err := a.DB.NoteDeliveryError(ctx, id, message); err != nil {
+	if err := a.DB.NoteDeliveryError(ctx, id, message, notify.RetryAfter(err)); err != nil {
 		a.Logger.Warn("a failed attempt was not recorded", "delivery", id, "error", err)
 	}
 	return temporal.NewApplicationErrorWithOptions(message, string(failure.ClassOf(err)), temporal.ApplicationErrorOptions{
@@ -107,55 +106,15 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 		return end, secrets, err
 	}
 	started := time.Now()
-	end.Answer, err = a.sendToAll(ctx, channel, message, d.Reached)
+	end.Answer, err = sendToAll(ctx, channel, message, d.Reached, func(to string) error {
+		a.at("notify.sent")
+		if len(channel.Recipients()) == 1 {
+			return nil
+		}
+		return a.DB.MarkReached(ctx, d.ID, to)
+	})
 	end.Status, end.Latency, end.Message = domain.DeliverySent, time.Since(started), note
 	return end, secrets, err
-}
-
-// sendToAll sends to each recipient that is not in reached. A failure does not keep the message from the others;
-// the first passing one is returned, so that it is tried again, else the first permanent one.
-func (a *Activities) sendToAll(ctx context.Context, channel notify.Channel, message notify.Message, reached []string) (answer string, err error) {
-	var passing, permanent error
-	recipients := channel.Recipients()
-	for _, to := range recipients {
-		if slices.Contains(reached, to) {
-			continue
-		}
-		said, err := channel.Send(ctx, message, to)
-		switch {
-		case err == nil:
-			answer = said
-			a.at("notify.sent")
-			if len(recipients) > 1 {
-				if err := a.DB.MarkReached(ctx, message.DeliveryID, to); err != nil {
-					return answer, err
-				}
-			}
-		case failure.IsPermanent(failure.ClassOf(err)):
-			permanent = firstError(permanent, failure.WithSubject(err, recipientName(to)))
-		default:
-			passing = firstError(passing, err)
-		}
-		if ctx.Err() != nil {
-			return answer, ctx.Err()
-		}
-	}
-	return answer, firstError(passing, permanent)
-}
-
-// recipientName names a number without telling all of it: it is somebody's.
-func recipientName(to string) string {
-	if len(to) <= 4 {
-		return ""
-	}
-	return "number ending in " + to[len(to)-4:]
-}
-
-func firstError(err, next error) error {
-	if err != nil {
-		return err
-	}
-	return next
 }
 
 // ping makes the GET of a heartbeat. The address is a secret of whoever watches.
@@ -178,9 +137,11 @@ func (a *Activities) ping(ctx context.Context, d db.ClaimedDelivery) (end db.Del
 	return end, secrets, err
 }
 
-// GiveUpDelivery ends a delivery that was tried for long enough.
-func (a *Activities) GiveUpDelivery(ctx context.Context, in contract.GiveUpInput) (contract.Nothing, error) {
-	a.Logger.Warn("a notification was given up", "delivery", in.DeliveryID, "error", in.Message)
-	err := a.DB.FinishDelivery(ctx, in.DeliveryID, db.DeliveryEnd{Status: domain.DeliveryFailed, Message: "given up: " + in.Message})
-	return contract.Nothing{}, toTemporal(ctx, err)
+// GiveUpDelivery ends a round of attempts at a delivery: it waits for another one, or is too old and has failed.
+func (a *Activities) GiveUpDelivery(ctx context.Context, in contract.GiveUpInput) (contract.Delivered, error) {
+	status, err := a.DB.GiveUp(ctx, in.DeliveryID, in.Message)
+	if status == domain.DeliveryFailed {
+		a.Logger.Warn("a notification was given up", "delivery", in.DeliveryID, "error", in.Message)
+	}
+	return contract.Delivered{Status: status}, toTemporal(ctx, err)
 }

@@ -89,11 +89,5 @@ func (a *Activities) sendSample(ctx context.Context, row db.Channel) (string, er
 		return "", err
 	}
 	message.DeliveryID = "test-" + strings.ToLower(rand.Text())
-	answer := ""
-	for _, to := range channel.Recipients() {
-		if answer, err = channel.Send(ctx, message, to); err != nil {
-			return answer, failure.WithSubject(err, recipientName(to))
-		}
-	}
-	return answer, nil
+	return sendToAll(ctx, channel, message, nil, func(string) error { return nil })
 }

@@ -190,6 +190,7 @@ func TestANumberThatHasTheMessageDoesNotGetItAgain(t *testing.T) {
 	require.Error(t, c.deliver(id))
 	broken = false
 	require.NoError(t, c.deliver(id))
+	require.Contains(t, c.row(id).Answer, "number ending in 4321: 201 Created")
 	count := map[string]int{}
 	for _, request := range server.Received() {
 		for _, number := range []string{first, second} {

@@ -88,7 +88,7 @@ func (a *Activities) FinishRetention(ctx context.Context, in contract.FinishRete
 	}
 	var tell *db.Notification
 	if result.Removed > 0 {
-		tell = cleanupCompleted(job, result)
+		tell = a.linked(ctx, cleanupCompleted(job, result))
 	}
 	return contract.Nothing{}, toTemporal(ctx, a.DB.RecordRetention(ctx, job.ID, in.Done.RunID, result, tell))
 }

@@ -211,7 +211,7 @@ func (a *Activities) FinishSync(ctx context.Context, in contract.FinishRunInput)
 		}
 		n := db.Notification{
 			Type: domain.NotifySyncFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-			Metadata: map[string]any{"run_id": run.ID, "failure_class": in.FailureClass, "hint": in.Hint},
+			Metadata: runMetadata(run, "sync", syncRunPath, in),
 		}
 		n.EntityType, n.EntityID = entityOf(run, domain.EntitySyncJob)
 		return q.AddNotification(ctx, n)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -117,7 +118,7 @@ func (a *Activities) moveBackup(ctx context.Context, in contract.MoveInput) erro
 func (a *Activities) RecordTarget(ctx context.Context, in contract.TargetReport) (contract.Nothing, error) {
 	report := db.TargetReport{Result: in.Result, Warning: in.Warning}
 	if in.Alert {
-		report.Alert = noCopyAlert(in)
+		report.Alert = a.linked(ctx, noCopyAlert(in))
 	}
 	news, err := a.DB.RecordTarget(ctx, in.ExecutionID, report)
 	if err != nil {
@@ -139,15 +140,15 @@ func (a *Activities) RecordTarget(ctx context.Context, in contract.TargetReport)
 
 func noCopyAlert(in contract.TargetReport) *db.Notification {
 	message := fmt.Sprintf("Backup %s is good, and is not on storage location %s: %s.", in.ExecutionID, quoted(in.Result.Name), in.Result.Error)
-	if in.Result.Hint != "" {
-		message += " " + in.Result.Hint
-	}
 	return &db.Notification{
 		Type: domain.NotifyHealthDegraded, Severity: domain.SeverityWarning,
 		EntityType: domain.EntityStorageLocation, EntityID: in.Result.StorageLocationID,
-		Title:    "No copy of a backup on " + quoted(in.Result.Name),
-		Message:  message + " Then POST /api/executions/" + in.ExecutionID + "/retry-upload.",
-		Metadata: map[string]any{"execution_ids": []string{in.ExecutionID}, "failure_class": in.Result.FailureClass},
+		Title:   "No copy of a backup on " + quoted(in.Result.Name),
+		Message: message,
+		Metadata: map[string]any{
+			"execution_id": in.ExecutionID, "execution_ids": []string{in.ExecutionID}, "failure_class": in.Result.FailureClass,
+			"hint": strings.TrimSpace(in.Result.Hint + " Then POST /api/executions/" + in.ExecutionID + "/retry-upload."),
+		},
 	}
 }
 

@@ -25,13 +25,14 @@ func tellDatasource(d db.Datasource, notify domain.NotificationType, result cont
 		return nil
 	}
 	n := &db.Notification{
-		Type: notify, Severity: severityOf(notify), EntityType: domain.EntityDatasource, EntityID: d.ID,
+		Type: notify, Severity: domain.SeverityOf(notify), EntityType: domain.EntityDatasource, EntityID: d.ID,
 		Metadata: map[string]any{"datasource": d.Name, "status": result.Status, "latency_ms": result.LatencyMS, "pool": d.Pool},
 	}
+	addHint(n, result.Hint)
 	switch notify {
 	case domain.NotifyConnectionLost:
 		n.Title = "Datasource " + quoted(d.Name) + " can not be reached"
-		n.Message = fmt.Sprintf("%d checks in a row failed, the last with %s: %s", s.FailuresToCritical, result.Status, withHint(result))
+		n.Message = fmt.Sprintf("%d checks in a row failed, the last with %s: %s", s.FailuresToCritical, result.Status, result.Message)
 	case domain.NotifyConnectionRestored:
 		n.Title = "Datasource " + quoted(d.Name) + " is back"
 		n.Message = fmt.Sprintf("It answered within %d ms.", result.LatencyMS)
@@ -48,15 +49,16 @@ func tellStorage(l db.StorageLocation, notify domain.NotificationType, result co
 		return nil
 	}
 	n := &db.Notification{
-		Type: notify, Severity: severityOf(notify), EntityType: domain.EntityStorageLocation, EntityID: l.ID,
-		Metadata: map[string]any{"storage_location": l.Name, "status": result.Status, "available_bytes": result.AvailableBytes, "pool": l.Pool},
+		Type: notify, Severity: domain.SeverityOf(notify), EntityType: domain.EntityStorageLocation, EntityID: l.ID,
+		Metadata: map[string]any{"storage": l.Name, "storage_location": l.Name, "status": result.Status, "available_bytes": result.AvailableBytes, "pool": l.Pool},
 	}
+	addHint(n, result.Hint)
 	switch notify {
 	case domain.NotifyStorageUnreachable:
-		n.Title, n.Message = "Storage location "+quoted(l.Name)+" does not work", "Backups can not be stored there. "+withHint(result)
+		n.Title, n.Message = "Storage location "+quoted(l.Name)+" does not work", "Backups can not be stored there. "+result.Message
 	case domain.NotifyStorageFull:
 		n.Title = "Storage location " + quoted(l.Name) + " is full"
-		n.Message = "Too little is free for another backup. Give it more space, raise max_size_gb, or let a retention policy keep less. " + withHint(result)
+		n.Message = "Too little is free for another backup. Give it more space, raise max_size_gb, or let a retention policy keep less. " + result.Message
 	default:
 		n.Title, n.Message = "Storage location "+quoted(l.Name)+" works again", "A probe was written and read back."
 	}
@@ -68,12 +70,13 @@ func tellPool(pool string, notify domain.NotificationType) *db.Notification {
 	if notify == "" {
 		return nil
 	}
-	n := &db.Notification{Type: notify, Severity: severityOf(notify), EntityType: domain.EntitySystem, Metadata: map[string]any{"pool": pool}}
+	n := &db.Notification{Type: notify, Severity: domain.SeverityOf(notify), EntityType: domain.EntitySystem, Metadata: map[string]any{"pool": pool}}
 	if notify == domain.NotifyConnectionRestored {
 		n.Title, n.Message = "Pool "+quoted(pool)+" is served again", "A worker took its health check."
 	} else {
 		n.Title = "No worker serves pool " + quoted(pool)
-		n.Message = "Nothing of this pool is backed up, restored or checked. Start a worker with: dataguardian worker --pools " + pool
+		n.Message = "Nothing of this pool is backed up, restored or checked."
+		addHint(n, "Start a worker with: dataguardian worker --pools "+pool)
 	}
 	return n
 }
@@ -88,27 +91,19 @@ func tellOverdue(o db.OverdueJob, notify domain.NotificationType) *db.Notificati
 		last = "Its last completed backup ended at " + o.LastAt.UTC().Format(time.RFC3339) + "."
 	}
 	return &db.Notification{
-		Type: notify, Severity: severityOf(notify), EntityType: domain.EntityBackupJob, EntityID: o.Job.ID,
-		Title:    "Backup job " + quoted(o.Job.Name) + " is overdue",
-		Message:  last + " Twice the time between two of its runs has passed since. Look at its executions, and whether its schedule is paused.",
-		Metadata: map[string]any{"job": o.Job.Name, "overdue_at": o.OverdueAt},
+		Type: notify, Severity: domain.SeverityCritical, // backups that silently do not happen are as bad as those that fail
+		EntityType: domain.EntityBackupJob, EntityID: o.Job.ID,
+		Title:   "Backup job " + quoted(o.Job.Name) + " is overdue",
+		Message: last + " Twice the time between two of its runs has passed since.",
+		Metadata: map[string]any{
+			"job": o.Job.Name, "overdue_at": o.OverdueAt, "hint": "Look at its executions, and whether its schedule is paused or a worker of its pool is missing.",
+		},
 	}
 }
 
-func severityOf(notify domain.NotificationType) domain.Severity {
-	switch notify {
-	case domain.NotifyConnectionLost, domain.NotifyStorageFull, domain.NotifyStorageUnreachable:
-		return domain.SeverityCritical
-	case domain.NotifyHealthDegraded:
-		return domain.SeverityWarning
-	default:
-		return domain.SeverityInfo
+// addHint tells what to do, in the place where templates look for it.
+func addHint(n *db.Notification, hint string) {
+	if hint != "" {
+		n.Metadata["hint"] = hint
 	}
-}
-
-func withHint(result contract.CheckResult) string {
-	if result.Hint == "" {
-		return result.Message
-	}
-	return result.Message + " " + result.Hint
 }

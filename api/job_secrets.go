@@ -19,10 +19,14 @@ func unmaskOptions(o *domain.BackupOptions, stored domain.BackupOptions) domain.
 	if stored.ReferencedFiles != nil {
 		was = stored.ReferencedFiles.Login()
 	}
-	return unmask(o.Secrets(), stored.Secrets(), names([]change{
+	given, kept := o.Secrets(), stored.Secrets()
+	const heartbeat = "heartbeat_url" // is its own address: nothing else sends it elsewhere
+	v := unmask(map[string]*string{heartbeat: given[heartbeat]}, kept, nil)
+	delete(given, heartbeat)
+	return append(v, unmask(given, kept, names([]change{
 		{"referenced_files.host", is.Host != was.Host},
 		{"referenced_files.port", is.Port != was.Port},
 		{"referenced_files.username", is.Username != was.Username},
 		{"referenced_files.host_key", is.HostKey != was.HostKey},
-	}))
+	}))...)
 }

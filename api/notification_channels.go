@@ -39,6 +39,8 @@ type Channel struct {
 	Version   int64                `json:"version"`
 	CreatedAt time.Time            `json:"created_at"`
 	UpdatedAt time.Time            `json:"updated_at"`
+
+	FailingSince *time.Time `json:"failing_since" doc:"Since when messages to it fail; null: the latest one did not"`
 }
 
 // ChannelTest is what came of a sample. A failed test is a good answer.
@@ -218,7 +220,7 @@ func exposingChannel(c, stored domain.ChannelConfig) []string {
 		{"port", c.Port != stored.Port},
 		{"encryption", c.Encryption == domain.MailPlain && stored.Encryption != domain.MailPlain},
 		{"username", c.Username != stored.Username},
-		{"url", c.URL != stored.URL && c.URL != failure.Mask}, // masked with format slack, where it is a secret itself
+		{"url", c.URL != stored.URL && c.URL != failure.Mask},
 		{"format", c.Format != stored.Format},
 		{"provider", c.Provider != stored.Provider},
 		{"api_url", c.APIURL != stored.APIURL},
@@ -240,6 +242,6 @@ func maskedChannel(c domain.ChannelConfig) domain.ChannelConfig {
 func viewChannel(row db.Channel) Channel {
 	return Channel{
 		ID: row.ID, Name: row.Name, Type: row.Type, Enabled: row.Enabled, Config: maskedChannel(row.Config), Rules: row.Rules,
-		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, FailingSince: row.FailingSince,
 	}
 }

@@ -85,7 +85,8 @@ func TestSecretsOfChannelsAreWriteOnly(t *testing.T) {
 	require.Equal(t, http.StatusCreated, mail.status, mail.text)
 	path := "/api/notification-channels/" + hook.get("id").(string)
 	shown := f.call("GET", "/api/notification-channels", nil).text + f.call("GET", path, nil).text + f.call("GET", "/api/audit-logs", nil).text + f.log.String()
-	for _, secret := range []string{"signing-key-1", "header-secret", "verysecret", "mail-secret"} {
+	shown += f.call("GET", "/api/system/config", nil).text
+	for _, secret := range []string{"signing-key-1", "header-secret", "verysecret", "mail-secret", "example.com/hook"} {
 		require.NotContains(t, shown, secret)
 	}
 
@@ -96,6 +97,7 @@ func TestSecretsOfChannelsAreWriteOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "signing-key-1", row.Config.Secret)
 	require.Equal(t, "header-secret", row.Config.Headers[0].Value)
+	require.Equal(t, "https://example.com/hook", row.Config.URL, "which may be a token itself")
 
 	// The stored secret is not sent to another server.
 	moved := f.call("PATCH", path, object{"config": object{"url": "https://evil.example/hook"}})

@@ -70,6 +70,9 @@ func (s *server) runBackupJob(ctx context.Context, in *runInput) (*accepted, err
 	if !reflect.DeepEqual(options.ReferencedFiles, job.BackupOptions.ReferencedFiles) {
 		return nil, invalidField("backup_options.referenced_files", "can not be changed for one run; change them in the job")
 	}
+	if options.HeartbeatURL != job.BackupOptions.HeartbeatURL {
+		return nil, invalidField("backup_options.heartbeat_url", "can not be changed for one run; change it in the job")
+	}
 	job.BackupOptions = options
 	return s.startBackup(ctx, backupStart{
 		job: job, datasource: datasource, storage: storage,

@@ -80,6 +80,9 @@ func (d *DB) prepare(ctx context.Context) error {
 	if err := d.checkMasterKey(ctx); err != nil {
 		return err
 	}
+	if err := d.sealLeftovers(ctx); err != nil {
+		return err
+	}
 	return d.ensureAgeIdentity(ctx)
 }
 

@@ -51,6 +51,10 @@ func (q *Queries) MoveHealth(ctx context.Context, kind domain.CheckedKind, id st
 		if tell == nil {
 			return nil
 		}
+		if tell.Metadata == nil {
+			tell.Metadata = map[string]any{}
+		}
+		tell.Metadata[domain.MetadataCondition] = string(kind) + ":" + id
 		return q.AddNotification(ctx, *tell)
 	})
 }

@@ -22,6 +22,8 @@ type Channel struct {
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
+
+	FailingSince *time.Time // since when messages to it fail; nil: the latest one did not
 }
 
 // CreateChannel stores a new channel; an empty ID is made up. Errors: DuplicateError.
@@ -153,7 +155,7 @@ func (q *Queries) sealChannel(id string, c domain.ChannelConfig) (domain.Channel
 func (q *Queries) channel(row dbgen.NotificationChannel) (Channel, error) {
 	c := Channel{
 		ID: row.ID, Name: row.Name, Type: row.Type, Enabled: row.Enabled, Config: row.Config, Rules: row.Rules,
-		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, FailingSince: row.FailingSince,
 	}
 	document, err := q.sealer.open(channelSecrets(row.ID), row.Secrets)
 	if err != nil || document == "" {
@@ -164,7 +166,9 @@ func (q *Queries) channel(row dbgen.NotificationChannel) (Channel, error) {
 		return c, failure.Wrap(failure.Corrupt, "read the secrets of channel "+row.Name, err, "Save the secrets again.")
 	}
 	for name, field := range c.Config.Secrets() {
-		*field = secrets[name]
+		if secret, sealed := secrets[name]; sealed { // else of an earlier version, see sealLeftovers
+			*field = secret
+		}
 	}
 	return c, nil
 }

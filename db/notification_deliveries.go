@@ -2,12 +2,10 @@ package db
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // Delivery is one notification on its way to one channel. One that was sent as part of a digest has the
@@ -54,7 +52,7 @@ func (q *Queries) ListDeliveries(ctx context.Context, filter DeliveryFilter, pag
 	return out, next, err
 }
 
-// Resend makes another delivery of what an earlier one brought, and wakes the workers. Errors: ErrNotFound;
+// Resend makes another delivery of what an earlier one brought, all of a digest, and wakes the workers. Errors: ErrNotFound;
 // domain.Invalid for one that has not ended, or whose channel is gone or off.
 func (q *Queries) Resend(ctx context.Context, id string) (Delivery, error) {
 	var again Delivery
@@ -73,7 +71,7 @@ func (q *Queries) Resend(ctx context.Context, id string) (Delivery, error) {
 		}
 		if err := q.q.AddDelivery(ctx, dbgen.AddDeliveryParams{
 			ID: fresh, NotificationID: old.NotificationID, ChannelID: old.ChannelID, ChannelName: channelName, ChannelType: old.ChannelType,
-			Status: domain.DeliveryPending, ResendOf: &old.ID, DueAt: time.Now(),
+			Status: domain.DeliveryPending, ResendOf: &old.ID, DueAt: time.Now(), Reached: haveIt(old),
 		}); err != nil {
 			return translate("send again", err)
 		}
@@ -84,6 +82,14 @@ func (q *Queries) Resend(ctx context.Context, id string) (Delivery, error) {
 		return err
 	})
 	return again, err
+}
+
+// haveIt are the recipients that a resend leaves out: one of a delivery that failed is for those who did not get it.
+func haveIt(d Delivery) []string {
+	if d.Status == domain.DeliveryFailed {
+		return d.Reached
+	}
+	return nil
 }
 
 // resendable refuses what can not be sent again, and returns the present name of the channel.
@@ -149,39 +155,10 @@ func (q *Queries) MarkReached(ctx context.Context, id, recipient string) error {
 	return translate("record a recipient", q.q.MarkReached(ctx, dbgen.MarkReachedParams{ID: id, Recipient: recipient}))
 }
 
-// NoteDeliveryError keeps why the last attempt failed, for people who look while it is tried again.
-func (q *Queries) NoteDeliveryError(ctx context.Context, id, message string) error {
-	return translate("record a failed attempt", q.q.NoteDeliveryError(ctx, dbgen.NoteDeliveryErrorParams{ID: id, ErrorMessage: cleanText(message)}))
-}
-
-// DeliveryEnd is how a delivery ended. Neither text may hold a secret.
-type DeliveryEnd struct {
-	Status  domain.DeliveryStatus
-	Latency time.Duration // of the last attempt
-	Answer  string        // what the server said
-	Message string        // why it failed
-}
-
-// FinishDelivery records the end of a delivery and of everything that was sent with it. The first end stays.
-func (q *Queries) FinishDelivery(ctx context.Context, id string, end DeliveryEnd) error {
-	op := "finish delivery " + id
-	if end.Status == domain.DeliveryPending || end.Status == domain.DeliverySending {
-		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("status %q is not an end", end.Status), "")
-	}
-	latency := end.Latency.Milliseconds()
-	return translate(op, q.q.FinishDelivery(ctx, dbgen.FinishDeliveryParams{
-		ID: id, Status: end.Status, LatencyMS: &latency, Answer: cleanText(end.Answer), ErrorMessage: cleanText(end.Message),
+// NoteDeliveryError keeps why the last attempt failed, for people who look while it is tried again, and until when the
+// server does not want to be asked, 0 for no such wish.
+func (q *Queries) NoteDeliveryError(ctx context.Context, id, message string, wait time.Duration) error {
+	return translate("record a failed attempt", q.q.NoteDeliveryError(ctx, dbgen.NoteDeliveryErrorParams{
+		ID: id, ErrorMessage: cleanText(message), NotBefore: time.Now().Add(wait),
 	}))
-}
-
-// LastDelivery is how the newest delivery to a channel that ended went; nil for none.
-func (q *Queries) LastDelivery(ctx context.Context, channelID string) (*dbgen.LatestDeliveryRow, error) {
-	row, err := q.q.LatestDelivery(ctx, &channelID)
-	if err := translate("read the last delivery", err); err != nil {
-		if isMissing(err) {
-			return nil, nil //nolint:nilnil // see above
-		}
-		return nil, err
-	}
-	return &row, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -87,7 +86,7 @@ func (d *dispatch) run(ctx context.Context, channels []dbgen.NotificationChannel
 		return err
 	}
 	for _, channel := range channels {
-		if !channel.Rules.Match(about) {
+		if !channel.Rules.Match(about) || channel.ID == d.n.text("channel_id") { // it is about the channel itself
 			continue
 		}
 		if err := d.add(ctx, channel); err != nil {
@@ -126,6 +125,9 @@ func (d *dispatch) subject(ctx context.Context) (domain.Subject, error) {
 
 // lookBack finds out whether a state is news, and whether its source flaps.
 func (d *dispatch) lookBack(ctx context.Context) error {
+	if condition := d.n.text(domain.MetadataCondition); condition != "" {
+		return d.lookBackAtCondition(ctx, condition)
+	}
 	if !d.n.Type.IsState() || d.n.EntityID == "" {
 		return nil
 	}
@@ -140,24 +142,48 @@ func (d *dispatch) lookBack(ctx context.Context) error {
 		d.known = "the same state was told at " + last.CreatedAt.UTC().Format(time.RFC3339)
 		return nil
 	}
+	changes := make([]dbgen.ChangesOfRow, len(earlier))
+	for i, state := range earlier {
+		changes[i] = dbgen.ChangesOfRow(state)
+	}
+	d.judge(changes, 0)
+	return nil
+}
+
+// lookBackAtCondition is for what tells the changes of a condition only: each of them is news. Two in a row that tell
+// the same had an end in between that nobody was told of.
+func (d *dispatch) lookBackAtCondition(ctx context.Context, condition string) error {
+	earlier, err := d.q.q.ChangesOf(ctx, dbgen.ChangesOfParams{
+		Condition: condition, Before: d.n.CreatedAt, BeforeID: d.n.ID, Most: statesLooked,
+	})
+	d.judge(earlier, 2)
+	return translate("read what was told of a condition before", err)
+}
+
+// judge counts the changes of the last while, the newest first. same is how many changes lie between two notifications
+// that tell the same.
+func (d *dispatch) judge(earlier []dbgen.ChangesOfRow, same int) {
 	changes, since := 0, d.n.CreatedAt.Add(-time.Duration(d.settings.FlapWindowMinutes)*time.Minute)
-	newer := string(d.n.Type)
-	for _, state := range earlier {
+	newer, latest := string(d.n.Type), 0
+	for i, state := range earlier {
 		if state.CreatedAt.Before(since) {
 			break
 		}
-		if state.Type != newer {
-			changes++
+		step := 1
+		if state.Type == newer {
+			step = same
 		}
-		newer = state.Type
+		if i == 0 {
+			latest = step
+		}
+		changes, newer = changes+step, state.Type
 	}
 	if changes > d.settings.FlapAbove {
 		d.flapping = true
-		if changes > d.settings.FlapAbove+1 { // the first that is too many says so at once
+		if changes-latest > d.settings.FlapAbove { // the first that is too many says so at once
 			d.hold = time.Duration(d.settings.FlapQuietMinutes) * time.Minute
 		}
 	}
-	return nil
 }
 
 func (d *dispatch) add(ctx context.Context, channel dbgen.NotificationChannel) error {
@@ -170,7 +196,8 @@ func (d *dispatch) add(ctx context.Context, channel dbgen.NotificationChannel) e
 	}
 	if d.hold > 0 {
 		err := d.q.q.CollapseWaiting(ctx, dbgen.CollapseWaitingParams{
-			ChannelID: &channel.ID, EntityType: string(d.n.EntityType), EntityID: &d.n.EntityID, Reason: "the source changed its state again",
+			ChannelID: &channel.ID, EntityType: string(d.n.EntityType), EntityID: unlessZero(d.n.EntityID),
+			Condition: unlessZero(d.n.text(domain.MetadataCondition)), Reason: "the source changed its state again",
 		})
 		if err != nil {
 			return translate("collapse what a flapping source told", err)
@@ -182,7 +209,7 @@ func (d *dispatch) add(ctx context.Context, channel dbgen.NotificationChannel) e
 // addHeartbeat makes the GET that a completed backup of a job with a heartbeat_url is followed by.
 func (d *dispatch) addHeartbeat(ctx context.Context) error {
 	job := d.n.text("job_id")
-	if d.n.Type != domain.NotifyBackupSuccess || d.n.text("execution_id") == "" || !isID(job) {
+	if d.n.Type != domain.NotifyBackupSuccess || d.n.EntityType != domain.EntityBackupJob || d.n.text("execution_id") == "" || !isID(job) {
 		return nil
 	}
 	row, err := d.q.GetBackupJob(ctx, job)
@@ -205,109 +232,4 @@ func (d *dispatch) insert(ctx context.Context, delivery dbgen.AddDeliveryParams)
 	}
 	delivery.ID = id
 	return translate("add a delivery", d.q.q.AddDelivery(ctx, delivery))
-}
-
-// OpenDeliveries are the channels that something waits for, and the heartbeats that wait. What waits for a
-// channel that is gone is dropped first.
-func (q *Queries) OpenDeliveries(ctx context.Context) (channels, heartbeats []string, err error) {
-	const op = "look for deliveries that wait"
-	if err := q.q.DropOrphans(ctx); err != nil {
-		return nil, nil, translate(op, err)
-	}
-	if channels, err = q.q.ChannelsWithOpenDeliveries(ctx); err != nil {
-		return nil, nil, translate(op, err)
-	}
-	heartbeats, err = q.q.OpenHeartbeats(ctx)
-	return channels, heartbeats, translate(op, err)
-}
-
-// NextDelivery is what a channel is sent next.
-type NextDelivery struct {
-	ID       string        // to be sent now; "" for nothing
-	Wait     time.Duration // with no ID: when to ask again; 0: nothing waits
-	RetryFor time.Duration // how long the delivery is tried
-}
-
-// maxDigest bounds how many deliveries one message stands for.
-const maxDigest = 10_000
-
-// NextDelivery takes the next delivery to a channel, and with it the others that are told in the same message.
-// One that was taken and has not ended comes first. Calls for one channel wait for each other.
-func (q *Queries) NextDelivery(ctx context.Context, channelID string) (next NextDelivery, err error) {
-	const op = "choose the next delivery"
-	settings, err := q.NotificationSettings(ctx)
-	if err != nil {
-		settings = domain.DefaultNotificationSettings()
-	}
-	err = q.inTx(ctx, func(q *Queries) error {
-		if _, err := q.q.LockChannel(ctx, channelID); err != nil {
-			if isMissing(translate(op, err)) {
-				return translate(op, q.q.DropOrphans(ctx))
-			}
-			return translate(op, err)
-		}
-		sending, err := q.q.SendingOf(ctx, &channelID)
-		if err != nil {
-			return translate(op, err)
-		}
-		if len(sending) > 0 {
-			next.ID = sending[0]
-			return nil
-		}
-		next, err = q.take(ctx, channelID, settings)
-		return err
-	})
-	next.RetryFor = time.Duration(settings.RetryHours) * time.Hour
-	return next, err
-}
-
-// take chooses among what waits, or says how long to wait.
-func (q *Queries) take(ctx context.Context, channelID string, settings domain.NotificationSettings) (NextDelivery, error) {
-	const op = "choose the next delivery"
-	waiting, err := q.q.WaitingFor(ctx, dbgen.WaitingForParams{ChannelID: &channelID, Most: maxDigest})
-	if err != nil || len(waiting) == 0 {
-		return NextDelivery{}, translate(op, err)
-	}
-	now := time.Now()
-	messages, err := q.q.MessagesSince(ctx, dbgen.MessagesSinceParams{ChannelID: &channelID, Since: now.Add(-time.Minute)})
-	if err != nil {
-		return NextDelivery{}, translate(op, err)
-	}
-	due := slices.DeleteFunc(slices.Clone(waiting), func(r dbgen.WaitingForRow) bool { return r.DueAt.After(now) })
-	if wait := waitFor(now, waiting, due, messages, settings); wait > 0 {
-		return NextDelivery{Wait: wait}, nil
-	}
-	leader := due[0].ID
-	if err := q.q.TakeDelivery(ctx, leader); err != nil {
-		return NextDelivery{}, translate(op, err)
-	}
-	if len(due) > settings.DigestAbove {
-		others := make([]string, 0, len(due)-1)
-		for _, row := range due[1:] {
-			others = append(others, row.ID)
-		}
-		if err := q.q.SendWith(ctx, dbgen.SendWithParams{Leader: leader, Ids: others}); err != nil {
-			return NextDelivery{}, translate(op, err)
-		}
-	}
-	return NextDelivery{ID: leader}, nil
-}
-
-// waitFor is how long nothing is sent yet, 0 when the first of due is sent now. There is something waiting.
-func waitFor(now time.Time, waiting, due []dbgen.WaitingForRow, messages []time.Time, s domain.NotificationSettings) time.Duration {
-	if len(due) == 0 {
-		first := slices.MinFunc(waiting, func(a, b dbgen.WaitingForRow) int { return a.DueAt.Compare(b.DueAt) })
-		return first.DueAt.Sub(now)
-	}
-	gather := time.Duration(s.GatherSeconds) * time.Second
-	until := due[len(due)-1].CreatedAt.Add(gather) // while more keep coming
-	if limit := due[0].CreatedAt.Add(time.Duration(max(s.GatherLimitSeconds, s.GatherSeconds)) * time.Second); limit.Before(until) {
-		until = limit
-	}
-	if len(messages) >= s.PerMinute {
-		if free := messages[len(messages)-s.PerMinute].Add(time.Minute); free.After(until) {
-			until = free
-		}
-	}
-	return max(until.Sub(now), 0)
 }

@@ -40,7 +40,8 @@ type NotificationFilter struct {
 
 // AddNotification writes one internal notification. Call it in the transaction of what it tells, so
 // that there is neither one without the other, nor one twice. A worker delivers it to the channels
-// that are told such things, once each, after the commit (docs/decisions/0037-notifications.md).
+// that are told such things, once each, after the commit (docs/decisions/0037-notifications.md). Names of what it is
+// about are added to its metadata.
 func (q *Queries) AddNotification(ctx context.Context, n Notification) error {
 	const op = "write a notification"
 	id, err := newID()
@@ -49,6 +50,9 @@ func (q *Queries) AddNotification(ctx context.Context, n Notification) error {
 	}
 	if n.Metadata == nil {
 		n.Metadata = map[string]any{}
+	}
+	if err := q.addNames(ctx, &n); err != nil {
+		return err
 	}
 	metadata, err := json.Marshal(n.Metadata)
 	if err != nil {

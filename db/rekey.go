@@ -35,6 +35,7 @@ var sealedColumns = []sealedColumn{
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.password"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.private_key"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.passphrase"},
+	{table: "backup_jobs", column: "backup_options", key: "heartbeat_url"},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
 	{table: "idempotency_keys", column: "answer"},
@@ -78,6 +79,9 @@ func (q *Queries) rekey(ctx context.Context, to sealer) (int, error) {
 	const op = "change the master key"
 	if _, err := q.conn.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtextextended('dataguardian rekey', 0))"); err != nil {
 		return 0, translate(op, err)
+	}
+	if err := q.sealLeftovers(ctx); err != nil {
+		return 0, err
 	}
 	// The check value goes first: its row lock makes every write of a secret wait for our end.
 	check, err := to.seal(checkPlace, checkText)

@@ -136,7 +136,7 @@ func TestSecretsOfJobsAreSealedAndAreNotInTheirExecutions(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)
 	job := secretJob(t, d, *newRunning(t, d, "job").JobID)
-	require.Len(t, job.BackupOptions.Secrets(), 3)
+	require.Len(t, job.BackupOptions.Secrets(), 4)
 	list, _, err := d.ListBackupJobs(t.Context(), db.Page{})
 	require.NoError(t, err)
 	require.Equal(t, job.BackupOptions, list[0].BackupOptions)
@@ -227,7 +227,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 
 	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
 	require.NoError(t, err)
-	require.Equal(t, 14, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location, three of a job")
+	require.Equal(t, 15, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location, four of a job")
 	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
 
 	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
@@ -326,4 +326,42 @@ func TestAKeyFileIsMadeOnceAndKeptPrivate(t *testing.T) {
 	_, err = db.LoadOrCreateKeyFile(path)
 	require.ErrorContains(t, err, "others may read it")
 	require.Contains(t, failure.HintOf(err), "chmod 600")
+}
+
+// An earlier version did not take the addresses of heartbeats and of JSON webhooks for secrets.
+func TestAddressesThatAnEarlierVersionLeftInTheClearAreSealed(t *testing.T) {
+	const heartbeat, hook = "https://hc.example/ping/secret-of-heartbeat", "https://hooks.example/secret-of-hook"
+	url := dbtest.URL(t)
+	d := dbtest.Open(t, url)
+	job := *newRunning(t, d, "job").JobID
+	channel, err := d.CreateChannel(t.Context(), db.Channel{Name: "ops", Type: domain.ChannelWebhook, Enabled: true, Config: domain.ChannelConfig{Format: domain.WebhookJSON}})
+	require.NoError(t, err)
+	leave := func() {
+		dbtest.Execute(t, url, "UPDATE backup_jobs SET backup_options = jsonb_set(backup_options, '{heartbeat_url}', to_jsonb($1::text))", heartbeat)
+		dbtest.Execute(t, url, "UPDATE notification_channels SET secrets = '', config = jsonb_set(config, '{url}', to_jsonb($1::text))", hook)
+	}
+	check := func(d *db.DB) {
+		t.Helper()
+		read, err := d.GetBackupJob(t.Context(), job)
+		require.NoError(t, err)
+		require.Equal(t, heartbeat, read.BackupOptions.HeartbeatURL)
+		found, err := d.GetChannel(t.Context(), channel.ID)
+		require.NoError(t, err)
+		require.Equal(t, hook, found.Config.URL)
+		require.NotContains(t, everything(t, url), "secret-of-")
+	}
+	leave()
+	read, err := d.GetBackupJob(t.Context(), job)
+	require.NoError(t, err, "a process that runs meanwhile reads it")
+	require.Equal(t, heartbeat, read.BackupOptions.HeartbeatURL)
+	check(dbtest.Open(t, url))
+
+	leave()
+	key := otherKey(t)
+	_, err = db.Rekey(t.Context(), url, dbtest.Key(), key)
+	require.NoError(t, err)
+	after, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
+	require.NoError(t, err)
+	t.Cleanup(after.Close)
+	check(after)
 }

@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
+	sdk "go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -145,6 +148,27 @@ func TestAFailedBackupIsToldOnceByEveryChannelThoughWorkersDie(t *testing.T) {
 	}
 	s.requireToldOnce(t, execution.ID)
 	s.requireNoSecrets(t)
+	s.replayed(t, "notify-killed", contract.NotifyWorkflowID(s.channels[0].ID)) // its worker died after the delivery
+	s.replayed(t, "notify-sent", contract.NotifyWorkflowID(s.channels[4].ID))
+}
+
+// replayed replays the history of a workflow that has ended, and with -record keeps it.
+func (s *told) replayed(t *testing.T, name, workflowID string) {
+	t.Helper()
+	run := &historypb.History{}
+	require.NoError(t, s.dialled.GetWorkflow(t.Context(), workflowID, "").Get(t.Context(), nil))
+	events := s.dialled.GetWorkflowHistory(t.Context(), workflowID, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		event, err := events.Next()
+		require.NoError(t, err)
+		run.Events = append(run.Events, event)
+	}
+	replayer := sdk.NewWorkflowReplayer()
+	worker.RegisterWorkflows(replayer)
+	require.NoError(t, replayer.ReplayWorkflowHistory(nil, run), name)
+	if *record {
+		keep(t, name, run, nil)
+	}
 }
 
 func (s *told) requireToldOnce(t *testing.T, executionID string) {
@@ -155,10 +179,12 @@ func (s *told) requireToldOnce(t *testing.T, executionID string) {
 	require.Equal(t, domain.NotifyBackupFailed, notes[0].Type)
 	require.Equal(t, executionID, notes[0].Metadata["execution_id"])
 
-	messages, _, raw := s.mail.Received()
-	require.Len(t, messages, 1)
-	require.Contains(t, messages[0].Header.Get("References"), executionID)
-	require.Contains(t, raw[0], "Backup of orders failed")
+	messages, recipients, raw := s.mail.Received()
+	require.ElementsMatch(t, [][]string{{"ops@example.com"}, {"boss@example.com"}}, recipients, "one mail each")
+	for i, message := range messages {
+		require.Contains(t, message.Header.Get("References"), executionID)
+		require.Contains(t, raw[i], "Backup of orders failed")
+	}
 
 	posts := s.hook.Received()
 	require.Len(t, posts, 1)
@@ -240,4 +266,24 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	}
 	require.Eventually(t, func() bool { return len(beat.Received()) == 2 }, 30*time.Second, 50*time.Millisecond)
 	require.Equal(t, http.MethodGet, beat.Received()[0].Method)
+
+	// What can not succeed ends, and so do the other workflows of notifications.
+	dead.Answer(notifytest.Say(http.StatusForbidden, "action_prohibited"))
+	s.backUp(t, job.ID)
+	var beats []string
+	require.Eventually(t, func() bool {
+		failed, err := s.owner.Deliveries(t.Context(), url.Values{"status": {"failed"}})
+		require.NoError(t, err)
+		sent, err := s.owner.Deliveries(t.Context(), url.Values{"status": {"sent"}})
+		require.NoError(t, err)
+		beats = nil
+		for _, one := range sent {
+			if one.ChannelType == domain.ChannelHeartbeat {
+				beats = append(beats, one.ID)
+			}
+		}
+		return len(failed) > 0 && len(beats) == 3
+	}, 30*time.Second, 50*time.Millisecond)
+	s.replayed(t, "notify-failed", contract.NotifyWorkflowID(s.channels[0].ID))
+	s.replayed(t, "heartbeat-sent", contract.HeartbeatWorkflowID(beats[0]))
 }

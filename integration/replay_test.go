@@ -2,9 +2,11 @@ package integration
 
 import (
 	"flag"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,17 +102,23 @@ func TestHistoriesOfRunsWithSeveralStorageLocationsReplay(t *testing.T) {
 
 var identities = regexp.MustCompile(`"identity": *"[^"]*"`)
 
-// keep writes a history without the names of this machine.
 func (s *setup) keep(t *testing.T, name string, h *historypb.History) {
+	t.Helper()
+	keep(t, name, h, map[string]string{s.storagePath: "/backups", filepath.Dir(s.storagePath): "/tmp"})
+}
+
+// keep writes a history without the names of this machine. paths are those of the run, by what to write for them.
+func keep(t *testing.T, name string, h *historypb.History, paths map[string]string) {
 	t.Helper()
 	document, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
 	require.NoError(t, err)
 	text := identities.ReplaceAllString(string(document), `"identity": "recorded"`)
 	host, err := os.Hostname()
 	require.NoError(t, err)
-	for machine, neutral := range map[string]string{s.storagePath: "/backups", filepath.Dir(s.storagePath): "/tmp", host: "worker"} {
-		text = strings.ReplaceAll(text, machine, neutral)
+	for _, machine := range slices.Backward(slices.Sorted(maps.Keys(paths))) { // a folder after what is in it
+		text = strings.ReplaceAll(text, machine, paths[machine])
 	}
+	text = strings.ReplaceAll(text, host, "worker")
 	path := filepath.Join("..", "workflows", "testdata", "replay", name+".json")
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))  //nolint:gosec // a folder of the repository
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a file of the repository

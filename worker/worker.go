@@ -56,6 +56,10 @@ const DefaultSlots = 4
 // looks at files, clean-ups.
 const shortSlots = 8
 
+// deliverySlots is how many messages to people are on their way at once. Each waits for somebody else's server, and costs
+// little else.
+const deliverySlots = 64
+
 const (
 	// stopPatience is how long a stopping worker waits for its work. Short steps finish in it;
 	// long ones see the stop at once, end their child processes and are taken over elsewhere.
@@ -114,7 +118,8 @@ func New(o Options) (*Worker, error) {
 		queue := contract.TaskQueue(pool)
 		w.workers = append(w.workers, serve(o, queue, o.Slots, acts, w.fail), serveShort(o, queue, acts, w.fail))
 	}
-	w.workers = append(w.workers, serve(o, contract.SystemTaskQueue, shortSlots, acts, w.fail), serveShort(o, contract.SystemTaskQueue, acts, w.fail))
+	w.workers = append(w.workers, serve(o, contract.SystemTaskQueue, shortSlots, acts, w.fail), serveShort(o, contract.SystemTaskQueue, acts, w.fail),
+		serveActivities(o, contract.DeliveryTaskQueue, deliverySlots, acts, w.fail))
 	return w, nil
 }
 
@@ -127,9 +132,14 @@ func serve(o Options, queue string, slots int, acts *activities.Activities, fata
 
 // serveShort serves the activities of a queue's workflows that move no data.
 func serveShort(o Options, queue string, acts *activities.Activities, fatal func(error)) sdk.Worker {
-	only := options(shortSlots, fatal)
+	return serveActivities(o, contract.ShortTaskQueue(queue), shortSlots, acts, fatal)
+}
+
+// serveActivities serves a queue on which there are no workflows.
+func serveActivities(o Options, queue string, slots int, acts *activities.Activities, fatal func(error)) sdk.Worker {
+	only := options(slots, fatal)
 	only.DisableWorkflowWorker = true
-	w := sdk.New(o.Temporal, contract.ShortTaskQueue(queue), only)
+	w := sdk.New(o.Temporal, queue, only)
 	acts.Register(w)
 	return w
 }

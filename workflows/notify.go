@@ -13,8 +13,9 @@ import (
 const (
 	// messagesPerRun bounds the history of one run.
 	messagesPerRun = 200
-	// deliverLimit is for one attempt: a message to each of fifty numbers, each with a time limit of its own.
-	deliverLimit = 20 * time.Minute
+	// deliverLimit is for one attempt: a message to each of fifty numbers, each with a time limit of its own. What it does
+	// not get done the next attempt goes on with.
+	deliverLimit = 10 * time.Minute
 	// deliverHeartbeat notices a lost worker.
 	deliverHeartbeat = 15 * time.Second
 	// heartbeatPatience is how long a heartbeat is tried: later it would tell of an old backup.
@@ -22,8 +23,8 @@ const (
 )
 
 // Notify sends to one channel what waits for it, one message after the other, each an activity of its own that
-// is tried until it succeeds, can not succeed or is too old. Meanwhile others gather and become one message. It
-// ends when nothing waits; who adds something starts it again, or wakes it with a signal.
+// is tried until it succeeds, can not succeed or has been tried for so long that others have their turn first. Meanwhile
+// others gather and become one message. It ends when nothing waits; who adds something starts it again, or wakes it with a signal.
 func Notify(ctx workflow.Context, in contract.ChannelRef) (contract.NotifyResult, error) {
 	n := notifier{in: in, wake: workflow.GetSignalChannel(ctx, contract.WakeSignal)}
 	return n.run(ctx)
@@ -83,7 +84,7 @@ func PingHeartbeat(ctx workflow.Context, in contract.DeliveryRef) (contract.Deli
 // TestChannel sends a sample through the real channel.
 func TestChannel(ctx workflow.Context, in contract.ChannelRef) (contract.ChannelTestResult, error) {
 	return contract.SendSample.Execute(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
+		TaskQueue:              contract.DeliveryTaskQueue,
 		Summary:                "Send a sample to " + in.Name,
 		StartToCloseTimeout:    50 * time.Second,
 		ScheduleToCloseTimeout: 50 * time.Second,
@@ -91,23 +92,22 @@ func TestChannel(ctx workflow.Context, in contract.ChannelRef) (contract.Channel
 	}), in)
 }
 
-// deliver tries one message for so long, and then gives it up.
+// deliver tries one message for so long, and then gives it up for now, or for good.
 func deliver(ctx workflow.Context, ref contract.DeliveryRef, retryFor time.Duration, summary string) (contract.Delivered, error) {
 	ended, err := contract.Deliver.Execute(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
+		TaskQueue:              contract.DeliveryTaskQueue,
 		Summary:                summary,
-		StartToCloseTimeout:    deliverLimit,
-		ScheduleToCloseTimeout: max(retryFor, deliverLimit),
+		StartToCloseTimeout:    min(retryFor, deliverLimit),
+		ScheduleToCloseTimeout: retryFor,
 		HeartbeatTimeout:       deliverHeartbeat,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
 	}), ref)
 	if err == nil || temporal.IsCanceledError(err) {
 		return ended, err
 	}
-	_, err = contract.GiveUpDelivery.Execute(records(ctx, "Record that it was given up"), contract.GiveUpInput{
+	return contract.GiveUpDelivery.Execute(records(ctx, "Record that it was given up"), contract.GiveUpInput{
 		DeliveryID: ref.DeliveryID, Message: outcome(err).Message,
 	})
-	return contract.Delivered{Status: domain.DeliveryFailed}, err
 }
 
 // records are statements in the catalogue, which wait out an outage of it.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
 	"go.temporal.io/sdk/workflow"
@@ -23,10 +24,12 @@ type desk struct {
 	deliver func(id string, attempt int) error
 	tries   map[string]int
 	givenUp []contract.GiveUpInput
+	queues  []string              // of the attempts
+	ends    domain.DeliveryStatus // what giving up makes of a delivery
 }
 
 func newDesk(next ...contract.NextDelivery) *desk {
-	d := &desk{next: next, tries: map[string]int{}, deliver: func(string, int) error { return nil }}
+	d := &desk{next: next, tries: map[string]int{}, ends: domain.DeliveryFailed, deliver: func(string, int) error { return nil }}
 	var suite testsuite.WorkflowTestSuite
 	d.env = suite.NewTestWorkflowEnvironment()
 	contract.ChooseDelivery.Register(d.env, func(context.Context, contract.ChannelRef) (contract.NextDelivery, error) {
@@ -36,13 +39,14 @@ func newDesk(next ...contract.NextDelivery) *desk {
 		}
 		return d.next[d.asked-1], nil
 	})
-	contract.Deliver.Register(d.env, func(_ context.Context, in contract.DeliveryRef) (contract.Delivered, error) {
+	contract.Deliver.Register(d.env, func(ctx context.Context, in contract.DeliveryRef) (contract.Delivered, error) {
+		d.queues = append(d.queues, activity.GetInfo(ctx).TaskQueue)
 		d.tries[in.DeliveryID]++
 		return contract.Delivered{Status: domain.DeliverySent}, d.deliver(in.DeliveryID, d.tries[in.DeliveryID])
 	})
-	contract.GiveUpDelivery.Register(d.env, func(_ context.Context, in contract.GiveUpInput) (contract.Nothing, error) {
+	contract.GiveUpDelivery.Register(d.env, func(_ context.Context, in contract.GiveUpInput) (contract.Delivered, error) {
 		d.givenUp = append(d.givenUp, in)
-		return contract.Nothing{}, nil
+		return contract.Delivered{Status: d.ends}, nil
 	})
 	return d
 }
@@ -75,6 +79,9 @@ func TestWhatWaitsIsSentOneAfterTheOtherAndTriedAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, contract.NotifyResult{Sent: 2}, result)
 	require.Equal(t, map[string]int{"one": 3, "two": 1}, d.tries)
+	for _, queue := range d.queues {
+		require.Equal(t, contract.DeliveryTaskQueue, queue, "not that of backups and upkeep: other people's servers may be silent")
+	}
 }
 
 func TestADeliveryThatNeverSucceedsIsGivenUpAndTheNextOneGoesOn(t *testing.T) {
@@ -92,6 +99,24 @@ func TestADeliveryThatNeverSucceedsIsGivenUpAndTheNextOneGoesOn(t *testing.T) {
 	require.Equal(t, "dead", d.givenUp[0].DeliveryID)
 	require.Contains(t, d.givenUp[0].Message, "no route")
 	require.Equal(t, 10, d.tries["dead"], "the test environment's own limit; a server knows the time only")
+}
+
+// What is tried in vain holds nothing up for longer than a round, and is tried again after the others.
+func TestADeliveryThatWaitsForAnotherRoundLetsTheNextOneGoOn(t *testing.T) {
+	d := newDesk(contract.NextDelivery{DeliveryID: "poison", RetrySeconds: 600}, sending("good"), contract.NextDelivery{DeliveryID: "poison", RetrySeconds: 120})
+	d.ends = domain.DeliveryPending
+	d.deliver = func(id string, _ int) error {
+		if id == "poison" && len(d.givenUp) == 0 {
+			return temporal.NewApplicationError("500", "Unreachable")
+		}
+		return nil
+	}
+	started := d.env.Now()
+	result, err := d.run(t)
+	require.NoError(t, err)
+	require.Equal(t, contract.NotifyResult{Sent: 2}, result, "a round that ended is neither")
+	require.Len(t, d.givenUp, 1)
+	require.Less(t, d.env.Now().Sub(started), 21*time.Minute)
 }
 
 func TestAWaitEndsEarlyWhenSomethingNewWaits(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 19, "recorded histories are missing")
+	require.GreaterOrEqual(t, len(files), 23, "recorded histories are missing")
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
@@ -30,6 +30,9 @@ func TestRecordedHistoriesReplay(t *testing.T) {
 			contract.ScrubStorage.Register(replayer, workflows.ScrubStorage)
 			contract.ImportStorage.Register(replayer, workflows.ImportStorage)
 			contract.Replicate.Register(replayer, workflows.Replicate)
+			contract.Notify.Register(replayer, workflows.Notify)
+			contract.PingHeartbeat.Register(replayer, workflows.PingHeartbeat)
+			contract.TestChannel.Register(replayer, workflows.TestChannel)
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(nil, file))
 		})
 	}

@@ -197,16 +197,18 @@ type Notification struct {
 }
 
 type NotificationChannel struct {
-	ID        string
-	Name      string
-	Type      domain.ChannelType
-	Enabled   bool
-	Config    domain.ChannelConfig
-	Secrets   string
-	Rules     domain.ChannelRules
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	ID           string
+	Name         string
+	Type         domain.ChannelType
+	Enabled      bool
+	Config       domain.ChannelConfig
+	Secrets      string
+	Rules        domain.ChannelRules
+	Version      int64
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	FailingSince *time.Time
+	ToldFailing  bool
 }
 
 type NotificationDelivery struct {

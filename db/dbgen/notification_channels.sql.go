@@ -12,10 +12,56 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+const channelFails = `-- name: ChannelFails :one
+UPDATE notification_channels SET failing_since = COALESCE(failing_since, now()) WHERE id = $1
+RETURNING name, failing_since::timestamptz AS failing_since, told_failing
+`
+
+type ChannelFailsRow struct {
+	Name         string
+	FailingSince time.Time
+	ToldFailing  bool
+}
+
+func (q *Queries) ChannelFails(ctx context.Context, id string) (ChannelFailsRow, error) {
+	row := q.db.QueryRow(ctx, channelFails, id)
+	var i ChannelFailsRow
+	err := row.Scan(&i.Name, &i.FailingSince, &i.ToldFailing)
+	return i, err
+}
+
+const channelFailureTold = `-- name: ChannelFailureTold :exec
+UPDATE notification_channels SET told_failing = true WHERE id = $1
+`
+
+func (q *Queries) ChannelFailureTold(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, channelFailureTold, id)
+	return err
+}
+
+const channelWorks = `-- name: ChannelWorks :one
+UPDATE notification_channels c SET failing_since = NULL, told_failing = false
+FROM (SELECT w.id, w.told_failing FROM notification_channels w WHERE w.id = $1 AND w.failing_since IS NOT NULL FOR UPDATE) before
+WHERE c.id = before.id
+RETURNING c.name, before.told_failing
+`
+
+type ChannelWorksRow struct {
+	Name        string
+	ToldFailing bool
+}
+
+func (q *Queries) ChannelWorks(ctx context.Context, id string) (ChannelWorksRow, error) {
+	row := q.db.QueryRow(ctx, channelWorks, id)
+	var i ChannelWorksRow
+	err := row.Scan(&i.Name, &i.ToldFailing)
+	return i, err
+}
+
 const createChannel = `-- name: CreateChannel :one
 INSERT INTO notification_channels (id, name, type, enabled, config, secrets, rules)
 VALUES ($1, $2, $3::text::alert_channel, $4, $5, $6, $7)
-RETURNING id, name, type, enabled, config, secrets, rules, version, created_at, updated_at
+RETURNING id, name, type, enabled, config, secrets, rules, version, created_at, updated_at, failing_since, told_failing
 `
 
 type CreateChannelParams struct {
@@ -50,6 +96,8 @@ func (q *Queries) CreateChannel(ctx context.Context, arg CreateChannelParams) (N
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.FailingSince,
+		&i.ToldFailing,
 	)
 	return i, err
 }
@@ -67,7 +115,7 @@ func (q *Queries) DeleteChannel(ctx context.Context, id string) (int64, error) {
 }
 
 const enabledChannels = `-- name: EnabledChannels :many
-SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at FROM notification_channels WHERE enabled ORDER BY created_at, id
+SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at, failing_since, told_failing FROM notification_channels WHERE enabled ORDER BY created_at, id
 `
 
 func (q *Queries) EnabledChannels(ctx context.Context) ([]NotificationChannel, error) {
@@ -90,6 +138,8 @@ func (q *Queries) EnabledChannels(ctx context.Context) ([]NotificationChannel, e
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.FailingSince,
+			&i.ToldFailing,
 		); err != nil {
 			return nil, err
 		}
@@ -102,7 +152,7 @@ func (q *Queries) EnabledChannels(ctx context.Context) ([]NotificationChannel, e
 }
 
 const getChannel = `-- name: GetChannel :one
-SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at FROM notification_channels WHERE id = $1
+SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at, failing_since, told_failing FROM notification_channels WHERE id = $1
 `
 
 func (q *Queries) GetChannel(ctx context.Context, id string) (NotificationChannel, error) {
@@ -119,12 +169,14 @@ func (q *Queries) GetChannel(ctx context.Context, id string) (NotificationChanne
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.FailingSince,
+		&i.ToldFailing,
 	)
 	return i, err
 }
 
 const listChannels = `-- name: ListChannels :many
-SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at FROM notification_channels
+SELECT id, name, type, enabled, config, secrets, rules, version, created_at, updated_at, failing_since, told_failing FROM notification_channels
 WHERE $1::timestamptz IS NULL
    OR (created_at, id) < ($1::timestamptz, $2::uuid)
 ORDER BY created_at DESC, id DESC
@@ -157,6 +209,8 @@ func (q *Queries) ListChannels(ctx context.Context, arg ListChannelsParams) ([]N
 			&i.Version,
 			&i.CreatedAt,
 			&i.UpdatedAt,
+			&i.FailingSince,
+			&i.ToldFailing,
 		); err != nil {
 			return nil, err
 		}
@@ -181,9 +235,10 @@ func (q *Queries) LockChannel(ctx context.Context, id string) (string, error) {
 
 const updateChannel = `-- name: UpdateChannel :one
 UPDATE notification_channels
-SET name = $1, enabled = $2, config = $3, secrets = $4, rules = $5, version = version + 1, updated_at = now()
+SET name = $1, enabled = $2, config = $3, secrets = $4, rules = $5, version = version + 1, updated_at = now(),
+    failing_since = CASE WHEN $2::boolean THEN failing_since END, told_failing = told_failing AND $2::boolean
 WHERE id = $6 AND ($7::bigint = 0 OR version = $7::bigint)
-RETURNING id, name, type, enabled, config, secrets, rules, version, created_at, updated_at
+RETURNING id, name, type, enabled, config, secrets, rules, version, created_at, updated_at, failing_since, told_failing
 `
 
 type UpdateChannelParams struct {
@@ -218,6 +273,8 @@ func (q *Queries) UpdateChannel(ctx context.Context, arg UpdateChannelParams) (N
 		&i.Version,
 		&i.CreatedAt,
 		&i.UpdatedAt,
+		&i.FailingSince,
+		&i.ToldFailing,
 	)
 	return i, err
 }

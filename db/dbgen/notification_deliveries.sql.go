@@ -13,8 +13,9 @@ import (
 )
 
 const addDelivery = `-- name: AddDelivery :exec
-INSERT INTO notification_deliveries (id, notification_id, channel_id, channel_name, channel_type, status, resend_of, due_at, flapping, error_message, finished_at)
+INSERT INTO notification_deliveries (id, notification_id, channel_id, channel_name, channel_type, status, resend_of, due_at, flapping, error_message, reached, finished_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10,
+        COALESCE($11::text[], '{}'),
         CASE WHEN $6::text IN ('pending', 'sending') THEN NULL ELSE now() END)
 ON CONFLICT DO NOTHING
 `
@@ -30,6 +31,7 @@ type AddDeliveryParams struct {
 	DueAt          time.Time
 	Flapping       bool
 	ErrorMessage   string
+	Reached        []string
 }
 
 func (q *Queries) AddDelivery(ctx context.Context, arg AddDeliveryParams) error {
@@ -44,6 +46,7 @@ func (q *Queries) AddDelivery(ctx context.Context, arg AddDeliveryParams) error 
 		arg.DueAt,
 		arg.Flapping,
 		arg.ErrorMessage,
+		arg.Reached,
 	)
 	return err
 }
@@ -109,12 +112,15 @@ const collapseWaiting = `-- name: CollapseWaiting :exec
 UPDATE notification_deliveries d SET status = 'collapsed', finished_at = now(), error_message = $1
 FROM notifications n
 WHERE n.id = d.notification_id AND d.channel_id = $2 AND d.status = 'pending' AND d.flapping AND d.due_at > now()
-  AND n.entity_type = $3::text::notification_entity_type AND n.entity_id = $4
+  AND n.metadata ->> 'condition' IS NOT DISTINCT FROM $3::text
+  AND ($3::text IS NOT NULL
+       OR (n.entity_type = $4::text::notification_entity_type AND n.entity_id = $5::uuid))
 `
 
 type CollapseWaitingParams struct {
 	Reason     string
 	ChannelID  *string
+	Condition  *string
 	EntityType string
 	EntityID   *string
 }
@@ -123,6 +129,7 @@ func (q *Queries) CollapseWaiting(ctx context.Context, arg CollapseWaitingParams
 	_, err := q.db.Exec(ctx, collapseWaiting,
 		arg.Reason,
 		arg.ChannelID,
+		arg.Condition,
 		arg.EntityType,
 		arg.EntityID,
 	)
@@ -131,18 +138,21 @@ func (q *Queries) CollapseWaiting(ctx context.Context, arg CollapseWaitingParams
 
 const dropOrphans = `-- name: DropOrphans :exec
 UPDATE notification_deliveries SET status = 'dropped', finished_at = now(), error_message = 'the channel was deleted'
-WHERE status IN ('pending', 'sending') AND channel_id IS NULL AND channel_type <> 'heartbeat'
+WHERE channel_id IS NULL AND channel_type <> 'heartbeat'
+  AND (status = 'pending' OR (status = 'sending' AND COALESCE(started_at, created_at) < now() - interval '30 minutes'))
 `
 
-// What waits for a channel that is gone can reach nobody.
+// What waits for a channel that is gone can reach nobody. One that a worker has taken is left to it for a while: it may
+// be on its way right now, and its next attempt sees that the channel is gone.
 func (q *Queries) DropOrphans(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, dropOrphans)
 	return err
 }
 
 const dropWaiting = `-- name: DropWaiting :exec
-UPDATE notification_deliveries SET status = 'dropped', finished_at = now(), error_message = $1
-WHERE channel_id = $2 AND status = 'pending'
+UPDATE notification_deliveries d SET status = 'dropped', finished_at = now(), error_message = $1
+WHERE d.channel_id = $2 AND (d.status = 'pending' OR (d.status = 'sending' AND d.sent_with IN (
+    SELECT l.id FROM notification_deliveries l WHERE l.channel_id = $2 AND l.status = 'pending')))
 `
 
 type DropWaitingParams struct {
@@ -150,15 +160,17 @@ type DropWaitingParams struct {
 	ChannelID *string
 }
 
+// With what is told in the same message.
 func (q *Queries) DropWaiting(ctx context.Context, arg DropWaitingParams) error {
 	_, err := q.db.Exec(ctx, dropWaiting, arg.Reason, arg.ChannelID)
 	return err
 }
 
-const finishDelivery = `-- name: FinishDelivery :exec
+const finishDelivery = `-- name: FinishDelivery :execrows
 UPDATE notification_deliveries
 SET status = $1, finished_at = now(), latency_ms = $2, answer = $3, error_message = $4
-WHERE (id = $5 OR sent_with = $5) AND status = 'sending'
+WHERE (id = $5 OR sent_with = $5)
+  AND (status = 'sending' OR (status = 'dropped' AND $1::text = 'sent' AND attempts > 0))
 `
 
 type FinishDeliveryParams struct {
@@ -169,16 +181,20 @@ type FinishDeliveryParams struct {
 	ID           string
 }
 
-// The end of a delivery is that of everything sent with it.
-func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) error {
-	_, err := q.db.Exec(ctx, finishDelivery,
+// The end of a delivery is that of everything sent with it. What was dropped while it was under way and arrived all the
+// same is sent.
+func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) (int64, error) {
+	result, err := q.db.Exec(ctx, finishDelivery,
 		arg.Status,
 		arg.LatencyMS,
 		arg.Answer,
 		arg.ErrorMessage,
 		arg.ID,
 	)
-	return err
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const getDelivery = `-- name: GetDelivery :one
@@ -207,31 +223,6 @@ func (q *Queries) GetDelivery(ctx context.Context, id string) (NotificationDeliv
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const latestDelivery = `-- name: LatestDelivery :one
-SELECT d.status::text AS status, d.started_at, d.finished_at, d.error_message FROM notification_deliveries d
-WHERE d.channel_id = $1 AND d.status IN ('sent', 'failed')
-ORDER BY d.created_at DESC, d.id DESC LIMIT 1
-`
-
-type LatestDeliveryRow struct {
-	Status       string
-	StartedAt    *time.Time
-	FinishedAt   *time.Time
-	ErrorMessage string
-}
-
-func (q *Queries) LatestDelivery(ctx context.Context, channelID *string) (LatestDeliveryRow, error) {
-	row := q.db.QueryRow(ctx, latestDelivery, channelID)
-	var i LatestDeliveryRow
-	err := row.Scan(
-		&i.Status,
-		&i.StartedAt,
-		&i.FinishedAt,
-		&i.ErrorMessage,
 	)
 	return i, err
 }
@@ -350,25 +341,34 @@ func (q *Queries) MessagesSince(ctx context.Context, arg MessagesSinceParams) ([
 }
 
 const noteDeliveryError = `-- name: NoteDeliveryError :exec
-UPDATE notification_deliveries SET error_message = $1 WHERE id = $2 AND status = 'sending'
+UPDATE notification_deliveries SET error_message = $1, due_at = GREATEST(due_at, $2::timestamptz) WHERE id = $3 AND status = 'sending'
 `
 
 type NoteDeliveryErrorParams struct {
 	ErrorMessage string
+	NotBefore    time.Time
 	ID           string
 }
 
+// due_at: not before the server wants to be asked again.
 func (q *Queries) NoteDeliveryError(ctx context.Context, arg NoteDeliveryErrorParams) error {
-	_, err := q.db.Exec(ctx, noteDeliveryError, arg.ErrorMessage, arg.ID)
+	_, err := q.db.Exec(ctx, noteDeliveryError, arg.ErrorMessage, arg.NotBefore, arg.ID)
 	return err
 }
 
 const notificationsOfDelivery = `-- name: NotificationsOfDelivery :many
-SELECT n.id, n.type, n.severity, n.entity_type, n.entity_id, n.title, n.message, n.metadata, n.read_at, n.created_at, n.dispatched_at FROM notifications n JOIN notification_deliveries d ON d.notification_id = n.id
-WHERE d.id = $1 OR d.sent_with = $1
+WITH RECURSIVE origins AS (
+    SELECT o.id, o.resend_of FROM notification_deliveries o WHERE o.id = $1
+    UNION
+    SELECT o.id, o.resend_of FROM notification_deliveries o JOIN origins r ON o.id = r.resend_of
+)
+SELECT n.id, n.type, n.severity, n.entity_type, n.entity_id, n.title, n.message, n.metadata, n.read_at, n.created_at, n.dispatched_at FROM notifications n
+WHERE n.id IN (SELECT d.notification_id FROM notification_deliveries d
+               WHERE d.id IN (SELECT origins.id FROM origins) OR d.sent_with IN (SELECT origins.id FROM origins))
 ORDER BY n.created_at, n.id
 `
 
+// A resend tells what the delivery told that it repeats, all of a digest.
 func (q *Queries) NotificationsOfDelivery(ctx context.Context, id string) ([]Notification, error) {
 	rows, err := q.db.Query(ctx, notificationsOfDelivery, id)
 	if err != nil {
@@ -426,9 +426,56 @@ func (q *Queries) OpenHeartbeats(ctx context.Context) ([]string, error) {
 	return items, nil
 }
 
+const postponeDelivery = `-- name: PostponeDelivery :one
+UPDATE notification_deliveries SET status = 'pending', due_at = GREATEST(due_at, $1::timestamptz), error_message = $2
+WHERE id = $3 AND status = 'sending' AND channel_type <> 'heartbeat' AND channel_id IS NOT NULL
+  AND started_at > $4::timestamptz
+RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at
+`
+
+type PostponeDeliveryParams struct {
+	DueAt        time.Time
+	ErrorMessage string
+	ID           string
+	Since        time.Time
+}
+
+// One that is tried again later makes room for the others of its channel. Not for heartbeats: nothing waits behind them.
+func (q *Queries) PostponeDelivery(ctx context.Context, arg PostponeDeliveryParams) (NotificationDelivery, error) {
+	row := q.db.QueryRow(ctx, postponeDelivery,
+		arg.DueAt,
+		arg.ErrorMessage,
+		arg.ID,
+		arg.Since,
+	)
+	var i NotificationDelivery
+	err := row.Scan(
+		&i.ID,
+		&i.NotificationID,
+		&i.ChannelID,
+		&i.ChannelName,
+		&i.ChannelType,
+		&i.Status,
+		&i.SentWith,
+		&i.ResendOf,
+		&i.DueAt,
+		&i.Flapping,
+		&i.Attempts,
+		&i.Reached,
+		&i.LatencyMS,
+		&i.Answer,
+		&i.ErrorMessage,
+		&i.StartedAt,
+		&i.FinishedAt,
+		&i.CreatedAt,
+	)
+	return i, err
+}
+
 const sendWith = `-- name: SendWith :exec
 UPDATE notification_deliveries SET status = 'sending', sent_with = $1::uuid
-WHERE id = ANY($2::uuid[]) AND status = 'pending'
+WHERE (id = ANY($2::uuid[]) AND status = 'pending')
+   OR (sent_with = ANY($2::uuid[]) AND status = 'sending')
 `
 
 type SendWithParams struct {
@@ -436,6 +483,7 @@ type SendWithParams struct {
 	Ids    []string
 }
 
+// With them goes what was to be told with them.
 func (q *Queries) SendWith(ctx context.Context, arg SendWithParams) error {
 	_, err := q.db.Exec(ctx, sendWith, arg.Leader, arg.Ids)
 	return err
@@ -467,7 +515,7 @@ func (q *Queries) SendingOf(ctx context.Context, channelID *string) ([]string, e
 }
 
 const takeDelivery = `-- name: TakeDelivery :exec
-UPDATE notification_deliveries SET status = 'sending', started_at = now() WHERE id = $1 AND status = 'pending'
+UPDATE notification_deliveries SET status = 'sending', started_at = COALESCE(started_at, now()) WHERE id = $1 AND status = 'pending'
 `
 
 func (q *Queries) TakeDelivery(ctx context.Context, id string) error {
@@ -476,7 +524,8 @@ func (q *Queries) TakeDelivery(ctx context.Context, id string) error {
 }
 
 const waitingFor = `-- name: WaitingFor :many
-SELECT id, created_at, due_at FROM notification_deliveries
+SELECT id, created_at, due_at, (attempts > 0)::boolean AS tried, (resend_of IS NOT NULL OR reached <> '{}')::boolean AS alone
+FROM notification_deliveries
 WHERE channel_id = $1 AND status = 'pending'
 ORDER BY created_at, id
 LIMIT $2::int
@@ -491,9 +540,12 @@ type WaitingForRow struct {
 	ID        string
 	CreatedAt time.Time
 	DueAt     time.Time
+	Tried     bool
+	Alone     bool
 }
 
 // What waits for a channel, the oldest first.
+// tried: an attempt has failed. alone: it is told in no other message, as some have it already, or somebody asked for it.
 func (q *Queries) WaitingFor(ctx context.Context, arg WaitingForParams) ([]WaitingForRow, error) {
 	rows, err := q.db.Query(ctx, waitingFor, arg.ChannelID, arg.Most)
 	if err != nil {
@@ -503,7 +555,13 @@ func (q *Queries) WaitingFor(ctx context.Context, arg WaitingForParams) ([]Waiti
 	items := []WaitingForRow{}
 	for rows.Next() {
 		var i WaitingForRow
-		if err := rows.Scan(&i.ID, &i.CreatedAt, &i.DueAt); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.CreatedAt,
+			&i.DueAt,
+			&i.Tried,
+			&i.Alone,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

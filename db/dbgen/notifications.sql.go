@@ -41,6 +41,53 @@ func (q *Queries) AddNotification(ctx context.Context, arg AddNotificationParams
 	return err
 }
 
+const changesOf = `-- name: ChangesOf :many
+SELECT n.type::text AS type, n.title, n.created_at FROM notifications n
+WHERE n.metadata ? 'condition' AND n.metadata ->> 'condition' = $1::text
+  AND (n.created_at, n.id) < ($2::timestamptz, $3::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT $4::int
+`
+
+type ChangesOfParams struct {
+	Condition string
+	Before    time.Time
+	BeforeID  string
+	Most      int32
+}
+
+type ChangesOfRow struct {
+	Type      string
+	Title     string
+	CreatedAt time.Time
+}
+
+// The earlier changes of a condition, the newest first.
+func (q *Queries) ChangesOf(ctx context.Context, arg ChangesOfParams) ([]ChangesOfRow, error) {
+	rows, err := q.db.Query(ctx, changesOf,
+		arg.Condition,
+		arg.Before,
+		arg.BeforeID,
+		arg.Most,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ChangesOfRow{}
+	for rows.Next() {
+		var i ChangesOfRow
+		if err := rows.Scan(&i.Type, &i.Title, &i.CreatedAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const countUnreadNotifications = `-- name: CountUnreadNotifications :one
 SELECT count(*) FROM notifications
 WHERE read_at IS NULL AND ($1::jsonb IS NULL OR entity_in_scope($1::jsonb, entity_type, entity_id))

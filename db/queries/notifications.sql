@@ -69,6 +69,14 @@ WHERE n.entity_type = sqlc.arg('entity_type')::text::notification_entity_type AN
 ORDER BY n.created_at DESC, n.id DESC
 LIMIT sqlc.arg('most')::int;
 
+-- The earlier changes of a condition, the newest first.
+-- name: ChangesOf :many
+SELECT n.type::text AS type, n.title, n.created_at FROM notifications n
+WHERE n.metadata ? 'condition' AND n.metadata ->> 'condition' = sqlc.arg('condition')::text
+  AND (n.created_at, n.id) < (sqlc.arg('before')::timestamptz, sqlc.arg('before_id')::uuid)
+ORDER BY n.created_at DESC, n.id DESC
+LIMIT sqlc.arg('most')::int;
+
 -- name: TagsOf :many
 SELECT DISTINCT tag::text FROM (
     SELECT unnest(d.tags) AS tag FROM datasources d WHERE d.id = sqlc.narg('datasource_id')::uuid

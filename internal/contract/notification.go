@@ -14,6 +14,10 @@ func HeartbeatWorkflowID(deliveryID string) string { return "heartbeat-" + deliv
 // ChannelTestWorkflowID is the workflow id of one test of a channel.
 func ChannelTestWorkflowID(testID string) string { return "test-channel-" + testID }
 
+// DeliveryTaskQueue is the task queue of the activities that send messages. They wait for the servers of others, and would
+// keep those of backups and of the upkeep waiting on a queue that they share.
+const DeliveryTaskQueue = SystemTaskQueue + ".deliveries"
+
 // ChannelRef names a channel; Name is for people, and may be "".
 type ChannelRef struct {
 	ChannelID string `json:"channel_id"`
@@ -35,15 +39,15 @@ type DeliveryRef struct {
 type NextDelivery struct {
 	DeliveryID   string `json:"delivery_id,omitempty"`
 	WaitMS       int64  `json:"wait_ms,omitempty"`
-	RetrySeconds int64  `json:"retry_seconds,omitempty"` // how long the delivery is tried
+	RetrySeconds int64  `json:"retry_seconds,omitempty"` // how long the delivery is tried until others have their turn
 }
 
-// Delivered is how a delivery ended.
+// Delivered is how a delivery ended, or that it waits for another round of attempts.
 type Delivered struct {
 	Status domain.DeliveryStatus `json:"status"`
 }
 
-// GiveUpInput ends a delivery that was tried for long enough.
+// GiveUpInput ends a round of attempts at a delivery.
 type GiveUpInput struct {
 	DeliveryID string `json:"delivery_id"`
 	Message    string `json:"message"`
@@ -66,6 +70,6 @@ var (
 
 	ChooseDelivery = Activity[ChannelRef, NextDelivery]{"ChooseDelivery"}
 	Deliver        = Activity[DeliveryRef, Delivered]{"Deliver"}
-	GiveUpDelivery = Activity[GiveUpInput, Nothing]{"GiveUpDelivery"}
+	GiveUpDelivery = Activity[GiveUpInput, Delivered]{"GiveUpDelivery"}
 	SendSample     = Activity[ChannelRef, ChannelTestResult]{"SendSample"}
 )

@@ -66,7 +66,7 @@ type ChannelConfig struct {
 	From       string   `json:"from,omitempty" doc:"smtp: sender, as an address or Name <address>" maxLength:"320"`
 	To         []string `json:"to,omitempty" doc:"smtp: addresses; whatsapp: telephone numbers in international form, digits only" maxItems:"50"`
 
-	URL            string          `json:"url,omitempty" doc:"webhook: http or https; gets a POST. With format slack it is write-only: it is all that is needed to write there" maxLength:"2048"`
+	URL            string          `json:"url,omitempty" doc:"webhook: http or https; gets a POST. Write-only: its path or query may be all that is needed to write there" maxLength:"2048"`
 	Format         string          `json:"format,omitempty" doc:"webhook: json (default, docs/notifications.md) or slack (Block Kit)" enum:"json,slack"`
 	Headers        []ChannelHeader `json:"headers,omitempty" doc:"webhook: sent with every request" maxItems:"20"`
 	Secret         string          `json:"secret,omitempty" doc:"webhook: key of the signature in X-DataGuardian-Signature; write-only" maxLength:"1024"`
@@ -118,7 +118,7 @@ func (c ChannelConfig) Clone() ChannelConfig {
 // Secrets gives the fields that are secret, by their names in the document. A field may be empty.
 func (c *ChannelConfig) Secrets() map[string]*string {
 	secrets := map[string]*string{"password": &c.Password, "secret": &c.Secret, "api_key": &c.APIKey, "access_token": &c.AccessToken}
-	if c.Format == WebhookSlack {
+	if c.Format != "" { // a webhook's: whoever has it may write there, and its path or query may be a token
 		secrets["url"] = &c.URL
 	}
 	for i := range c.Headers {

@@ -37,7 +37,7 @@ type BackupOptions struct {
 	IdleTimeoutMinutes int             `json:"idle_timeout_minutes,omitempty" doc:"Longest the dump, or the load of a restore, may move no byte; default 15" minimum:"0" maximum:"1440"`
 	Hooks              *Hooks          `json:"hooks,omitempty" doc:"What a run does before and after its work"`
 
-	HeartbeatURL string `json:"heartbeat_url,omitempty" doc:"http or https; gets a GET after every completed backup of the job, so that a service such as healthchecks.io notices when none comes" maxLength:"2048"`
+	HeartbeatURL string `json:"heartbeat_url,omitempty" doc:"http or https; gets a GET after every completed backup of the job, so that a service such as healthchecks.io notices when none comes. Write-only: answers show ********, and writing that back keeps the stored one" maxLength:"2048"`
 
 	ReferencedFiles *ReferencedFiles `json:"referenced_files,omitempty" doc:"Files that rows point to, backed up with the database"`
 }

@@ -82,6 +82,10 @@ func SeverityOf(t NotificationType) Severity {
 	}
 }
 
+// MetadataCondition is the member of a notification's metadata that names the condition of which it tells a change, as
+// that a datasource answers: changes that come too often are collapsed.
+const MetadataCondition = "condition"
+
 // IsState reports whether the type tells a state that lasts until another type about the same entity ends it,
 // rather than an event: what says the same state again is no news.
 func (t NotificationType) IsState() bool {

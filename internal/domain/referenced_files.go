@@ -64,16 +64,17 @@ func (r *ReferencedFiles) UseLoginOf(job *ReferencedFiles) {
 
 // Secrets gives the fields of the options that are secret, by their paths in the document. A field may be empty.
 func (o *BackupOptions) Secrets() map[string]*string {
-	files := o.ReferencedFiles
-	if files == nil {
-		return nil
+	secrets := map[string]*string{heartbeatField: &o.HeartbeatURL}
+	if files := o.ReferencedFiles; files != nil {
+		secrets["referenced_files.password"] = &files.Password
+		secrets["referenced_files.private_key"] = &files.PrivateKey
+		secrets["referenced_files.passphrase"] = &files.Passphrase
 	}
-	return map[string]*string{
-		"referenced_files.password":    &files.Password,
-		"referenced_files.private_key": &files.PrivateKey,
-		"referenced_files.passphrase":  &files.Passphrase,
-	}
+	return secrets
 }
+
+// heartbeatField is a secret: whoever has the address can tell its service that all is well.
+const heartbeatField = "heartbeat_url"
 
 // Detached is a copy whose secrets can be changed without changing o's.
 func (o BackupOptions) Detached() BackupOptions {

@@ -64,6 +64,9 @@ func (o BackupOptions) ValidateForSync() Invalid {
 	if o.Hooks != nil {
 		v.Add("hooks", "is not for syncs; use sync_options.post_restore_sql")
 	}
+	if o.HeartbeatURL != "" {
+		v.Add("heartbeat_url", "is not for syncs, which tell of their failures only")
+	}
 	if o.ReferencedFiles != nil {
 		v.Add("referenced_files", "is not for syncs, which copy the database alone")
 	}

@@ -3,35 +3,21 @@ package notify
 import "github.com/dataguardian/dataguardian/internal/domain"
 
 // Builtin is the text of every type of event on every type of channel until somebody writes another.
-func Builtin(channel domain.ChannelType, t domain.NotificationType) Template {
+func Builtin(channel domain.ChannelType, _ domain.NotificationType) Template {
 	switch channel {
 	case domain.ChannelSMTP:
-		return Template{Subject: builtinSubject(t), Body: builtinMail, HTML: builtinHTML}
+		return Template{Subject: builtinSubject, Body: builtinMail, HTML: builtinHTML}
 	case domain.ChannelWhatsApp:
-		return Template{Body: mark(t) + builtinWhatsApp}
+		return Template{Body: mark + builtinWhatsApp}
 	default:
-		return Template{Subject: mark(t) + "{{.Title}}", Body: builtinWebhook}
+		return Template{Subject: mark + "{{.Title}}", Body: builtinWebhook}
 	}
 }
 
-func builtinSubject(t domain.NotificationType) string {
-	if domain.SeverityOf(t) == domain.SeverityCritical {
-		return "[DataGuardian] CRITICAL: {{.Title}}"
-	}
-	return "[DataGuardian] {{.Title}}"
-}
+const builtinSubject = `[DataGuardian] {{if eq .Severity "critical"}}CRITICAL: {{end}}{{.Title}}`
 
-// mark is the sign that a type begins with.
-func mark(t domain.NotificationType) string {
-	switch domain.SeverityOf(t) {
-	case domain.SeverityCritical:
-		return "\U0001F534 "
-	case domain.SeverityWarning:
-		return "\U0001F7E1 "
-	default:
-		return "\U0001F7E2 "
-	}
-}
+// mark is the sign of a severity.
+const mark = "{{if eq .Severity \"critical\"}}\U0001F534{{else if eq .Severity \"warning\"}}\U0001F7E1{{else}}\U0001F7E2{{end}} "
 
 const builtinMail = `{{.Title}}
 {{if .Message}}
@@ -54,7 +40,9 @@ const builtinWhatsApp = `*{{.Title}}*
 {{end}}{{if .Advice}}
 _{{.Advice}}_
 {{end}}{{if .Datasource}}
-Datasource: {{.Datasource}}{{end}}{{if .Job}}
+Datasource: {{.Datasource}}{{end}}{{if .Source}}
+Source: {{.Source}}{{end}}{{if .Target}}
+Target: {{.Target}}{{end}}{{if .Job}}
 Job: {{.Job}}{{end}}{{if .Storage}}
 Storage: {{.Storage}}{{end}}
 Time: {{date "2006-01-02 15:04 UTC" .Time}}{{if .Link}}

@@ -24,6 +24,8 @@ type Event struct {
 
 	Job          string // names; "" where there is none
 	Datasource   string
+	Source       string // of a sync
+	Target       string // of a sync or a drill
 	Storage      string
 	ExecutionID  string
 	Operation    string
@@ -66,6 +68,8 @@ func (e Event) Complete() Event {
 	}
 	add("Severity", string(e.Severity))
 	add("Datasource", e.Datasource)
+	add("Source", e.Source)
+	add("Target", e.Target)
 	add("Storage", e.Storage)
 	add("Job", e.Job)
 	add("Started by", e.Trigger)
@@ -91,13 +95,17 @@ func (e Event) Complete() Event {
 func (e Event) FromMetadata(publicURL string) Event {
 	text := func(name string) string { value, _ := e.Metadata[name].(string); return value }
 	number := func(name string) int64 { value, _ := e.Metadata[name].(float64); return int64(value) }
-	e.Job, e.Datasource, e.Storage = text("job"), text("datasource"), text("storage")
+	e.Job, e.Datasource, e.Storage, e.Source, e.Target = text("job"), text("datasource"), text("storage"), text("source"), text("target")
 	e.ExecutionID, e.Operation, e.Trigger, e.Status = text("execution_id"), text("operation"), text("trigger"), text("status")
 	e.FailureClass, e.Hint, e.TemporalURL = text("failure_class"), text("hint"), text("temporal_url")
 	e.Duration = time.Duration(number("duration_seconds")) * time.Second
 	e.SizeBytes, e.StoredBytes = number("size_bytes"), number("stored_bytes")
-	if publicURL != "" && e.ExecutionID != "" {
-		e.Link = strings.TrimRight(publicURL, "/") + "/api/executions/" + e.ExecutionID
+	path := text("path")
+	if path == "" && e.ExecutionID != "" {
+		path = "/api/executions/" + e.ExecutionID
+	}
+	if publicURL != "" && path != "" {
+		e.Link = strings.TrimRight(publicURL, "/") + path
 	}
 	return e
 }
@@ -143,7 +151,7 @@ func Digest(events []Event) Event {
 		Title: fmt.Sprintf("%d notifications: %s", len(events), strings.Join(parts, ", ")), Test: first.Test,
 	}
 	var lines []string
-	for _, e := range events[:min(len(events), digestShown)] {
+	for _, e := range worstFirst(events)[:min(len(events), digestShown)] {
 		lines = append(lines, "- "+e.Title)
 	}
 	if more := len(events) - len(lines); more > 0 {
@@ -156,13 +164,27 @@ func Digest(events []Event) Event {
 	return out
 }
 
+// worstFirst are events by their severity; those that are equally bad stay in their order.
+func worstFirst(events []Event) []Event {
+	return slices.SortedStableFunc(slices.Values(events), func(a, b Event) int {
+		switch {
+		case !b.Severity.AtLeast(a.Severity):
+			return -1
+		case !a.Severity.AtLeast(b.Severity):
+			return 1
+		default:
+			return 0
+		}
+	})
+}
+
 // Sample is an event to try a channel or a template with.
 func Sample(t domain.NotificationType, now time.Time) Event {
 	e := Event{
 		ID: "00000000-0000-7000-8000-000000000001", Type: t, Severity: domain.SeverityOf(t), Time: now, Test: true,
 		EntityType: domain.EntityBackupJob, EntityID: "00000000-0000-7000-8000-000000000002",
 		Title: "Sample: " + strings.ReplaceAll(string(t), "_", " "), Message: "This is a sample of DataGuardian's notifications. Nothing happened.",
-		Job: "orders nightly", Datasource: "orders", Storage: "offsite", ExecutionID: "00000000-0000-7000-8000-000000000003",
+		Job: "orders nightly", Datasource: "orders", Source: "orders", Target: "orders copy", Storage: "offsite", ExecutionID: "00000000-0000-7000-8000-000000000003",
 		Operation: "backup", Trigger: "manual", Status: "completed", Duration: 83 * time.Second, SizeBytes: 1_250_000_000, StoredBytes: 310_000_000,
 	}
 	if e.Severity != domain.SeverityInfo {

@@ -27,8 +27,12 @@ type Answer struct {
 
 // String is what people are shown: the status and the beginning of the text.
 func (a Answer) String() string {
-	text := oneLine(strings.ToValidUTF8(a.Text, "\uFFFD"))
-	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, http.StatusText(a.Status), Cut(text, answerKept)))
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, http.StatusText(a.Status), Shown(a.Text)))
+}
+
+// Shown is what people are shown of what a server said: one line of it, and not all of a long one.
+func Shown(text string) string {
+	return Cut(oneLine(strings.ToValidUTF8(text, "\uFFFD")), answerKept)
 }
 
 // Do makes a request with a client of internal/outbound. A server that was not reached, or did not answer in

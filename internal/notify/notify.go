@@ -15,7 +15,7 @@ import (
 // Timeout bounds one message to one recipient, from the first packet to the last byte of the answer.
 const Timeout = 20 * time.Second
 
-// maxAnswer is how much of a server's answer is read, and answerKept how much of it is shown, in bytes.
+// maxAnswer is how much of a server's answer is read, in bytes, and answerKept how much of it is shown, in characters.
 const (
 	maxAnswer  = 64 << 10
 	answerKept = 300
@@ -30,7 +30,9 @@ type Message struct {
 	Text       string
 	HTML       string // "" for channels without
 	Event      Event
-	Digest     []Event // what a digest stands for, the oldest first; nil for a single event
+	Digest     []Event // what a digest stands for, the worst first, then the oldest; nil for a single event
+
+	template *Template // what Text was made by
 }
 
 // Channel sends messages to one place.

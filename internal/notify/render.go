@@ -1,6 +1,8 @@
 package notify
 
 import (
+	"cmp"
+	"sort"
 	"strings"
 	"unicode"
 
@@ -15,37 +17,77 @@ const maxSubject = 200 // characters
 func Render(channel domain.ChannelType, t *Template, events []Event) (Message, error) {
 	event, digest := events[0].Complete(), []Event(nil)
 	if len(events) > 1 {
-		event, digest, t = Digest(events), events, nil
+		event, digest, t = Digest(events), worstFirst(events), nil
 	}
 	template := Builtin(channel, event.Type)
 	if t != nil {
 		template = *t
 	}
-	out, err := template.fit(event, Limit(channel))
+	out, err := template.fit(event, Limit(channel), asItIs)
 	if err != nil {
 		return Message{}, err
 	}
 	subject := oneLine(out.subject)
 	if subject == "" {
-		subject = oneLine(event.Title)
+		subject = cmp.Or(oneLine(event.Title), string(event.Type))
 	}
-	return Message{Subject: truncate(maxSubject, subject), Text: out.text, HTML: out.html, Event: event, Digest: digest}, nil
+	return Message{Subject: truncate(maxSubject, subject), Text: out.text, HTML: out.html, Event: event, Digest: digest, template: &template}, nil
 }
 
-// fit fills the template in so that its text has at most so many characters.
-func (t Template) fit(e Event, most int) (rendered, error) {
-	out, err := t.render(e)
-	over := Characters(out.text) - most
-	if err != nil || over <= 0 {
+func asItIs(text string) string { return text }
+
+// Within is the text as a channel writes it, in at most so many characters: as makes what is sent of a text, as by
+// escaping it. What is too long loses the end of the event's own message first.
+func (m Message) Within(most int, as func(string) string) string {
+	if m.template != nil {
+		if out, err := m.template.fit(m.Event, most, as); err == nil {
+			return as(out.text)
+		}
+	}
+	return Shorten(m.Text, most, as)
+}
+
+// fit fills the template in so that its text, as as writes it, has at most so many characters.
+func (t Template) fit(e Event, most int, as func(string) string) (out rendered, err error) {
+	message := []rune(e.Message)
+	fits := func(n int) bool {
+		e.Message = beginning(message, n)
+		out, err = t.render(e)
+		return err == nil && Characters(as(out.text)) <= most
+	}
+	if fits(len(message)) || err != nil {
 		return out, err
 	}
-	keep := max(Characters(e.Message)-over-1, 0)
-	e.Message = cut(e.Message, keep)
-	if out, err = t.render(e); err != nil {
-		return out, err
+	n := sort.Search(len(message), func(n int) bool { return !fits(n) }) - 1
+	if !fits(max(n, 0)) && err == nil {
+		out.text = shorten(out.text, most, as)
 	}
-	out.text = cut(out.text, most)
-	return out, nil
+	return out, err
+}
+
+// Shorten is as much of a text as has at most so many characters when as has written it.
+func Shorten(text string, most int, as func(string) string) string {
+	return as(shorten(text, most, as))
+}
+
+func shorten(text string, most int, as func(string) string) string {
+	runes := []rune(text)
+	fits := func(n int) bool { return Characters(as(beginning(runes, n))) <= most }
+	if fits(len(runes)) {
+		return text
+	}
+	return beginning(runes, sort.Search(len(runes), func(n int) bool { return !fits(n) })-1)
+}
+
+// beginning are the first n runes of a text, the last one an ellipsis if any are missing.
+func beginning(text []rune, n int) string {
+	switch {
+	case n >= len(text):
+		return string(text)
+	case n <= 0:
+		return ""
+	}
+	return string(text[:n-1]) + "…"
 }
 
 // Characters counts as the messengers do: in UTF-16 units.

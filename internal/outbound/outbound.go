@@ -61,13 +61,25 @@ func Dialer(o Options) *net.Dialer {
 	return dialer
 }
 
+// nat64 is the prefix under which a network may translate to IPv4 (RFC 6052).
+var nat64 = netip.MustParsePrefix("64:ff9b::/96")
+
+// embedded is the IPv4 address that an IPv6 one stands for, else the address itself.
+func embedded(ip netip.Addr) netip.Addr {
+	if ip = ip.Unmap(); nat64.Contains(ip.WithZone("")) {
+		all := ip.As16()
+		return netip.AddrFrom4([4]byte(all[12:]))
+	}
+	return ip
+}
+
 // refuseForbidden looks at the address itself, after the name was resolved.
 func refuseForbidden(_ context.Context, _, address string, _ syscall.RawConn) error {
 	at, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return err
 	}
-	ip := at.Addr().Unmap()
+	ip := embedded(at.Addr())
 	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
 		return fmt.Errorf("connect to %s: %w", ip, ErrForbiddenAddress)
 	}

@@ -14,7 +14,7 @@ import (
 func TestAddressesOfTheLinkAndOfMetadataServicesAreRefused(t *testing.T) {
 	client := outbound.Client(time.Second)
 	for _, address := range []string{
-		"169.254.169.254", "[fe80::1%25lo]", "[::ffff:169.254.169.254]", "0.0.0.0", "[::]", "[fd00:ec2::254]", "100.100.100.200", "224.0.0.1",
+		"169.254.169.254", "[fe80::1%25lo]", "[::ffff:169.254.169.254]", "0.0.0.0", "[::]", "[fd00:ec2::254]", "[64:ff9b::a9fe:a9fe]", "100.100.100.200", "224.0.0.1",
 	} {
 		_, err := client.Get("http://" + address + "/latest/meta-data/")
 		require.ErrorIs(t, err, outbound.ErrForbiddenAddress, address)

@@ -236,6 +236,8 @@ func TestTroubleOverHTTPIsClassifiedInTimeAndWithoutSecrets(t *testing.T) {
 		"it says nothing":                  {func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, failure.Timeout, 0},
 		"it takes it and trickles":         {notifytest.Trickle(20 * time.Millisecond), "", 0},
 		"it says too much":                 {notifytest.Huge, "", 0},
+		"its headers trickle":              {notifytest.TrickleHeaders, failure.Timeout, 0},
+		"its headers have no end":          {notifytest.HugeHeaders, failure.Unreachable, 0},
 	} {
 		server := notifytest.HTTP(t, c.answer)
 		for kind, send := range httpChannels(t, server.URL) {
@@ -288,7 +290,7 @@ func TestMetadataServicesAreRefusedUnlessAllowed(t *testing.T) {
 		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%s: %v", kind, err)
 	}
 	mail := domain.ChannelConfig{Host: "169.254.169.254", Encryption: domain.MailPlain, From: "a@example.com", To: []string{"b@example.com"}}
-	_, err := open(t, domain.ChannelSMTP, mail).Send(t.Context(), message(t, domain.ChannelSMTP), "")
+	_, err := open(t, domain.ChannelSMTP, mail).Send(t.Context(), message(t, domain.ChannelSMTP), mail.To[0])
 	require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%v", err)
 	allowed := webhookConfig("http://169.254.169.254")
 	allowed.AllowLinkLocal = true
@@ -302,13 +304,13 @@ func TestMailIsSentWithEveryEncryption(t *testing.T) {
 		t.Run(encryption, func(t *testing.T) {
 			server := notifytest.Mail(t, encryption)
 			channel := open(t, domain.ChannelSMTP, server.Config(encryption))
-			require.Equal(t, []string{""}, channel.Recipients())
-			answer, err := channel.Send(t.Context(), message(t, domain.ChannelSMTP), "")
+			require.Equal(t, []string{"ops@example.com", "boss@example.com"}, channel.Recipients())
+			answer, err := channel.Send(t.Context(), message(t, domain.ChannelSMTP), "boss@example.com")
 			require.NoError(t, err)
 			require.NotEmpty(t, answer)
 			messages, recipients, raw := server.Received()
 			require.Len(t, messages, 1)
-			require.Equal(t, []string{"ops@example.com", "boss@example.com"}, recipients[0])
+			require.Equal(t, []string{"boss@example.com"}, recipients[0])
 			header := messages[0].Header
 			require.Equal(t, "<dataguardian-delivery-1@example.com>", header.Get("Message-Id"))
 			thread := "<dataguardian-execution-00000000-0000-7000-8000-000000000003@example.com>"
@@ -352,7 +354,7 @@ func TestTroubleWithMailIsClassifiedInTimeAndWithoutSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server.FailWith(c.code, "no")
-			_, err := open(t, domain.ChannelSMTP, c.config).Send(t.Context(), message(t, domain.ChannelSMTP), "")
+			_, err := open(t, domain.ChannelSMTP, c.config).Send(t.Context(), message(t, domain.ChannelSMTP), c.config.To[0])
 			require.Equal(t, c.want, failure.ClassOf(err), "%v", err)
 			require.NotContains(t, failure.Message(err), c.config.Password)
 		})
@@ -365,7 +367,7 @@ func TestAMailServerThatTricklesIsGivenUpOn(t *testing.T) {
 	address := notifytest.TrickleTCP(t, 20*time.Millisecond)
 	config := domain.ChannelConfig{Host: "127.0.0.1", Port: address.Port, Encryption: domain.MailPlain, From: "a@example.com", To: []string{"b@example.com"}}
 	started := time.Now()
-	_, err := open(t, domain.ChannelSMTP, config).Send(t.Context(), message(t, domain.ChannelSMTP), "")
+	_, err := open(t, domain.ChannelSMTP, config).Send(t.Context(), message(t, domain.ChannelSMTP), config.To[0])
 	require.Equal(t, failure.Timeout, failure.ClassOf(err), "%v", err)
 	require.Less(t, time.Since(started), 5*time.Second)
 }

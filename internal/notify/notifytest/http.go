@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -115,6 +116,35 @@ func Trickle(every time.Duration) http.HandlerFunc {
 			}
 		}
 	}
+}
+
+// TrickleHeaders sends a byte of its headers now and then, and never all of them.
+func TrickleHeaders(w http.ResponseWriter, _ *http.Request) {
+	hijacked(w, func(conn net.Conn) {
+		for {
+			if _, err := conn.Write([]byte("H")); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+}
+
+// HugeHeaders sends headers without an end.
+func HugeHeaders(w http.ResponseWriter, _ *http.Request) {
+	hijacked(w, func(conn net.Conn) {
+		_, _ = conn.Write([]byte("HTTP/1.1 200 OK\r\n"))
+		repeat(conn, bytes.Repeat([]byte("X-And: so on\r\n"), 4<<10))
+	})
+}
+
+func hijacked(w http.ResponseWriter, answer func(net.Conn)) {
+	conn, _, err := w.(http.Hijacker).Hijack()
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.Close() }()
+	answer(conn)
 }
 
 // Huge answers with a gigabyte, unless the client goes away.

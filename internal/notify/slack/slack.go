@@ -61,12 +61,13 @@ func message(m notify.Message) slackgo.WebhookMessage {
 	blocks := []slackgo.Block{
 		slackgo.NewHeaderBlock(plain(m.Subject, maxHeader)),
 	}
-	if text := escape(m.Text); text != "" {
-		blocks = append(blocks, slackgo.NewSectionBlock(markdown(text, maxSection), nil, nil))
+	if text := m.Within(maxSection, escape); text != "" {
+		blocks = append(blocks, slackgo.NewSectionBlock(markdown(text), nil, nil))
 	}
 	var fields []*slackgo.TextBlockObject
 	for _, fact := range m.Event.Facts[:min(len(m.Event.Facts), maxFields)] {
-		fields = append(fields, markdown("*"+escape(fact.Name)+"*\n"+escape(fact.Value), maxField))
+		name := "*" + escape(fact.Name) + "*\n"
+		fields = append(fields, markdown(name+notify.Shorten(fact.Value, maxField-notify.Characters(name), escape)))
 	}
 	if len(fields) > 0 {
 		blocks = append(blocks, slackgo.NewSectionBlock(nil, fields, nil))
@@ -107,8 +108,8 @@ func plain(text string, most int) *slackgo.TextBlockObject {
 	return slackgo.NewTextBlockObject(slackgo.PlainTextType, notify.Cut(text, most), true, false)
 }
 
-func markdown(text string, most int) *slackgo.TextBlockObject {
-	return slackgo.NewTextBlockObject(slackgo.MarkdownType, notify.Cut(text, most), false, false)
+func markdown(text string) *slackgo.TextBlockObject {
+	return slackgo.NewTextBlockObject(slackgo.MarkdownType, text, false, false)
 }
 
 // escape keeps what others wrote from being read as a mention or a link (docs.slack.dev, Formatting message text).

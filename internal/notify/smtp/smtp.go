@@ -1,14 +1,12 @@
-// Package smtp sends notifications as mail: one message to all recipients, as text and as HTML.
+// Package smtp sends notifications as mail: one message to each recipient, as text and as HTML.
 package smtp
 
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/mail"
-	"net/textproto"
 	"strings"
 	"time"
 
@@ -42,14 +40,15 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 	return &Channel{config: config, timeout: timeout, tls: &tls.Config{ServerName: config.Host, RootCAs: roots, MinVersion: tls.VersionTLS12}}, nil
 }
 
-// Recipients is one: the server passes the message on to everybody.
-func (c *Channel) Recipients() []string { return []string{""} }
+// Recipients are the addresses. Each gets a mail of its own: a server that refuses one recipient of several would have
+// the whole mail refused, or leave nobody knowing who has it.
+func (c *Channel) Recipients() []string { return c.config.To }
 
-// Send hands the message to the server, for all recipients.
-func (c *Channel) Send(ctx context.Context, m notify.Message, _ string) (string, error) {
+// Send hands the message to the server, for one recipient.
+func (c *Channel) Send(ctx context.Context, m notify.Message, to string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, c.timeout)
 	defer stop()
-	message, err := c.message(m)
+	message, err := c.message(m, to)
 	if err != nil {
 		return "", failure.Wrap(failure.ConfigInvalid, "write the mail", err, "Check the addresses of the channel.")
 	}
@@ -60,7 +59,7 @@ func (c *Channel) Send(ctx context.Context, m notify.Message, _ string) (string,
 	if err := client.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
 		return "", c.classify(ctx, err)
 	}
-	return notify.Cut(strings.TrimSpace(message.ServerResponse()), 300), nil
+	return notify.Shown(message.ServerResponse()), nil
 }
 
 func (c *Channel) options(ctx context.Context) []gomail.Option {
@@ -73,7 +72,7 @@ func (c *Channel) options(ctx context.Context) []gomail.Option {
 			if err != nil {
 				return nil, err
 			}
-			conn := net.Conn(hurried{raw, deadlineOf(ctx)})
+			conn := net.Conn(&bounded{Conn: raw, last: deadlineOf(ctx), left: maxRead})
 			if err := conn.SetDeadline(time.Time{}); err != nil {
 				_ = raw.Close()
 				return nil, err
@@ -103,45 +102,14 @@ func (c *Channel) options(ctx context.Context) []gomail.Option {
 	return options
 }
 
-// hurried is a connection whose deadlines never lie after the end of the whole delivery: a server that sends
-// a byte now and then would move them on for ever.
-type hurried struct {
-	net.Conn
-	last time.Time
-}
-
-func deadlineOf(ctx context.Context) time.Time {
-	at, _ := ctx.Deadline()
-	return at
-}
-
-// deadlineSkew is by how much a connection may see the deadline pass before the context does.
-const deadlineSkew = 20 * time.Millisecond
-
-func (h hurried) bound(t time.Time) time.Time {
-	if t.IsZero() || t.After(h.last) {
-		return h.last
-	}
-	return t
-}
-
-// SetDeadline bounds the deadline.
-func (h hurried) SetDeadline(t time.Time) error { return h.Conn.SetDeadline(h.bound(t)) }
-
-// SetReadDeadline bounds the deadline.
-func (h hurried) SetReadDeadline(t time.Time) error { return h.Conn.SetReadDeadline(h.bound(t)) }
-
-// SetWriteDeadline bounds the deadline.
-func (h hurried) SetWriteDeadline(t time.Time) error { return h.Conn.SetWriteDeadline(h.bound(t)) }
-
 // message is the mail. Its Message-ID is the delivery's, so that a mail that is sent a second time after a crash
 // can be told from another; what is about one execution refers to the same id, and so is one thread.
-func (c *Channel) message(m notify.Message) (*gomail.Msg, error) {
+func (c *Channel) message(m notify.Message, to string) (*gomail.Msg, error) {
 	message := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	if err := message.From(c.config.From); err != nil {
 		return nil, err
 	}
-	if err := message.To(c.config.To...); err != nil {
+	if err := message.To(to); err != nil {
 		return nil, err
 	}
 	domainName := senderDomain(c.config.From)
@@ -173,36 +141,4 @@ func senderDomain(from string) string {
 		}
 	}
 	return "dataguardian.invalid"
-}
-
-// classify reads what the server said: 5yz stays, 4yz passes (RFC 5321, 4.2.1), 53x is about credentials.
-func (c *Channel) classify(ctx context.Context, err error) error {
-	op := "send mail through " + net.JoinHostPort(c.config.Host, fmt.Sprint(c.config.Port))
-	code := codeOf(err)
-	switch {
-	case code == 530 || code == 534 || code == 535:
-		return failure.Wrap(failure.AuthFailed, op, err, "Check username and password of the channel.")
-	case code >= 500:
-		return failure.Wrap(failure.ConfigInvalid, op, err, "The server refuses the mail for good; see what it said.")
-	case code >= 400:
-		return failure.Wrap(failure.Unreachable, op, err, "It is tried again.")
-	case errors.Is(err, gomail.ErrNoSupportedAuthDiscovered), strings.Contains(err.Error(), "STARTTLS"):
-		return failure.Wrap(failure.ConfigInvalid, op, err, "The server offers no such encryption or sign-in; check encryption and port.")
-	case time.Until(deadlineOf(ctx)) < deadlineSkew: // whatever was being read then
-		return failure.New(failure.Timeout, op, "no answer in time", "It is tried again.")
-	default:
-		return notify.NetworkError(ctx, op, err)
-	}
-}
-
-func codeOf(err error) int {
-	var said *textproto.Error
-	if errors.As(err, &said) {
-		return said.Code
-	}
-	var failed *gomail.SendError
-	if errors.As(err, &failed) {
-		return failed.ErrorCode()
-	}
-	return 0
 }

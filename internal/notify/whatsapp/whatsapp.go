@@ -18,8 +18,9 @@ import (
 	"github.com/dataguardian/dataguardian/internal/outbound"
 )
 
-// maxParameter is how long the parameter of an approved template may be, in characters.
-const maxParameter = 1024
+// maxParameter is how long the parameter of an approved template gets, in characters: the body of a template has at most
+// 1,024 when it is filled in, and needs some text of its own around the parameter.
+const maxParameter = 900
 
 // Channel sends through one provider.
 type Channel struct {
@@ -83,7 +84,7 @@ func (c *Channel) cloudMessage(m notify.Message, to string) object {
 	message["type"] = "template"
 	message["template"] = object{
 		"name": c.config.Template, "language": object{"code": c.config.Language},
-		"components": []object{{"type": "body", "parameters": []object{{"type": "text", "text": parameter(m.Text)}}}},
+		"components": []object{{"type": "body", "parameters": []object{{"type": "text", "text": m.Within(maxParameter, parameter)}}}},
 	}
 	return message
 }
@@ -96,7 +97,7 @@ func parameter(text string) string {
 			lines = append(lines, line)
 		}
 	}
-	return notify.Cut(strings.Join(lines, " | "), maxParameter)
+	return strings.Join(lines, " | ")
 }
 
 // passing are codes of the Cloud API that mean "too many" or "try later", whatever the HTTP status.

@@ -1,0 +1,100 @@
+package notifytest
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// How a bad mail server answers.
+var (
+	// Silent says nothing until the client goes away.
+	Silent = func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
+	// Trickling sends a byte now and then, never a line end.
+	Trickling = func(conn net.Conn) {
+		for {
+			if _, err := conn.Write([]byte("2")); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}
+	// EndlessLine sends a line without an end, as fast as it can.
+	EndlessLine = func(conn net.Conn) { repeat(conn, bytes.Repeat([]byte("2"), 64<<10)) }
+	// EndlessLines sends an answer of lines without a last one.
+	EndlessLines = func(conn net.Conn) { repeat(conn, bytes.Repeat([]byte("250-and so on\r\n"), 4<<10)) }
+	// HangsUp closes the connection.
+	HangsUp = func(net.Conn) {}
+)
+
+func repeat(conn net.Conn, block []byte) {
+	for {
+		if _, err := conn.Write(block); err != nil {
+			return
+		}
+	}
+}
+
+// MailStages are the moments at which BadMail can go bad.
+var MailStages = []string{"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."}
+
+// BadMail is a mail server without encryption that answers well until stage, and then as bad says.
+func BadMail(t testing.TB, stage string, bad func(net.Conn)) *net.TCPAddr {
+	t.Helper()
+	require.Contains(t, MailStages, stage)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer func() { _ = conn.Close() }()
+				badMail(conn, stage, bad)
+			}()
+		}
+	}()
+	return listener.Addr().(*net.TCPAddr)
+}
+
+func badMail(conn net.Conn, stage string, bad func(net.Conn)) {
+	answer := func(command, text string) bool {
+		if command == stage {
+			bad(conn)
+			return false
+		}
+		_, err := conn.Write([]byte(text + "\r\n"))
+		return err == nil
+	}
+	if !answer("CONNECT", "220 mail.example") {
+		return
+	}
+	lines, inData := bufio.NewScanner(conn), false
+	for lines.Scan() {
+		line := lines.Text()
+		command, _, _ := strings.Cut(line, " ")
+		switch {
+		case inData && line != ".":
+			continue
+		case inData:
+			inData = false
+			command = "."
+		}
+		text := "250 OK"
+		if command == "DATA" {
+			text, inData = "354 go on", true
+		}
+		if !answer(command, text) {
+			return
+		}
+	}
+}
