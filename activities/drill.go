@@ -104,7 +104,7 @@ func (a *Activities) drillBackup(ctx context.Context, q *db.Queries, job db.Dril
 	if !target.Enabled {
 		return backup, location, failure.New(failure.ConfigInvalid, op, fmt.Sprintf("datasource %q, where it would be restored, is disabled", target.Name), "Enable it, or change the drill job.")
 	}
-	backup, err = q.LatestBackup(ctx, source.ID, job.BackupJobID)
+	backup, err = q.HoldLatestBackup(ctx, source.ID, job.BackupJobID)
 	if errors.Is(err, db.ErrNotFound) {
 		return backup, location, failure.New(failure.NotFound, op, whose+" has no completed backup", "Run its backup job, and look at why it has not succeeded.")
 	}
@@ -114,9 +114,6 @@ func (a *Activities) drillBackup(ctx context.Context, q *db.Queries, job db.Dril
 	if age := time.Since(madeAt(backup)); age > time.Duration(job.MaxBackupAgeHours)*time.Hour {
 		return backup, location, failure.New(failure.NotFound, op, fmt.Sprintf("the latest backup of %s, %s, is %.1f hours old, and max_backup_age_hours is %d",
 			whose, backup.ID, age.Hours(), job.MaxBackupAgeHours), "Look at why its backup job has not run or has not succeeded since.")
-	}
-	if err := q.HoldBackup(ctx, backup.ID); err != nil {
-		return backup, location, err
 	}
 	copies, err := q.ReadableCopies(ctx, backup.ID, target.Pool)
 	if err != nil {

@@ -159,11 +159,7 @@ func (a *Activities) PrepareSyncRestore(ctx context.Context, in contract.RunRef)
 
 // fillSyncRestore says what the restore of a sync does.
 func (a *Activities) fillSyncRestore(ctx context.Context, q *db.Queries, run db.Run, sides syncSides, e *db.Execution) error {
-	sync := run.Metadata.Sync
-	options := domain.RestoreOptions{
-		TargetDatasourceID: sides.into.ID, TargetDatabase: sides.into.Config.Target(sides.into.Type), DropExisting: sync.DropExisting,
-		PostRestoreSQL: sync.SyncOptions.PostRestoreSQL, RefuseEmpty: true,
-	}
+	sync, options := run.Metadata.Sync, syncRestore(run, sides)
 	e.DatasourceID, e.Metadata.Operation, e.Metadata.Restore = &sides.into.ID, domain.OperationRestore, &options
 	if sync.StorageLocationID == "" {
 		options.SourceDatasourceID, e.Metadata.Options = sides.from.ID, sync.BackupOptions
@@ -185,16 +181,21 @@ func (a *Activities) fillSyncRestore(ctx context.Context, q *db.Queries, run db.
 	return refuseRivals(ctx, q, options, e.ID)
 }
 
+// syncRestore is what the restore of a sync does, whatever it reads.
+func syncRestore(run db.Run, sides syncSides) domain.RestoreOptions {
+	return domain.RestoreOptions{
+		TargetDatasourceID: sides.into.ID, TargetDatabase: sides.into.Config.Target(sides.into.Type), DropExisting: run.Metadata.Sync.DropExisting,
+		PostRestoreSQL: run.Metadata.Sync.SyncOptions.PostRestoreSQL, RefuseEmpty: true,
+	}
+}
+
 // refuseRivals refuses to write a database that another restore is about to write.
 func refuseRivals(ctx context.Context, q *db.Queries, options domain.RestoreOptions, id string) error {
-	if err := q.LockSyncRestores(ctx); err != nil {
+	rival, err := q.RestoreRival(ctx, options, id)
+	if err != nil || rival == "" {
 		return err
 	}
-	rivals, err := q.RestoresInto(ctx, options.TargetDatasourceID, options.TargetDatabase, id)
-	if err != nil || len(rivals) == 0 {
-		return err
-	}
-	return failure.New(failure.ConfigInvalid, "restore into "+options.TargetDatabase, "restore "+rivals[0]+" is writing it", "Run the sync again when that has ended.")
+	return failure.New(failure.ConfigInvalid, "restore into the target of the sync", "restore "+rival+" is writing it", "Run the sync again when that has ended.")
 }
 
 // FinishSync records how a run ended. A failure is told to people.

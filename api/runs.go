@@ -154,6 +154,9 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 			if err := q.HoldBackup(ctx, restore.SourceExecutionID); err != nil {
 				return err
 			}
+			if err := refuseRival(ctx, q, *restore); err != nil {
+				return err
+			}
 		}
 		created, err := q.CreateExecution(ctx, execution)
 		if err != nil {
@@ -186,6 +189,17 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 		}
 	}
 	return &accepted{Location: "/api/executions/" + execution.ID, Body: viewExecution(execution)}, nil
+}
+
+// refuseRival refuses a restore into what another one is about to write: whichever came last would win.
+func refuseRival(ctx context.Context, q *db.Queries, restore domain.RestoreOptions) error {
+	rival, err := q.RestoreRival(ctx, restore, "")
+	if err != nil || rival == "" {
+		return err
+	}
+	p := problem.New(http.StatusConflict, fmt.Sprintf("Restore %s is writing the same target; wait for it or cancel it.", rival))
+	p.ExecutionID = rival
+	return p
 }
 
 func (s *server) start(ctx context.Context, execution db.Execution, l launch) error {

@@ -136,6 +136,10 @@ type StageRequest struct {
 	Jobs         int    // tables loaded and indexes made at the same time, where the engine can; 0 is 1
 	Streams      []Stream
 
+	// BeforeBackup: what is restored is not backed up yet, so that Streams is empty, and what depends on it is not
+	// looked at. Only CheckTarget takes such a request.
+	BeforeBackup bool
+
 	// Private: what is staged is not for everybody's eyes before Promote, because it will be changed by then.
 	// An engine keeps others out of it as far as the server lets it, and Promote lets them in again.
 	Private bool
