@@ -154,9 +154,6 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 			if err := q.HoldBackup(ctx, restore.SourceExecutionID); err != nil {
 				return err
 			}
-			if err := refuseRival(ctx, q, *restore); err != nil {
-				return err
-			}
 		}
 		created, err := q.CreateExecution(ctx, execution)
 		if err != nil {
@@ -168,6 +165,9 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 			if err := approved(ctx, q, l.approvalID, *l.irreversible, changes); err != nil {
 				return err
 			}
+		}
+		if err := refuseRival(ctx, q, execution); err != nil {
+			return err
 		}
 		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, l.resourceID, changes))
 	})
@@ -192,8 +192,11 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 }
 
 // refuseRival refuses a restore into what another one is about to write: whichever came last would win.
-func refuseRival(ctx context.Context, q *db.Queries, restore domain.RestoreOptions) error {
-	rival, err := q.RestoreRival(ctx, restore, "")
+func refuseRival(ctx context.Context, q *db.Queries, execution db.Execution) error {
+	if execution.Metadata.Restore == nil {
+		return nil
+	}
+	rival, err := q.RestoreRival(ctx, *execution.Metadata.Restore, execution.ID)
 	if err != nil || rival == "" {
 		return err
 	}
