@@ -154,17 +154,14 @@ func (a *Activities) addDrillRestore(ctx context.Context, q *db.Queries, run db.
 	return q.LinkRun(ctx, db.RunDrill, run.ID, &backup.ID, &created.ID)
 }
 
-// FinishDrill records how a run ended, compares its recovery time with those before, and tells people.
+// FinishDrill records how a run ended, and compares its recovery time with those before.
 func (a *Activities) FinishDrill(ctx context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
 	return contract.Nothing{}, a.finishRun(ctx, db.RunDrill, in, func(q *db.Queries, run db.Run) error {
 		report, err := drillReport(ctx, q, run, time.Duration(in.RecoveryMS)*time.Millisecond)
 		if err != nil {
 			return err
 		}
-		if err := q.SetRunPart(ctx, db.RunDrill, run.ID, "drill", report); err != nil || run.Status == domain.Cancelled {
-			return err
-		}
-		return tellOfDrill(ctx, q, run, report, in)
+		return q.SetRunPart(ctx, db.RunDrill, run.ID, "drill", report)
 	})
 }
 
@@ -204,30 +201,4 @@ func drillReport(ctx context.Context, q *db.Queries, run db.Run, recovery time.D
 		report.ChangePercent = (recovery.Seconds()/report.MeanSeconds - 1) * 100
 	}
 	return report, nil
-}
-
-func tellOfDrill(ctx context.Context, q *db.Queries, run db.Run, report domain.DrillReport, in contract.FinishRunInput) error {
-	name := "A restore drill"
-	if run.JobID != nil {
-		if job, err := q.GetDrillJob(ctx, *run.JobID); err == nil {
-			name = "Restore drill " + quoted(job.Name)
-		}
-	}
-	n := db.Notification{
-		Type: domain.NotifyRestoreDrillFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-		Metadata: map[string]any{"run_id": run.ID, "failure_class": in.FailureClass, "hint": in.Hint},
-	}
-	if run.Status == domain.Completed {
-		n.Type, n.Severity, n.Title = domain.NotifyRestoreDrillSuccess, domain.SeverityInfo, name+" succeeded"
-		n.Message = fmt.Sprintf("The backup restores: it was ready after %.1f seconds.", report.RecoverySeconds)
-		if c := report.Checks; c != nil {
-			n.Message += fmt.Sprintf(" %d tables with %d rows were checked.", c.Tables, c.Rows)
-		}
-		n.Metadata = map[string]any{"run_id": run.ID, "recovery_seconds": report.RecoverySeconds, "change_percent": report.ChangePercent}
-	}
-	if run.BackupExecutionID != nil {
-		n.Metadata["backup_execution_id"] = *run.BackupExecutionID
-	}
-	n.EntityType, n.EntityID = entityOf(run, domain.EntityDrillJob)
-	return q.AddNotification(ctx, n)
 }

@@ -198,25 +198,9 @@ func refuseRivals(ctx context.Context, q *db.Queries, options domain.RestoreOpti
 	return failure.New(failure.ConfigInvalid, "restore into the target of the sync", "restore "+rival+" is writing it", "Run the sync again when that has ended.")
 }
 
-// FinishSync records how a run ended. A failure is told to people.
+// FinishSync records how a run ended.
 func (a *Activities) FinishSync(ctx context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
-	return contract.Nothing{}, a.finishRun(ctx, db.RunSync, in, func(q *db.Queries, run db.Run) error {
-		if run.Status != domain.Failed {
-			return nil
-		}
-		name := "A sync"
-		if run.JobID != nil {
-			if job, err := q.GetSyncJob(ctx, *run.JobID); err == nil {
-				name = "Sync " + quoted(job.Name)
-			}
-		}
-		n := db.Notification{
-			Type: domain.NotifySyncFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-			Metadata: map[string]any{"run_id": run.ID, "failure_class": in.FailureClass, "hint": in.Hint},
-		}
-		n.EntityType, n.EntityID = entityOf(run, domain.EntitySyncJob)
-		return q.AddNotification(ctx, n)
-	})
+	return contract.Nothing{}, a.finishRun(ctx, db.RunSync, in, nil)
 }
 
 // ExpireSyncBackups lists the backups that the job's retention does not keep: all but the newest ones.
