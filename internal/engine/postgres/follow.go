@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"fmt"
+	"net"
+	"runtime"
 	"slices"
 	"strings"
 )
@@ -90,15 +92,13 @@ func (j *job) definition(b batch, e entry, then *task) *task {
 // oneCore has a transaction make its indexes without parallel workers, on a server that has such.
 const oneCore = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name = 'max_parallel_maintenance_workers';\n"
 
-// define executes an entry's definition as pg_restore does: all of it is one transaction. As long as a job
-// loads data an index is made by this job alone: the largest tables are loaded first, so the others
-// will wait for that load, and parallel workers would take its processor away.
+// define executes an entry's definition as pg_restore does: all of it is one transaction.
 func (j *job) define(ctx context.Context, e entry) error {
 	statements := e.definition
 	if e.tablespace != "" {
 		statements = "SET LOCAL default_tablespace = " + quoted(e.tablespace) + ";\n" + statements
 	}
-	if j.tasks.loading() {
+	if j.tasks.crowded(j.s.req.Jobs, serverCores(j.conn.PgConn().Conn().RemoteAddr())) {
 		statements = oneCore + statements
 	}
 	// The simple protocol takes several statements, and text in the dump's encoding.
@@ -106,4 +106,12 @@ func (j *job) define(ctx context.Context, e entry) error {
 		return j.failed(ctx, "create "+strings.ToLower(e.kind)+" "+quoted(e.tag), err)
 	}
 	return nil
+}
+
+// serverCores is how many processors the server has if it is on this machine; 0 is not known.
+func serverCores(address net.Addr) int {
+	if tcp, ok := address.(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+		return 0
+	}
+	return runtime.NumCPU()
 }

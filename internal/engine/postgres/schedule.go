@@ -94,9 +94,16 @@ func (s *schedule) stop() {
 	s.changed.Broadcast()
 }
 
-// loading reports whether a job loads data.
-func (s *schedule) loading() bool {
+// crowded reports whether an index should be made by the asking job alone, because parallel workers would take the
+// processors of other work: of a load, because the largest tables are loaded first and the others will wait
+// for it; or of whatever else there is, if so many jobs keep all of the server's processors at work
+// anyway (cores; 0 is not known).
+func (s *schedule) crowded(jobs, cores int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.running, func(t *task) bool { return t.loads })
+	if slices.ContainsFunc(s.running, func(t *task) bool { return t.loads }) {
+		return true
+	}
+	others := len(s.running)-1+len(s.waiting) > 0
+	return others && jobs > 1 && cores > 0 && jobs >= cores
 }

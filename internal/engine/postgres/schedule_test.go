@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"net"
+	"runtime"
 	"sync"
 	"testing"
 
@@ -106,4 +108,33 @@ func TestACancelledScheduleDoesNotWait(t *testing.T) {
 		return nil
 	}})
 	require.ErrorIs(t, runAll(ctx, s, 2), context.Canceled)
+}
+
+func TestAnIndexLeavesTheProcessorsToOtherWork(t *testing.T) {
+	index, other, load := &task{size: 1}, &task{size: 2}, &task{size: 3, loads: true}
+	for name, c := range map[string]struct {
+		running, waiting []*task
+		jobs, cores      int
+		crowded          bool
+	}{
+		"a load runs on a server of any size":             {[]*task{index, load}, nil, 2, 0, true},
+		"another job works, and the jobs fill the server": {[]*task{index, other}, nil, 2, 2, true},
+		"work waits, and the jobs fill the server":        {[]*task{index}, []*task{other}, 2, 2, true},
+		"it is the last work":                             {[]*task{index}, nil, 2, 2, false},
+		"one job fills no server":                         {[]*task{index}, []*task{other}, 1, 1, false},
+		"the server has more processors":                  {[]*task{index, other}, nil, 2, 4, false},
+		"the server is somewhere else":                    {[]*task{index, other}, nil, 2, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSchedule()
+			s.running, s.waiting = c.running, c.waiting
+			require.Equal(t, c.crowded, s.crowded(c.jobs, c.cores))
+		})
+	}
+}
+
+func TestProcessorsAreKnownOfAServerOnThisMachine(t *testing.T) {
+	require.Equal(t, runtime.NumCPU(), serverCores(&net.UnixAddr{Name: "/run/postgresql/.s.PGSQL.5432"}))
+	require.Equal(t, runtime.NumCPU(), serverCores(&net.TCPAddr{IP: net.IPv6loopback}))
+	require.Zero(t, serverCores(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)}))
 }
