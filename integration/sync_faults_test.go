@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	historypb "go.temporal.io/api/history/v1"
 	temporal "go.temporal.io/sdk/client"
 
 	"github.com/dataguardian/dataguardian/internal/client"
@@ -82,6 +85,7 @@ func TestASyncThatIsCancelledInItsRestoreLeavesTheTarget(t *testing.T) {
 			<-held.reached
 			_, err := shared.owner.SyncRuns().Cancel(t.Context(), run.ID)
 			require.NoError(t, err)
+			awaitCancelRequest(t, contract.RestoreWorkflowID(*restoreOf(t, run)))
 			held.open()
 			ended := waitSync(t, run)
 			require.Equal(t, domain.Cancelled, ended.Status, ended.ErrorMessage)
@@ -95,6 +99,24 @@ func TestASyncThatIsCancelledInItsRestoreLeavesTheTarget(t *testing.T) {
 			require.Zero(t, s.notifications(t, job.ID, domain.NotifySyncFailed), "nobody is told of what they cancelled")
 		})
 	}
+}
+
+func restoreOf(t *testing.T, run client.JobRun) *string {
+	t.Helper()
+	now, err := shared.owner.SyncRuns().Get(t.Context(), run.ID)
+	require.NoError(t, err)
+	require.NotNil(t, now.RestoreExecutionID)
+	return now.RestoreExecutionID
+}
+
+// awaitCancelRequest returns when a workflow knows that it is to stop.
+func awaitCancelRequest(t *testing.T, workflowID string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(historyOf(t, workflowID).Events, func(e *historypb.HistoryEvent) bool {
+			return e.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
+		})
+	}, 30*time.Second, 20*time.Millisecond)
 }
 
 // While a restore of the API is on its way into the target, no sync begins to overwrite it, and nothing is dumped for that.
@@ -297,5 +319,6 @@ func awaitRun(t *testing.T, runs client.Runs, jobID string, nth int) client.JobR
 	}, time.Minute, 50*time.Millisecond)
 	ended, err := runs.Wait(t.Context(), latest.ID)
 	require.NoError(t, err)
+	_ = shared.dialled.GetWorkflow(t.Context(), ended.Metadata.WorkflowID, "").Get(t.Context(), nil) // until then the schedule starts no other
 	return ended
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -185,7 +186,10 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 	requireDropped(t, whole)
 
 	// The databases of a drill are made where template0 is.
-	require.NoError(t, os.Chmod(small, 0o777)) //nolint:gosec // the private Postgres runs as another user
+	owner, err := os.Stat(dir) // the private Postgres runs as another user
+	require.NoError(t, err)
+	is := owner.Sys().(*syscall.Stat_t)
+	require.NoError(t, os.Chown(small, int(is.Uid), int(is.Gid)))
 	do("create tablespace small location '" + small + "'")
 	do("alter database template0 set tablespace small")
 	noisy := makeSetup(t, withNoise(30))
