@@ -189,6 +189,7 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 	owner, err := os.Stat(dir) // the private Postgres runs as another user
 	require.NoError(t, err)
 	is := owner.Sys().(*syscall.Stat_t)
+	require.NoError(t, os.Chmod(filepath.Dir(filepath.Dir(small)), 0o755)) //nolint:gosec // the test's own, which that user passes through
 	require.NoError(t, os.Chown(small, int(is.Uid), int(is.Gid)))
 	do("create tablespace small location '" + small + "'")
 	do("alter database template0 set tablespace small")
