@@ -156,7 +156,7 @@ func (c *restoredChecks) assertions(ctx context.Context) error {
 		op := "check assertion " + quoted(assertion.Name)
 		value, holds, err := answerOf(ctx, querier, c.src, assertion)
 		if err != nil {
-			return statementFailure(op, err)
+			return statementFailure(op, assertion.SQL, err)
 		}
 		if !holds {
 			wanted := "true"

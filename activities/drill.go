@@ -104,7 +104,7 @@ func (a *Activities) drillBackup(ctx context.Context, q *db.Queries, job db.Dril
 	if !target.Enabled {
 		return backup, location, failure.New(failure.ConfigInvalid, op, fmt.Sprintf("datasource %q, where it would be restored, is disabled", target.Name), "Enable it, or change the drill job.")
 	}
-	backup, err = q.LatestBackup(ctx, source.ID, job.BackupJobID)
+	backup, err = q.HoldLatestBackup(ctx, source.ID, job.BackupJobID)
 	if errors.Is(err, db.ErrNotFound) {
 		return backup, location, failure.New(failure.NotFound, op, whose+" has no completed backup", "Run its backup job, and look at why it has not succeeded.")
 	}
@@ -114,9 +114,6 @@ func (a *Activities) drillBackup(ctx context.Context, q *db.Queries, job db.Dril
 	if age := time.Since(madeAt(backup)); age > time.Duration(job.MaxBackupAgeHours)*time.Hour {
 		return backup, location, failure.New(failure.NotFound, op, fmt.Sprintf("the latest backup of %s, %s, is %.1f hours old, and max_backup_age_hours is %d",
 			whose, backup.ID, age.Hours(), job.MaxBackupAgeHours), "Look at why its backup job has not run or has not succeeded since.")
-	}
-	if err := q.HoldBackup(ctx, backup.ID); err != nil {
-		return backup, location, err
 	}
 	copies, err := q.ReadableCopies(ctx, backup.ID, target.Pool)
 	if err != nil {
@@ -157,17 +154,14 @@ func (a *Activities) addDrillRestore(ctx context.Context, q *db.Queries, run db.
 	return q.LinkRun(ctx, db.RunDrill, run.ID, &backup.ID, &created.ID)
 }
 
-// FinishDrill records how a run ended, compares its recovery time with those before, and tells people.
+// FinishDrill records how a run ended, and compares its recovery time with those before.
 func (a *Activities) FinishDrill(ctx context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
 	return contract.Nothing{}, a.finishRun(ctx, db.RunDrill, in, func(q *db.Queries, run db.Run) error {
 		report, err := drillReport(ctx, q, run, time.Duration(in.RecoveryMS)*time.Millisecond)
 		if err != nil {
 			return err
 		}
-		if err := q.SetRunPart(ctx, db.RunDrill, run.ID, "drill", report); err != nil || run.Status == domain.Cancelled {
-			return err
-		}
-		return tellOfDrill(ctx, q, run, report, in)
+		return q.SetRunPart(ctx, db.RunDrill, run.ID, "drill", report)
 	})
 }
 
@@ -207,27 +201,4 @@ func drillReport(ctx context.Context, q *db.Queries, run db.Run, recovery time.D
 		report.ChangePercent = (recovery.Seconds()/report.MeanSeconds - 1) * 100
 	}
 	return report, nil
-}
-
-func tellOfDrill(ctx context.Context, q *db.Queries, run db.Run, report domain.DrillReport, in contract.FinishRunInput) error {
-	name := "A restore drill"
-	if run.JobID != nil {
-		if job, err := q.GetDrillJob(ctx, *run.JobID); err == nil {
-			name = "Restore drill " + quoted(job.Name)
-		}
-	}
-	n := db.Notification{
-		Type: domain.NotifyRestoreDrillFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-		Metadata: runMetadata(run, "restore_drill", drillRunPath, in),
-	}
-	if run.Status == domain.Completed {
-		n.Type, n.Severity, n.Title = domain.NotifyRestoreDrillSuccess, domain.SeverityInfo, name+" succeeded"
-		n.Message = fmt.Sprintf("The backup restores: it was ready after %.1f seconds.", report.RecoverySeconds)
-		if c := report.Checks; c != nil {
-			n.Message += fmt.Sprintf(" %d tables with %d rows were checked.", c.Tables, c.Rows)
-		}
-		n.Metadata["recovery_seconds"], n.Metadata["change_percent"] = report.RecoverySeconds, report.ChangePercent
-	}
-	n.EntityType, n.EntityID = entityOf(run, domain.EntityDrillJob)
-	return q.AddNotification(ctx, n)
 }

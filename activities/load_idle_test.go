@@ -149,7 +149,7 @@ func TestARestoreWhoseToolHangsEndsAfterTheMinutesOfItsOptions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := &restore{stager: hangingStager{}, backup: &backup{options: domain.BackupOptions{IdleTimeoutMinutes: 15}}, execution: db.Execution{ID: uuid.NewString()}}
 		began := time.Now()
-		_, err := r.load(t.Context(), engine.Source{}, slowOpener(2, 0))
+		_, err := r.load(t.Context(), engine.Source{}, nil, slowOpener(2, 0))
 		require.Equal(t, failure.Timeout, failure.ClassOf(err))
 		require.Equal(t, 15*time.Minute, time.Since(began))
 	})

@@ -100,7 +100,7 @@ func (a *Activities) logRun(ctx context.Context, kind db.RunKind, id, level, for
 	}
 }
 
-// finishRun records the end of a run, and in the same transaction what follows from it.
+// finishRun records the end of a run, in the same transaction what ended adds to it (nil for nothing), and tells people.
 func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract.FinishRunInput, ended func(q *db.Queries, run db.Run) error) error {
 	level, text := "info", string(in.Status)
 	if in.Status != domain.Completed {
@@ -116,11 +116,16 @@ func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract
 		if err != nil || !closed {
 			return err
 		}
-		run, err := q.GetRun(ctx, kind, in.ExecutionID)
-		if err != nil {
-			return err
+		if ended != nil {
+			run, err := q.GetRun(ctx, kind, in.ExecutionID)
+			if err != nil {
+				return err
+			}
+			if err := ended(q, run); err != nil {
+				return err
+			}
 		}
-		return ended(q, run)
+		return q.TellRunEnd(ctx, kind, in.ExecutionID)
 	})
 	if err == nil {
 		a.at(string(kind) + ".finish_recorded")
@@ -133,12 +138,4 @@ func partOf(run db.Run, trigger domain.Trigger, parent, workflowID, id string) d
 	return db.Execution{ID: id, Generation: domain.ID8(id), Metadata: domain.ExecutionMetadata{
 		Trigger: trigger, Actor: run.Metadata.Actor, WorkflowID: workflowID, ParentWorkflowID: parent,
 	}}
-}
-
-// entityOf is what a notification about a run is about: its job, as long as there is one.
-func entityOf(run db.Run, kind domain.EntityType) (domain.EntityType, string) {
-	if run.JobID == nil {
-		return domain.EntitySystem, ""
-	}
-	return kind, *run.JobID
 }

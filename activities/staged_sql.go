@@ -26,22 +26,12 @@ func (a *Activities) finishStaging(ctx context.Context, r *restore, src engine.S
 	at := engine.At(src, staged.Staging)
 	for i, statement := range r.options.PostRestoreSQL {
 		if err := executor.Execute(ctx, at, statement); err != nil {
-			return statementFailure(fmt.Sprintf("run post_restore_sql[%d]", i), err)
+			return statementFailure(fmt.Sprintf("run post_restore_sql[%d]", i), statement, err)
 		}
 	}
 	a.log(ctx, r.execution.ID, "info", "%d statements of post_restore_sql ran before anybody could see the data", len(r.options.PostRestoreSQL))
 	a.at("sync.sql_ran")
 	return nil
-}
-
-// statementFailure is the error of somebody's statement. Only a lost connection is worth another try, which
-// loads everything again.
-func statementFailure(op string, err error) error {
-	switch class := failure.ClassOf(err); class {
-	case failure.Unreachable, failure.Timeout, failure.Cancelled:
-		return failure.Wrap(class, op, err, "")
-	}
-	return &failure.Error{Class: failure.ConfigInvalid, Op: op, Cause: err, Hint: "Mend the statement in the job. The target is as it was."}
 }
 
 // answerOf runs an assertion and returns its one value as text.

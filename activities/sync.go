@@ -159,11 +159,7 @@ func (a *Activities) PrepareSyncRestore(ctx context.Context, in contract.RunRef)
 
 // fillSyncRestore says what the restore of a sync does.
 func (a *Activities) fillSyncRestore(ctx context.Context, q *db.Queries, run db.Run, sides syncSides, e *db.Execution) error {
-	sync := run.Metadata.Sync
-	options := domain.RestoreOptions{
-		TargetDatasourceID: sides.into.ID, TargetDatabase: sides.into.Config.Target(sides.into.Type), DropExisting: sync.DropExisting,
-		PostRestoreSQL: sync.SyncOptions.PostRestoreSQL, RefuseEmpty: true,
-	}
+	sync, options := run.Metadata.Sync, syncRestore(run, sides)
 	e.DatasourceID, e.Metadata.Operation, e.Metadata.Restore = &sides.into.ID, domain.OperationRestore, &options
 	if sync.StorageLocationID == "" {
 		options.SourceDatasourceID, e.Metadata.Options = sides.from.ID, sync.BackupOptions
@@ -185,37 +181,26 @@ func (a *Activities) fillSyncRestore(ctx context.Context, q *db.Queries, run db.
 	return refuseRivals(ctx, q, options, e.ID)
 }
 
-// refuseRivals refuses to write a database that another restore is about to write.
-func refuseRivals(ctx context.Context, q *db.Queries, options domain.RestoreOptions, id string) error {
-	if err := q.LockSyncRestores(ctx); err != nil {
-		return err
+// syncRestore is what the restore of a sync does, whatever it reads.
+func syncRestore(run db.Run, sides syncSides) domain.RestoreOptions {
+	return domain.RestoreOptions{
+		TargetDatasourceID: sides.into.ID, TargetDatabase: sides.into.Config.Target(sides.into.Type), DropExisting: run.Metadata.Sync.DropExisting,
+		PostRestoreSQL: run.Metadata.Sync.SyncOptions.PostRestoreSQL, RefuseEmpty: true,
 	}
-	rivals, err := q.RestoresInto(ctx, options.TargetDatasourceID, options.TargetDatabase, id)
-	if err != nil || len(rivals) == 0 {
-		return err
-	}
-	return failure.New(failure.ConfigInvalid, "restore into "+options.TargetDatabase, "restore "+rivals[0]+" is writing it", "Run the sync again when that has ended.")
 }
 
-// FinishSync records how a run ended. A failure is told to people.
+// refuseRivals refuses to write a database that another restore is about to write.
+func refuseRivals(ctx context.Context, q *db.Queries, options domain.RestoreOptions, id string) error {
+	rival, err := q.RestoreRival(ctx, options, id)
+	if err != nil || rival == "" {
+		return err
+	}
+	return failure.New(failure.ConfigInvalid, "restore into the target of the sync", "restore "+rival+" is writing it", "Run the sync again when that has ended.")
+}
+
+// FinishSync records how a run ended.
 func (a *Activities) FinishSync(ctx context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
-	return contract.Nothing{}, a.finishRun(ctx, db.RunSync, in, func(q *db.Queries, run db.Run) error {
-		if run.Status != domain.Failed {
-			return nil
-		}
-		name := "A sync"
-		if run.JobID != nil {
-			if job, err := q.GetSyncJob(ctx, *run.JobID); err == nil {
-				name = "Sync " + quoted(job.Name)
-			}
-		}
-		n := db.Notification{
-			Type: domain.NotifySyncFailed, Severity: domain.SeverityCritical, Title: name + " failed", Message: in.Message,
-			Metadata: runMetadata(run, "sync", syncRunPath, in),
-		}
-		n.EntityType, n.EntityID = entityOf(run, domain.EntitySyncJob)
-		return q.AddNotification(ctx, n)
-	})
+	return contract.Nothing{}, a.finishRun(ctx, db.RunSync, in, nil)
 }
 
 // ExpireSyncBackups lists the backups that the job's retention does not keep: all but the newest ones.

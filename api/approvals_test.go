@@ -77,6 +77,7 @@ func TestARestoreOverSomethingWaitsForAnotherPerson(t *testing.T) {
 		require.Len(t, a.audits(action), 1, action)
 	}
 	require.Contains(t, a.audits("backup.restore")[0].Changes, id)
+	a.finish(answer.get("id").(string))
 
 	body["drop_existing"] = false
 	require.NotEmpty(t, a.ana.call("POST", path, body).ok(202).get("id"), "a restore into what must be empty asks nobody")

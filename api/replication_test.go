@@ -167,6 +167,7 @@ func TestARestoreReadsTheCopyThatIsAskedForOrTheBest(t *testing.T) {
 	asked := f.call("POST", path, with(body, second, "storage_location_id")).ok(202)
 	require.Equal(t, second, asked.get("storage_location_id"))
 	require.Equal(t, second, asked.get("metadata", "restore", "storage_location_id"))
+	f.finish(asked.get("id").(string))
 	best := f.call("POST", path, body).ok(202)
 	require.NotEqual(t, second, best.get("storage_location_id"))
 	require.NotContains(t, best.get("metadata", "restore"), "storage_location_id")

@@ -170,6 +170,9 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 				return err
 			}
 		}
+		if err := refuseRival(ctx, q, execution); err != nil {
+			return err
+		}
 		return q.AddAudit(ctx, audited(ctx, l.action, l.resource, l.resourceID, changes))
 	})
 	if errors.Is(err, db.ErrActiveExecution) {
@@ -190,6 +193,20 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 		}
 	}
 	return &accepted{Location: "/api/executions/" + execution.ID, Body: viewExecution(execution)}, nil
+}
+
+// refuseRival refuses a restore into what another one is about to write: whichever came last would win.
+func refuseRival(ctx context.Context, q *db.Queries, execution db.Execution) error {
+	if execution.Metadata.Restore == nil {
+		return nil
+	}
+	rival, err := q.RestoreRival(ctx, *execution.Metadata.Restore, execution.ID)
+	if err != nil || rival == "" {
+		return err
+	}
+	p := problem.New(http.StatusConflict, fmt.Sprintf("Restore %s is writing the same target; wait for it or cancel it.", rival))
+	p.ExecutionID = rival
+	return p
 }
 
 func (s *server) start(ctx context.Context, execution db.Execution, l launch) error {

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -130,14 +131,24 @@ func (q *Queries) DeleteDrillJob(ctx context.Context, id string) error {
 	})
 }
 
-// LatestBackup finds the latest completed backup of a datasource, or of one job of it. Errors: ErrNotFound.
-func (q *Queries) LatestBackup(ctx context.Context, datasourceID string, jobID *string) (Execution, error) {
+// HoldLatestBackup finds the latest completed backup of a datasource, or of one job of it, and holds it as HoldBackup does.
+// One whose deletion begins meanwhile is not the latest any more. Errors: ErrNotFound.
+func (q *Queries) HoldLatestBackup(ctx context.Context, datasourceID string, jobID *string) (Execution, error) {
 	op := "look for the latest backup of datasource " + datasourceID
-	id, err := q.q.LatestBackup(ctx, dbgen.LatestBackupParams{DatasourceID: &datasourceID, JobID: jobID})
-	if err != nil {
-		return Execution{}, translate(op, err)
+	for {
+		id, err := q.q.LatestBackup(ctx, dbgen.LatestBackupParams{DatasourceID: &datasourceID, JobID: jobID})
+		if err != nil {
+			return Execution{}, translate(op, err)
+		}
+		err = q.HoldBackup(ctx, id)
+		if errors.Is(err, ErrDeleting) || errors.Is(err, ErrNotFound) {
+			continue // the next look sees what made it so
+		}
+		if err != nil {
+			return Execution{}, err
+		}
+		return q.GetExecution(ctx, id)
 	}
-	return q.GetExecution(ctx, id)
 }
 
 // DrillTime is how long the restore of a good drill took.

@@ -144,6 +144,9 @@ func (q *Queries) ListSyncJobs(ctx context.Context, filter JobFilter, page Page)
 	return out, next, err
 }
 
+// nobody is the id of no row.
+const nobody = "00000000-0000-0000-0000-000000000000"
+
 // OtherEnabledSyncJobs lists the enabled jobs but for one, and keeps others from saving one until the
 // transaction ends.
 func (q *Queries) OtherEnabledSyncJobs(ctx context.Context, except string) ([]SyncJob, error) {
@@ -152,7 +155,7 @@ func (q *Queries) OtherEnabledSyncJobs(ctx context.Context, except string) ([]Sy
 		return nil, translate(op, err)
 	}
 	if except == "" {
-		except = "00000000-0000-0000-0000-000000000000"
+		except = nobody
 	}
 	rows, err := q.q.ListEnabledSyncJobs(ctx, except)
 	if err != nil {
@@ -211,16 +214,4 @@ func (q *Queries) SyncBackups(ctx context.Context, jobID string) ([]string, erro
 	}
 	ids, err := q.q.SyncBackups(ctx, &jobID)
 	return ids, translate(op, err)
-}
-
-// LockSyncRestores lets one transaction at a time look for restores into the same database and make its own.
-func (q *Queries) LockSyncRestores(ctx context.Context) error {
-	return translate("lock the restores of syncs", q.q.LockSyncRestores(ctx))
-}
-
-// RestoresInto lists restores, other than one, that are queued or running and write the same database; the
-// first few.
-func (q *Queries) RestoresInto(ctx context.Context, datasourceID, database, except string) ([]string, error) {
-	ids, err := q.q.RestoresInto(ctx, dbgen.RestoresIntoParams{ExceptID: except, TargetDatasourceID: datasourceID, TargetDatabase: database})
-	return ids, translate("look for restores into the same database", err)
 }

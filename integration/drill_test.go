@@ -118,7 +118,11 @@ func TestADrillFailsWhenTheBackupDoesNotHoldWhatItSays(t *testing.T) {
 	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "nothing is lost", SQL: "select count(*) from orders", Expect: "2001"}}})
 	requireDropped(t, fails(`the answer is "2000", not "2001"`))
 	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "writes", SQL: "with gone as (delete from orders returning 1) select count(*) from gone"}}})
-	requireDropped(t, fails("check assertion"))
+	requireDropped(t, fails("DECLARE CURSOR must not contain data-modifying statements"))
+	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "writes by a function", SQL: "select nextval('orders_id_seq')"}}})
+	requireDropped(t, fails("read-only transaction"))
+	change(domain.DrillOptions{Assertions: []domain.DrillAssertion{{Name: "two rows", SQL: "select id from orders limit 2"}}})
+	requireDropped(t, fails("2 rows of 1 columns"))
 	require.Equal(t, "2000", s.scalar(t, s.database, "select count(*)::text from orders"))
 	change(domain.DrillOptions{})
 
@@ -137,7 +141,7 @@ func TestADrillFailsWhenTheBackupDoesNotHoldWhatItSays(t *testing.T) {
 
 	s.exec(t, "dataguardian", "update backup_executions set started_at = started_at - interval '3 days' where id = '"+backup.ID+"'")
 	fails("hours old, and max_backup_age_hours is 48")
-	require.Equal(t, 6, s.notifications(t, job.ID, domain.NotifyRestoreDrillFailed))
+	require.Equal(t, 8, s.notifications(t, job.ID, domain.NotifyRestoreDrillFailed))
 }
 
 // loseARow deletes a row of what a restore has just loaded into a temporary database.
@@ -231,6 +235,9 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 	s := &setup{datasource: source, pool: domain.DefaultPool}
 	s.storage = disk(t.TempDir()).register(t, name+" disk", domain.DefaultPool)
 	for _, direct := range []bool{false, true} {
+		if direct { // from the one type to the other, both ways
+			s.datasource, target = mysqlDatasource(t, server, domain.MySQL, name), mysqlDatasource(t, server, domain.MariaDB, name+"_copy")
+		}
 		job := s.syncJob(t, target, func(d *client.SyncJobDocument) {
 			d.Name = map[bool]string{false: "stored ", true: "direct "}[direct] + name
 			d.SyncOptions.PostRestoreSQL = []string{"UPDATE customers SET name = 'masked'"}
@@ -244,10 +251,13 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 		require.Equal(t, mysqlQuery(t, server, name, "select * from every_type"), mysqlQuery(t, server, name+"_copy", "select * from every_type"))
 		mysqlExec(t, server, name+"_copy", "DELETE FROM orders")
 	}
-	_, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{Name: name, DatasourceID: source.ID, StorageLocationID: s.storage.ID})
+	drill := drillJob(t, source, assertions(domain.DrillAssertion{Name: "orders", SQL: "select count(*) from orders", Expect: "40000"}))
+	require.Contains(t, runDrill(t, drill).ErrorMessage, "has no completed backup", "that in between of the sync is nobody's protection")
+	s.job, err = shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{Name: name, DatasourceID: source.ID, StorageLocationID: s.storage.ID})
 	require.NoError(t, err)
-	run := runDrill(t, drillJob(t, source, assertions(domain.DrillAssertion{Name: "orders", SQL: "select count(*) from orders", Expect: "40000"})))
-	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage) // the backup in between of the sync
+	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	run := runDrill(t, drill)
+	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 	require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
 	require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
 	require.Equal(t, int64(40_000+500+2), run.Metadata.Drill.Checks.Rows)

@@ -9,13 +9,13 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// wholeServer backs every database of the server up whose name begins with z: those of other tests,
-// which come and go meanwhile, do not.
-func wholeServer(t *testing.T) (s *setup, names []string) {
+// wholeServer backs every database of the server up whose name begins with a letter that is the test's own: those of other
+// tests, which come and go meanwhile, do not.
+func wholeServer(t *testing.T, letter string) (s *setup, names []string) {
 	t.Helper()
-	s = newSetup(t, withDatabases(&domain.DatabaseSelection{All: true, Exclude: []string{"[^z]*"}}),
+	s = newSetup(t, withDatabases(&domain.DatabaseSelection{All: true, Exclude: []string{"[^" + letter + "]*"}}),
 		withOptions(domain.BackupOptions{BackupType: domain.Incremental, Verify: domain.VerifyFull}))
-	names = []string{"z_" + s.database + "_a", "z_" + s.database + "_b"}
+	names = []string{letter + "_" + s.database + "_a", letter + "_" + s.database + "_b"}
 	for i, name := range names {
 		s.createDatabase(t, name)
 		s.exec(t, name, "create table t as select n, md5(n::text) as text from generate_series(1, 1000) n")
@@ -27,7 +27,7 @@ func wholeServer(t *testing.T) (s *setup, names []string) {
 }
 
 func TestEveryDatabaseOfAServerIsBackedUpNewOnesIncluded(t *testing.T) {
-	s, names := wholeServer(t)
+	s, names := wholeServer(t, "z")
 	first := s.backUp(t)
 	require.Equal(t, domain.Completed, first.Status, first.ErrorMessage)
 	require.Equal(t, names, first.Metadata.Databases)

@@ -106,6 +106,9 @@ func (r *restore) stage(ctx workflow.Context) error {
 	return err
 }
 
+// stopBeforeSwap marks restores that heed a request to stop that arrived while they loaded, up to the swap.
+const stopBeforeSwap = "stop-before-swap"
+
 // settle ends the staging: swapped in for a real restore, dropped (or kept when asked) for a
 // verification. The swap can not be cancelled half way.
 func (r *restore) settle(ctx workflow.Context) error {
@@ -115,6 +118,10 @@ func (r *restore) settle(ctx workflow.Context) error {
 		}
 		r.tell(ctx, domain.PhaseCleaning, "Dropping the verification database")
 		return r.discard(ctx)
+	}
+	// A request to stop that came while the last of it was loaded: nothing has been replaced yet.
+	if err := ctx.Err(); err != nil && workflow.GetVersion(ctx, stopBeforeSwap, workflow.DefaultVersion, 1) >= 1 {
+		return err
 	}
 	r.tell(ctx, domain.PhaseSwapping, "Giving the new database the target's name")
 	uncancelled, stop := workflow.NewDisconnectedContext(ctx)

@@ -214,6 +214,7 @@ const latestBackup = `-- name: LatestBackup :one
 SELECT id FROM backup_executions
 WHERE datasource_id = $1 AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL
   AND ($2::uuid IS NULL OR job_id = $2)
+  AND COALESCE(metadata ->> 'trigger', '') <> 'sync'
 ORDER BY COALESCE(finished_at, created_at) DESC, id DESC
 LIMIT 1
 `
@@ -223,7 +224,8 @@ type LatestBackupParams struct {
 	JobID        *string
 }
 
-// The latest backup that a drill proves: of the datasource, or of one job of it.
+// The latest backup that a drill proves: of the datasource, or of one job of it. Those in between of syncs are nobody's
+// protection: they may have some tables only, and go with the next run.
 func (q *Queries) LatestBackup(ctx context.Context, arg LatestBackupParams) (string, error) {
 	row := q.db.QueryRow(ctx, latestBackup, arg.DatasourceID, arg.JobID)
 	var id string

@@ -12,6 +12,39 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+const activeRestores = `-- name: ActiveRestores :many
+SELECT id, metadata FROM backup_executions
+WHERE status IN ('queued', 'running') AND operation = 'restore' AND id <> $1
+  AND NOT COALESCE((metadata #>> '{restore,verification_mode}')::boolean, false)
+ORDER BY created_at, id
+`
+
+type ActiveRestoresRow struct {
+	ID       string
+	Metadata domain.ExecutionMetadata
+}
+
+// Restores, other than one, that are about to write something.
+func (q *Queries) ActiveRestores(ctx context.Context, exceptID string) ([]ActiveRestoresRow, error) {
+	rows, err := q.db.Query(ctx, activeRestores, exceptID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []ActiveRestoresRow{}
+	for rows.Next() {
+		var i ActiveRestoresRow
+		if err := rows.Scan(&i.ID, &i.Metadata); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const createSyncJob = `-- name: CreateSyncJob :one
 INSERT INTO database_sync_jobs (id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone,
     overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options)
@@ -238,6 +271,16 @@ func (q *Queries) ListSyncJobs(ctx context.Context, arg ListSyncJobsParams) ([]D
 	return items, nil
 }
 
+const lockRestores = `-- name: LockRestores :exec
+SELECT pg_advisory_xact_lock(4973341)
+`
+
+// Two that look for each other's restore at the same time would both find none.
+func (q *Queries) LockRestores(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockRestores)
+	return err
+}
+
 const lockSyncJob = `-- name: LockSyncJob :one
 SELECT id FROM database_sync_jobs WHERE id = $1 FOR UPDATE
 `
@@ -257,52 +300,6 @@ SELECT pg_advisory_xact_lock(4973340)
 func (q *Queries) LockSyncJobs(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, lockSyncJobs)
 	return err
-}
-
-const lockSyncRestores = `-- name: LockSyncRestores :exec
-SELECT pg_advisory_xact_lock(4973341)
-`
-
-// Two syncs that look for each other's restore at the same time would both find none.
-func (q *Queries) LockSyncRestores(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, lockSyncRestores)
-	return err
-}
-
-const restoresInto = `-- name: RestoresInto :many
-SELECT id FROM backup_executions
-WHERE status IN ('queued', 'running') AND operation = 'restore' AND id <> $1
-  AND metadata #>> '{restore,target_datasource_id}' = $2::text
-  AND metadata #>> '{restore,target_database}' = $3::text
-  AND NOT COALESCE((metadata #>> '{restore,verification_mode}')::boolean, false)
-LIMIT 3
-`
-
-type RestoresIntoParams struct {
-	ExceptID           string
-	TargetDatasourceID string
-	TargetDatabase     string
-}
-
-// Restores, other than this one, that are about to write the same database.
-func (q *Queries) RestoresInto(ctx context.Context, arg RestoresIntoParams) ([]string, error) {
-	rows, err := q.db.Query(ctx, restoresInto, arg.ExceptID, arg.TargetDatasourceID, arg.TargetDatabase)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []string{}
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, err
-		}
-		items = append(items, id)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const syncBackups = `-- name: SyncBackups :many

@@ -42,11 +42,13 @@ LIMIT sqlc.arg('max_holders')::int;
 -- name: DeleteDrillJob :execrows
 DELETE FROM restore_drill_jobs WHERE id = @id;
 
--- The latest backup that a drill proves: of the datasource, or of one job of it.
+-- The latest backup that a drill proves: of the datasource, or of one job of it. Those in between of syncs are nobody's
+-- protection: they may have some tables only, and go with the next run.
 -- name: LatestBackup :one
 SELECT id FROM backup_executions
 WHERE datasource_id = @datasource_id AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL
   AND (sqlc.narg('job_id')::uuid IS NULL OR job_id = sqlc.narg('job_id'))
+  AND COALESCE(metadata ->> 'trigger', '') <> 'sync'
 ORDER BY COALESCE(finished_at, created_at) DESC, id DESC
 LIMIT 1;
 

@@ -59,15 +59,13 @@ WHERE e.id IN (SELECT s.backup_execution_id FROM database_sync_executions s WHER
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND NOT e.pinned
 ORDER BY e.created_at DESC, e.id DESC;
 
--- Restores, other than this one, that are about to write the same database.
--- name: RestoresInto :many
-SELECT id FROM backup_executions
+-- Restores, other than one, that are about to write something.
+-- name: ActiveRestores :many
+SELECT id, metadata FROM backup_executions
 WHERE status IN ('queued', 'running') AND operation = 'restore' AND id <> @except_id
-  AND metadata #>> '{restore,target_datasource_id}' = sqlc.arg('target_datasource_id')::text
-  AND metadata #>> '{restore,target_database}' = sqlc.arg('target_database')::text
   AND NOT COALESCE((metadata #>> '{restore,verification_mode}')::boolean, false)
-LIMIT 3;
+ORDER BY created_at, id;
 
--- Two syncs that look for each other's restore at the same time would both find none.
--- name: LockSyncRestores :exec
+-- Two that look for each other's restore at the same time would both find none.
+-- name: LockRestores :exec
 SELECT pg_advisory_xact_lock(4973341);

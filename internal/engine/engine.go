@@ -142,6 +142,10 @@ type StageRequest struct {
 	Streams      []Stream
 	Tell         Teller // is told how far the server is with what it loads by itself
 
+	// BeforeBackup: what is restored is not backed up yet, so that Streams is empty, and what depends on it is not
+	// looked at. Only CheckTarget takes such a request.
+	BeforeBackup bool
+
 	// Private: what is staged is not for everybody's eyes before Promote, because it will be changed by then.
 	// An engine keeps others out of it as far as the server lets it, and Promote lets them in again.
 	Private bool

@@ -14,8 +14,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-// EndRun closes a run of a sync job or a drill job whose workflow can not do so any more, and reports whether
-// it did. The executions that it was made of have workflows of their own, which are cancelled with it and close
+// EndRun closes a run of a sync job or a drill job whose workflow can not do so any more, tells people of it, and reports
+// whether it did. The executions that it was made of have workflows of their own, which are cancelled with it and close
 // their own rows.
 func EndRun(ctx context.Context, database *db.DB, kind db.RunKind, listed db.Run, finish db.Finish) (closed bool, err error) {
 	row, err := database.GetRun(ctx, kind, listed.ID)
@@ -25,7 +25,13 @@ func EndRun(ctx context.Context, database *db.DB, kind db.RunKind, listed db.Run
 	if err != nil || row.Status != listed.Status || row.Status.Finished() {
 		return false, err
 	}
-	return database.FinishRun(ctx, kind, row.ID, finish, 0, row.Status)
+	err = database.InTx(ctx, func(q *db.Queries) error {
+		if closed, err = q.FinishRun(ctx, kind, row.ID, finish, 0, row.Status); err != nil || !closed {
+			return err
+		}
+		return q.TellRunEnd(ctx, kind, row.ID)
+	})
+	return closed, err
 }
 
 // SweepRuns is Sweep for the runs of sync jobs and drill jobs.

@@ -51,7 +51,7 @@ func in(src engine.Source, database string) engine.Source {
 // Estimate is the sum of the databases' estimates.
 func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estimate, error) {
 	var total engine.Estimate
-	names, err := e.selected(ctx, src)
+	names, err := e.Selected(ctx, src)
 	if err != nil {
 		return total, err
 	}
@@ -68,8 +68,8 @@ func (e *Engine) Estimate(ctx context.Context, src engine.Source) (engine.Estima
 	return total, nil
 }
 
-// selected lists the databases that the datasource selects.
-func (e *Engine) selected(ctx context.Context, src engine.Source) ([]string, error) {
+// Selected lists the databases that the datasource selects, which a dump would hold.
+func (e *Engine) Selected(ctx context.Context, src engine.Source) ([]string, error) {
 	selection := src.Config.Databases
 	if selection == nil {
 		return nil, failure.New(failure.ConfigInvalid, "choose databases", "the datasource selects none", "Set databases.all, or give it one database.")
@@ -99,7 +99,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 		return engine.Report{}, failure.New(failure.ConfigInvalid, "dump every database", "include_tables can not be chosen for every database at once",
 			"Leave include_tables empty, or make a datasource of the one database.")
 	}
-	names, err := e.selected(ctx, src)
+	names, err := e.Selected(ctx, src)
 	if err != nil {
 		return engine.Report{}, err
 	}

@@ -36,7 +36,7 @@ func each(target engine.Source, req engine.StageRequest, step func(name string, 
 func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engine.StageRequest) error {
 	has := Names(req.Streams)
 	for _, name := range req.Databases {
-		if !slices.Contains(has, name) {
+		if !req.BeforeBackup && !slices.Contains(has, name) {
 			return failure.New(failure.ConfigInvalid, "choose databases", fmt.Sprintf("the backup has no database %q", name),
 				"It has "+strings.Join(has, ", ")+".")
 		}

@@ -57,11 +57,21 @@ func (h Harness) replace(t *testing.T) {
 	err := h.Engine.(engine.Stager).CheckTarget(Context(t), h.Source, req)
 	RequireClass(t, failure.ConfigInvalid, err)
 	require.Contains(t, failure.Message(err), "drop_existing")
+	err = h.Engine.(engine.Stager).CheckTarget(Context(t), h.Source, ahead(req))
+	RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.Message(err), "drop_existing", "a sync is to know before it backs up")
 
 	req.DropExisting = true
+	require.NoError(t, h.Engine.(engine.Stager).CheckTarget(Context(t), h.Source, ahead(req)))
 	Restore(t, h.Engine, h.Source, req, archive.Opener())
 	require.Equal(t, before, h.Databases(t), "neither the staging nor the old database is left")
 	require.Equal(t, h.Content(t, h.Source), h.Content(t, h.In(h.Source, target)))
+}
+
+// ahead is the request as it is before there is a backup.
+func ahead(req engine.StageRequest) engine.StageRequest {
+	req.Streams, req.BeforeBackup = nil, true
+	return req
 }
 
 func (h Harness) promote(t *testing.T) {

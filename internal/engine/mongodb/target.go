@@ -19,7 +19,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 		return err
 	}
 	stream, err := mainStream(req.Streams)
-	if err != nil {
+	if err != nil && !req.BeforeBackup {
 		return err
 	}
 	client, err := connect(ctx, target)

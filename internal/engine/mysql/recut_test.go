@@ -101,3 +101,20 @@ func TestACutDumpIsAnErrorWhereverItIsCut(t *testing.T) {
 		require.Error(t, err, "%d bytes", n)
 	}
 }
+
+func TestRowsOfMySQLsOwnToolAreCountedInTheirOneLine(t *testing.T) {
+	dump := "-- MySQL dump 10.13  Distrib 8.0.39, for Linux (x86_64)\n--\n" + strings.Repeat("-- filler, as a header is longer than what is looked at of it\n", 6) +
+		"CREATE TABLE `a``b` (\n  `n` int\n);\n" +
+		"INSERT INTO `a``b` VALUES (1,'it\\'s (a) \\\\',NULL),(2,'\\n;),(','it''s'),(3,_binary '\\0(',0xFF);\nINSERT INTO `a``b` VALUES (4,'','');\n" +
+		"INSERT INTO `other` (`n`, `t`) VALUES (1,'x'),(2,'y');\n\n-- Dump completed\n"
+	for name, r := range map[string]io.Reader{"at once": strings.NewReader(dump), "byte by byte": iotest.OneByteReader(strings.NewReader(dump))} {
+		t.Run(name, func(t *testing.T) {
+			cutting := newRecutter(r)
+			passed, err := io.ReadAll(cutting)
+			require.NoError(t, err)
+			require.Equal(t, dump, string(passed))
+			require.False(t, cutting.script.cuts.count.unknown || cutting.script.cuts.count.open())
+			require.Equal(t, map[string]int64{"a`b": 4, "other": 2}, cutting.script.cuts.count.rows)
+		})
+	}
+}

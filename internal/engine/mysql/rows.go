@@ -15,12 +15,17 @@ var (
 	_ engine.Identifier = (*Engine)(nil)
 )
 
-// rowCount counts the rows of a dump that has one a line, as MariaDB's tools write them: a line break in a value
-// is escaped. No other consistent view is to be had: the tools share theirs with nobody.
+// rowCount counts the rows of a dump as they pass. MariaDB's tools write one a line: a line break in a value is escaped.
+// Those of MySQL write all of an INSERT in one line, where they are told by their parentheses. No other consistent
+// view is to be had: the tools share theirs with nobody.
 type rowCount struct {
 	rows    map[string]int64
 	table   string
 	unknown bool // an INSERT was of another form
+
+	depth   int  // of parentheses, in rows that are not a line each
+	quoted  bool // in a text
+	escaped bool // the next character of it is taken as it is
 }
 
 var insertInto = regexp.MustCompile("(?:INSERT|REPLACE) (?:IGNORE )?INTO `((?:[^`]|``)+)`")
@@ -28,11 +33,35 @@ var insertInto = regexp.MustCompile("(?:INSERT|REPLACE) (?:IGNORE )?INTO `((?:[^
 // begin takes the header of an INSERT.
 func (c *rowCount) begin(header []byte) {
 	found := insertInto.FindSubmatch(header)
-	if found == nil {
+	if found == nil || c.open() {
 		c.unknown = true
 		return
 	}
 	c.table = strings.ReplaceAll(string(found[1]), "``", "`")
+}
+
+// open reports whether a row has not ended: then what was counted means nothing.
+func (c *rowCount) open() bool { return c.depth != 0 || c.quoted }
+
+// within takes a part of the rows of an INSERT that are not a line each. In a text the tools escape quotes with a
+// backslash; a quote that is doubled ends one text and begins the next.
+func (c *rowCount) within(p []byte) {
+	for _, b := range p {
+		switch {
+		case c.escaped:
+			c.escaped = false
+		case c.quoted:
+			c.escaped, c.quoted = b == '\\', b != '\''
+		case b == '\'':
+			c.quoted = true
+		case b == '(':
+			if c.depth++; c.depth == 1 {
+				c.row()
+			}
+		case b == ')':
+			c.depth--
+		}
+	}
 }
 
 func (c *rowCount) row() {
@@ -44,7 +73,7 @@ func (c *rowCount) row() {
 
 // countRows records the rows of a dump that has been read to its end.
 func (r *recutter) countRows(properties map[string]string) {
-	if count := r.script.cuts.count; !count.unknown {
+	if count := r.script.cuts.count; !count.unknown && !count.open() {
 		rows := count.rows
 		if rows == nil {
 			rows = map[string]int64{}

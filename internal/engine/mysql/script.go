@@ -83,7 +83,7 @@ func (s *script) beginRows(next byte) {
 	s.cutting = s.cuts != nil && next == '\n'
 	if !s.cutting {
 		if s.cuts != nil {
-			s.cuts.count.unknown = true
+			s.cuts.count.begin(s.text)
 		}
 		s.pass(s.text)
 	} else {
@@ -109,6 +109,9 @@ func (s *script) passRows(p []byte) int {
 		n, s.rows = 1, false
 	} else if at := bytes.Index(p, []byte(";\n")); at >= 0 {
 		n, s.rows = at+2, false
+	}
+	if s.cuts != nil {
+		s.cuts.count.within(p[:n])
 	}
 	s.semicolon = p[n-1] == ';'
 	if !s.left {

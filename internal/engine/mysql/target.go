@@ -15,7 +15,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err != nil {
 		return err
 	}
-	if _, err := mainStream(req.Streams); err != nil {
+	if _, err := mainStream(req.Streams); err != nil && !req.BeforeBackup {
 		return err
 	}
 	if err := refusePaths(req); err != nil {

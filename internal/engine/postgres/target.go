@@ -14,12 +14,14 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err != nil {
 		return err
 	}
-	stream, err := mainStream(req.Streams)
-	if err != nil {
-		return err
-	}
-	if _, err := e.tools.atLeast(ctx, "pg_restore", archiveMajor(stream)); err != nil {
-		return err
+	if !req.BeforeBackup {
+		stream, err := mainStream(req.Streams)
+		if err != nil {
+			return err
+		}
+		if _, err := e.tools.atLeast(ctx, "pg_restore", archiveMajor(stream)); err != nil {
+			return err
+		}
 	}
 	server, err := maintenance(ctx, target, names.target)
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -13,7 +15,17 @@ import (
 var (
 	_ engine.RowCounter = (*Engine)(nil)
 	_ engine.KeyChecker = (*Engine)(nil)
+	_ engine.Identifier = (*Engine)(nil)
 )
+
+// Identity is the file itself, whatever path leads to it.
+func (e *Engine) Identity(_ context.Context, src engine.Source) (string, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(src.Config.FilePath, &st); err != nil {
+		return "", classify("look at "+src.Config.FilePath, err)
+	}
+	return fmt.Sprintf("%d/%d", st.Dev, st.Ino), nil
+}
 
 // RecordedRows reads what Dump counted in its private copy, which is what it stored.
 func (e *Engine) RecordedRows(streams []engine.Stream) (map[string]int64, bool, error) {

@@ -23,13 +23,15 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 	if err != nil {
 		return err
 	}
-	stream, err := mainStream(req.Streams)
-	if err != nil {
-		return err
-	}
-	size, err := sizeOf(stream)
-	if err != nil {
-		return err
+	size := int64(0)
+	if !req.BeforeBackup {
+		stream, err := mainStream(req.Streams)
+		if err != nil {
+			return err
+		}
+		if size, err = sizeOf(stream); err != nil {
+			return err
+		}
 	}
 	if len(req.IncludePaths) > 0 {
 		return failure.New(failure.Unsupported, "restore", "a SQLite database has no paths to choose", "Leave include_paths empty.")

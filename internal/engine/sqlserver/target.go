@@ -19,7 +19,7 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 		return err
 	}
 	backup, err := setsOf(req.Streams)
-	if err != nil {
+	if err != nil && !req.BeforeBackup {
 		return err
 	}
 	server, err := maintenance(ctx, target)
@@ -32,7 +32,11 @@ func (e *Engine) CheckTarget(ctx context.Context, target engine.Source, req engi
 		return err
 	}
 	dir.close()
-	if err := server.checkAble(ctx, backup.latest()); err != nil {
+	var latest engine.Stream
+	if !req.BeforeBackup {
+		latest = backup.latest()
+	}
+	if err := server.checkAble(ctx, latest); err != nil {
 		return err
 	}
 	if req.Scratch {

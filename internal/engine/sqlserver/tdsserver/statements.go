@@ -92,6 +92,9 @@ func init() { //nolint:gochecknoinits // the table names functions that use it
 		known(`SELECT CONVERT\(int, ISNULL\(HAS_PERMS_BY_NAME`, func(s *session, _ []string, _ []any, out *tokens) {
 			single(out, map[bool]int64{true: 1, false: 0}[s.server.options.MayCreate == nil || s.server.options.MayCreate()])
 		}),
+		known(`SELECT CONCAT\(CONVERT\(nvarchar\(256\), SERVERPROPERTY\('ServerName'\)`, func(s *session, _ []string, _ []any, out *tokens) {
+			out.table([]Column{{"", NVarChar}}, [][]any{{fmt.Sprintf("server-%d/%s", s.server.Port(), s.database)}})
+		}),
 		known(`SELECT CONCAT\(percent_complete`, func(s *session, _ []string, _ []any, out *tokens) {
 			rows := [][]any{}
 			if s.server.options.Progress != nil {
