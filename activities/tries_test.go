@@ -8,19 +8,56 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
+// withPolicy tells activities their retry policy, as the server does and the test environment does not.
+type withPolicy struct {
+	interceptor.WorkerInterceptorBase
+	most int32
+}
+
+func (w *withPolicy) InterceptActivity(_ context.Context, next interceptor.ActivityInboundInterceptor) interceptor.ActivityInboundInterceptor {
+	in := &policyIn{most: w.most}
+	in.Next = next
+	return in
+}
+
+type policyIn struct {
+	interceptor.ActivityInboundInterceptorBase
+	most int32
+}
+
+func (i *policyIn) Init(next interceptor.ActivityOutboundInterceptor) error {
+	out := &policyOut{most: i.most}
+	out.Next = next
+	return i.Next.Init(out)
+}
+
+type policyOut struct {
+	interceptor.ActivityOutboundInterceptorBase
+	most int32
+}
+
+func (o *policyOut) GetInfo(ctx context.Context) activity.Info {
+	info := o.Next.GetInfo(ctx)
+	info.RetryPolicy = &temporal.RetryPolicy{MaximumAttempts: o.most}
+	return info
+}
+
 // tried runs an activity as long steps are run, with the given number of tries. step is told the attempt.
 func tried(t *testing.T, most int32, step func(ctx context.Context, attempt int32) error) (attempts int32, err error) {
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&withPolicy{most: most + contract.Handovers}}})
 	env.RegisterActivityWithOptions(func(ctx context.Context) error {
 		attempts = activity.GetInfo(ctx).Attempt
 		ctx, stop := untilWorkerStops(ctx)

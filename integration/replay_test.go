@@ -105,12 +105,7 @@ func (s *setup) keep(t *testing.T, name string, h *historypb.History) {
 	t.Helper()
 	document, err := protojson.MarshalOptions{Multiline: true, Indent: " "}.Marshal(h)
 	require.NoError(t, err)
-	text := identities.ReplaceAllString(string(document), `"identity": "recorded"`)
-	host, err := os.Hostname()
-	require.NoError(t, err)
-	for machine, neutral := range map[string]string{s.storagePath: "/backups", filepath.Dir(s.storagePath): "/tmp", host: "worker"} {
-		text = strings.ReplaceAll(text, machine, neutral)
-	}
+	text := anonymous(strings.NewReplacer(s.storagePath, "/backups", filepath.Dir(s.storagePath), "/tmp").Replace(string(document)))
 	path := filepath.Join("..", "workflows", "testdata", "replay", name+".json")
 	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))  //nolint:gosec // a folder of the repository
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o644)) //nolint:gosec // a file of the repository

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,7 @@ const (
 	workerKey       = "DG_TEST_WORKER_KEY_FILE"
 	workerDiesAt    = "DG_TEST_WORKER_DIES_AT" // boundary at which it kills itself
 	workerObeys     = "DG_TEST_WORKER_OBEYS"   // it is told on standard input where to die, see obey
+	workerTries     = "DG_TEST_WORKER_TRIES"   // of a step that moves data, where it is not 8
 	workerReady     = "worker is ready"
 )
 
@@ -57,6 +59,9 @@ func serveWorker(ctx context.Context) error {
 	defer dialled.Close()
 	patient := tuning()
 	patient.Attempts = 8 // a stopped process still holds open polls, each of which swallows one attempt
+	if tries, err := strconv.ParseInt(os.Getenv(workerTries), 10, 32); err == nil {
+		patient.Attempts = int32(tries)
+	}
 	var end fuse
 	end.set(os.Getenv(workerDiesAt), 1)
 	if os.Getenv(workerObeys) != "" {

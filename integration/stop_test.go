@@ -1,0 +1,41 @@
+package integration
+
+import (
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
+
+// A deploy stops a worker in the middle of a dump. That is no failure: with a single try it goes on elsewhere.
+func TestAnotherWorkerGoesOnWithTheDumpOfAStoppedOne(t *testing.T) {
+	const pool = "stopped"
+	t.Setenv(workerTries, "1")
+	s := newSetup(t, withNoise(60), withPool(pool))
+	first := shared.spawnWorker(t, pool)
+	running := s.start(t)
+	dump := freezeDump(t, s.database, func() bool { return s.chunkRows(t, running) > 0 })
+	recorded := s.modTimes(t, running)
+	require.NotEmpty(t, recorded)
+	shared.spawnWorker(t, pool)
+	stopped := time.Now()
+	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
+	require.Eventually(t, func() bool { next := findDump(s.database); return next != 0 && next != dump }, 20*time.Second, 20*time.Millisecond,
+		"no other worker went on")
+	t.Logf("another worker went on after %s", time.Since(stopped))
+	require.NoError(t, first.cmd.Wait(), "a worker that is asked to stop ends with 0")
+	require.False(t, alive(dump), "its pg_dump is still there")
+
+	ended := wait(t, running)
+	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
+	require.Equal(t, int32(2), s.attempts(t, ended, "Dump"))
+	after := s.modTimes(t, ended)
+	for path, at := range recorded {
+		require.Equal(t, at, after[path], "%s was written twice, or is gone", filepath.Base(path))
+	}
+	require.Equal(t, s.chunkRows(t, ended), len(s.chunks(t)), "objects that nothing refers to were left")
+}
