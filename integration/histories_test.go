@@ -106,7 +106,7 @@ func keepFirst(kind string, h *historypb.History) error {
 	if kind == contract.Backup.Name {
 		names = nil
 		for name, holds := range map[string]bool{
-			"backup-hooks": hasActivity(h, contract.RunHooks.Name), "backup-queued": hasEvent(h, enumspb.EVENT_TYPE_TIMER_STARTED),
+			"backup-queued":    hasEvent(h, enumspb.EVENT_TYPE_TIMER_STARTED),
 			"backup-scheduled": hasActivity(h, contract.QueueScheduledBackup.Name) || hasLocal(h, contract.QueueScheduledBackup.Name),
 		} {
 			if holds {
