@@ -98,7 +98,7 @@ func lastOne(ctx context.Context) bool {
 type lostTooOften struct{ tries int32 }
 
 func (l lostTooOften) Error() string {
-	return fmt.Sprintf("%d workers were lost while they did this", l.tries)
+	return fmt.Sprintf("%d workers were lost while they did this, or broke off without a word", l.tries)
 }
 
 func (l lostTooOften) toTemporal() error {
