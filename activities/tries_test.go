@@ -57,7 +57,10 @@ func tried(t *testing.T, most int32, step func(ctx context.Context, attempt int3
 	t.Helper()
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestWorkflowEnvironment()
-	env.SetWorkerOptions(worker.Options{Interceptors: []interceptor.WorkerInterceptor{&withPolicy{most: most + contract.Handovers}}})
+	env.SetWorkerOptions(worker.Options{
+		DeadlockDetectionTimeout: time.Minute, // a busy machine is no deadlock
+		Interceptors:             []interceptor.WorkerInterceptor{&withPolicy{most: most + contract.Handovers}},
+	})
 	env.RegisterActivityWithOptions(func(ctx context.Context) error {
 		attempts = activity.GetInfo(ctx).Attempt
 		ctx, stop := untilWorkerStops(ctx)
