@@ -14,14 +14,13 @@ import (
 // A deploy stops a worker in the middle of a dump. That is no failure: with a single try it goes on elsewhere.
 func TestAnotherWorkerGoesOnWithTheDumpOfAStoppedOne(t *testing.T) {
 	const pool = "stopped"
-	t.Setenv(workerTries, "1")
 	s := newSetup(t, withNoise(60), withPool(pool))
-	first := shared.spawnWorker(t, pool)
+	first := shared.spawnWorkerWith(t, pool, workerTries+"=1")
 	running := s.start(t)
 	dump := freezeDump(t, s.database, func() bool { return s.chunkRows(t, running) > 0 })
 	recorded := s.modTimes(t, running)
 	require.NotEmpty(t, recorded)
-	shared.spawnWorker(t, pool)
+	shared.spawnWorkerWith(t, pool, workerTries+"=1")
 	stopped := time.Now()
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
 	require.Eventually(t, func() bool { next := findDump(s.database); return next != 0 && next != dump }, 20*time.Second, 20*time.Millisecond,

@@ -109,7 +109,13 @@ type workerProcess struct{ cmd *exec.Cmd }
 // boundary that is given, if any.
 func (p *platform) spawnWorker(t *testing.T, pool string, diesAt ...string) *workerProcess {
 	t.Helper()
-	cmd := p.workerCommand(pool, workerDiesAt+"="+strings.Join(diesAt, ""))
+	return p.spawnWorkerWith(t, pool, workerDiesAt+"="+strings.Join(diesAt, ""))
+}
+
+// spawnWorkerWith is spawnWorker with variables in its environment.
+func (p *platform) spawnWorkerWith(t *testing.T, pool string, environment ...string) *workerProcess {
+	t.Helper()
+	cmd := p.workerCommand(pool, environment...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
