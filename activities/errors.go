@@ -22,7 +22,12 @@ func toTemporal(ctx context.Context, err error, secrets ...string) error {
 	if err == nil {
 		return nil
 	}
+	var lost lostTooOften
+	if errors.As(context.Cause(ctx), &lost) {
+		return lost.toTemporal()
+	}
 	if errors.Is(context.Cause(ctx), errWorkerStopping) {
+		handBack(ctx)
 		return temporal.NewApplicationErrorWithOptions(errWorkerStopping.Error(), string(failure.Unreachable),
 			temporal.ApplicationErrorOptions{NextRetryDelay: time.Second})
 	}
@@ -35,7 +40,7 @@ func toTemporal(ctx context.Context, err error, secrets ...string) error {
 	var last lastTry
 	return temporal.NewApplicationErrorWithOptions(failure.Redact(err.Error(), secrets...), string(class),
 		temporal.ApplicationErrorOptions{
-			NonRetryable: failure.IsPermanent(class) || overtaken || errors.As(err, &last),
+			NonRetryable: failure.IsPermanent(class) || overtaken || errors.As(err, &last) || lastOne(ctx),
 			Details:      []any{failure.HintOf(err), failure.SideOf(err)},
 		})
 }
@@ -48,16 +53,19 @@ func (l lastTry) Unwrap() error { return l.error }
 // giveUpOnStorage ends the tries of an activity when its storage location has failed so often, 0 for
 // never: there is another one to try. Other failures are tried as often as ever.
 func giveUpOnStorage(ctx context.Context, err error, after int32) error {
-	if after > 0 && failure.SideOf(err) == failure.Storage && activity.GetInfo(ctx).Attempt >= after {
+	if after > 0 && failure.SideOf(err) == failure.Storage && tries(ctx) >= after {
 		return lastTry{err}
 	}
 	return err
 }
 
 // untilWorkerStops ends the returned context, with errWorkerStopping as its cause, when the worker
-// is asked to stop.
+// is asked to stop. Where every try was lost with its worker it has ended already.
 func untilWorkerStops(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	ctx, cancel := context.WithCancelCause(withHandover(ctx))
+	if most := triesAllowed(ctx); most > 0 && tries(ctx) > most {
+		cancel(lostTooOften{most})
+	}
 	stopping := activity.GetWorkerStopChannel(ctx)
 	go func() {
 		select {

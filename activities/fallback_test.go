@@ -109,6 +109,20 @@ func TestAnAttemptOnAnotherLocationCanNotCommitAnyMore(t *testing.T) {
 	require.ErrorIs(t, s.d.MoveBackup(t.Context(), e.ID, second, 5), db.ErrSuperseded, "a late repetition")
 }
 
+// A worker dies when it has recorded the move to the second location, and has not said so: it is done again.
+func TestAMoveIsDoneAgainAfterItsWorkerDied(t *testing.T) {
+	s, second, options := twoPlaces(t, domain.StrategyFallback)
+	s.source.fill(1, 3*mib)
+	s.store.Inject(faulty.Fault{Op: faulty.Put, Key: "/chunks/", Err: storage.FullError("put object", "x", "no space")})
+	s.dies["move.recorded"] = 1
+	e := s.backup(options(domain.Full))
+	require.Equal(t, 2, s.seen["move.recorded"], "the worker did not die there")
+	require.Equal(t, second, *e.StorageLocationID, logged(e))
+	require.Equal(t, []string{"/disk failed", "/second completed"}, results(e))
+	s.requireGood(e)
+	s.requireNothingElseIn(s.stores["/second"], e)
+}
+
 func TestABackupThatNoLocationTakesNamesThem(t *testing.T) {
 	s, _, options := twoPlaces(t, domain.StrategyReplicate)
 	s.source.fill(1, 3*mib)

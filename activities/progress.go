@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"go.temporal.io/sdk/activity"
-
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -56,7 +54,7 @@ func (r *reporter) tell(ctx context.Context) {
 		p.ETA = int64(float64(p.Total-p.Bytes) / r.rate)
 	}
 	r.last, r.lastAt = p, now
-	activity.RecordHeartbeat(context.WithoutCancel(ctx), p)
+	beat(ctx, p)
 	if ctx.Err() != nil {
 		return
 	}

@@ -26,7 +26,7 @@ func startPulse[T any](ctx context.Context, every time.Duration, state T) *pulse
 		defer ticker.Stop()
 		for {
 			p.mu.Lock()
-			activity.RecordHeartbeat(context.WithoutCancel(ctx), p.state)
+			beat(ctx, p.state)
 			p.mu.Unlock()
 			select {
 			case <-ticker.C:

@@ -35,7 +35,10 @@ func (a *Activities) PlanReconcile(ctx context.Context, in contract.ReconcileInp
 		return contract.ReconcilePlan{Skip: true}, nil
 	}
 	plan := contract.ReconcilePlan{Plan: a.planOf(db.Execution{})}
-	plan.Deletions, err = a.DB.ListDeleting(ctx, location.ID, maxDeletions)
+	plan.Deletions, err = a.DB.ListDeleting(ctx, location.ID, maxDeletions+1)
+	if len(plan.Deletions) > maxDeletions {
+		plan.Deletions, plan.More = plan.Deletions[:maxDeletions], true
+	}
 	return plan, toTemporal(ctx, err)
 }
 

@@ -44,7 +44,7 @@ var (
 	reconcilePoint = []string{"reconcile.manifests_removed", "reconcile.batch_removed", "reconcile.objects_removed"}
 	// elsewhere are boundaries of verifications of old backups and of imports, which change no backup;
 	// and of healing, at which verify_test.go kills a worker. activities/replicate_test.go ends the copying to
-	// further storage locations at each of its boundaries, replication_test.go kills a worker at one.
+	// further storage locations at each of its boundaries, replication_test.go kills a worker at one. activities/fallback_test.go dies at move.recorded.
 	// sync_test.go kills workers in both halves of a sync.
 	// notify_test.go kills workers between the deliveries of notifications.
 	elsewhere = regexp.MustCompile(`^(notify\..*|verify\.checked|verify\.announced|heal\..*|import\..*|sync\..*|drill\..*|replicate\..*|target\.recorded|move\.recorded)$`)

@@ -79,14 +79,20 @@ func (s shell) run(t *testing.T, script string) (output string, code int) {
 // quickStart is the block of the README that begins with the sign-in by the client.
 func quickStart(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "README.md"))
+	return blockOf(t, "README.md", "dataguardian setup")
+}
+
+// blockOf is the first script in a document that holds what is given.
+func blockOf(t *testing.T, document, holds string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", document))
 	require.NoError(t, err)
-	for _, block := range strings.Split(string(readme), "```") {
-		if script, ok := strings.CutPrefix(block, "sh\n"); ok && strings.Contains(script, "dataguardian setup") {
+	for _, block := range strings.Split(string(text), "```") {
+		if script, ok := strings.CutPrefix(block, "sh\n"); ok && strings.Contains(script, holds) {
 			return script
 		}
 	}
-	t.Fatal("the README has no quick start by the client")
+	t.Fatalf("%s has no script with %q", document, holds)
 	return ""
 }
 
@@ -140,4 +146,30 @@ func TestTheClientDrivesTheQuickStartFromSignInToRestore(t *testing.T) {
 		out, code := sh.run(t, "dataguardian logout; dataguardian job list")
 		require.Equal(t, 3, code, out)
 	})
+}
+
+func TestTheTourWithCurlGoesFromSignInToRestore(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse(shared.postgres.DatabaseURL("postgres"))
+	require.NoError(t, err)
+	password, _ := address.User.Password()
+	s := setup{database: "curl_orders", rows: 2_000}
+	s.createDatabase(t, s.database)
+	s.fill(t)
+	sh := newShell(t)
+	script := adapt(t, blockOf(t, "docs/api.md", "API="),
+		"http://127.0.0.1:8080", shared.server.URL,
+		"curl -fsS $API/auth/setup", "curl -sS -o setup.json $API/auth/setup", // the tests' owner is there already, which is refused
+		"owner@example.com", ownerEmail, "correct-horse-battery", ownerPassword,
+		"orders", s.database,
+		`"host":"127.0.0.1","port":5432`, fmt.Sprintf(`"host":%q,"port":%s`, address.Hostname(), address.Port()),
+		`"username":"curl_orders","password":"secret"`, fmt.Sprintf(`"username":%q,"password":%q`, address.User.Username(), password),
+		`"name":"disk"`, `"name":"curl disk"`, `,"is_default":true`, "", // others share this platform
+		"/var/backups/dataguardian", filepath.Join(sh.dir, "backups"),
+	)
+	out, code := sh.run(t, script)
+	require.Zero(t, code, out)
+	require.NotContains(t, out, password)
+	require.Contains(t, out, `"status": "completed"`)
+	s.requireSame(t, s.database, s.database+"_restored")
 }

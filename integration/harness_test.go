@@ -93,7 +93,14 @@ func runTests(m *testing.M) int {
 	}
 	defer p.close()
 	shared = p
-	return m.Run()
+	code := m.Run()
+	if code == 0 {
+		if err := p.replayEverything(ctx); err != nil {
+			fmt.Fprintln(os.Stderr, "integration:", err)
+			return 1
+		}
+	}
+	return code
 }
 
 func startPlatform(ctx context.Context) (_ *platform, err error) {

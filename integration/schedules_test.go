@@ -50,6 +50,11 @@ func newIsland(t *testing.T) *island {
 	require.NoError(t, p.startProduct(t.Context()))
 	require.NoError(t, p.signUp(t.Context()))
 	require.NoError(t, p.db.SetScheduleSettings(t.Context(), domain.ScheduleSettings{CatchupWindowMinutes: 60}, ""))
+	t.Cleanup(func() {
+		if *record && !t.Failed() {
+			require.NoError(t, p.replayEverything(context.Background()))
+		}
+	})
 	return i
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,6 +28,7 @@ const (
 	workerKey       = "DG_TEST_WORKER_KEY_FILE"
 	workerDiesAt    = "DG_TEST_WORKER_DIES_AT" // boundary at which it kills itself
 	workerObeys     = "DG_TEST_WORKER_OBEYS"   // it is told on standard input where to die, see obey
+	workerTries     = "DG_TEST_WORKER_TRIES"   // of a step that moves data, where it is not 8
 	workerReady     = "worker is ready"
 )
 
@@ -57,6 +59,9 @@ func serveWorker(ctx context.Context) error {
 	defer dialled.Close()
 	patient := tuning()
 	patient.Attempts = 8 // a stopped process still holds open polls, each of which swallows one attempt
+	if tries, err := strconv.ParseInt(os.Getenv(workerTries), 10, 32); err == nil {
+		patient.Attempts = int32(tries)
+	}
 	var end fuse
 	end.set(os.Getenv(workerDiesAt), 1)
 	if os.Getenv(workerObeys) != "" {
@@ -104,7 +109,13 @@ type workerProcess struct{ cmd *exec.Cmd }
 // boundary that is given, if any.
 func (p *platform) spawnWorker(t *testing.T, pool string, diesAt ...string) *workerProcess {
 	t.Helper()
-	cmd := p.workerCommand(pool, workerDiesAt+"="+strings.Join(diesAt, ""))
+	return p.spawnWorkerWith(t, pool, workerDiesAt+"="+strings.Join(diesAt, ""))
+}
+
+// spawnWorkerWith is spawnWorker with variables in its environment.
+func (p *platform) spawnWorkerWith(t *testing.T, pool string, environment ...string) *workerProcess {
+	t.Helper()
+	cmd := p.workerCommand(pool, environment...)
 	out, err := cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())

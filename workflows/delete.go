@@ -32,13 +32,27 @@ func (d *deletion) steps(ctx workflow.Context) (contract.DeleteResult, error) {
 	defer stop()
 	result, err := d.erase(uncancelled)
 	if err != nil {
+		d.explainFailure(ctx, err)
 		return result, err
 	}
 	_, err = contract.RemoveExecution.Execute(d.long(uncancelled, "Remove the rows"), d.ref())
-	if err == nil {
+	if err != nil {
+		d.explainFailure(ctx, err)
+	} else {
 		d.tell(uncancelled, domain.PhaseDone, "Deleted: %d objects removed, %d kept for other backups", result.Objects, result.Kept)
 	}
 	return result, err
+}
+
+// explainFailed is the change with which a deletion that did not get to its end says why.
+const explainFailed = "explain-failed-deletion"
+
+// explainFailure tells people, who see a backup that stays in the list as being deleted.
+func (d *deletion) explainFailure(ctx workflow.Context, err error) {
+	if workflow.GetVersion(ctx, explainFailed, workflow.DefaultVersion, 1) < 1 {
+		return
+	}
+	d.explain(ctx, "the deletion did not get to its end, and will be tried again", "Record why it could not be deleted", err)
 }
 
 // erase removes the objects, on each location by a worker that reaches it.

@@ -109,6 +109,24 @@ func outcome(err error) contract.FinishInput {
 	return out
 }
 
+// explain writes into the log of the execution why something about it could not be done, with what to do.
+func (e *execution) explain(ctx workflow.Context, what, summary string, cause error) {
+	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
+	defer stop()
+	why := outcome(cause)
+	message := what + ": " + why.Message
+	if why.Hint != "" {
+		message += ". " + why.Hint
+	}
+	_, err := contract.LogExecution.Execute(e.record(uncancelled, summary), contract.LogInput{
+		ExecutionID: e.in.ExecutionID, Level: "error", Message: message,
+	})
+	if err != nil {
+		workflow.GetLogger(ctx).Error("a failure was not recorded", "execution", e.in.ExecutionID, "what", what, "error", err)
+	}
+	e.tell(uncancelled, domain.PhaseDone, "%s", message)
+}
+
 // tell sets what the Temporal web UI shows as the workflow's current details.
 func (e *execution) tell(ctx workflow.Context, phase domain.Phase, format string, args ...any) {
 	labels := e.in.Labels

@@ -43,9 +43,9 @@ func newWorld(t *testing.T) *world {
 	contract.BeginExecution.Register(w.env, func(context.Context, contract.BeginInput) (contract.Plan, error) {
 		return w.plan, w.step("begin")
 	})
-	contract.Dump.Register(w.env, func(_ context.Context, in contract.DumpInput) (contract.DumpResult, error) {
+	contract.Dump.Register(w.env, func(ctx context.Context, in contract.DumpInput) (contract.DumpResult, error) {
 		w.dumps = append(w.dumps, in)
-		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2}, w.step("dump")
+		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2}, w.counted(ctx, w.step("dump"))
 	})
 	contract.Verify.Register(w.env, func(_ context.Context, in contract.VerifyInput) (contract.VerifyResult, error) {
 		return contract.VerifyResult{}, w.step("verify " + string(in.Mode))
@@ -82,6 +82,19 @@ func (w *world) step(name string) error {
 		return err
 	}
 	return w.fail[name]
+}
+
+// counted makes the failure of the last try the last one, which the activities do and the retry policy does not.
+func (w *world) counted(ctx context.Context, err error) error {
+	var told *temporal.ApplicationError
+	if activity.GetInfo(ctx).Attempt < w.plan.Attempts || !errors.As(err, &told) || told.NonRetryable() {
+		return err
+	}
+	var hint string
+	if told.HasDetails() {
+		_ = told.Details(&hint)
+	}
+	return permanent(told.Type(), told.Message(), hint)
 }
 
 func input() contract.ExecutionInput {

@@ -1,9 +1,6 @@
 package workflows
 
 import (
-	"time"
-
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -38,23 +35,5 @@ func DeleteFiles(ctx workflow.Context, in contract.DeleteFilesInput) (contract.F
 // OpenTransfer asks a worker of the pool for its data port. The transfer itself is between that worker
 // and the API.
 func OpenTransfer(ctx workflow.Context, in contract.TransferInput) (contract.TransferOffer, error) {
-	return contract.OfferTransfer.ExecuteLocal(workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		StartToCloseTimeout: 5 * time.Second,
-		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
-	}), in)
-}
-
-// fileWork goes on for as long as it takes: there may be a million files.
-func fileWork(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
-		Summary:                summary,
-		StartToCloseTimeout:    24 * time.Hour,
-		ScheduleToCloseTimeout: 48 * time.Hour,
-		HeartbeatTimeout:       waits().Silence,
-		WaitForCancellation:    true,
-		RetryPolicy: &temporal.RetryPolicy{
-			InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 5,
-		},
-	})
+	return contract.OfferTransfer.ExecuteLocal(once(ctx, offerLimit, "Offer the data port"), in)
 }

@@ -10,17 +10,8 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
-const (
-	// messagesPerRun bounds the history of one run.
-	messagesPerRun = 200
-	// deliverLimit is for one attempt: a message to each of fifty numbers, each with a time limit of its own. What it does
-	// not get done the next attempt goes on with.
-	deliverLimit = 10 * time.Minute
-	// deliverHeartbeat notices a lost worker.
-	deliverHeartbeat = 15 * time.Second
-	// heartbeatPatience is how long a heartbeat is tried: later it would tell of an old backup.
-	heartbeatPatience = time.Hour
-)
+// messagesPerRun bounds the history of one run.
+const messagesPerRun = 200
 
 // Notify sends to one channel what waits for it, one message after the other, each an activity of its own that
 // is tried until it succeeds, can not succeed or has been tried for so long that others have their turn first. Meanwhile
@@ -83,40 +74,16 @@ func PingHeartbeat(ctx workflow.Context, in contract.DeliveryRef) (contract.Deli
 
 // TestChannel sends a sample through the real channel.
 func TestChannel(ctx workflow.Context, in contract.ChannelRef) (contract.ChannelTestResult, error) {
-	return contract.SendSample.Execute(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              contract.DeliveryTaskQueue,
-		Summary:                "Send a sample to " + in.Name,
-		StartToCloseTimeout:    50 * time.Second,
-		ScheduleToCloseTimeout: 50 * time.Second,
-		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1}, // a sample that may have arrived is not sent again
-	}), in)
+	return contract.SendSample.Execute(sample(ctx, "Send a sample to "+in.Name), in)
 }
 
 // deliver tries one message for so long, and then gives it up for now, or for good.
 func deliver(ctx workflow.Context, ref contract.DeliveryRef, retryFor time.Duration, summary string) (contract.Delivered, error) {
-	ended, err := contract.Deliver.Execute(workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              contract.DeliveryTaskQueue,
-		Summary:                summary,
-		StartToCloseTimeout:    min(retryFor, deliverLimit),
-		ScheduleToCloseTimeout: retryFor,
-		HeartbeatTimeout:       deliverHeartbeat,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
-	}), ref)
+	ended, err := contract.Deliver.Execute(delivery(ctx, summary, retryFor), ref)
 	if err == nil || temporal.IsCanceledError(err) {
 		return ended, err
 	}
 	return contract.GiveUpDelivery.Execute(records(ctx, "Record that it was given up"), contract.GiveUpInput{
 		DeliveryID: ref.DeliveryID, Message: outcome(err).Message,
-	})
-}
-
-// records are statements in the catalogue, which wait out an outage of it.
-func records(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
-		Summary:                summary,
-		StartToCloseTimeout:    30 * time.Second,
-		ScheduleToCloseTimeout: recordPatience,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 	})
 }

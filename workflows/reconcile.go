@@ -37,6 +37,7 @@ func (r *reconciliation) steps(ctx workflow.Context) (contract.ReconcileResult, 
 		return none, err
 	}
 	result.Deletions, result.DeletionsFailed = int64(len(plan.Deletions)), failed
+	result.More = result.More || plan.More
 	return result, nil
 }
 

@@ -106,12 +106,9 @@ func (b *backup) placeOn(ctx workflow.Context, target contract.Place, moved bool
 	return b.verify(ctx)
 }
 
-// stride is more than the attempts that one location can have.
+// stride is more than the attempts that one location can have, as good as never where they are not bounded.
 func (b *backup) stride() int32 {
-	if b.plan.Attempts > 0 {
-		return b.plan.Attempts + 1
-	}
-	return 1000
+	return tries(max(b.plan.Attempts, 1)) + 1
 }
 
 // leave removes what a location got that another one replaces. It is not waited for long: what stays is

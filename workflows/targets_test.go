@@ -73,8 +73,8 @@ func TestTheNextLocationTakesABackupThatTheFirstDoesNot(t *testing.T) {
 	}, w.reports[2])
 	require.Equal(t, []contract.DumpInput{
 		{ExecutionID: "e1", StorageAttempts: 5},
-		{ExecutionID: "e1", AttemptsBefore: 4, StorageAttempts: 5},
-		{ExecutionID: "e1", AttemptsBefore: 8},
+		{ExecutionID: "e1", AttemptsBefore: 1004, StorageAttempts: 5},
+		{ExecutionID: "e1", AttemptsBefore: 2008},
 	}, w.dumps, "attempts are numbered through, and the last location is tried as often as any")
 }
 

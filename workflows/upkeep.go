@@ -2,16 +2,10 @@ package workflows
 
 import (
 	"fmt"
-	"time"
-
-	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
 )
-
-// upkeepPatience bounds one step: the next run begins before long.
-const upkeepPatience = 30 * time.Minute
 
 // Upkeep compares the platform with Temporal and puts right what differs: schedules that are not as the jobs want them,
 // executions and deletions that lost their workflow, rows that are too old. A step that fails does not
@@ -39,15 +33,4 @@ func Upkeep(ctx workflow.Context, _ contract.Nothing) (contract.UpkeepReport, er
 		report.Schedules.Jobs, report.Schedules.Made, report.Schedules.Corrected, report.Schedules.Removed, report.Schedules.Paused,
 		report.Sweep.Closed, report.Sweep.Deletions))
 	return report, first
-}
-
-func upkeep(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
-		Summary:                summary,
-		StartToCloseTimeout:    upkeepPatience,
-		ScheduleToCloseTimeout: upkeepPatience,
-		HeartbeatTimeout:       waits().Silence,
-		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: time.Minute, MaximumAttempts: 5},
-	})
 }

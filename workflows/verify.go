@@ -23,7 +23,7 @@ func VerifyBackup(ctx workflow.Context, in contract.VerifyBackupInput) (contract
 		})
 	})
 	if err != nil {
-		v.explain(ctx, err)
+		v.explain(ctx, "the verification could not be made", "Record why it could not be checked", err)
 		return contract.VerifyBackupResult{}, err
 	}
 	result := contract.VerifyBackupResult{
@@ -94,22 +94,4 @@ func (c *checking) announce(ctx workflow.Context, notes []string) {
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the damage was not announced", "storage", c.storageID, "error", err)
 	}
-}
-
-// explain writes into the backup's log why its check could not be made.
-func (c *checking) explain(ctx workflow.Context, cause error) {
-	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
-	defer stop()
-	why := outcome(cause)
-	message := "the verification could not be made: " + why.Message
-	if why.Hint != "" {
-		message += ". " + why.Hint
-	}
-	_, err := contract.LogExecution.Execute(c.record(uncancelled, "Record why it could not be checked"), contract.LogInput{
-		ExecutionID: c.in.ExecutionID, Level: "error", Message: message,
-	})
-	if err != nil {
-		workflow.GetLogger(ctx).Error("the failed verification was not recorded", "execution", c.in.ExecutionID, "error", err)
-	}
-	c.tell(uncancelled, domain.PhaseDone, "%s", message)
 }

@@ -20,7 +20,8 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Start everything, back a sample database up, restore it and compare every row",
 		Long: "Start everything, back a sample database up, restore it into another one and compare every row.\n\n" +
-			"The demo has a data directory of its own (the usual one with \"-demo\" behind its name), and stays up until Ctrl-C.",
+			"The demo has a data directory of its own (the usual one with \"-demo\" behind its name), keeps its backups beside it\n" +
+			"(\"-backups\" behind that), and stays up until Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(cmd.Flags())
@@ -57,7 +58,7 @@ func runDemo(cmd *cobra.Command, cfg *config.Config) error {
 	defer stop()
 	err = demo.Run(ctx, demo.Options{
 		APIURL: stack.APIURL(), TemporalUIURL: stack.TemporalUIURL(), SourceAdminURL: source,
-		DataDir: dir, SizeMB: cfg.Demo.SizeMB, Out: out,
+		DataDir: dir, BackupDir: cfg.DataDir + "-backups", PlatformDir: cfg.DataDir, SizeMB: cfg.Demo.SizeMB, Out: out,
 	})
 	if err != nil || cfg.Demo.Exit {
 		return err

@@ -87,9 +87,11 @@ func losePlatform(t *testing.T) lost {
 	require.Zero(t, demo.code, demo.stderr)
 	printed := run(t, nil, "recovery-kit", "--data-dir", data)
 	require.Zero(t, printed.code, printed.stderr)
-	l := lost{backups: filepath.Join(dir, "backups"), kit: filepath.Join(dir, "kit.txt")}
+	l := lost{backups: data + "-backups", kit: filepath.Join(dir, "kit.txt")}
+	require.Contains(t, demo.stdout, "dataguardian recovery-kit --data-dir "+data)
+	require.Contains(t, demo.stdout, "dataguardian recover dump latest --storage local:"+l.backups)
 	require.NoError(t, os.WriteFile(l.kit, []byte(printed.stdout), 0o600))
-	require.NoError(t, os.Rename(filepath.Join(data, "demo", "backups"), l.backups))
+	// The tests' own copy of the source, to compare with.
 	require.NoError(t, os.Rename(filepath.Join(data, "postgres"), filepath.Join(dir, "postgres")))
 	require.NoError(t, os.RemoveAll(data))
 	var err error

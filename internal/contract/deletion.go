@@ -44,6 +44,7 @@ type ReconcilePlan struct {
 	Plan
 	Skip      bool     `json:"skip,omitempty"`      // the location is disabled, or nothing was ever stored there
 	Deletions []string `json:"deletions,omitempty"` // executions that are marked as being deleted; the first few hundred
+	More      bool     `json:"more,omitempty"`      // there are more of those
 }
 
 // ReconcileResult is what a reconciliation found on a storage location and, unless it was a dry run,
@@ -62,7 +63,7 @@ type ReconcileResult struct {
 
 	UnknownBackups int64    `json:"unknown_backups"`      // manifests that the catalogue does not know; kept with their objects
 	Unreadable     []string `json:"unreadable,omitempty"` // manifests that could not be read: nothing of their datasources is removed; the first few
-	More           bool     `json:"more,omitempty"`       // there are more orphans than one run removes
+	More           bool     `json:"more,omitempty"`       // there are more orphans, or interrupted deletions, than one run deals with
 }
 
 // Removed counts files and their bytes.

@@ -11,6 +11,10 @@ func TaskQueue(pool string) string { return "dataguardian." + pool }
 // pool serve it too, with slots of their own: what people wait for does not stand behind backups.
 func ShortTaskQueue(taskQueue string) string { return taskQueue + ".short" }
 
+// Handovers is what the retry policy of a step that moves data has in attempts on top of its tries: a worker that
+// stops hands its work to another one, which Temporal counts like a failure. The activity counts the tries itself.
+const Handovers = 1000
+
 // SystemTaskQueue is the task queue of what belongs to no pool: notifications, and the upkeep of the platform itself.
 // Every worker serves it, whatever its pools. No pool's queue can have its name.
 const SystemTaskQueue = "dataguardian-system"

@@ -28,9 +28,13 @@ type Options struct {
 	// SourceAdminURL is the URL of a superuser on the Postgres server where the sample database and
 	// its restored copy are made, both named after the demo and dropped by its next run.
 	SourceAdminURL string
-	// DataDir is an absolute directory of the demo's own: the backups and the credentials file
-	// (0600) that lets a second run sign in as the owner the first one made.
+	// DataDir is an absolute directory of the demo's own: the credentials file (0600) that lets a second
+	// run sign in as the owner the first one made.
 	DataDir string
+	// BackupDir is the absolute directory of the backups: not within what is lost with the platform.
+	BackupDir string
+	// PlatformDir is the platform's data directory, for the commands that are told; "" tells none.
+	PlatformDir string
 	// Email and Password are an owner's who exists already; "" uses the credentials file.
 	Email, Password string
 	SizeMB          int       // of the sample database, 10^6 bytes; 0 is DefaultSizeMB
@@ -88,7 +92,19 @@ func Run(ctx context.Context, opts Options) error {
 	d.say("API reference        %s/api/docs", opts.APIURL)
 	d.say("Backup in Temporal   %s", d.temporalURL(backup))
 	d.say("Restore in Temporal  %s", d.temporalURL(restore))
+	d.sayHowToRecover()
 	return nil
+}
+
+// sayHowToRecover tells how the backup is read when the platform is gone.
+func (d *demo) sayHowToRecover() {
+	if d.opts.PlatformDir == "" {
+		return
+	}
+	d.say("")
+	d.say("The backup outlives all of this. Keep the kit, delete %s, and read it back:", d.opts.PlatformDir)
+	d.say("  dataguardian recovery-kit --data-dir %s > kit.txt", d.opts.PlatformDir)
+	d.say("  dataguardian recover dump latest --storage local:%s --identity kit.txt > demo.dump", d.opts.BackupDir)
 }
 
 func (d *demo) say(format string, args ...any) { _, _ = fmt.Fprintf(d.opts.Out, format+"\n", args...) }

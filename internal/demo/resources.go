@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -35,7 +34,7 @@ func (d *demo) ensureDatasource(ctx context.Context) (id string, err error) {
 // ensureStorage registers the directory for the backups.
 func (d *demo) ensureStorage(ctx context.Context) (id string, err error) {
 	document := client.StorageLocationDocument{
-		Name: storageName, Type: domain.StorageLocal, Config: domain.StorageConfig{Path: filepath.Join(d.opts.DataDir, "backups")},
+		Name: storageName, Type: domain.StorageLocal, Config: domain.StorageConfig{Path: d.opts.BackupDir},
 	}
 	known, err := d.api.StorageLocations.List(ctx)
 	if err != nil {
@@ -43,6 +42,7 @@ func (d *demo) ensureStorage(ctx context.Context) (id string, err error) {
 	}
 	for _, one := range known {
 		if one.Name == document.Name {
+			d.opts.BackupDir = one.Config.Path // of an older demo: below its data directory
 			return one.ID, nil
 		}
 	}

@@ -75,3 +75,15 @@ func (p Page) Broken() (lines []string) {
 	}
 	return lines
 }
+
+// Unmeasured lists the limits that nobody knows of whether they hold, as where a rival could not be built.
+func (p Page) Unmeasured() (lines []string) {
+	for _, section := range p.Sections {
+		for _, limit := range section.Limits {
+			if limit.Verdict == NotMeasured {
+				lines = append(lines, fmt.Sprintf("%s: %s was not measured", section.Title, limit.Text))
+			}
+		}
+	}
+	return lines
+}

@@ -65,3 +65,10 @@ func TestThePageTellsWhatWasMeasuredAndWhatIsBroken(t *testing.T) {
 	}
 	require.Equal(t, []string{"one: wall ≤ 1.50 × fast is 2.00 ×", "two: failed: no disk"}, page.Broken())
 }
+
+func TestALimitWhoseRivalIsMissingIsNotMeasured(t *testing.T) {
+	fast := series("fast", measure.Run{Wall: 2 * time.Second})
+	page := Page{Sections: []Section{{Title: "one", Limits: []Limit{WallRatio(fast, &measure.Series{Name: "gone", Missing: "it broke"}, 0.5), WallRatio(fast, fast, 1)}}}}
+	require.Empty(t, page.Broken())
+	require.Equal(t, []string{"one: wall ≤ 0.50 × gone was not measured"}, page.Unmeasured())
+}
