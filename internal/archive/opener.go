@@ -39,6 +39,10 @@ func (o *opener) fetch(ctx context.Context, index int, out []byte) error {
 	if err := o.read(ctx, key, object); err != nil {
 		return err
 	}
+	if err := decoding.enter(ctx); err != nil {
+		return err
+	}
+	defer decoding.leave()
 	// First whether the object is what was stored, so that only what we made is decoded.
 	if sha256.Sum256(o.object) != object.Checksum {
 		return corruptObject(key, errChecksum)
