@@ -27,7 +27,7 @@ type DeliveryEnd struct {
 }
 
 // FinishDelivery records the end of a delivery and of everything that was sent with it. The first end stays, but for
-// what was dropped while it was on its way and has arrived. That a channel began to fail, or works again, is told.
+// what was dropped or postponed while it was on its way and has arrived. That a channel began to fail, or works again, is told.
 func (q *Queries) FinishDelivery(ctx context.Context, id string, end DeliveryEnd) error {
 	op := "finish delivery " + id
 	if end.Status == domain.DeliveryPending || end.Status == domain.DeliverySending {

@@ -103,6 +103,15 @@ func TestWhatIsTriedInVainLetsOthersGoFirstAndFailsWhenItIsTooOld(t *testing.T) 
 	require.Equal(t, "given up: the server answered 500", row.ErrorMessage)
 }
 
+func TestWhatArrivesAfterItWasPostponedIsNotSentAgain(t *testing.T) {
+	q := newDesk(t)
+	q.tell("late")
+	next, _ := q.take()
+	q.giveUp(next.ID)
+	q.end(next.ID, domain.DeliverySent)
+	require.Equal(t, []domain.DeliveryStatus{"sent"}, statuses(deliveries(t, q.d, db.DeliveryFilter{})))
+}
+
 func TestWhatGathersWhileAChannelIsDownIsOneMessageThatAFreshDeliveryLeads(t *testing.T) {
 	q := newDesk(t)
 	q.tell("first")

@@ -170,7 +170,7 @@ const finishDelivery = `-- name: FinishDelivery :execrows
 UPDATE notification_deliveries
 SET status = $1, finished_at = now(), latency_ms = $2, answer = $3, error_message = $4
 WHERE (id = $5 OR sent_with = $5)
-  AND (status = 'sending' OR (status = 'dropped' AND $1::text = 'sent' AND attempts > 0))
+  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND $1::text = 'sent' AND attempts > 0))
 `
 
 type FinishDeliveryParams struct {
@@ -181,8 +181,8 @@ type FinishDeliveryParams struct {
 	ID           string
 }
 
-// The end of a delivery is that of everything sent with it. What was dropped while it was under way and arrived all the
-// same is sent.
+// The end of a delivery is that of everything sent with it. What was dropped or postponed while it was under way and
+// arrived all the same is sent.
 func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) (int64, error) {
 	result, err := q.db.Exec(ctx, finishDelivery,
 		arg.Status,

@@ -92,13 +92,13 @@ WHERE id = @id AND NOT (sqlc.arg('recipient')::text = ANY(reached));
 -- name: NoteDeliveryError :exec
 UPDATE notification_deliveries SET error_message = @error_message, due_at = GREATEST(due_at, sqlc.arg('not_before')::timestamptz) WHERE id = @id AND status = 'sending';
 
--- The end of a delivery is that of everything sent with it. What was dropped while it was under way and arrived all the
--- same is sent.
+-- The end of a delivery is that of everything sent with it. What was dropped or postponed while it was under way and
+-- arrived all the same is sent.
 -- name: FinishDelivery :execrows
 UPDATE notification_deliveries
 SET status = @status, finished_at = now(), latency_ms = @latency_ms, answer = @answer, error_message = @error_message
 WHERE (id = @id OR sent_with = @id)
-  AND (status = 'sending' OR (status = 'dropped' AND sqlc.arg('status')::text = 'sent' AND attempts > 0));
+  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND sqlc.arg('status')::text = 'sent' AND attempts > 0));
 
 -- One that is tried again later makes room for the others of its channel. Not for heartbeats: nothing waits behind them.
 -- name: PostponeDelivery :one
