@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -34,6 +35,9 @@ func (q *Queries) RestoreRival(ctx context.Context, options domain.RestoreOption
 			continue
 		}
 		theirs, err := q.restoreTargets(ctx, *other.Metadata.Restore)
+		if errors.Is(err, ErrNotFound) {
+			continue // its datasource is gone: it can not write anything
+		}
 		if err != nil {
 			return "", fmt.Errorf("%s: restore %s: %w", op, other.ID, err)
 		}
