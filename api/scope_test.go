@@ -315,5 +315,4 @@ func TestOneConnectionIsEnoughForWhoIsLimited(t *testing.T) {
 	drill := ana.call("POST", "/api/restore-drill-jobs", object{"name": "proof", "datasource_id": l.datasource}).ok(201).get("id").(string)
 	asserting := object{"drill_options": object{"assertions": []object{{"name": "some", "sql": "SELECT 1"}}}}
 	ana.call("PATCH", "/api/restore-drill-jobs/"+drill, asserting).ok(200)
-	ana.call("POST", "/api/system/config", "backup_jobs:\n  - name: a\n    enabled: false\n", "Content-Type", "application/yaml").ok(200)
 }

@@ -48,7 +48,7 @@ const (
 const mostStatements = 8
 
 // bigTable is the number of rows from which on a table must not be read through for a page.
-const bigTable = 5000
+const bigTable = 20_000
 
 // speed is what the speed test measures with.
 type speed struct {
