@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -21,9 +22,24 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+// hurried is the fixture with an API beside its own whose requests have so long.
+func (f *fixture) hurried(limit time.Duration) *fixture {
+	f.t.Helper()
+	options := f.server.opts
+	options.RequestTimeout = limit
+	other := *f
+	var err error
+	other.server, err = newServer(options)
+	require.NoError(f.t, err)
+	other.http = httptest.NewServer(other.server.engine)
+	f.t.Cleanup(other.http.Close)
+	return &other
+}
+
 func TestARequestThatTakesTooLongGivesItsConnectionBack(t *testing.T) {
-	f := signedIn(t, func(o *Options) { o.RequestTimeout = 300 * time.Millisecond })
-	job, _, _ := f.job("orders")
+	patient := signedIn(t)
+	job, _, _ := patient.job("orders")
+	f := patient.hurried(300 * time.Millisecond)
 	for _, table := range []string{"backup_jobs", "auth_sessions"} {
 		blocker := f.connect()
 		_, err := blocker.Exec(t.Context(), "BEGIN; LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE")
@@ -40,17 +56,18 @@ func TestARequestThatTakesTooLongGivesItsConnectionBack(t *testing.T) {
 		f.call("PATCH", "/api/backup-jobs/"+job, object{"name": "late"}).problem(http.StatusServiceUnavailable)
 		_, err = blocker.Exec(t.Context(), "ROLLBACK")
 		require.NoError(t, err)
-		require.NotEqual(t, "late", f.call("GET", "/api/backup-jobs/"+job, nil).ok(200).get("name"), "what was given up changes nothing later")
+		require.NotEqual(t, "late", patient.call("GET", "/api/backup-jobs/"+job, nil).ok(200).get("name"), "what was given up changes nothing later")
 	}
 	require.NotContains(t, f.log.String(), "request failed")
 }
 
 func TestAStreamOutlivesTheTimeThatARequestHas(t *testing.T) {
-	const limit = 300 * time.Millisecond
-	f := signedIn(t, func(o *Options) { o.RequestTimeout = limit })
+	const limit = time.Second
+	f := signedIn(t)
 	f.starts()
 	job, _, _ := f.job("orders")
 	id := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).ok(202).get("id").(string)
+	f = f.hurried(limit)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, f.http.URL+"/api/executions/"+id+"/events", nil)
 	require.NoError(t, err)
 	request.Header.Set("Authorization", "Bearer "+f.token)
