@@ -11,12 +11,10 @@ import (
 
 // unrecorded are workflows of which no history is kept, and why.
 var unrecorded = map[string]string{
-	"Notify":            "recorded with the work on notifications",
 	"CopyFile":          "one activity, that somebody waits for: an upgrade in between costs them one request",
 	"DeleteFiles":       "one activity, that somebody waits for: an upgrade in between costs them one request",
 	"MeasureStorage":    "one activity, that somebody waits for: an upgrade in between costs them one request",
 	"CheckStorageDraft": "one activity, that somebody waits for: an upgrade in between costs them one request",
-	"PingHeartbeat":     "not recorded yet: one activity, and what follows when it is given up",
 	"TestChannel":       "not recorded yet: one activity, which is not tried again",
 	"OpenTransfer":      "one local activity; integration/explore_test.go replays it",
 }
