@@ -107,7 +107,7 @@ func TestABackupWhoseObjectsCanNotBeRemovedGoesWithTheNextRun(t *testing.T) {
 	s.source.change("a row was changed")
 	second := s.good(domain.Full)
 	s.policy(domain.RetentionPolicy{MaxBackups: 1, AutoDelete: true})
-	s.store.Inject(faulty.Fault{Op: faulty.Delete, Err: errors.New("the disk is away"), Times: 1000})
+	s.store.Inject(faulty.Fault{Op: faulty.Delete, Err: errors.New("the disk is away"), Times: 2 * contract.Handovers}) // this Temporal counts attempts, not tries
 	done := s.retain()
 	require.Equal(t, []string{first.ID}, done.Failed)
 	require.True(t, s.exists(first))
@@ -158,7 +158,7 @@ func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
 	require.Equal(t, contract.PoolReport{Datasources: map[string]int{"ok": 1, "error": 1}, Storage: map[string]int{"healthy": 1}}, check())
 	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM storage_health_checks WHERE used_bytes IS NOT NULL`))
 
-	s.store.Inject(faulty.Fault{Op: faulty.Put, Err: errors.New("the disk is away"), Times: 1000})
+	s.store.Inject(faulty.Fault{Op: faulty.Put, Err: errors.New("the disk is away"), Times: 2 * contract.Handovers}) // this Temporal counts attempts, not tries
 	for range 3 {
 		require.Equal(t, 1, check().Storage["unreachable"])
 	}
