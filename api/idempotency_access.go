@@ -58,8 +58,11 @@ func (s *server) seesPaths(ctx context.Context, paths []string) error {
 // seesPath looks for the resource that a path names. It reports whether it names one of a kind that can be limited.
 func (s *server) seesPath(ctx context.Context, path string) (known bool, err error) {
 	parts := strings.SplitN(strings.TrimPrefix(path, "/api/"), "/", 3)
-	if len(parts) < 2 || uuid.Validate(parts[1]) != nil {
+	if len(parts) < 2 {
 		return false, nil
+	}
+	if _, notID := uuid.Parse(parts[1]); notID != nil {
+		return false, nil //nolint:nilerr // it names something else
 	}
 	switch id := parts[1]; parts[0] {
 	case "datasources":

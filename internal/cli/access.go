@@ -31,11 +31,7 @@ func accessResources() []resource {
 				{name: "end-sessions", short: "End all their sessions", method: http.MethodDelete, path: users + "/{id}/sessions", confirm: "End all sessions of user %s?"},
 				{name: "tokens", short: "List their API tokens", path: users + "/{id}/tokens", columns: tokenColumns},
 			},
-			extra: func(a *app) []*cobra.Command {
-				return []*cobra.Command{
-					a.endCommand("end-session", "session", "End one of their sessions"), a.endCommand("revoke-token", "token", "Revoke one of their API tokens"),
-				}
-			},
+			extra: userCommands,
 		},
 		{
 			name: "role", title: "role", aliases: []string{"roles"}, path: roles, naming: "name", verbs: usual,
@@ -75,6 +71,12 @@ func accessResources() []resource {
 			},
 			extra: func(a *app) []*cobra.Command { return []*cobra.Command{a.auditExportCommand()} },
 		},
+	}
+}
+
+func userCommands(a *app) []*cobra.Command {
+	return []*cobra.Command{
+		a.endCommand("end-session", "session", "End one of their sessions"), a.endCommand("revoke-token", "token", "Revoke one of their API tokens"),
 	}
 }
 
