@@ -170,5 +170,6 @@ func TestAConnectionKeepsNoDeadlineOfAStream(t *testing.T) {
 	answer, err = http.ReadResponse(reader, nil)
 	require.NoError(t, err)
 	require.NoError(t, answer.Body.Close())
-	require.Greater(t, time.Until(deadlines.last()), time.Minute)
+	last := deadlines.last() // net/http takes that of a request away when the request has ended
+	require.True(t, last.IsZero() || time.Until(last) > time.Minute, last)
 }

@@ -81,6 +81,7 @@ func (s *server) follow(ctx context.Context, id string, needed auth.Permission, 
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
 	name := eventSnapshot
+	base := ctx // each look adds to it anew: a stream may be open for days
 	for {
 		view, ended, err := read(ctx)
 		if err != nil {
@@ -98,7 +99,7 @@ func (s *server) follow(ctx context.Context, id string, needed auth.Permission, 
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if ctx, err = s.stillSignedIn(ctx, needed); err != nil {
+			if ctx, err = s.stillSignedIn(base, needed); err != nil {
 				return err
 			}
 			if err := stream.comment("heartbeat"); err != nil {

@@ -69,6 +69,7 @@ func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, s
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
 	last := time.Now() // until then nothing was missed
+	base := ctx        // each look adds to it anew: a stream may be open for days
 	for {
 		select {
 		case <-ctx.Done():
@@ -78,7 +79,7 @@ func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, s
 			err = s.sendChanges(ctx, changes, last, stream)
 			last = taken
 		case <-heartbeat.C:
-			if ctx, err = s.stillSignedIn(ctx, auth.ExecutionsRead); err == nil {
+			if ctx, err = s.stillSignedIn(base, auth.ExecutionsRead); err == nil {
 				err = stream.comment("heartbeat")
 			}
 		}

@@ -72,13 +72,14 @@ func (f *notificationFollower) run(ctx context.Context) error {
 	}
 	heartbeat := time.NewTicker(heartbeatEvery)
 	defer heartbeat.Stop()
+	base := ctx // each look adds to it anew: a stream may be open for days
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if ctx, err = f.s.stillSignedIn(ctx, auth.NotificationsRead); err != nil {
+			if ctx, err = f.s.stillSignedIn(base, auth.NotificationsRead); err != nil {
 				return err
 			}
 			if err := f.stream.comment("heartbeat"); err != nil {

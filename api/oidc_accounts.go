@@ -173,12 +173,12 @@ func providerRefused(ctx context.Context, why string) error {
 
 // strangeSignIn refuses a sign-in of nobody that the provider spoke for. It is in the audit trail with others of its kind.
 func strangeSignIn(ctx context.Context, why string, answer *problem.Problem) error {
-	return &denial{audited(ctx, "auth.oidc_refused", "user", "", map[string]any{"reason": why}), answer}
+	return &denial{audited(ctx, actionOIDCRefused, "user", "", map[string]any{"reason": why}), answer}
 }
 
 // oidcRefused audits that a sign-in was refused, and tells why.
 func (s *server) oidcRefused(ctx context.Context, userID, email, why string) error {
-	entry := audited(ctx, "auth.oidc_refused", "user", userID, map[string]any{"reason": why})
+	entry := audited(ctx, actionOIDCRefused, "user", userID, map[string]any{"reason": why})
 	if email != "" {
 		entry.ActorName = email
 	}

@@ -23,6 +23,9 @@ const (
 // actionRefused is what somebody was refused who is signed in.
 const actionRefused = "access.refused"
 
+// actionOIDCRefused is a sign-in by a provider that was refused.
+const actionOIDCRefused = "auth.oidc_refused"
+
 // refusals writes what is refused into the audit trail, and does not let it be filled: the first of a kind in a window are
 // entries of their own, what comes after them is counted, and told by one entry when the window ends. The counts are in this
 // process: what it counted in its last window goes with it.
@@ -80,10 +83,13 @@ func (r *refusals) count(entry *db.AuditEntry) (*tally, bool) {
 	key.reason, _ = entry.Changes["reason"].(string)
 	limit := strangersTold
 	if entry.ActorID != nil {
-		key.actor = *entry.ActorID
+		key.actor, key.network = *entry.ActorID, "" // an account has one tally, however many addresses it has
 	}
-	if entry.Action == actionRefused {
+	switch entry.Action {
+	case actionRefused:
 		key.reason, limit = "", accountsTold
+	case actionOIDCRefused:
+		key.reason = "" // the client may have written it
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -117,16 +123,17 @@ func (r *refusals) close(key tallyKey) {
 	if delete(r.open, key); key.actor == "" {
 		r.strangers--
 	}
-	r.mu.Unlock()
 	if found == nil || found.more == 0 {
+		r.mu.Unlock()
 		return
 	}
-	entry := found.entry
+	entry, more := found.entry, found.more
+	r.mu.Unlock()
 	entry.Changes = maps.Clone(entry.Changes)
 	if entry.Changes == nil {
 		entry.Changes = map[string]any{}
 	}
-	entry.Changes["more"], entry.Changes["since"] = found.more, found.since.UTC()
+	entry.Changes["more"], entry.Changes["since"] = more, found.since.UTC()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	// The writer logs what it can not write; there is nobody left to answer.

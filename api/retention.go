@@ -68,7 +68,7 @@ func (s *server) previewRetention(ctx context.Context, in *retentionPreviewInput
 	if err := job.RetentionPolicy.Validate().Under("retention_policy").OrNil(); err != nil {
 		return nil, err
 	}
-	verdicts, err := applyRetention(ctx, s.db.Queries, job)
+	verdicts, err := applyRetention(ctx, s.db.Queries, job, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +86,7 @@ func (s *server) previewRetention(ctx context.Context, in *retentionPreviewInput
 	return &body[RetentionPreview]{out}, nil
 }
 
-func applyRetention(ctx context.Context, q *db.Queries, job db.BackupJob) ([]domain.RetentionVerdict, error) {
+func applyRetention(ctx context.Context, q *db.Queries, job db.BackupJob, change func(*domain.KeptBackup)) ([]domain.RetentionVerdict, error) {
 	zone, err := time.LoadLocation(job.ScheduleTimezone)
 	if err != nil || job.ScheduleTimezone == "Local" {
 		return nil, invalidField("schedule_timezone", "is %q; give an IANA time zone, for example Europe/Lisbon", job.ScheduleTimezone)
@@ -95,8 +95,16 @@ func applyRetention(ctx context.Context, q *db.Queries, job db.BackupJob) ([]dom
 	if err != nil {
 		return nil, err
 	}
+	if change != nil {
+		for i := range backups {
+			change(&backups[i])
+		}
+	}
 	return retention.Apply(job.RetentionPolicy, zone, time.Now(), backups), nil
 }
+
+// unprotected leaves away what protects a backup beside the policy: anybody may end that the next moment.
+func unprotected(b *domain.KeptBackup) { b.Pinned, b.Held = false, "" }
 
 // mostNamedBackups bounds how many backups a refused change names.
 const mostNamedBackups = 10
@@ -108,7 +116,7 @@ func confirmRetention(ctx context.Context, q *db.Queries, before, after db.Backu
 	if same || confirmed || !after.RetentionPolicy.AutoDelete {
 		return nil
 	}
-	verdicts, err := applyRetention(ctx, q, after)
+	verdicts, err := applyRetention(ctx, q, after, nil)
 	if err != nil {
 		return err
 	}
@@ -140,7 +148,7 @@ func approveRetention(ctx context.Context, q *db.Queries, before, after db.Backu
 	}
 	goes := make(map[string]bool)
 	if before.RetentionPolicy.AutoDelete {
-		verdicts, err := applyRetention(ctx, q, before)
+		verdicts, err := applyRetention(ctx, q, before, unprotected)
 		if err != nil {
 			return err
 		}
@@ -148,7 +156,7 @@ func approveRetention(ctx context.Context, q *db.Queries, before, after db.Backu
 			goes[v.ID] = !v.Keep
 		}
 	}
-	verdicts, err := applyRetention(ctx, q, after)
+	verdicts, err := applyRetention(ctx, q, after, unprotected)
 	if err != nil {
 		return err
 	}

@@ -264,6 +264,7 @@ func TestTheDashboardAndHealthCountWhatTheirReaderSees(t *testing.T) {
 	require.InDelta(t, 2, view.get("datasource_health", "counts", "critical"), 0)
 	require.Len(t, c.call("GET", "/api/dashboard/overview", nil).ok(200).get("next_runs"), 7)
 
+	dbtest.Execute(t, c.url, `UPDATE backup_jobs SET schedule_since = now() - interval '10 days'`)
 	dbtest.Execute(t, c.url, `UPDATE backup_executions SET finished_at = now() - interval '5 days', created_at = now() - interval '5 days'`)
 	c.temporal.On("CheckHealth", mock.Anything, mock.Anything).Return(nil, nil)
 	health := c.ana.call("GET", "/api/health", nil).ok(200)

@@ -9,6 +9,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -128,6 +129,10 @@ func TestARetentionPolicyThatDeletesMoreWaitsForAnotherPerson(t *testing.T) {
 	a.ana.call("PATCH", path, object{"retention_policy": object{"max_backups": 5}}).ok(200)
 	a.ana.call("PATCH", path, object{"retention_policy": object{"auto_delete": false, "max_backups": 1}}).ok(200)
 	change := object{"retention_policy": object{"auto_delete": true}, "confirm_retention": true}
+	// A pin can be taken away the moment after.
+	dbtest.Execute(t, a.url, `UPDATE backup_executions SET pinned = true`)
+	a.ana.call("PATCH", path, change).asked()
+	dbtest.Execute(t, a.url, `UPDATE backup_executions SET pinned = false`)
 	id := a.ana.call("PATCH", path, change).asked()
 	require.Contains(t, a.bob.call("GET", approvalsPath+"/"+id, nil).ok(200).get("summary"), "delete 2 more")
 	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)

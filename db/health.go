@@ -46,14 +46,8 @@ func (q *Queries) RecordDatasourceHealth(ctx context.Context, h DatasourceHealth
 	if err := checkID(op, h.DatasourceID); err != nil {
 		return err
 	}
-	at, latency := checkedAt(h.CheckedAt), h.Latency.Milliseconds()
+	latency := h.Latency.Milliseconds()
 	return q.inTx(ctx, func(q *Queries) error {
-		if err := q.q.AddHealthCheck(ctx, dbgen.AddHealthCheckParams{
-			ID: id, DatasourceID: h.DatasourceID, Status: h.Status, LatencyMS: &latency,
-			ServerVersion: h.ServerVersion, ErrorMessage: cleanText(h.Message), CheckedAt: at,
-		}); err != nil {
-			return translate(op, err)
-		}
 		if h.Judge != nil {
 			if err := q.MoveHealth(ctx, domain.CheckedDatasource, h.DatasourceID, func(s domain.HealthState) (next domain.HealthState, tell *Notification) {
 				h.DatasourceStatus, next, tell = h.Judge(s)
@@ -61,6 +55,13 @@ func (q *Queries) RecordDatasourceHealth(ctx context.Context, h DatasourceHealth
 			}); err != nil {
 				return err
 			}
+		}
+		at := checkedAt(h.CheckedAt) // in the order in which checks that end together are judged
+		if err := q.q.AddHealthCheck(ctx, dbgen.AddHealthCheckParams{
+			ID: id, DatasourceID: h.DatasourceID, Status: h.Status, LatencyMS: &latency,
+			ServerVersion: h.ServerVersion, ErrorMessage: cleanText(h.Message), CheckedAt: at,
+		}); err != nil {
+			return translate(op, err)
 		}
 		_, err := q.q.SetDatasourceHealth(ctx, dbgen.SetDatasourceHealthParams{ID: h.DatasourceID, Status: h.DatasourceStatus, CheckedAt: &at})
 		return translate(op, err)

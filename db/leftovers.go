@@ -16,7 +16,7 @@ const heartbeatURL = "heartbeat_url"
 func (q *Queries) sealLeftovers(ctx context.Context) error {
 	const op = "seal the addresses that an earlier version left in the clear"
 	var left bool
-	err := q.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM backup_jobs WHERE backup_options ->> 'heartbeat_url' LIKE 'http%')
+	err := q.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM backup_jobs WHERE COALESCE(backup_options ->> 'heartbeat_url', '') <> '' AND backup_options ->> 'heartbeat_url' NOT LIKE 'dgs1:%')
 		OR EXISTS (SELECT FROM notification_channels WHERE COALESCE(config ->> 'url', '') <> '')`).Scan(&left)
 	if err != nil || !left {
 		return translate(op, err)
@@ -31,7 +31,7 @@ func (q *Queries) sealLeftovers(ctx context.Context) error {
 
 func (q *Queries) sealHeartbeats(ctx context.Context) error {
 	rows, err := q.conn.Query(ctx, `SELECT id::text, backup_options ->> 'heartbeat_url' FROM backup_jobs
-		WHERE backup_options ->> 'heartbeat_url' LIKE 'http%' ORDER BY id FOR UPDATE`)
+		WHERE COALESCE(backup_options ->> 'heartbeat_url', '') <> '' AND backup_options ->> 'heartbeat_url' NOT LIKE 'dgs1:%' ORDER BY id FOR UPDATE`)
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,9 @@ func (q *Queries) admit(ctx context.Context, limits domain.ConcurrencySettings) 
 		case w.Stranded:
 			continue
 		case isFull && w.Long:
-			held.reserve(of, 1)
+			if !held.full(of).storage { // what is full may stay so for days: only the other place is kept free for it
+				held.reserve(of, 1)
+			}
 			continue
 		case isFull:
 			continue

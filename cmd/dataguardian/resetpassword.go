@@ -67,7 +67,7 @@ func resetPasswordCommand() *cobra.Command {
 				note = " The account is not active: activate it before it can sign in."
 			}
 			if done.Unlinked {
-				note += " The OpenID Connect provider signs nobody in to it any more."
+				note += " The OpenID Connect provider signs nobody in to it any more, unless DATAGUARDIAN_OIDC_LINK_BY_EMAIL links it again."
 			}
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "The password of %s is set. Sessions ended: %d. API tokens revoked: %d.%s\n",
 				done.User.Email, done.SessionsEnded, done.TokensRevoked, note)

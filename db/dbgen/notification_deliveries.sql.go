@@ -112,6 +112,7 @@ const collapseWaiting = `-- name: CollapseWaiting :exec
 UPDATE notification_deliveries d SET status = 'collapsed', finished_at = now(), error_message = $1
 FROM notifications n
 WHERE n.id = d.notification_id AND d.channel_id = $2 AND d.status = 'pending' AND d.flapping AND d.due_at > now()
+  AND d.attempts = 0 AND NOT EXISTS (SELECT FROM notification_deliveries f WHERE f.sent_with = d.id)
   AND n.metadata ->> 'condition' IS NOT DISTINCT FROM $3::text
   AND ($3::text IS NOT NULL
        OR (n.entity_type = $4::text::notification_entity_type AND n.entity_id = $5::uuid))
@@ -170,7 +171,7 @@ const finishDelivery = `-- name: FinishDelivery :execrows
 UPDATE notification_deliveries
 SET status = $1, finished_at = now(), latency_ms = $2, answer = $3, error_message = $4
 WHERE (id = $5 OR sent_with = $5)
-  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND $1::text = 'sent' AND attempts > 0))
+  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND $1::text = 'sent' AND (attempts > 0 OR sent_with = $5)))
 `
 
 type FinishDeliveryParams struct {

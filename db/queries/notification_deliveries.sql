@@ -98,7 +98,7 @@ UPDATE notification_deliveries SET error_message = @error_message, due_at = GREA
 UPDATE notification_deliveries
 SET status = @status, finished_at = now(), latency_ms = @latency_ms, answer = @answer, error_message = @error_message
 WHERE (id = @id OR sent_with = @id)
-  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND sqlc.arg('status')::text = 'sent' AND attempts > 0));
+  AND (status = 'sending' OR (status IN ('dropped', 'pending') AND sqlc.arg('status')::text = 'sent' AND (attempts > 0 OR sent_with = @id)));
 
 -- One that is tried again later makes room for the others of its channel. Not for heartbeats: nothing waits behind them.
 -- name: PostponeDelivery :one
@@ -111,6 +111,7 @@ RETURNING *;
 UPDATE notification_deliveries d SET status = 'collapsed', finished_at = now(), error_message = @reason
 FROM notifications n
 WHERE n.id = d.notification_id AND d.channel_id = @channel_id AND d.status = 'pending' AND d.flapping AND d.due_at > now()
+  AND d.attempts = 0 AND NOT EXISTS (SELECT FROM notification_deliveries f WHERE f.sent_with = d.id)
   AND n.metadata ->> 'condition' IS NOT DISTINCT FROM sqlc.narg('condition')::text
   AND (sqlc.narg('condition')::text IS NOT NULL
        OR (n.entity_type = sqlc.arg('entity_type')::text::notification_entity_type AND n.entity_id = sqlc.narg('entity_id')::uuid));

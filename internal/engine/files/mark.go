@@ -38,9 +38,10 @@ func (n names) marked(directory string) bool { return n.hasMark(directory, "") }
 
 func (n names) hasMark(directory, state string) bool {
 	var value [128]byte
-	if size, err := unix.Lgetxattr(directory, markAttribute, value[:]); err == nil {
-		return string(value[:size]) == n.token+state
+	if size, err := unix.Lgetxattr(directory, markAttribute, value[:]); err == nil && string(value[:size]) == n.token+state {
+		return true
 	}
+	// A directory that was restored read-only may keep the attribute of its beginning.
 	id, err := inodeOf(directory)
 	content, readErr := os.ReadFile(n.markFile())
 	return err == nil && readErr == nil && string(content) == id+state

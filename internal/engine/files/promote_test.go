@@ -2,6 +2,9 @@ package files_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -123,4 +126,36 @@ func TestAStagingThatWasNotFinishedIsNoTarget(t *testing.T) {
 			require.Empty(t, list(t, s.place))
 		})
 	}
+}
+
+// An attempt that was given up may come back when the next one has made another staging of the same name.
+func TestAnAttemptThatComesBackRemovesNothingOfTheNext(t *testing.T) {
+	s := stage(t, files.New(files.Options{}))
+	root := filepath.Join(t.TempDir(), "source")
+	write(t, root, "restored", "from the backup")
+	b := dump(t, source(root), nil)
+	opened := 0
+	_, err := s.engine.Stage(context.Background(), source(s.target), s.req, func(ctx context.Context, name string, offset int64) (io.ReadCloser, error) {
+		if opened++; opened == 1 { // the index
+			return b.Opener()(ctx, name, offset)
+		}
+		require.NoError(t, os.RemoveAll(s.staging))
+		write(t, s.staging, "of the next attempt", "")
+		return nil, errors.New("the mount is back")
+	})
+	require.ErrorContains(t, err, "the mount is back")
+	require.Equal(t, []string{"of the next attempt"}, list(t, s.staging))
+}
+
+// A worker that is not root may not set the attribute of a directory that was restored read-only: a file says it then.
+func TestAReadOnlyDirectoryThatKeptTheMarkOfItsBeginningIsMarked(t *testing.T) {
+	s := stage(t, files.New(files.Options{}))
+	var st unix.Stat_t
+	require.NoError(t, unix.Lstat(s.staging, &st))
+	if err := unix.Setxattr(s.staging, "user.dataguardian.restore", []byte(s.req.Token+":begun"), 0); err != nil {
+		require.ErrorIs(t, err, unix.ENOTSUP) // the file is all there is
+	}
+	require.NoError(t, os.WriteFile(files.MarkFile(s.engine, s.req), fmt.Appendf(nil, "%d:%d", st.Dev, st.Ino), 0o600))
+	require.NoError(t, s.promote())
+	require.Equal(t, []string{"restored"}, list(t, s.target))
 }

@@ -42,8 +42,8 @@ func (e *Engine) Identity(ctx context.Context, src engine.Source) (string, error
 		return "", err
 	}
 	defer disconnect(client)
-	var said hello
-	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&said); err != nil {
+	var said hello // by its older name, which every version knows
+	if err := client.Database("admin").RunCommand(ctx, bson.D{{Key: "isMaster", Value: 1}}).Decode(&said); err != nil {
 		return "", classify("ask for the server's identity", err)
 	}
 	if said.server() == "" {

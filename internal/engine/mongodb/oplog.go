@@ -95,6 +95,9 @@ func (o *oplog) store(ctx context.Context, sink engine.Sink) (warnings []string,
 	if gone != nil {
 		return nil, classify("read the oplog", gone)
 	}
+	if moved, err := o.renamedOlder(ctx, until); moved != "" || err != nil {
+		return []string{fmt.Sprintf("the collections were read one after the other, not at one moment: collection %s, which was there before, got another name meanwhile", moved)}, err
+	}
 	cursor, err := o.entries().Find(ctx, o.filter(until), options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}))
 	if err != nil {
 		return nil, classify("read the oplog", err)
@@ -114,6 +117,42 @@ func (o *oplog) store(ctx context.Context, sink engine.Sink) (warnings []string,
 	}
 	slices.Sort(warnings)
 	return warnings, err
+}
+
+// renamedOlder is a collection that was there before the dump and was renamed during it, "" is none. Whether it was
+// read before, after or in the middle of that nobody knows, so its new name would be given to anything from
+// nothing to all of it: mongodump refuses the same. One that was made meanwhile is in the oplog whole.
+func (o *oplog) renamedOlder(ctx context.Context, until primitive.Timestamp) (string, error) {
+	commands := append(o.filter(until), bson.E{Key: "op", Value: "c"})
+	cursor, err := o.entries().Find(ctx, commands, options.Find().SetSort(bson.D{{Key: "$natural", Value: 1}}))
+	if err != nil {
+		return "", classify("read the oplog", err)
+	}
+	defer cursor.Close(ctx)
+	whole := map[string]bool{}
+	for cursor.Next(ctx) {
+		var e entry
+		if err := cursor.Decode(&e); err != nil {
+			return "", classify("read the oplog", err)
+		}
+		if database, _ := e.Change.collection(); database != o.database {
+			continue
+		}
+		switch name, about := e.Change.command(); name {
+		case "create":
+			whole[about] = true
+		case "drop":
+			delete(whole, about)
+		case "renameCollection":
+			from, to := renamedFrom(e.Change, o.database), renamedTo(e.Change, o.database)
+			if o.takes(from) && o.takes(to) && from != "" && to != "" && !whole[from] {
+				return from, nil
+			}
+			delete(whole, from)
+			whole[to] = true
+		}
+	}
+	return "", classify("read the oplog", cursor.Err())
 }
 
 // filter takes what may be about the database: transactions are entries of the server.

@@ -285,3 +285,19 @@ func TestDamagedChangesFailARestore(t *testing.T) {
 		require.Empty(t, r.content("damaged"), name)
 	}
 }
+
+// Nobody knows how much of it was read before it had its new name.
+func TestACollectionThatWasThereBeforeAndIsRenamedMeanwhileLeavesTheChangesAway(t *testing.T) {
+	r := newReplicaSet(t)
+	archive, report := r.dump(engine.DumpOptions{}, func() {
+		r.log("c", "shop.$cmd", `{"create": "summary_new"}`)
+		r.log("c", "shop.$cmd", `{"renameCollection": "shop.summary_new", "to": "shop.summary"}`)
+		r.log("c", "shop.$cmd", `{"renameCollection": "shop.orders", "to": "shop.stock", "dropTarget": true}`)
+	})
+	require.Empty(t, archive.Others)
+	require.Len(t, report.Warnings, 1)
+	require.Contains(t, report.Warnings[0], "collection orders, which was there before")
+	got, _ := r.restored(archive)
+	require.Len(t, got["orders"], 2, "each is as it was when it was read")
+	require.NotEmpty(t, got["stock"])
+}

@@ -47,6 +47,9 @@ func (c *session) promote(ctx context.Context, names restoreNames, req engine.St
 	if err := c.setMark(ctx, names, mark); err != nil {
 		return nil, err
 	}
+	if err := c.forgetOthers(ctx, names, mark.Token); err != nil {
+		return nil, err
+	}
 	if err := plan.run(ctx); err != nil {
 		return nil, err
 	}
@@ -56,6 +59,15 @@ func (c *session) promote(ctx context.Context, names restoreNames, req engine.St
 		}
 	}
 	return warnings, c.finish(ctx, names, mark)
+}
+
+// forgetOthers takes the marks of the restores away that replaced the database before this one, or had begun to:
+// when the clean-up of one that was lost comes late, it must not finish its swap over this one.
+func (c *session) forgetOthers(ctx context.Context, names restoreNames, token string) error {
+	_, err := c.marks(names).DeleteMany(ctx, bson.D{
+		{Key: "state", Value: bson.D{{Key: "$in", Value: bson.A{statePromoting, statePromoted}}}}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: token}}},
+	})
+	return classify("forget earlier restores", err)
 }
 
 // promotable finds the mark of a restore that was loaded and may replace the target.
@@ -138,15 +150,11 @@ func (c *session) dropOthers(ctx context.Context, names restoreNames, req engine
 	return kept, nil
 }
 
-// finish says that the restore has succeeded, and forgets the ones before it and what lost attempts left.
+// finish says that the restore has succeeded, and forgets what its lost attempts left.
 func (c *session) finish(ctx context.Context, names restoreNames, m mark) error {
 	m.State = statePromoted
 	if err := c.setMark(ctx, names, m); err != nil {
 		return err
-	}
-	_, err := c.marks(names).DeleteMany(ctx, bson.D{{Key: "state", Value: statePromoted}, {Key: "_id", Value: bson.D{{Key: "$ne", Value: m.Token}}}})
-	if err != nil {
-		return classify("forget earlier restores", err)
 	}
 	return c.dropLoaded(ctx, names, names.own)
 }

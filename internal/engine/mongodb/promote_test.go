@@ -110,3 +110,22 @@ func withoutMarks(t *testing.T, src engine.Source) (names []string) {
 	slices.Sort(all)
 	return all
 }
+
+// The clean-up of a lost restore may come days later, when another restore has replaced what it left.
+func TestALateDiscardTouchesNothingOfARestoreAfterIt(t *testing.T) {
+	lost := interrupt(t, "cccc0505", true, "b", "since")
+	ctx := enginetest.Context(t)
+	next := lost.req
+	next.Token = "cccc0506"
+	other := small(t, "fromcccc0506", "b", "c")
+	archive, _ := enginetest.Dump(t, newEngine(), other, engine.DumpOptions{})
+	next.Streams = archive.Request(next.Token, next.Target).Streams
+	_, err := newEngine().Stage(ctx, lost.src, next, archive.Opener())
+	require.NoError(t, err)
+	_, err = newEngine().Promote(ctx, lost.src, next)
+	require.NoError(t, err)
+	after := content(t, lost.src)
+	require.NoError(t, newEngine().Discard(ctx, lost.src, lost.req))
+	require.Equal(t, after, content(t, lost.src))
+	require.Equal(t, []string{"b", "c"}, withoutMarks(t, lost.src))
+}

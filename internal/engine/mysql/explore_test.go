@@ -118,7 +118,7 @@ func TestAQueryDoesNotReadTheServersOwnSecrets(t *testing.T) {
 		"SELECT * FROM mysql.user", "SELECT * FROM `mysql`.global_priv", "SELECT * FROM MySQL . user", "SELECT * FROM mysql/* */./* */user", "(SELECT 1) UNION SELECT Priv FROM\tmysql.global_priv",
 		"DESC mysql.user", "TABLE mysql.global_priv", "SHOW GRANTS", "SHOW GRANTS FOR keeper@'%'", "SHOW CREATE USER keeper@'%'", "SHOW  /* */ GRANTS", "(SHOW GRANTS)", "SHOW FULL PROCESSLIST", "SHOW BINLOG EVENTS",
 		"SHOW VARIABLES", "SELECT info FROM information_schema.processlist", "SELECT LOAD_FILE('/etc/passwd')", "SELECT load_file/**/('/etc/passwd')", "SELECT * FROM performance_schema.threads", "SELECT * FROM sys.processlist",
-		"SELECT 1 /*! FROM mysql.user */", "SHOW TABLES FROM mysql", "WITH x AS (SELECT * FROM mysql.user) SELECT * FROM x",
+		"SELECT 1 /*! FROM mysql.user */", "SELECT * FROM /*!50000mysql*/.user", "SELECT /*M!100100load_file*/('/etc/passwd')", "SHOW TABLES FROM mysql", "WITH x AS (SELECT * FROM mysql.user) SELECT * FROM x",
 	} {
 		_, err := newEngine().Query(enginetest.Context(t), src, statement)
 		enginetest.RequireClass(t, failure.ConfigInvalid, err)
