@@ -197,6 +197,19 @@ func TestTwoRestoresIntoOneDatabaseAreNotBegunTogether(t *testing.T) {
 	restore(alias, "alias", "").ok(202)
 }
 
+func TestARestoreMeetsOneThatItsCallerDoesNotSee(t *testing.T) {
+	l := newLimited(t, object{"resource": "datasource", "tag": "team-a"})
+	for _, id := range []string{l.datasource, l.datasource2} {
+		l.call("PATCH", "/api/datasources/"+id, object{"connection_config": object{"host": "one.example.com", "database": "shop", "password": "x"}}).ok(200)
+	}
+	restore := func(who *fixture, backup, target, name string) reply {
+		return who.call("POST", "/api/backups/"+backup+"/restore",
+			object{"target_datasource_id": target, "confirmation_phrase": "RESTORE " + name, "drop_existing": true})
+	}
+	first := restore(l.fixture, l.backup2, l.datasource2, "b").ok(202).get("id")
+	require.Equal(t, first, restore(l.ana, l.backup, l.datasource, "a").problem(409).ExecutionID)
+}
+
 func TestAJobThatCouldOnlyDoHarmIsRefused(t *testing.T) {
 	f := signedIn(t)
 	_, _, storage := f.job("orders")
