@@ -5,6 +5,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"log/slog"
 	"net/http/httptest"
@@ -259,8 +260,8 @@ func (p *platform) hasDatabase(t *testing.T, name string) bool {
 func unique(t *testing.T) string {
 	t.Helper()
 	name := strings.ToLower(strings.NewReplacer("/", "_", " ", "_").Replace(t.Name()))
-	if len(name) > 40 {
-		name = name[len(name)-40:]
+	if len(name) > 40 { // two tests may end alike
+		name = fmt.Sprintf("%08x%s", crc32.ChecksumIEEE([]byte(name)), name[len(name)-32:])
 	}
 	return "t_" + strings.Trim(name, "_")
 }
