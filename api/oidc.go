@@ -144,7 +144,12 @@ func (s *server) oidcCallback(ctx context.Context, in *oidcCallbackInput) (*brow
 
 func (s *server) concludeOIDC(ctx context.Context, begun oidcAttempt, in *oidcCallbackInput) (*browserAnswer, error) {
 	if in.Error != "" {
-		return nil, providerRefused(ctx, "the provider answered "+cut(in.Error, 200))
+		// Anybody can call this with any text, so the text tells no kinds of refusals apart.
+		text := "the provider answered " + cut(in.Error, 200)
+		return nil, &denial{
+			audited(ctx, actionOIDCRefused, "user", "", map[string]any{"reason": "the provider refused it", "answer": text}),
+			problem.New(http.StatusForbidden, "You are not signed in: "+text+"."),
+		}
 	}
 	identity, err := s.opts.OIDC.Complete(ctx, begun.Attempt, in.Code)
 	switch {

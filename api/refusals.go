@@ -85,11 +85,8 @@ func (r *refusals) count(entry *db.AuditEntry) (*tally, bool) {
 	if entry.ActorID != nil {
 		key.actor, key.network = *entry.ActorID, "" // an account has one tally, however many addresses it has
 	}
-	switch entry.Action {
-	case actionRefused:
+	if entry.Action == actionRefused {
 		key.reason, limit = "", accountsTold
-	case actionOIDCRefused:
-		key.reason = "" // the client may have written it
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

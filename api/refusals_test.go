@@ -65,8 +65,8 @@ func TestWhatStrangersSendToTheSignInThroughAProviderDoesNotFillTheTrail(t *test
 		p.call("POST", "/api/auth/oidc/token", object{"code": "x", "code_verifier": "y"}).problem(http.StatusUnauthorized)
 	}
 	back, cookie := p.begin("", person("jane@example.com", "ops"))
-	for range 20 {
-		p.comeBack(back+"&error=access_denied", cookie).problem(http.StatusForbidden)
+	for i := range 20 { // any text is no other kind
+		p.comeBack(fmt.Sprintf("%s&error=access_denied%d", back, i), cookie).problem(http.StatusForbidden)
 	}
 	require.Len(t, p.audits("auth.oidc_refused"), 3, "one of each kind")
 }
