@@ -129,7 +129,6 @@ func mapMemory(size int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("map %d bytes for chunks in flight: %w", size, err)
 	}
-	preferHugePages(memory)
 	return memory, nil
 }
 

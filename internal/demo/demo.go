@@ -101,6 +101,10 @@ func (d *demo) sayHowToRecover() {
 	if d.opts.PlatformDir == "" {
 		return
 	}
+	// An older demo kept its backups below its data directory: they would go with it.
+	if below, err := filepath.Rel(d.opts.PlatformDir, d.opts.BackupDir); err == nil && filepath.IsLocal(below) {
+		return
+	}
 	d.say("")
 	d.say("The backup outlives all of this. Keep the kit, delete %s, and read it back:", d.opts.PlatformDir)
 	d.say("  dataguardian recovery-kit --data-dir %s > kit.txt", d.opts.PlatformDir)

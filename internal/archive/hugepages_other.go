@@ -1,6 +1,0 @@
-//go:build !linux
-
-package archive
-
-// preferHugePages is for Linux, where they have to be asked for.
-func preferHugePages([]byte) {}
