@@ -65,7 +65,10 @@ func (e exampler) answers(op *huma.Operation) {
 		if !strings.HasPrefix(status, "2") {
 			continue
 		}
-		for format, content := range answer.Content {
+		for format, shared := range answer.Content {
+			own := *shared // one value may stand for several formats
+			content := &own
+			answer.Content[format] = content
 			switch {
 			case content.Example != nil:
 			case format == "application/json":
