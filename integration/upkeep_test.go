@@ -353,6 +353,10 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 		},
 	}))
 	require.NoError(t, handle.Pause(t.Context(), temporal.SchedulePauseOptions{Note: "too much load"}))
+	require.Eventually(t, func() bool { // Temporal takes both in by and by
+		d, err := handle.Describe(t.Context())
+		return err == nil && d.Schedule.State.Paused && d.Schedule.Spec.Intervals[0].Every == 1000*time.Hour
+	}, 20*time.Second, 50*time.Millisecond)
 	ensure()
 	ensure()
 	d, err := handle.Describe(t.Context())
