@@ -30,11 +30,20 @@ type handoverKey struct{}
 // withHandover reads how often the activity was handed back, for beat to pass on.
 func withHandover(ctx context.Context) context.Context {
 	h := &handover{last: struct{}{}}
-	var state any
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &state, &h.before) == nil && state != nil {
+	state, times := lastBeat(ctx)
+	h.before = times
+	if state != nil {
 		h.last = state
 	}
 	return context.WithValue(ctx, handoverKey{}, h)
+}
+
+// lastBeat is what the attempt before sent last: its state, nil for none, and how often the activity was handed back.
+func lastBeat(ctx context.Context) (state any, times int32) {
+	if !activity.HasHeartbeatDetails(ctx) || activity.GetHeartbeatDetails(ctx, &state, &times) != nil {
+		return nil, 0
+	}
+	return state, times
 }
 
 // beat sends a heartbeat with a state that the next attempt gets back. It does so also when ctx has
@@ -71,11 +80,7 @@ func handBack(ctx context.Context) {
 
 // tries is the how manieth try this attempt is, from 1. Workers that were lost without a word count.
 func tries(ctx context.Context) int32 {
-	var state any
-	var times int32
-	if activity.HasHeartbeatDetails(ctx) && activity.GetHeartbeatDetails(ctx, &state, &times) != nil {
-		times = 0
-	}
+	_, times := lastBeat(ctx)
 	return max(activity.GetInfo(ctx).Attempt-times, 1)
 }
 

@@ -297,9 +297,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	row.Name, row.DatasourceID, row.StorageLocationID = strings.TrimSpace(d.Name), d.DatasourceID, d.StorageLocationID
 	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy
 	row.Enabled = d.Enabled == nil || *d.Enabled
-	if !row.Enabled || row.ScheduleCron == "" {
-		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
-	}
+	row.SchedulePause = pauseThatStays(row.Enabled, row.ScheduleCron, row.SchedulePause)
 	row.NextExecutionAt = nextRun(*row)
 	row.RetentionPolicy, row.BackupOptions = policy, d.BackupOptions
 	return v

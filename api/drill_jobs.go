@@ -310,9 +310,7 @@ func (d DrillJobDocument) fill(row *db.DrillJob) domain.Invalid {
 	}
 	row.ScheduleCron, row.ScheduleTimezone, row.Enabled = d.ScheduleCron, d.ScheduleTimezone, d.Enabled == nil || *d.Enabled
 	row.MaxBackupAgeHours, row.DrillOptions = int32(min(d.MaxBackupAgeHours, 87600)), d.DrillOptions //nolint:gosec // bounded
-	if !row.Enabled || row.ScheduleCron == "" {
-		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
-	}
+	row.SchedulePause = pauseThatStays(row.Enabled, row.ScheduleCron, row.SchedulePause)
 	return v
 }
 

@@ -59,3 +59,11 @@ func (s *server) unschedule(ctx context.Context, id, cron string) error {
 func nextTime(enabled bool, cron, timeZone, pause string) *time.Time {
 	return reconcile.NextRun(cron, timeZone, enabled, pause, time.Now())
 }
+
+// pauseThatStays is somebody's pause in Temporal after a change of the job: disabling ends it.
+func pauseThatStays(enabled bool, cron, pause string) string {
+	if !enabled || cron == "" {
+		return ""
+	}
+	return pause
+}

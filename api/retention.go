@@ -103,6 +103,11 @@ func applyRetention(ctx context.Context, q *db.Queries, job db.BackupJob, change
 	return retention.Apply(job.RetentionPolicy, zone, time.Now(), backups), nil
 }
 
+// sameRetention reports whether the retention of two states of a job keeps the same backups.
+func sameRetention(before, after db.BackupJob) bool {
+	return before.RetentionPolicy == after.RetentionPolicy && before.ScheduleTimezone == after.ScheduleTimezone
+}
+
 // unprotected leaves away what protects a backup beside the policy: anybody may end that the next moment.
 func unprotected(b *domain.KeptBackup) { b.Pinned, b.Held = false, "" }
 
@@ -112,8 +117,7 @@ const mostNamedBackups = 10
 // confirmRetention refuses a change of a job that makes its retention delete several backups at once, unless the client
 // says that it means that.
 func confirmRetention(ctx context.Context, q *db.Queries, before, after db.BackupJob, confirmed bool) error {
-	same := before.RetentionPolicy == after.RetentionPolicy && before.ScheduleTimezone == after.ScheduleTimezone
-	if same || confirmed || !after.RetentionPolicy.AutoDelete {
+	if sameRetention(before, after) || confirmed || !after.RetentionPolicy.AutoDelete {
 		return nil
 	}
 	verdicts, err := applyRetention(ctx, q, after, nil)
@@ -142,8 +146,7 @@ func confirmRetention(ctx context.Context, q *db.Queries, before, after db.Backu
 // approveRetention uses up the approval of a change that makes retention delete backups which it kept until now: what a
 // policy deletes day by day asks nobody.
 func approveRetention(ctx context.Context, q *db.Queries, before, after db.BackupJob, changes map[string]any) error {
-	same := before.RetentionPolicy == after.RetentionPolicy && before.ScheduleTimezone == after.ScheduleTimezone
-	if same || !after.RetentionPolicy.AutoDelete {
+	if sameRetention(before, after) || !after.RetentionPolicy.AutoDelete {
 		return nil
 	}
 	goes := make(map[string]bool)

@@ -247,9 +247,7 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	row.ScheduleCron, row.ScheduleTimezone, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverwriteDirection
 	row.DropExisting, row.RunOnManual, row.Enabled = d.DropExisting, d.RunOnManual == nil || *d.RunOnManual, d.Enabled == nil || *d.Enabled
 	row.RetentionPolicy, row.BackupOptions, row.SyncOptions = policy, d.BackupOptions, d.SyncOptions
-	if !row.Enabled || row.ScheduleCron == "" {
-		row.SchedulePause = "" // disabling ends somebody's pause in Temporal
-	}
+	row.SchedulePause = pauseThatStays(row.Enabled, row.ScheduleCron, row.SchedulePause)
 	return v
 }
 

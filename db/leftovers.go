@@ -11,12 +11,15 @@ import (
 // heartbeatURL is the field of a job's options that earlier versions stored in the clear.
 const heartbeatURL = "heartbeat_url"
 
+// clearHeartbeat is the condition on jobs that theirs is stored so.
+const clearHeartbeat = `COALESCE(backup_options ->> '` + heartbeatURL + `', '') <> '' AND backup_options ->> '` + heartbeatURL + `' NOT LIKE '` + envelopePrefix + `%'`
+
 // sealLeftovers seals what earlier versions did not take for secrets: the address of a job's heartbeat and that of a
 // webhook of format json. Where nothing is left, it reads two empty lists.
 func (q *Queries) sealLeftovers(ctx context.Context) error {
 	const op = "seal the addresses that an earlier version left in the clear"
 	var left bool
-	err := q.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM backup_jobs WHERE COALESCE(backup_options ->> 'heartbeat_url', '') <> '' AND backup_options ->> 'heartbeat_url' NOT LIKE 'dgs1:%')
+	err := q.conn.QueryRow(ctx, `SELECT EXISTS (SELECT FROM backup_jobs WHERE `+clearHeartbeat+`)
 		OR EXISTS (SELECT FROM notification_channels WHERE COALESCE(config ->> 'url', '') <> '')`).Scan(&left)
 	if err != nil || !left {
 		return translate(op, err)
@@ -31,7 +34,7 @@ func (q *Queries) sealLeftovers(ctx context.Context) error {
 
 func (q *Queries) sealHeartbeats(ctx context.Context) error {
 	rows, err := q.conn.Query(ctx, `SELECT id::text, backup_options ->> 'heartbeat_url' FROM backup_jobs
-		WHERE COALESCE(backup_options ->> 'heartbeat_url', '') <> '' AND backup_options ->> 'heartbeat_url' NOT LIKE 'dgs1:%' ORDER BY id FOR UPDATE`)
+		WHERE `+clearHeartbeat+` ORDER BY id FOR UPDATE`)
 	if err != nil {
 		return err
 	}

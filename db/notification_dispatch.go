@@ -36,16 +36,22 @@ func (d *DB) DispatchNotifications(ctx context.Context) (int, error) {
 	}
 }
 
+// deliverySettings are the settings, or the defaults where they can not be read: a wrong setting must silence nobody.
+func (q *Queries) deliverySettings(ctx context.Context) domain.NotificationSettings {
+	settings, err := q.NotificationSettings(ctx)
+	if err != nil {
+		return domain.DefaultNotificationSettings()
+	}
+	return settings
+}
+
 func (q *Queries) dispatchBatch(ctx context.Context) (int, error) {
 	const op = "dispatch notifications"
 	rows, err := q.q.UndispatchedNotifications(ctx, dispatchBatch)
 	if err != nil || len(rows) == 0 {
 		return 0, translate(op, err)
 	}
-	settings, err := q.NotificationSettings(ctx)
-	if err != nil {
-		settings = domain.DefaultNotificationSettings() // a wrong setting must silence nobody
-	}
+	settings := q.deliverySettings(ctx)
 	channels, err := q.q.EnabledChannels(ctx)
 	if err != nil {
 		return 0, translate(op, err)

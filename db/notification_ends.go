@@ -79,10 +79,7 @@ func (q *Queries) finishDelivery(ctx context.Context, id, channelID string, end 
 // GiveUp ends a round of attempts at a delivery. It waits for another one while it is younger than the setting
 // notifications.retry_hours, so that others of its channel come before it, and has failed after that.
 func (q *Queries) GiveUp(ctx context.Context, id, message string) (status domain.DeliveryStatus, err error) {
-	settings, err := q.NotificationSettings(ctx)
-	if err != nil {
-		settings = domain.DefaultNotificationSettings()
-	}
+	settings := q.deliverySettings(ctx)
 	now := time.Now()
 	err = q.underChannel(ctx, id, func(q *Queries, channelID string) error {
 		_, err := q.q.PostponeDelivery(ctx, dbgen.PostponeDeliveryParams{

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"slices"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -70,8 +71,16 @@ func (n naming) id(name, named string) string {
 	return id
 }
 
+// has reports whether all of these members are there.
+func (n naming) has(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool { _, there := n.m[name]; return !there })
+}
+
 // addExecution looks at the backup or restore; runs of syncs and drills are none.
 func (n naming) addExecution(ctx context.Context) error {
+	if n.has("job_id", "datasource_id", "storage_location_id") {
+		return nil
+	}
 	for _, name := range []string{"execution_id", "backup_execution_id"} {
 		id, _ := n.m[name].(string)
 		if !isID(id) {
@@ -94,7 +103,7 @@ func (n naming) addExecution(ctx context.Context) error {
 
 func (n naming) addJob(ctx context.Context) error {
 	id, _ := n.m["job_id"].(string)
-	if !isID(id) {
+	if !isID(id) || n.has("job", "datasource_id", "storage_location_id") {
 		return nil
 	}
 	row, err := n.q.q.GetBackupJob(ctx, id)

@@ -43,10 +43,7 @@ const maxDigest = 10_000
 // One that was taken and has not ended comes first. Calls for one channel wait for each other.
 func (q *Queries) NextDelivery(ctx context.Context, channelID string) (next NextDelivery, err error) {
 	const op = "choose the next delivery"
-	settings, err := q.NotificationSettings(ctx)
-	if err != nil {
-		settings = domain.DefaultNotificationSettings()
-	}
+	settings := q.deliverySettings(ctx)
 	err = q.inTx(ctx, func(q *Queries) error {
 		if _, err := q.q.LockChannel(ctx, channelID); err != nil {
 			if isMissing(translate(op, err)) {

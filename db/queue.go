@@ -183,17 +183,18 @@ func (q *Queries) admit(ctx context.Context, limits domain.ConcurrencySettings) 
 	if err != nil || len(waiting) == 0 {
 		return translate(op, err)
 	}
-	held, err := q.heldPlaces(ctx, limits, "00000000-0000-0000-0000-000000000000")
+	held, err := q.heldPlaces(ctx, limits, nobody)
 	if err != nil {
 		return err
 	}
 	for _, w := range waiting {
 		of := needOf(w.DatasourceID, w.SourceID, w.StorageLocationID)
-		switch isFull := held.full(of) != (full{}); {
+		reached := held.full(of)
+		switch isFull := reached != (full{}); {
 		case w.Stranded:
 			continue
 		case isFull && w.Long:
-			if !held.full(of).storage { // what is full may stay so for days: only the other place is kept free for it
+			if !reached.storage { // what is full may stay so for days: only the other place is kept free for it
 				held.reserve(of, 1)
 			}
 			continue

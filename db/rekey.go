@@ -35,7 +35,7 @@ var sealedColumns = []sealedColumn{
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.password"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.private_key"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.passphrase"},
-	{table: "backup_jobs", column: "backup_options", key: "heartbeat_url"},
+	{table: "backup_jobs", column: "backup_options", key: heartbeatURL},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
 	{table: "idempotency_keys", column: "answer"},

@@ -52,13 +52,7 @@ func shortQueue(ctx workflow.Context) string {
 }
 
 func (e *execution) record(ctx workflow.Context, summary string) workflow.Context {
-	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:              shortQueue(ctx),
-		Summary:                summary,
-		StartToCloseTimeout:    30 * time.Second,
-		ScheduleToCloseTimeout: recordPatience,
-		RetryPolicy:            backoff(0),
-	})
+	return records(ctx, summary)
 }
 
 func (e *execution) short(ctx workflow.Context, summary string) workflow.Context {

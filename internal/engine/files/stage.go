@@ -46,18 +46,6 @@ func (e *Engine) Stage(ctx context.Context, _ engine.Source, req engine.StageReq
 // stageInto makes the staging, and removes it again if it fails: its own only, because an attempt that was given
 // up may come back when the next one has made another of the same name.
 func stageInto(ctx context.Context, n names, staging string, req engine.StageRequest, open engine.Opener) (engine.StageReport, error) {
-	made := ""
-	report, err := fillStaging(ctx, n, staging, req, open, func(id string) { made = id })
-	if err == nil {
-		return report, nil
-	}
-	if now, lost := inodeOf(staging); made != "" && lost == nil && now == made {
-		err = errors.Join(err, n.discard())
-	}
-	return engine.StageReport{}, err
-}
-
-func fillStaging(ctx context.Context, n names, staging string, req engine.StageRequest, open engine.Opener, made func(id string)) (engine.StageReport, error) {
 	chosen, err := readChosen(ctx, req, open)
 	if err != nil {
 		return engine.StageReport{}, err
@@ -65,11 +53,21 @@ func fillStaging(ctx context.Context, n names, staging string, req engine.StageR
 	if err := os.Mkdir(staging, 0o700); err != nil {
 		return engine.StageReport{}, classify("make the directory "+staging, err)
 	}
-	id, err := inodeOf(staging)
+	made, err := inodeOf(staging)
 	if err != nil {
 		return engine.StageReport{}, classify("look at "+staging, err)
 	}
-	made(id)
+	report, err := fillStaging(ctx, n, staging, req, chosen, open)
+	if err == nil {
+		return report, nil
+	}
+	if now, lost := inodeOf(staging); lost == nil && now == made {
+		err = errors.Join(err, n.discard())
+	}
+	return engine.StageReport{}, err
+}
+
+func fillStaging(ctx context.Context, n names, staging string, req engine.StageRequest, chosen *chosen, open engine.Opener) (engine.StageReport, error) {
 	if err := n.markBegun(staging); err != nil {
 		return engine.StageReport{}, err
 	}

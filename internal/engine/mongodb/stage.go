@@ -229,9 +229,10 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 			return err
 		}
 	}
-	return client.discard(ctx, names, req)
+	return client.forget(ctx, names, req)
 }
 
+// discard removes what an earlier attempt of the restore loaded; one that has begun to replace the database is refused.
 func (c *session) discard(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	if !req.Scratch {
 		mark, err := c.mark(ctx, names, req)
@@ -242,6 +243,13 @@ func (c *session) discard(ctx context.Context, names restoreNames, req engine.St
 			return failure.New(failure.ConfigInvalid, "restore into database "+names.database, "this restore has begun to replace it already",
 				"Start another restore when this one has ended.")
 		}
+	}
+	return c.forget(ctx, names, req)
+}
+
+// forget removes the mark of a restore that has replaced nothing, and what it loaded.
+func (c *session) forget(ctx context.Context, names restoreNames, req engine.StageRequest) error {
+	if !req.Scratch {
 		if err := c.removeMark(ctx, names, req); err != nil {
 			return err
 		}

@@ -17,14 +17,7 @@ var (
 	// Silent says nothing until the client goes away.
 	Silent = func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }
 	// Trickling sends a byte now and then, never a line end.
-	Trickling = func(conn net.Conn) {
-		for {
-			if _, err := conn.Write([]byte("2")); err != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	}
+	Trickling = func(conn net.Conn) { trickle(conn, "2", 20*time.Millisecond) }
 	// EndlessLine sends a line without an end, as fast as it can.
 	EndlessLine = func(conn net.Conn) { repeat(conn, bytes.Repeat([]byte("2"), 64<<10)) }
 	// EndlessLines sends an answer of lines without a last one.
@@ -32,6 +25,16 @@ var (
 	// HangsUp closes the connection.
 	HangsUp = func(net.Conn) {}
 )
+
+// trickle sends a piece now and then until the client goes away.
+func trickle(conn net.Conn, piece string, every time.Duration) {
+	for {
+		if _, err := conn.Write([]byte(piece)); err != nil {
+			return
+		}
+		time.Sleep(every)
+	}
+}
 
 func repeat(conn net.Conn, block []byte) {
 	for {
@@ -48,6 +51,12 @@ var MailStages = []string{"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."}
 func BadMail(t testing.TB, stage string, bad func(net.Conn)) *net.TCPAddr {
 	t.Helper()
 	require.Contains(t, MailStages, stage)
+	return serveTCP(t, func(conn net.Conn) { badMail(conn, stage, bad) })
+}
+
+// serveTCP gives each connection to handle, and closes it behind it.
+func serveTCP(t testing.TB, handle func(net.Conn)) *net.TCPAddr {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = listener.Close() })
@@ -59,7 +68,7 @@ func BadMail(t testing.TB, stage string, bad func(net.Conn)) *net.TCPAddr {
 			}
 			go func() {
 				defer func() { _ = conn.Close() }()
-				badMail(conn, stage, bad)
+				handle(conn)
 			}()
 		}
 	}()

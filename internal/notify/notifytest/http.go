@@ -120,14 +120,7 @@ func Trickle(every time.Duration) http.HandlerFunc {
 
 // TrickleHeaders sends a byte of its headers now and then, and never all of them.
 func TrickleHeaders(w http.ResponseWriter, _ *http.Request) {
-	hijacked(w, func(conn net.Conn) {
-		for {
-			if _, err := conn.Write([]byte("H")); err != nil {
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	})
+	hijacked(w, func(conn net.Conn) { trickle(conn, "H", 20*time.Millisecond) })
 }
 
 // HugeHeaders sends headers without an end.

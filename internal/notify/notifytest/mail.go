@@ -165,25 +165,5 @@ func (m *MailServer) Address() string { return net.JoinHostPort(m.Host, strconv.
 // TrickleTCP accepts connections and sends a byte now and then, never a line end.
 func TrickleTCP(t testing.TB, every time.Duration) *net.TCPAddr {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = listener.Close() })
-	go func() {
-		for {
-			conn, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer func() { _ = conn.Close() }()
-				for {
-					if _, err := conn.Write([]byte("2")); err != nil {
-						return
-					}
-					time.Sleep(every)
-				}
-			}()
-		}
-	}()
-	return listener.Addr().(*net.TCPAddr)
+	return serveTCP(t, func(conn net.Conn) { trickle(conn, "2", every) })
 }
