@@ -275,11 +275,8 @@ func TestTheUpkeepClosesWhatIsRunningAsItsWorkflowEnded(t *testing.T) {
 		require.NoError(t, err)
 		executions[says] = row.ID
 	}
-	job := things["sync"].id
 	for says, kind := range map[string]db.RunKind{"was terminated": db.RunSync, "does not exist any more": db.RunDrill} {
-		if kind == db.RunDrill {
-			job = things["drill"].id
-		}
+		job := things[string(kind)].id
 		run, err := shared.db.CreateRun(t.Context(), kind, db.Run{JobID: &job})
 		require.NoError(t, err)
 		_, err = shared.db.BeginRun(t.Context(), kind, run.ID, ends[says], "run", "")
