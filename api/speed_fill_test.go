@@ -25,7 +25,7 @@ const fillCatalogue = `
 	CREATE TEMPORARY TABLE jobs AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, datasource_id, storage_location_id FROM backup_jobs;
 	INSERT INTO backup_executions (id, job_id, datasource_id, storage_location_id, status, size_bytes, compressed_size_bytes, started_at, finished_at,
 	                               generation, metadata, created_at)
-	SELECT x.id, jobs.id, jobs.datasource_id, jobs.storage_location_id, x.status::execution_status, 1e9, 4e8, x.at, x.at + interval '5 minutes', left(x.id::text, 8),
+	SELECT x.id, jobs.id, jobs.datasource_id, jobs.storage_location_id, x.status::execution_status, 1e9, 4e8, x.at, x.at + interval '5 minutes', lpad(to_hex(x.e), 8, '0'),
 	       jsonb_build_object('operation', CASE WHEN x.e %% 200 = 0 THEN 'restore' ELSE 'backup' END, 'trigger', 'schedule', 'workflow_id', 'backup-' || x.id,
 	                          'actor', 'scheduler', 'manifest_path', repeat('m', 80), 'manifest_sha256', repeat('0', 64), 'options', '{"verify": "quick"}'::jsonb), x.at
 	FROM (SELECT e, gen_random_uuid() AS id, CASE WHEN e %% 50 = 0 THEN 'failed' ELSE 'completed' END AS status,
