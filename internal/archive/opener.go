@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -10,7 +9,6 @@ import (
 	"io"
 	"slices"
 
-	"filippo.io/age"
 	"github.com/zeebo/blake3"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -83,34 +81,14 @@ func (o *opener) decode(e encoding, out []byte) error {
 	frame := o.object
 	if e.encrypted {
 		var err error
-		if frame, err = o.decrypt(); err != nil {
-			return err
+		if frame, err = decryptInPlace(o.object, o.r.identities); err != nil {
+			return classifyDecrypt(err)
 		}
 	}
 	if err := o.codec.decode(e.compression, frame, out); err != nil {
 		return fmt.Errorf("decompress: %w", err)
 	}
 	return nil
-}
-
-// decrypt replaces the object by its plaintext, in place: age needs a header and 16 bytes for each
-// 64 KiB, so what is written always lies before what is still to be read.
-func (o *opener) decrypt() ([]byte, error) {
-	plaintext, err := age.Decrypt(bytes.NewReader(o.object), o.r.identities...)
-	if err != nil {
-		return nil, classifyDecrypt(err)
-	}
-	n := 0
-	for {
-		read, err := plaintext.Read(o.object[n:])
-		n += read
-		if errors.Is(err, io.EOF) {
-			return o.object[:n], nil
-		}
-		if err != nil {
-			return nil, classifyDecrypt(err)
-		}
-	}
 }
 
 var errChecksum = errors.New("its SHA-256 is not the one in the manifest")
