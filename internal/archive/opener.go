@@ -9,8 +9,6 @@ import (
 	"io"
 	"slices"
 
-	"github.com/zeebo/blake3"
-
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
@@ -21,11 +19,11 @@ const corruptObjectHint = "The storage location lost or changed this object. Res
 type opener struct {
 	r      *Reader
 	codec  decompressors
-	hasher *blake3.Hasher // keyed for chunk ids
-	object []byte         // the object that is being decoded
+	hasher *chunkHasher
+	object []byte // the object that is being decoded
 }
 
-func newOpener(r *Reader) *opener { return &opener{r: r, hasher: newHash(r.keys.id)} }
+func newOpener(r *Reader) *opener { return &opener{r: r, hasher: newChunkHasher(r.keys.id)} }
 
 func (o *opener) close() { o.codec.close() }
 
@@ -48,9 +46,7 @@ func (o *opener) fetch(ctx context.Context, index int, out []byte) error {
 	if err := o.decode(object.encoding, out); err != nil {
 		return corruptObject(key, err)
 	}
-	o.hasher.Reset()
-	_, _ = o.hasher.Write(out) // a hash takes everything
-	if id := ChunkID(sum(o.hasher)); id != object.ID {
+	if o.hasher.id(out) != object.ID {
 		return corruptObject(key, errors.New("its content is that of another chunk"))
 	}
 	return nil
