@@ -182,9 +182,12 @@ func (s *site) register(env worker.ActivityRegistry) {
 	}).Register(env)
 }
 
-// backup runs the site's job.
+// backup runs the site's job, which alone keeps the addresses of hooks.
 func (s *site) backup(options domain.BackupOptions) db.Execution {
 	s.t.Helper()
+	if options.Hooks != nil {
+		s.setJob(func(j *db.BackupJob) { j.BackupOptions.Hooks = options.Hooks })
+	}
 	return s.run(s.queue(s.job, options))
 }
 
