@@ -115,7 +115,13 @@ func (a *Activities) doHook(ctx context.Context, hook domain.Hook, timeout time.
 		if !ok {
 			return fmt.Errorf("a %s datasource takes no SQL", d.Type)
 		}
-		return a.reach(ctx, d, func(src engine.Source) error { return executor.Execute(ctx, src, hook.SQL) })
+		return a.reach(ctx, d, func(src engine.Source) error {
+			err := executor.Execute(ctx, src, hook.SQL)
+			if class := failure.ClassOf(err); err != nil && (class == failure.ConfigInvalid || class == failure.Unknown) {
+				return &failure.Error{Class: class, Cause: errors.New(withoutData(failure.Message(err), hook.SQL)), Hint: failure.HintOf(err)}
+			}
+			return err
+		})
 	case hook.URL == failure.Mask:
 		return errors.New("its address is not known any more: the hooks of the job were changed while the backup ran")
 	case hook.URL != "":

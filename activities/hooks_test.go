@@ -147,6 +147,15 @@ func TestAURLIsToldOfTheRun(t *testing.T) {
 	require.Contains(t, logged(e), "418")
 }
 
+func TestAHookThatFailsRepeatsNoRow(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	e := s.backup(withHooks(domain.Hooks{Before: []domain.Hook{mayFail(sql("repeat a row"))}}))
+	require.Equal(t, domain.Failed, e.Status)
+	require.Contains(t, e.ErrorMessage, "a trigger says … (SQLSTATE P0001)")
+	require.NotContains(t, logged(e)+e.ErrorMessage, "secret")
+}
+
 // Only the job keeps the address of a hook, and servers like to repeat it in what they answer.
 func TestTheAddressOfAHookIsTheJobsAndIsNowhereElse(t *testing.T) {
 	s := newSite(t)

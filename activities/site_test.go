@@ -377,6 +377,8 @@ func (s *source) Execute(ctx context.Context, _ engine.Source, statement string)
 	s.ran = append(s.ran, statement)
 	s.mu.Unlock()
 	switch statement {
+	case "repeat a row":
+		return failure.New(failure.Unknown, "run the statement", `a trigger says "alice@secret.example" (SQLSTATE P0001)`, "")
 	case "fail":
 		return failure.New(failure.ConfigInvalid, "run the statement", "syntax error", "")
 	case "hang":
