@@ -91,7 +91,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	t.Logf("%d statements", stages)
 	require.Greater(t, stages, 30)
 	require.Greater(t, afterSwap, 5)
-	require.Greater(t, finished, 2)
+	require.Positive(t, finished)
 }
 
 func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing.T) {
