@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/internal/client"
@@ -172,6 +173,22 @@ func (s *told) replayed(t *testing.T, name, workflowID string) {
 	}
 }
 
+// ended is a workflow of a type that has completed.
+func (s *told) ended(t *testing.T, kind string) (workflowID string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		list, err := s.dialled.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "WorkflowType = '" + kind + "' AND ExecutionStatus = 'Completed'",
+		})
+		require.NoError(t, err)
+		if len(list.Executions) > 0 {
+			workflowID = list.Executions[0].Execution.WorkflowId
+		}
+		return workflowID != ""
+	}, 30*time.Second, 50*time.Millisecond)
+	return workflowID
+}
+
 func (s *told) requireToldOnce(t *testing.T, executionID string) {
 	t.Helper()
 	notes, err := s.owner.Notifications(t.Context(), nil)
@@ -253,6 +270,7 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	require.NoError(t, err)
 	require.True(t, sample.OK, sample.Message)
 	require.Equal(t, "200 OK ok", sample.Answer)
+	s.replayed(t, "test-channel", s.ended(t, contract.TestChannel.Name))
 
 	beat := notifytest.HTTP(t, notifytest.Say(http.StatusOK, "OK"))
 	content := &setup{database: unique(t), rows: 100}
