@@ -1,0 +1,51 @@
+package sqlserver_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
+	"github.com/dataguardian/dataguardian/internal/engine/sqlserver/tdsserver"
+	"github.com/dataguardian/dataguardian/internal/failure"
+)
+
+func TestRowsAreCountedKeysCheckedAndPagesLookedAt(t *testing.T) {
+	s := newSite(t, tdsserver.Options{})
+	ctx, src := enginetest.Context(t), s.source(sampleName)
+	s.server.Create(sampleName, map[string][]string{"customers": {"1", "2"}, "orders": {"1", "1", "2"}, "it's]": {}})
+	s.server.Change(sampleName, func(d *tdsserver.Database) {
+		d.Keys = []tdsserver.Key{{Name: "fk_o'customer]", Table: "orders", To: "customers"}, {Name: "fk_none", Table: "it's]", To: "orders"}}
+	})
+	_, known, err := s.engine.RecordedRows(nil)
+	require.NoError(t, err)
+	require.False(t, known)
+	rows, err := s.engine.CountRows(ctx, src)
+	require.NoError(t, err)
+	require.Equal(t, map[string]int64{"[dbo].[customers]": 2, "[dbo].[orders]": 3, "[dbo].[it's]]]": 0}, rows)
+	broken, looked, err := s.engine.BrokenKeys(ctx, src)
+	require.NoError(t, err)
+	require.Empty(t, broken)
+	require.Equal(t, 2, looked)
+	require.NoError(t, s.engine.CheckConsistency(ctx, src))
+
+	s.server.Change(sampleName, func(d *tdsserver.Database) {
+		d.Tables["orders"] = append(d.Tables["orders"], "of nobody")
+		d.Damaged = true
+	})
+	broken, _, err = s.engine.BrokenKeys(ctx, src)
+	require.NoError(t, err)
+	require.Equal(t, []string{"fk_o'customer] of table orders"}, broken)
+	err = s.engine.CheckConsistency(ctx, src)
+	enginetest.RequireClass(t, failure.Corrupt, err)
+	require.ErrorContains(t, err, "1 consistency errors")
+	require.Contains(t, failure.HintOf(err), "on the source")
+}
+
+func TestWhoMayNotRunDBCCIsTold(t *testing.T) {
+	s := newSite(t, tdsserver.Options{})
+	s.server.Inject(&tdsserver.Fault{Match: "DBCC CHECKDB", Errors: []tdsserver.SQLError{{Number: 7983, Message: "User 'x' does not have permission to run DBCC checkdb for database 'y'."}}})
+	err := s.engine.CheckConsistency(enginetest.Context(t), s.source(sampleName))
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.HintOf(err), "db_owner")
+}
