@@ -121,6 +121,7 @@ func (s *told) delivered(t *testing.T, n int) (all []client.NotificationDelivery
 // A backup that fails is told by every channel exactly once, although the worker is killed when the failure is
 // recorded and nobody was told yet, and after each of the first two deliveries.
 func TestAFailedBackupIsToldOnceByEveryChannelThoughWorkersDie(t *testing.T) {
+	t.Parallel()
 	s := newTold(t)
 	job := s.failingJob(t)
 	recorder := s.spawnWorker(t, s.pool, "finish.recorded")
@@ -251,6 +252,7 @@ func (s *told) requireNoSecrets(t *testing.T) {
 
 // A sample goes through the real channel, and a channel that is dead neither delays nor fails a backup.
 func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	s := &told{platform: newApart(t, "deaf")}
 	stop, err := s.startWorker(worker.Options{Pools: []string{s.pool}})
 	require.NoError(t, err)

@@ -111,7 +111,7 @@ func (s *Scheduled) Run(ctx context.Context, n int, wait, patience time.Duration
 			Command: []string{sleeping, fmt.Sprintf("%.3f", wait.Seconds())}, FailRun: true,
 		}}}}
 	}
-	at := time.Now().UTC().Add(time.Duration(n)*80*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
+	at := time.Now().UTC().Add(time.Duration(n)*60*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
 	change["schedule_cron"] = fmt.Sprintf("%d %d %d %d *", at.Minute(), at.Hour(), at.Day(), int(at.Month()))
 	if err := together(n, func(i int) error {
 		_, err := s.p.api.BackupJobs.Update(ctx, jobs[i], change)
