@@ -3,7 +3,10 @@ package sqlserver
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
+
+	mssql "github.com/microsoft/go-mssqldb"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -80,9 +83,19 @@ func (e *Engine) CheckConsistency(ctx context.Context, src engine.Source) error 
 	const op = "run DBCC CHECKDB"
 	_, err = s.ExecContext(ctx, "DBCC CHECKDB (N'"+strings.ReplaceAll(src.Config.Database, "'", "''")+"') WITH NO_INFOMSGS")
 	if isDamage(err) {
-		return &failure.Error{Class: failure.Corrupt, Op: op, Cause: &serverError{answers(err)}, Hint: "The backup holds a database that is damaged: run DBCC CHECKDB on the source, mend it, and make another backup."}
+		return &failure.Error{Class: failure.Corrupt, Op: op, Cause: &serverError{firstAndLast(answers(err))}, Hint: "The backup holds a database that is damaged: run DBCC CHECKDB on the source, mend it, and make another backup."}
 	}
 	return classify(op, err)
+}
+
+// mostDamages is how many of the server's errors are shown, beside the last, which counts them.
+const mostDamages = 3
+
+func firstAndLast(all []mssql.Error) []mssql.Error {
+	if len(all) <= mostDamages+1 {
+		return all
+	}
+	return append(slices.Clone(all[:mostDamages]), all[len(all)-1])
 }
 
 // isDamage knows the numbers of what DBCC CHECKDB finds.

@@ -1,6 +1,7 @@
 package sqlserver_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,8 @@ func TestRowsAreCountedKeysCheckedAndPagesLookedAt(t *testing.T) {
 	enginetest.RequireClass(t, failure.Corrupt, err)
 	require.ErrorContains(t, err, "1 consistency errors")
 	require.Contains(t, failure.HintOf(err), "on the source")
+	require.NotContains(t, err.Error(), "secret-of-alice", "values of rows are nobody's business")
+	require.Equal(t, 2, strings.Count(err.Error(), "error 8955"), "there may be hundreds")
 }
 
 func TestWhoMayNotRunDBCCIsTold(t *testing.T) {

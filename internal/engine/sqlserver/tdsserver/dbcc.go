@@ -67,7 +67,9 @@ func checkDatabase(s *session, parts []string, _ []any, out *tokens) {
 	switch {
 	case found == nil:
 	case found.Damaged:
+		const lost = "Data row (1:80:3) identified by (id = 5) with index values 'name = 'secret-of-alice''."
 		out.errors(SQLError{8928, "Object ID 1, index ID 1: Page (1:5) could not be processed. See other errors for details."},
+			SQLError{8955, lost}, SQLError{8955, lost}, SQLError{8955, lost}, SQLError{8955, lost},
 			SQLError{8990, fmt.Sprintf("CHECKDB found 0 allocation errors and 1 consistency errors in database '%s'.", found.name)})
 	default:
 		out.done(0, 0)
