@@ -82,6 +82,9 @@ func (e *Engine) CheckConsistency(ctx context.Context, src engine.Source) error 
 	defer s.close()
 	const op = "run DBCC CHECKDB"
 	_, err = s.ExecContext(ctx, "DBCC CHECKDB (N'"+strings.ReplaceAll(src.Config.Database, "'", "''")+"') WITH NO_INFOMSGS")
+	if checkedOffline(err) {
+		return nil
+	}
 	if isDamage(err) {
 		return &failure.Error{Class: failure.Corrupt, Op: op, Cause: &serverError{firstAndLast(answers(err))}, Hint: "The backup holds a database that is damaged: run DBCC CHECKDB on the source, mend it, and make another backup."}
 	}
@@ -101,12 +104,24 @@ func firstAndLast(all []mssql.Error) []mssql.Error {
 // isDamage knows the numbers of what DBCC CHECKDB finds.
 func isDamage(err error) bool {
 	for _, one := range answers(err) {
-		if n := one.Number; (n > 2510 && n < 2600) || (n >= 5200 && n < 5300) || (n >= 7900 && n < 8000 && n != notAllowed) || (n >= 8900 && n < 9000) {
+		n := one.Number
+		found := (n > 2510 && n < 2600) || (n >= 5200 && n < 5300) || (n >= 7900 && n < 8000) || (n >= 8900 && n < 9000)
+		if found && !slices.Contains(noDamage, n) {
 			return true
 		}
 	}
 	return false
 }
 
-// notAllowed is the number of "User does not have permission to run DBCC …".
-const notAllowed = 7983
+// onlyOffline is the number of "The database snapshot for online checks could not be created": it checks all the same, as nobody
+// else uses the database.
+const onlyOffline = 7928
+
+// noDamage are numbers of a check that could not be made: no lock, no right, and no room in tempdb or another reason.
+var noDamage = []int32{7926, onlyOffline, 7983, 8921, 8967}
+
+// checkedOffline reports whether nothing else was said.
+func checkedOffline(err error) bool {
+	all := answers(err)
+	return len(all) > 0 && !slices.ContainsFunc(all, func(one mssql.Error) bool { return one.Number != onlyOffline })
+}

@@ -45,10 +45,31 @@ func TestRowsAreCountedKeysCheckedAndPagesLookedAt(t *testing.T) {
 	require.Equal(t, 2, strings.Count(err.Error(), "error 8955"), "there may be hundreds")
 }
 
-func TestWhoMayNotRunDBCCIsTold(t *testing.T) {
-	s := newSite(t, tdsserver.Options{})
-	s.server.Inject(&tdsserver.Fault{Match: "DBCC CHECKDB", Errors: []tdsserver.SQLError{{Number: 7983, Message: "User 'x' does not have permission to run DBCC checkdb for database 'y'."}}})
-	err := s.engine.CheckConsistency(enginetest.Context(t), s.source(sampleName))
-	enginetest.RequireClass(t, failure.ConfigInvalid, err)
-	require.Contains(t, failure.HintOf(err), "db_owner")
+func TestACheckThatCouldNotBeMadeIsNoDamage(t *testing.T) {
+	for name, c := range map[string]struct {
+		numbers []int32
+		class   failure.Class
+	}{
+		"the login has no right":              {[]int32{7983}, failure.ConfigInvalid},
+		"tempdb is full":                      {[]int32{1105, 8921}, failure.StorageFull},
+		"nobody could lock it":                {[]int32{7928, 7926}, failure.Unknown},
+		"it was checked without a snapshot":   {[]int32{7928}, ""},
+		"without one, and damage was found":   {[]int32{7928, 8928, 8990}, failure.Corrupt},
+		"an index has not what its table has": {[]int32{8951, 8955}, failure.Corrupt},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSite(t, tdsserver.Options{})
+			fault := tdsserver.Fault{Match: "DBCC CHECKDB"}
+			for _, number := range c.numbers {
+				fault.Errors = append(fault.Errors, tdsserver.SQLError{Number: number, Message: "What the server says."})
+			}
+			s.server.Inject(&fault)
+			err := s.engine.CheckConsistency(enginetest.Context(t), s.source(sampleName))
+			if c.class == "" {
+				require.NoError(t, err)
+				return
+			}
+			enginetest.RequireClass(t, c.class, err)
+		})
+	}
 }
