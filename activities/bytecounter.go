@@ -59,3 +59,19 @@ func (s *countedStream) Read(p []byte) (int, error) {
 	s.counter.bytes.Add(int64(n))
 	return n, err
 }
+
+// WriteTo lets the stream show its bytes where they are.
+func (s *countedStream) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(countedWriter{w, s.counter}, s.ReadCloser)
+}
+
+type countedWriter struct {
+	io.Writer
+	counter *byteCounter
+}
+
+func (w countedWriter) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	w.counter.bytes.Add(int64(n))
+	return n, err
+}

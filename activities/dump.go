@@ -29,11 +29,11 @@ func (a *Activities) Dump(ctx context.Context, in contract.DumpInput) (contract.
 		return contract.DumpResult{}, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts))
 	}
 	defer job.close()
-	result, err := a.dump(ctx, job, in.AttemptsBefore+activity.GetInfo(ctx).Attempt)
+	result, err := a.dump(ctx, job, in.AttemptsBefore+activity.GetInfo(ctx).Attempt, in.QuickCheck)
 	return result, toTemporal(ctx, giveUpOnStorage(ctx, err, in.StorageAttempts), job.datasource.Config.SecretValues()...)
 }
 
-func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (contract.DumpResult, error) {
+func (a *Activities) dump(ctx context.Context, job *backup, attempt int32, check bool) (contract.DumpResult, error) {
 	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
@@ -95,7 +95,7 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32) (cont
 	for _, warning := range report.Warnings {
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
-	return a.commit(ctx, job, preparing.writer, report, attempt)
+	return a.commit(ctx, job, preparing.writer, report, attempt, check)
 }
 
 // layGround finds what the backup builds on and records where its manifest will be, before the first chunk.
@@ -165,7 +165,7 @@ func (p *preparation) wait(ctx context.Context) (*archive.Writer, error) {
 // commit writes the manifest, and records it, which makes the backup exist. An attempt that another
 // one has overtaken (its worker was cut off, not dead) stops here: its manifest has a key of its
 // own, and only the attempt that holds the dump is recorded.
-func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Writer, report engine.Report, attempt int32) (contract.DumpResult, error) {
+func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Writer, report engine.Report, attempt int32, check bool) (contract.DumpResult, error) {
 	if err := a.DB.HoldsDump(ctx, job.id(), attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
@@ -197,7 +197,10 @@ func (a *Activities) commit(ctx context.Context, job *backup, writer *archive.Wr
 	chunks := int64(len(committed.Manifest.Objects))
 	a.log(ctx, job.id(), "info", "dumped %d bytes into %d chunks; %d bytes stored, %d chunks were there already",
 		counters.Bytes, chunks, use.added, counters.Skipped)
-	return contract.DumpResult{SizeBytes: counters.Bytes, StoredBytes: use.added, Chunks: chunks, Skipped: counters.Skipped}, nil
+	return contract.DumpResult{
+		SizeBytes: counters.Bytes, StoredBytes: use.added, Chunks: chunks, Skipped: counters.Skipped,
+		Verified: check && a.verifyDumped(ctx, job, committed, attempt),
+	}, nil
 }
 
 // dumpProgress says how far a dump is, also before there is a writer.

@@ -38,9 +38,13 @@ func (a *Activities) RunHooks(ctx context.Context, in contract.HooksInput) (cont
 	if err != nil {
 		return contract.Nothing{}, toTemporal(ctx, err)
 	}
+	hooks, err := a.hooksOf(ctx, e)
+	if err != nil {
+		return contract.Nothing{}, toTemporal(ctx, err)
+	}
 	stopReport := a.report(ctx, in.ExecutionID, func() domain.Progress { return domain.Progress{Phase: domain.PhaseHooks} })
 	defer stopReport()
-	for i, hook := range e.Metadata.Options.Hooks.At(in.Moment) {
+	for i, hook := range hooks.At(in.Moment) {
 		err := failure.WithSubject(a.runHook(ctx, hook, d, in), aboutDatasource(d.Name))
 		if ctx.Err() != nil {
 			return contract.Nothing{}, toTemporal(ctx, ctx.Err())
@@ -51,12 +55,30 @@ func (a *Activities) RunHooks(ctx context.Context, in contract.HooksInput) (cont
 			continue
 		}
 		err = hookFailure(what, err)
+		secrets := append(d.Config.SecretValues(), domain.ChannelConfig{URL: hook.URL}.SecretValues()...)
 		if hook.FailRun {
-			return contract.Nothing{}, toTemporal(ctx, err, d.Config.SecretValues()...)
+			return contract.Nothing{}, toTemporal(ctx, err, secrets...)
 		}
-		a.log(ctx, e.ID, "warning", "%s", failure.Redact(err.Error(), d.Config.SecretValues()...))
+		a.log(ctx, e.ID, "warning", "%s", failure.Redact(err.Error(), secrets...))
 	}
 	return contract.Nothing{}, nil
+}
+
+// hooksOf are the hooks that a backup began with, at the addresses that its job has now: only a job keeps those.
+func (a *Activities) hooksOf(ctx context.Context, e db.Execution) (*domain.Hooks, error) {
+	hooks := e.Metadata.Options.Detached().Hooks
+	if hooks == nil || e.JobID == nil {
+		return hooks, nil
+	}
+	job, err := a.DB.GetBackupJob(ctx, *e.JobID)
+	if errors.Is(err, db.ErrNotFound) {
+		return hooks, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	hooks.FillURLs(job.BackupOptions.Hooks) // one that is not told stays hidden, and fails when it is called
+	return hooks, nil
 }
 
 // hookFailure is the error of a hook. It is not tried again: what it had done already is not known.
@@ -93,7 +115,15 @@ func (a *Activities) doHook(ctx context.Context, hook domain.Hook, timeout time.
 		if !ok {
 			return fmt.Errorf("a %s datasource takes no SQL", d.Type)
 		}
-		return a.reach(ctx, d, func(src engine.Source) error { return executor.Execute(ctx, src, hook.SQL) })
+		return a.reach(ctx, d, func(src engine.Source) error {
+			err := executor.Execute(ctx, src, hook.SQL)
+			if class := failure.ClassOf(err); err != nil && (class == failure.ConfigInvalid || class == failure.Unknown) {
+				return &failure.Error{Class: class, Cause: errors.New(withoutData(failure.Message(err), hook.SQL)), Hint: failure.HintOf(err)}
+			}
+			return err
+		})
+	case hook.URL == failure.Mask:
+		return errors.New("its address is not known any more: the hooks of the job were changed while the backup ran")
 	case hook.URL != "":
 		return callHook(ctx, hook.URL, timeout, hookCall{
 			Event: in.Moment, ExecutionID: in.ExecutionID, Datasource: d.Name, Status: in.Outcome, Error: in.Message,

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -144,6 +145,43 @@ func TestAURLIsToldOfTheRun(t *testing.T) {
 	require.Equal(t, domain.Failed, e.Status)
 	require.Contains(t, listener.bodies[2], `"status":"failed","error":"`)
 	require.Contains(t, logged(e), "418")
+}
+
+func TestAHookThatFailsRepeatsNoRow(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	e := s.backup(withHooks(domain.Hooks{Before: []domain.Hook{mayFail(sql("repeat a row"))}}))
+	require.Equal(t, domain.Failed, e.Status)
+	require.Contains(t, e.ErrorMessage, "a trigger says … (SQLSTATE P0001)")
+	require.NotContains(t, logged(e)+e.ErrorMessage, "secret")
+}
+
+// Only the job keeps the address of a hook, and servers like to repeat it in what they answer.
+func TestTheAddressOfAHookIsTheJobsAndIsNowhereElse(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, 1<<20)
+	listener := &heard{status: http.StatusNoContent}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		listener.ServeHTTP(w, r)
+		_, _ = io.WriteString(w, "Cannot POST "+r.URL.Path+"; try https://"+r.Host+r.URL.String())
+	}))
+	defer server.Close()
+	options := withHooks(domain.Hooks{Before: []domain.Hook{{URL: server.URL + "/token-in-path"}}, AfterSuccess: []domain.Hook{{URL: server.URL + "/another-token"}}})
+	e := s.queue(s.job, options)
+	s.setJob(func(j *db.BackupJob) {
+		j.BackupOptions.Hooks = &domain.Hooks{Before: []domain.Hook{{URL: server.URL + "/token-changed"}}}
+	})
+	listener.status = http.StatusNotFound
+	e = s.run(e)
+	s.requireGood(e)
+	require.Len(t, listener.bodies, 1)
+	require.Contains(t, listener.bodies[0], "POST /token-changed ")
+	require.Contains(t, logged(e), "404")
+	require.Contains(t, logged(e), "the hooks of the job were changed while the backup ran")
+	text, err := json.Marshal(e)
+	require.NoError(t, err)
+	require.NotContains(t, string(text), "token")
+	require.NotContains(t, string(s.read(e.Metadata.ManifestPath)), "token")
 }
 
 func TestACommandThatTheOperatorAllowedRunsWithoutTheWorkersEnvironment(t *testing.T) {

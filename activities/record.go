@@ -50,7 +50,7 @@ func (a *Activities) planOf(e db.Execution) contract.Plan {
 		Attempts:         a.Tuning.Attempts,
 		HeartbeatSeconds: int(a.Tuning.Heartbeat / time.Second),
 	}
-	for _, moment := range []domain.HookMoment{domain.HooksBefore, domain.HooksAfterSuccess, domain.HooksAfterFailure} {
+	for _, moment := range domain.HookMoments() {
 		if e.Metadata.Operation == domain.OperationBackup && len(options.Hooks.At(moment)) > 0 {
 			plan.Hooks = append(plan.Hooks, moment)
 		}

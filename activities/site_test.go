@@ -182,9 +182,12 @@ func (s *site) register(env worker.ActivityRegistry) {
 	}).Register(env)
 }
 
-// backup runs the site's job.
+// backup runs the site's job, which alone keeps the addresses of hooks.
 func (s *site) backup(options domain.BackupOptions) db.Execution {
 	s.t.Helper()
+	if options.Hooks != nil {
+		s.setJob(func(j *db.BackupJob) { j.BackupOptions.Hooks = options.Hooks })
+	}
 	return s.run(s.queue(s.job, options))
 }
 
@@ -374,6 +377,8 @@ func (s *source) Execute(ctx context.Context, _ engine.Source, statement string)
 	s.ran = append(s.ran, statement)
 	s.mu.Unlock()
 	switch statement {
+	case "repeat a row":
+		return failure.New(failure.Unknown, "run the statement", `a trigger says "alice@secret.example" (SQLSTATE P0001)`, "")
 	case "fail":
 		return failure.New(failure.ConfigInvalid, "run the statement", "syntax error", "")
 	case "hang":

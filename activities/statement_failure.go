@@ -17,8 +17,7 @@ func statementFailure(op, statement string, err error) error {
 	case failure.Unreachable, failure.Timeout, failure.Cancelled:
 		return failure.Wrap(class, op, err, "")
 	}
-	text := withoutData(failure.Message(err), statement)
-	return &failure.Error{Class: failure.ConfigInvalid, Op: op, Cause: errors.New(text), Hint: "Mend the statement in the job. The target is as it was."}
+	return &failure.Error{Class: failure.ConfigInvalid, Op: op, Cause: errors.New(withoutData(failure.Message(err), statement)), Hint: "Mend the statement in the job. The target is as it was."}
 }
 
 var (

@@ -53,6 +53,33 @@ func (a *Activities) verify(ctx context.Context, in contract.VerifyInput) (contr
 	return result, nil
 }
 
+// longCheck is how many objects make a quick check a step of its own, with its own progress.
+const longCheck = 10_000
+
+// verifyDumped makes the quick check of a backup that was just recorded, reading its manifest back. Only what is
+// found right is recorded here and makes it true: anything else is left to Verify, which tries again, records
+// what is wrong and fails the backup.
+func (a *Activities) verifyDumped(ctx context.Context, job *backup, committed archive.CommitResult, attempt int32) bool {
+	if len(committed.Manifest.Objects) > longCheck {
+		return false
+	}
+	manifest, err := archive.OpenManifest(ctx, job.store, job.manifestKey(attempt), committed.ManifestSHA256)
+	var result contract.VerifyResult
+	if err == nil {
+		result.Objects, result.Bytes, err = archive.CheckObjects(ctx, job.store, manifest, nil)
+	}
+	if err != nil {
+		a.Logger.Info("the check of a new backup is made again", "execution", job.id(), "error", failure.Redact(err.Error()))
+		return false
+	}
+	in := contract.VerifyInput{ExecutionID: job.id(), BackupID: job.id(), Mode: domain.VerifyQuick}
+	if !a.recordVerification(ctx, in, result, nil) {
+		return false
+	}
+	a.at("verify.recorded")
+	return true
+}
+
 func (a *Activities) verifyFull(ctx context.Context, job *backup, manifest *archive.Manifest, counter *byteCounter) (contract.VerifyResult, error) {
 	identities, err := a.identities(ctx)
 	if err != nil {
@@ -117,7 +144,7 @@ func (a *Activities) openManifest(ctx context.Context, job *backup) (*archive.Ma
 	return manifest, failure.WithSubject(err, aboutStorage(job.storage.Name))
 }
 
-func (a *Activities) recordVerification(ctx context.Context, in contract.VerifyInput, r contract.VerifyResult, failed error) {
+func (a *Activities) recordVerification(ctx context.Context, in contract.VerifyInput, r contract.VerifyResult, failed error) (recorded bool) {
 	v := domain.Verification{
 		Mode: in.Mode, OK: failed == nil, Objects: r.Objects, Bytes: r.Bytes, VerifiedAt: time.Now().UTC(),
 		Message: fmt.Sprintf("%d objects, %d bytes checked", r.Objects, r.Bytes),
@@ -125,10 +152,12 @@ func (a *Activities) recordVerification(ctx context.Context, in contract.VerifyI
 	if failed != nil {
 		v.Message = failed.Error()
 	}
-	if err := a.DB.SetVerification(ctx, in.BackupID, v); err != nil {
+	err := a.DB.SetVerification(ctx, in.BackupID, v)
+	if err != nil {
 		a.Logger.Warn("verification was not recorded", "execution", in.BackupID, "error", err)
 	}
 	if v.OK {
 		a.log(ctx, in.ExecutionID, "info", "verified (%s): %s", in.Mode, v.Message)
 	}
+	return err == nil
 }

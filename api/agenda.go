@@ -45,16 +45,12 @@ func (t timings) of(cron, zone string) timing {
 func (t timings) lastButOne(cron, zone string, period time.Duration) time.Time {
 	const few, longest = 64, 400 * 24 * time.Hour
 	for back := 2 * period; back < longest; back *= 2 {
-		runs, err := schedule.Next(cron, zone, t.now.Add(-back), few)
-		if err != nil {
+		runs, err := schedule.Between(cron, zone, t.now.Add(-back), t.now, few)
+		if err != nil || len(runs) == few { // too many to find the last
 			return time.Time{}
 		}
-		past := slices.IndexFunc(runs, func(run time.Time) bool { return run.After(t.now) })
-		switch {
-		case past < 0: // more than a few
-			return time.Time{}
-		case past >= 2:
-			return runs[past-2]
+		if len(runs) >= 2 {
+			return runs[len(runs)-2]
 		}
 	}
 	return time.Time{}

@@ -125,6 +125,7 @@ func newServer(o Options) (*server, error) {
 	if err := s.addExamples(); err != nil {
 		return nil, err
 	}
+	s.boundLists()
 	return s, s.serveDocs()
 }
 

@@ -1,6 +1,11 @@
 package api
 
-import "github.com/dataguardian/dataguardian/internal/domain"
+import (
+	"maps"
+	"strings"
+
+	"github.com/dataguardian/dataguardian/internal/domain"
+)
 
 // maskedOptions are a job's options as clients see them.
 func maskedOptions(o domain.BackupOptions) domain.BackupOptions {
@@ -12,6 +17,7 @@ func maskedOptions(o domain.BackupOptions) domain.BackupOptions {
 // unmaskOptions puts the stored secrets back where the client sent the mask. Both options are in their
 // normal form.
 func unmaskOptions(o *domain.BackupOptions, stored domain.BackupOptions) domain.Invalid {
+	v := o.Hooks.FillURLs(stored.Hooks)
 	var is, was domain.SSHTunnel
 	if o.ReferencedFiles != nil {
 		is = o.ReferencedFiles.Login()
@@ -21,8 +27,8 @@ func unmaskOptions(o *domain.BackupOptions, stored domain.BackupOptions) domain.
 	}
 	given, kept := o.Secrets(), stored.Secrets()
 	const heartbeat = "heartbeat_url" // is its own address: nothing else sends it elsewhere
-	v := unmask(map[string]*string{heartbeat: given[heartbeat]}, kept, nil)
-	delete(given, heartbeat)
+	v = append(v, unmask(map[string]*string{heartbeat: given[heartbeat]}, kept, nil)...)
+	maps.DeleteFunc(given, func(name string, _ *string) bool { return name == heartbeat || strings.HasPrefix(name, "hooks.") })
 	return append(v, unmask(given, kept, names([]change{
 		{"referenced_files.host", is.Host != was.Host},
 		{"referenced_files.port", is.Port != was.Port},

@@ -158,3 +158,46 @@ func TestTheAddressOfAHeartbeatIsWriteOnly(t *testing.T) {
 	f.call("PATCH", path, object{"backup_options": object{"heartbeat_url": ""}}).ok(http.StatusOK)
 	require.Empty(t, stored())
 }
+
+// Whoever has the address of a hook can tell what is behind it that a backup was made.
+func TestTheAddressOfAHookIsWriteOnly(t *testing.T) {
+	f := signedIn(t)
+	const one, two = "https://h.example/secret-of-one", "https://h.example/secret-of-two"
+	job, datasource, storage := f.job("orders")
+	path := "/api/backup-jobs/" + job
+	hooks := func(before ...object) object {
+		return object{"backup_options": object{"hooks": object{"before": before}}}
+	}
+	at := func(address string) object { return object{"url": address, "fail_run": true} }
+	saved := f.call("PATCH", path, hooks(at(one), at(two))).ok(http.StatusOK)
+	require.Contains(t, saved.text, `"before":[{"url":"********","fail_run":true},{"url":"********","fail_run":true}]`)
+	stored := func() (addresses []string) {
+		row, err := f.db.GetBackupJob(t.Context(), job)
+		require.NoError(t, err)
+		for _, hook := range row.BackupOptions.Hooks.At(domain.HooksBefore) {
+			addresses = append(addresses, hook.URL)
+		}
+		return addresses
+	}
+	f.call("PATCH", path, object{"name": "renamed", "backup_options": saved.get("backup_options")}).ok(http.StatusOK)
+	f.call("PATCH", path, object{"name": "renamed again"}).ok(http.StatusOK)
+	require.Equal(t, []string{one, two}, stored(), "writing back what was shown keeps what is stored")
+	f.call("PATCH", path, hooks(at("********"))).wrong("backup_options.hooks.before[0].url")
+	f.call("POST", "/api/backup-jobs", object{
+		"name": "copied", "datasource_id": datasource, "storage_location_id": storage, "backup_options": saved.get("backup_options"),
+	}).wrong("backup_options.hooks.before[0].url")
+	f.call("POST", path+"/run", hooks(at("********"), at("https://evil.example"))).wrong("backup_options.hooks")
+	exported := f.call("GET", "/api/system/config", nil).ok(http.StatusOK).text
+	require.Contains(t, exported, "url: '********'")
+	require.Contains(t, f.apply(exported, "").ok(http.StatusOK).actions(), "unchanged backup_jobs renamed again")
+	require.Equal(t, []string{one, two}, stored())
+
+	f.call("PATCH", path, hooks(at("https://h.example/secret-of-three"), at("********"))).ok(http.StatusOK)
+	require.Equal(t, []string{"https://h.example/secret-of-three", two}, stored())
+	require.Contains(t, f.call("GET", "/api/audit-logs", nil).text, `"secrets_replaced":["backup_options.hooks.before[0].url"]`)
+	f.starts()
+	run := f.call("POST", path+"/run", object{"backup_options": saved.get("backup_options")}).ok(http.StatusAccepted)
+	shown := saved.text + exported + run.text + f.call("GET", "/api/backup-jobs", nil).text + f.call("GET", "/api/audit-logs", nil).text +
+		f.call("GET", "/api/executions", nil).text + f.log.String()
+	require.NotContains(t, shown, "secret-of-")
+}

@@ -16,7 +16,7 @@ import (
 // TemplateText is the text of a template.
 type TemplateText struct {
 	Channel domain.ChannelType      `json:"channel" enum:"smtp,webhook,whatsapp"`
-	Type    domain.NotificationType `json:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,restore_drill_success,restore_drill_failed"`
+	Type    domain.NotificationType `json:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,sync_recovered,restore_drill_success,restore_drill_failed"`
 	Subject string                  `json:"subject,omitempty" doc:"smtp and webhook; left out: the title" maxLength:"2000"`
 	Body    string                  `json:"body" doc:"Go text/template; docs/notifications.md lists variables and functions" maxLength:"65536"`
 	HTML    string                  `json:"html,omitempty" doc:"smtp: Go html/template; left out: the mail has text only" maxLength:"65536"`
@@ -41,7 +41,7 @@ type NotificationTemplate struct {
 type TemplateQuery struct {
 	Paging
 	Channel domain.ChannelType      `query:"channel" enum:"smtp,webhook,whatsapp"`
-	Type    domain.NotificationType `query:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,restore_drill_success,restore_drill_failed"`
+	Type    domain.NotificationType `query:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,sync_recovered,restore_drill_success,restore_drill_failed"`
 	Active  bool                    `query:"active" doc:"Only versions in use"`
 }
 
@@ -55,7 +55,7 @@ type TemplateDefaults struct {
 // PreviewDocument is a template to be filled in. Without a body it is the one in use.
 type PreviewDocument struct {
 	Channel        domain.ChannelType      `json:"channel" enum:"smtp,webhook,whatsapp"`
-	Type           domain.NotificationType `json:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,restore_drill_success,restore_drill_failed"`
+	Type           domain.NotificationType `json:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,sync_recovered,restore_drill_success,restore_drill_failed"`
 	Subject        string                  `json:"subject,omitempty" maxLength:"2000"`
 	Body           string                  `json:"body,omitempty" doc:"Left out: the version in use, or the built-in text" maxLength:"65536"`
 	HTML           string                  `json:"html,omitempty" maxLength:"65536"`

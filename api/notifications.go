@@ -30,7 +30,7 @@ type Notification struct {
 type NotificationQuery struct {
 	Paging
 	Unread      bool                    `query:"unread" doc:"Only those that nobody has read"`
-	Type        domain.NotificationType `query:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,restore_drill_success,restore_drill_failed"`
+	Type        domain.NotificationType `query:"type" enum:"backup_success,backup_failed,connection_lost,connection_restored,storage_full,storage_unreachable,health_degraded,cleanup_completed,restore_success,restore_failed,sync_failed,sync_recovered,restore_drill_success,restore_drill_failed"`
 	Severity    domain.Severity         `query:"severity" enum:"info,warning,critical"`
 	EntityType  domain.EntityType       `query:"entity_type" enum:"datasource,backup_job,database_sync_job,restore_drill_job,storage_location,system"`
 	EntityID    string                  `query:"entity_id" format:"uuid"`

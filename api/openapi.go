@@ -14,6 +14,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/api/middleware"
 	"github.com/dataguardian/dataguardian/api/problem"
+	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 const (
@@ -61,6 +62,27 @@ func humaConfig() huma.Config {
 		bearerScheme: {Type: "http", Scheme: "bearer", Description: "The token that POST /api/auth/login answers, or an API token."},
 	}
 	return config
+}
+
+// maxListText is how long a text in a list may be, in characters, where nothing else bounds it: names, patterns, paths, arguments.
+const maxListText = 4096
+
+// boundLists bounds the texts in lists, for which a field has no tag of its own. Statements are bounded together, by domain.
+func (s *server) boundLists() {
+	for _, schema := range s.api.OpenAPI().Components.Schemas.Map() {
+		for name, property := range schema.Properties {
+			texts := property.Items
+			if texts == nil || texts.Type != huma.TypeString || texts.MaxLength != nil || len(texts.Enum) > 0 || texts.Format != "" {
+				continue
+			}
+			most := maxListText
+			if name == "post_restore_sql" {
+				most = domain.MaxPostRestoreSQL
+			}
+			texts.MaxLength = &most
+			texts.PrecomputeMessages()
+		}
+	}
 }
 
 // serveDocs adds the document in both notations and the reference page, whose files are embedded.

@@ -31,7 +31,7 @@ type Recipient struct {
 
 // IdentityDocument imports the identities of an installation before this one.
 type IdentityDocument struct {
-	Identity string `json:"identity" doc:"Write-only: the text of an age identity file, as the recovery kit is one, or an SSH private key without a passphrase" format:"password"`
+	Identity string `json:"identity" doc:"Write-only: the text of an age identity file, as the recovery kit is one, or an SSH private key without a passphrase" format:"password" maxLength:"262144"`
 	Name     string `json:"name,omitempty" maxLength:"200" doc:"Where it is from"`
 }
 

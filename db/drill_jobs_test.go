@@ -85,3 +85,49 @@ func TestTheEndOfARunIsToldWhoeverRecordsIt(t *testing.T) {
 	}
 	require.Equal(t, []string{`Restore drill "proof" succeeded`, `Restore drill "proof" succeeded again`, `Restore drill "proof" failed`}, titles)
 }
+
+// Of syncs every failure is told, and the first success after one: neither a good one after a good one, nor one that was
+// cancelled, nor the end of another job.
+func TestASyncThatSucceedsAgainIsToldOnce(t *testing.T) {
+	d := dbtest.Open(t, dbtest.URL(t))
+	from, into := newJob(t, d, "orders"), newJob(t, d, "staging")
+	jobs := map[string]string{}
+	for _, name := range []string{"nightly", "other"} {
+		job, err := d.CreateSyncJob(t.Context(), db.SyncJob{
+			Name: name, SourceDatasourceID: from.DatasourceID, TargetDatasourceID: into.DatasourceID, OverwriteDirection: domain.SourceToTarget, Enabled: true,
+		})
+		require.NoError(t, err)
+		jobs[name] = job.ID
+	}
+	end := func(job string, status domain.ExecutionStatus) {
+		id := jobs[job]
+		run, err := d.CreateRun(t.Context(), db.RunSync, db.Run{JobID: &id, Metadata: domain.RunMetadata{
+			Sync: &domain.SyncPlan{FromDatasourceID: from.DatasourceID, IntoDatasourceID: into.DatasourceID},
+		}})
+		require.NoError(t, err)
+		require.NoError(t, d.InTx(t.Context(), func(q *db.Queries) error {
+			if _, err := q.FinishRun(t.Context(), db.RunSync, run.ID, db.Finish{Status: status, ErrorMessage: "no route"}, 0, ""); err != nil {
+				return err
+			}
+			return q.TellRunEnd(t.Context(), db.RunSync, run.ID)
+		}))
+	}
+	for _, status := range []domain.ExecutionStatus{domain.Completed, domain.Failed, domain.Failed, domain.Cancelled} {
+		end("nightly", status)
+	}
+	end("other", domain.Completed)
+	for range 2 {
+		end("nightly", domain.Completed)
+	}
+	told, _, err := d.ListNotifications(t.Context(), db.NotificationFilter{}, db.Page{})
+	require.NoError(t, err)
+	var titles []string
+	for _, n := range told {
+		require.Equal(t, jobs["nightly"], n.EntityID)
+		titles = append(titles, n.Title)
+	}
+	require.Equal(t, []string{`Sync "nightly" succeeded again`, `Sync "nightly" failed`, `Sync "nightly" failed`}, titles)
+	require.Equal(t, domain.NotifySyncRecovered, told[0].Type)
+	require.Equal(t, domain.SeverityInfo, told[0].Severity)
+	require.Equal(t, true, told[0].Metadata["recovered"])
+}

@@ -60,10 +60,7 @@ func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, 
 	if e.BackupType == "" {
 		e.BackupType = domain.Full
 	}
-	if o := e.Metadata.Options; o != nil {
-		without := o.WithoutSecrets()
-		e.Metadata.Options = &without
-	}
+	e.Metadata.Options = withoutSecrets(e.Metadata.Options)
 	if err := q.q.CreateExecution(ctx, dbgen.CreateExecutionParams{
 		ID: id, JobID: e.JobID, DatasourceID: e.DatasourceID, StorageLocationID: e.StorageLocationID,
 		BackupType: e.BackupType, Pinned: e.Pinned, Generation: e.Generation, Metadata: e.Metadata,
@@ -71,6 +68,14 @@ func (q *Queries) CreateExecution(ctx context.Context, e Execution) (Execution, 
 		return Execution{}, translate(op, err)
 	}
 	return q.GetExecution(Unscoped(ctx), id) // its maker's own
+}
+
+func withoutSecrets(o *domain.BackupOptions) *domain.BackupOptions {
+	if o == nil {
+		return nil
+	}
+	without := o.WithoutSecrets()
+	return &without
 }
 
 // GetExecution reads one, its log included. Errors: ErrNotFound.

@@ -11,12 +11,14 @@ import (
 
 // ImportExecution stores a completed backup that was found on a storage location, under its own id.
 // StartedAt, FinishedAt and CreatedAt are required; a parent that is not in the catalogue is left out
-// until SetImportedParent, and linked is false. Errors: DuplicateError for a second full of a generation; ReferenceError.
+// until SetImportedParent, and linked is false. Metadata.Options are stored without their secrets, which older manifests
+// may hold. Errors: DuplicateError for a second full of a generation; ReferenceError.
 func (q *Queries) ImportExecution(ctx context.Context, e Execution, parentID string) (linked bool, err error) {
 	op := "import execution " + e.ID
 	if err := checkID(op, e.ID); err != nil {
 		return false, err
 	}
+	e.Metadata.Options = withoutSecrets(e.Metadata.Options)
 	linked, err = q.q.ImportExecution(ctx, dbgen.ImportExecutionParams{
 		ID: e.ID, DatasourceID: e.DatasourceID, StorageLocationID: e.StorageLocationID, BackupType: e.BackupType,
 		SizeBytes: e.SizeBytes, CompressedSizeBytes: e.CompressedSizeBytes, StartedAt: e.StartedAt, FinishedAt: e.FinishedAt,

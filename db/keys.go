@@ -66,7 +66,7 @@ func (q *Queries) sealOptions(id string, o domain.BackupOptions) (domain.BackupO
 func (q *Queries) openOptions(id string, o domain.BackupOptions) (domain.BackupOptions, error) {
 	o = o.Detached()
 	err := eachSecret(o.Secrets(), func(name, sealed string) (string, error) {
-		if name == heartbeatURL && !strings.HasPrefix(sealed, envelopePrefix) {
+		if isAddress(name) && !strings.HasPrefix(sealed, envelopePrefix) {
 			return sealed, nil // of a process of an earlier version; see sealLeftovers
 		}
 		return q.sealer.open(optionsSecret(id, name), sealed)

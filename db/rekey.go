@@ -16,11 +16,11 @@ import (
 type sealedColumn struct {
 	table  string
 	column string
-	key    string // field of a jsonb column, with dots where it is nested; "" for a text column
+	key    string // field of a jsonb column, with dots and [n] where it is nested; "" for a text column
 }
 
 // sealedColumns lists every one; a test finds sealed values elsewhere.
-var sealedColumns = []sealedColumn{
+var sealedColumns = append(addressColumns(), []sealedColumn{
 	{table: "datasources", column: "connection_config", key: "password"},
 	{table: "datasources", column: "connection_config", key: "uri"},
 	{table: "datasources", column: "connection_config", key: "ssh_tunnel.password"},
@@ -35,12 +35,11 @@ var sealedColumns = []sealedColumn{
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.password"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.private_key"},
 	{table: "backup_jobs", column: "backup_options", key: "referenced_files.passphrase"},
-	{table: "backup_jobs", column: "backup_options", key: heartbeatURL},
 	{table: "encryption_keys", column: "secret"},
 	{table: "age_identities", column: "secret"},
 	{table: "idempotency_keys", column: "answer"},
 	{table: "notification_channels", column: "secrets"},
-}
+}...)
 
 // Rekey seals every secret under another master key in one transaction and returns how many it
 // sealed. Running processes keep the old key: they must be restarted with the new one, and until
@@ -149,7 +148,9 @@ func (c sealedColumn) field() string {
 }
 
 // jsonPath is key as Postgres writes a path.
-func (c sealedColumn) jsonPath() string { return strings.ReplaceAll(c.key, ".", ",") }
+func (c sealedColumn) jsonPath() string {
+	return strings.NewReplacer(".", ",", "[", ",", "]", "").Replace(c.key)
+}
 
 // The names come from sealedColumns, never from outside.
 func (c sealedColumn) selectStatement() string {

@@ -9,13 +9,20 @@ import (
 )
 
 // TellRunEnd writes the notification about a run that has just ended, in the transaction that ended it. Of syncs failures
-// are told; of drills every end, because that is what a drill is for. Nobody is told of what they cancelled themselves.
+// are told, and the first success after one; of drills every end, because that is what a drill is for. Nobody is told of
+// what they cancelled themselves.
 func (q *Queries) TellRunEnd(ctx context.Context, kind RunKind, id string) error {
 	run, err := q.GetRun(ctx, kind, id)
-	if err != nil || run.Status == domain.Cancelled || (kind == RunSync && run.Status == domain.Completed) {
+	if err != nil || run.Status == domain.Cancelled {
 		return err
 	}
-	n, err := q.endOfRun(ctx, kind, run)
+	again := false
+	if run.Status == domain.Completed {
+		if again, err = q.failedBefore(ctx, kind, run); err != nil || (kind == RunSync && !again) {
+			return err
+		}
+	}
+	n, err := q.endOfRun(ctx, kind, run, again)
 	if err != nil {
 		return err
 	}
@@ -23,7 +30,8 @@ func (q *Queries) TellRunEnd(ctx context.Context, kind RunKind, id string) error
 	return q.AddNotification(ctx, n)
 }
 
-func (q *Queries) endOfRun(ctx context.Context, kind RunKind, run Run) (Notification, error) {
+// endOfRun is what people are told. again: it completed, and the one before it failed.
+func (q *Queries) endOfRun(ctx context.Context, kind RunKind, run Run, again bool) (Notification, error) {
 	n := Notification{Type: domain.NotifySyncFailed, EntityType: domain.EntitySystem, Metadata: runMetadata(kind, run)}
 	what, job := "A sync", domain.EntitySyncJob
 	if kind == RunDrill {
@@ -41,11 +49,10 @@ func (q *Queries) endOfRun(ctx context.Context, kind RunKind, run Run) (Notifica
 		n.Title, n.Message = what+" failed", run.ErrorMessage
 		return n, nil
 	}
-	again, err := q.failedBefore(ctx, kind, run)
-	if err != nil {
-		return n, err
-	}
 	n.Type, n.Title = domain.NotifyRestoreDrillSuccess, what+" succeeded"
+	if kind == RunSync {
+		n.Type, n.Message = domain.NotifySyncRecovered, "The target holds what the source had when the run began."
+	}
 	if again {
 		n.Title += " again"
 	}

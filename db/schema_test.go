@@ -34,7 +34,7 @@ var (
 	}
 	// addedValues follow those of the model; later migrations brought them.
 	addedValues = map[string][]string{
-		"notification_type":        {"restore_success", "restore_failed", "sync_failed", "restore_drill_success", "restore_drill_failed"},
+		"notification_type":        {"restore_success", "restore_failed", "sync_failed", "restore_drill_success", "restore_drill_failed", "sync_recovered"},
 		"notification_entity_type": {"database_sync_job", "restore_drill_job"},
 	}
 	// addedEnums are no part of the model.

@@ -123,6 +123,10 @@ func secretJob(t *testing.T, d *db.DB, id string) db.BackupJob {
 	job, err := d.GetBackupJob(t.Context(), id)
 	require.NoError(t, err)
 	job.BackupOptions.ReferencedFiles = &domain.ReferencedFiles{Enabled: true, Host: "files.example"}
+	job.BackupOptions.Hooks = &domain.Hooks{Before: []domain.Hook{{SQL: "SELECT 1"}, {URL: "set below"}}}
+	for range domain.MaxHooks {
+		job.BackupOptions.Hooks.AfterFailure = append(job.BackupOptions.Hooks.AfterFailure, domain.Hook{URL: "set below"})
+	}
 	for name, field := range job.BackupOptions.Secrets() {
 		*field = "secret-of-" + name
 	}
@@ -136,7 +140,7 @@ func TestSecretsOfJobsAreSealedAndAreNotInTheirExecutions(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)
 	job := secretJob(t, d, *newRunning(t, d, "job").JobID)
-	require.Len(t, job.BackupOptions.Secrets(), 4)
+	require.Len(t, job.BackupOptions.Secrets(), 4+1+domain.MaxHooks)
 	list, _, err := d.ListBackupJobs(t.Context(), db.Page{})
 	require.NoError(t, err)
 	require.Equal(t, job.BackupOptions, list[0].BackupOptions)
@@ -146,7 +150,9 @@ func TestSecretsOfJobsAreSealedAndAreNotInTheirExecutions(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.Equal(t, "files.example", execution.Metadata.Options.ReferencedFiles.Host)
+	require.Equal(t, []domain.Hook{{SQL: "SELECT 1"}, {URL: failure.Mask}}, execution.Metadata.Options.Hooks.Before, "that there is an address is kept")
 	require.NotContains(t, everything(t, url), "secret-of-")
+	require.Equal(t, "secret-of-hooks.before[1].url", job.BackupOptions.Hooks.Before[1].URL)
 	require.Equal(t, "secret-of-referenced_files.password", job.BackupOptions.ReferencedFiles.Password, "what is stored elsewhere is a copy")
 }
 
@@ -227,7 +233,7 @@ func TestRekeySealsEverySecretAgain(t *testing.T) {
 
 	n, err := db.Rekey(t.Context(), url, dbtest.Key(), key)
 	require.NoError(t, err)
-	require.Equal(t, 15, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location, four of a job")
+	require.Equal(t, 15+17, n, "two passwords, the age identity, an imported one, a chunk secret, six of a storage location, four of a job and its hooks'")
 	require.NotContains(t, everything(t, url), "dgs1:"+dbtest.Key().ID(), "a sealed value that rekey does not know")
 
 	d, err := db.Open(t.Context(), db.Config{URL: url, MasterKey: key})
@@ -328,7 +334,7 @@ func TestAKeyFileIsMadeOnceAndKeptPrivate(t *testing.T) {
 	require.Contains(t, failure.HintOf(err), "chmod 600")
 }
 
-// An earlier version did not take the addresses of heartbeats and of JSON webhooks for secrets.
+// An earlier version did not take the addresses of heartbeats, of hooks and of JSON webhooks for secrets.
 func TestAddressesThatAnEarlierVersionLeftInTheClearAreSealed(t *testing.T) {
 	const heartbeat, hook = "https://hc.example/ping/secret-of-heartbeat", "https://hooks.example/secret-of-hook"
 	url := dbtest.URL(t)
@@ -337,6 +343,7 @@ func TestAddressesThatAnEarlierVersionLeftInTheClearAreSealed(t *testing.T) {
 	channel, err := d.CreateChannel(t.Context(), db.Channel{Name: "ops", Type: domain.ChannelWebhook, Enabled: true, Config: domain.ChannelConfig{Format: domain.WebhookJSON}})
 	require.NoError(t, err)
 	leave := func() {
+		dbtest.Execute(t, url, `UPDATE backup_jobs SET backup_options = jsonb_set(backup_options, '{hooks}', '{"before": [{"sql": "SELECT 1"}, {"url": "https://h.example/secret-of-url"}]}')`)
 		dbtest.Execute(t, url, "UPDATE backup_jobs SET backup_options = jsonb_set(backup_options, '{heartbeat_url}', to_jsonb($1::text))", heartbeat)
 		dbtest.Execute(t, url, "UPDATE notification_channels SET secrets = '', config = jsonb_set(config, '{url}', to_jsonb($1::text))", hook)
 	}
@@ -345,6 +352,7 @@ func TestAddressesThatAnEarlierVersionLeftInTheClearAreSealed(t *testing.T) {
 		read, err := d.GetBackupJob(t.Context(), job)
 		require.NoError(t, err)
 		require.Equal(t, heartbeat, read.BackupOptions.HeartbeatURL)
+		require.Equal(t, "https://h.example/secret-of-url", read.BackupOptions.Hooks.Before[1].URL)
 		found, err := d.GetChannel(t.Context(), channel.ID)
 		require.NoError(t, err)
 		require.Equal(t, hook, found.Config.URL)

@@ -4,6 +4,7 @@ package integration
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -12,7 +13,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -51,6 +55,7 @@ type platform struct {
 	server    *httptest.Server
 	owner     *client.Client
 	pool      string // that its worker serves
+	mu        sync.Mutex
 	closers   []func()
 }
 
@@ -94,6 +99,12 @@ func runTests(m *testing.M) int {
 	}
 	defer p.close()
 	shared = p
+	// These tests wait for servers, clocks and each other more than they compute: as many as there are processors would leave
+	// those idle. -parallel wins.
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		return 1
+	}
 	code := m.Run()
 	if code == 0 {
 		if err := p.replayEverything(ctx); err != nil {
@@ -216,7 +227,12 @@ func (p *platform) signUp(ctx context.Context) error {
 	return err
 }
 
-func (p *platform) onClose(fn func()) { p.closers = append(p.closers, fn) }
+// onClose may be called by tests that run beside each other: the first that needs a server starts it for all.
+func (p *platform) onClose(fn func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closers = append(p.closers, fn)
+}
 
 func (p *platform) close() {
 	for i := len(p.closers) - 1; i >= 0; i-- {

@@ -20,10 +20,15 @@ import (
 	"github.com/dataguardian/dataguardian/worker"
 )
 
-// toldOf lists the notifications about something, the oldest first.
+// toldOf lists the notifications about something on the shared platform, the oldest first.
 func toldOf(t *testing.T, where string, args ...any) []string {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), shared.catalogue)
+	return shared.toldOf(t, where, args...)
+}
+
+func (p *platform) toldOf(t *testing.T, where string, args ...any) []string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), p.catalogue)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
 	found, err := conn.Query(t.Context(), `SELECT type::text FROM notifications WHERE `+where+` ORDER BY created_at, id`, args...)
@@ -34,12 +39,13 @@ func toldOf(t *testing.T, where string, args ...any) []string {
 }
 
 func TestAPostgresThatStopsAndStartsIsToldOnceAtEachEnd(t *testing.T) {
+	i := newIsland(t) // a whole run checks everything of a platform
 	pool := strings.ReplaceAll(unique(t), "_", "-")
 	nobody := pool + "-nobody"
-	stop, err := shared.startWorker(worker.Options{Pools: []string{pool}})
+	stop, err := i.startWorker(worker.Options{Pools: []string{pool}})
 	require.NoError(t, err)
 	t.Cleanup(stop)
-	dir := filepath.Join(shared.dir, pool)
+	dir := filepath.Join(i.dir, pool)
 	server, err := postgres.Start(t.Context(), postgres.Options{DataDir: dir, NoSync: true})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Stop(context.Background()) })
@@ -47,39 +53,39 @@ func TestAPostgresThatStopsAndStartsIsToldOnceAtEachEnd(t *testing.T) {
 	require.NoError(t, err)
 	port, err := strconv.Atoi(address.Port())
 	require.NoError(t, err)
-	datasource, err := shared.owner.Datasources.Create(t.Context(), client.DatasourceDocument{
+	datasource, err := i.owner.Datasources.Create(t.Context(), client.DatasourceDocument{
 		Name: pool, Type: domain.Postgres, Pool: pool, ConnectionConfig: domain.ConnectionConfig{
 			Host: address.Hostname(), Port: port, Database: "postgres", Username: address.User.Username(), Password: server.Password(),
 		},
 	})
 	require.NoError(t, err)
-	unserved, err := shared.owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
+	unserved, err := i.owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
 		Name: nobody, Type: domain.StorageLocal, Pool: nobody, Config: domain.StorageConfig{Path: t.TempDir()},
 	})
 	require.NoError(t, err)
 
 	// A whole run, while the server comes and goes. It waits a minute for a worker of the other pool.
-	whole, err := contract.CheckHealth.Start(t.Context(), shared.dialled, temporal.StartWorkflowOptions{
+	whole, err := contract.CheckHealth.Start(t.Context(), i.dialled, temporal.StartWorkflowOptions{
 		ID: "health-" + pool, TaskQueue: contract.SystemTaskQueue,
 	}, contract.Nothing{})
 	require.NoError(t, err)
 	check := func(want domain.HealthCheckStatus, status domain.DatasourceStatus) {
 		t.Helper()
-		result, err := shared.owner.TestDatasource(t.Context(), datasource.ID)
+		result, err := i.owner.TestDatasource(t.Context(), datasource.ID)
 		require.NoError(t, err)
 		require.Equal(t, want, result.Status, result.Message)
-		read, err := shared.owner.Datasources.Get(t.Context(), datasource.ID)
+		read, err := i.owner.Datasources.Get(t.Context(), datasource.ID)
 		require.NoError(t, err)
 		require.Equal(t, status, read.Status)
 	}
 	check(domain.HealthOK, domain.DatasourceHealthy)
 	require.Eventually(t, func() bool {
-		checks, err := shared.owner.DatasourceChecks(t.Context(), datasource.ID)
+		checks, err := i.owner.DatasourceChecks(t.Context(), datasource.ID)
 		return err == nil && len(checks) == 2
 	}, time.Minute, 50*time.Millisecond, "the run has come to it")
 	require.NoError(t, server.Stop(t.Context()))
 	check(domain.HealthUnreachable, domain.DatasourceWarning)
-	require.Empty(t, toldOf(t, `entity_id = $1`, datasource.ID), "one failure is told to nobody")
+	require.Empty(t, i.toldOf(t, `entity_id = $1`, datasource.ID), "one failure is told to nobody")
 	for range 3 {
 		check(domain.HealthUnreachable, domain.DatasourceCritical)
 	}
@@ -88,8 +94,8 @@ func TestAPostgresThatStopsAndStartsIsToldOnceAtEachEnd(t *testing.T) {
 	for range 2 {
 		check(domain.HealthOK, domain.DatasourceHealthy)
 	}
-	require.Equal(t, []string{"connection_lost", "connection_restored"}, toldOf(t, `entity_id = $1`, datasource.ID))
-	checks, err := shared.owner.DatasourceChecks(t.Context(), datasource.ID)
+	require.Equal(t, []string{"connection_lost", "connection_restored"}, i.toldOf(t, `entity_id = $1`, datasource.ID))
+	checks, err := i.owner.DatasourceChecks(t.Context(), datasource.ID)
 	require.NoError(t, err)
 	require.GreaterOrEqual(t, len(checks), 7)
 
@@ -97,8 +103,8 @@ func TestAPostgresThatStopsAndStartsIsToldOnceAtEachEnd(t *testing.T) {
 	require.NoError(t, whole.Get(t.Context(), &report))
 	require.Contains(t, report.Pools, pool)
 	require.Contains(t, report.Unserved, nobody)
-	require.Empty(t, toldOf(t, `entity_id = $1`, unserved.ID), "that nobody looks is not the location's fault")
-	health, err := shared.owner.Health(t.Context())
+	require.Empty(t, i.toldOf(t, `entity_id = $1`, unserved.ID), "that nobody looks is not the location's fault")
+	health, err := i.owner.Health(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "critical", health.Status)
 	for _, p := range health.Pools {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enumspb "go.temporal.io/api/enums/v1"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/internal/client"
@@ -120,6 +121,7 @@ func (s *told) delivered(t *testing.T, n int) (all []client.NotificationDelivery
 // A backup that fails is told by every channel exactly once, although the worker is killed when the failure is
 // recorded and nobody was told yet, and after each of the first two deliveries.
 func TestAFailedBackupIsToldOnceByEveryChannelThoughWorkersDie(t *testing.T) {
+	t.Parallel()
 	s := newTold(t)
 	job := s.failingJob(t)
 	recorder := s.spawnWorker(t, s.pool, "finish.recorded")
@@ -169,6 +171,22 @@ func (s *told) replayed(t *testing.T, name, workflowID string) {
 	if *record {
 		keep(t, name, run, nil)
 	}
+}
+
+// ended is a workflow of a type that has completed.
+func (s *told) ended(t *testing.T, kind string) (workflowID string) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		list, err := s.dialled.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "WorkflowType = '" + kind + "' AND ExecutionStatus = 'Completed'",
+		})
+		require.NoError(t, err)
+		if len(list.Executions) > 0 {
+			workflowID = list.Executions[0].Execution.WorkflowId
+		}
+		return workflowID != ""
+	}, 30*time.Second, 50*time.Millisecond)
+	return workflowID
 }
 
 func (s *told) requireToldOnce(t *testing.T, executionID string) {
@@ -234,6 +252,7 @@ func (s *told) requireNoSecrets(t *testing.T) {
 
 // A sample goes through the real channel, and a channel that is dead neither delays nor fails a backup.
 func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T) {
+	t.Parallel()
 	s := &told{platform: newApart(t, "deaf")}
 	stop, err := s.startWorker(worker.Options{Pools: []string{s.pool}})
 	require.NoError(t, err)
@@ -251,6 +270,7 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	require.NoError(t, err)
 	require.True(t, sample.OK, sample.Message)
 	require.Equal(t, "200 OK ok", sample.Answer)
+	s.replayed(t, "test-channel", s.ended(t, contract.TestChannel.Name))
 
 	beat := notifytest.HTTP(t, notifytest.Say(http.StatusOK, "OK"))
 	content := &setup{database: unique(t), rows: 100}

@@ -334,7 +334,7 @@ func TestASecondExecutionOfADatasourceWaitsForTheFirst(t *testing.T) {
 	now := i.await(third.ID, domain.Completed)
 	require.Empty(t, now.WaitingFor)
 	require.False(t, now.StartedAt.Before(*ended.FinishedAt))
-	require.WithinDuration(t, *ended.FinishedAt, *now.StartedAt, 10*time.Second, "it is told, and does not look for itself")
+	require.WithinDuration(t, *ended.FinishedAt, *now.StartedAt, 20*time.Second, "it is told, and does not look for itself")
 }
 
 func (i *island) awaitQueue(id string) {

@@ -223,11 +223,14 @@ func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	require.Zero(t, left)
 }
 
+// endsQueue begins the name of a task queue with workflows that are a test's own, and no code of the product replays.
+const endsQueue = "ends-"
+
 // endsOf makes workflows on a task queue of its own that end as Temporal can end them, without recording it; the key is what the
 // execution then says. "" is one that goes on.
 func endsOf(t *testing.T) map[string]string {
 	t.Helper()
-	queue := "ends-" + unique(t)
+	queue := endsQueue + unique(t)
 	w := sdk.New(shared.dialled, queue, sdk.Options{DisableRegistrationAliasing: true})
 	w.RegisterWorkflowWithOptions(func(workflow.Context) error { return nil }, workflow.RegisterOptions{Name: "ends"})
 	w.RegisterWorkflowWithOptions(func(workflow.Context) error { return errors.New("broken") }, workflow.RegisterOptions{Name: "fails"})
@@ -353,7 +356,7 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 	require.Eventually(t, func() bool { // Temporal takes both in by and by
 		d, err := handle.Describe(t.Context())
 		return err == nil && d.Schedule.State.Paused && d.Schedule.Spec.Intervals[0].Every == 1000*time.Hour
-	}, 20*time.Second, 50*time.Millisecond)
+	}, time.Minute, 50*time.Millisecond)
 	ensure()
 	ensure()
 	d, err := handle.Describe(t.Context())

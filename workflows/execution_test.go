@@ -30,6 +30,7 @@ type world struct {
 	sources  []contract.SourceInput
 	at       string                      // the storage location where the backup is
 	failAt   map[string]map[string]error // location -> step name -> what it returns there
+	verified bool                        // what the dump says
 }
 
 func newWorld(t *testing.T) *world {
@@ -45,7 +46,7 @@ func newWorld(t *testing.T) *world {
 	})
 	contract.Dump.Register(w.env, func(ctx context.Context, in contract.DumpInput) (contract.DumpResult, error) {
 		w.dumps = append(w.dumps, in)
-		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2}, w.counted(ctx, w.step("dump"))
+		return contract.DumpResult{SizeBytes: 100, StoredBytes: 40, Chunks: 2, Verified: w.verified}, w.counted(ctx, w.step("dump"))
 	})
 	contract.Verify.Register(w.env, func(_ context.Context, in contract.VerifyInput) (contract.VerifyResult, error) {
 		return contract.VerifyResult{}, w.step("verify " + string(in.Mode))
@@ -122,6 +123,23 @@ func TestABackupWithoutVerificationIsNotVerified(t *testing.T) {
 	w.env.ExecuteWorkflow(workflows.Backup, input())
 	require.NoError(t, w.env.GetWorkflowError())
 	require.Equal(t, []string{"begin", "dump", "finish"}, w.called)
+}
+
+func TestABackupThatItsDumpHasCheckedIsNotCheckedAgain(t *testing.T) {
+	for _, mode := range []domain.VerifyMode{domain.VerifyQuick, domain.VerifyFull} {
+		for _, verified := range []bool{true, false} {
+			w := newWorld(t)
+			w.plan.Verify, w.verified = mode, verified && mode == domain.VerifyQuick
+			w.env.ExecuteWorkflow(workflows.Backup, input())
+			require.NoError(t, w.env.GetWorkflowError())
+			require.Equal(t, mode == domain.VerifyQuick, w.dumps[0].QuickCheck, "a check of another mode is a step of its own")
+			want := []string{"begin", "dump", "verify " + string(mode), "finish"}
+			if w.verified {
+				want = []string{"begin", "dump", "finish"}
+			}
+			require.Equal(t, want, w.called)
+		}
+	}
 }
 
 func TestABackupThatFailsVerificationIsFailedAndRemoved(t *testing.T) {

@@ -72,9 +72,9 @@ func TestTheNextLocationTakesABackupThatTheFirstDoesNot(t *testing.T) {
 		Warning: `the backup went to storage location "c", because: storage location "a": a is full; storage location "b": b lost a chunk`,
 	}, w.reports[2])
 	require.Equal(t, []contract.DumpInput{
-		{ExecutionID: "e1", StorageAttempts: 5},
-		{ExecutionID: "e1", AttemptsBefore: 1004, StorageAttempts: 5},
-		{ExecutionID: "e1", AttemptsBefore: 2008},
+		{ExecutionID: "e1", StorageAttempts: 5, QuickCheck: true},
+		{ExecutionID: "e1", AttemptsBefore: 1004, StorageAttempts: 5, QuickCheck: true},
+		{ExecutionID: "e1", AttemptsBefore: 2008, QuickCheck: true},
 	}, w.dumps, "attempts are numbered through, and the last location is tried as often as any")
 }
 

@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -9,9 +8,6 @@ import (
 	"hash"
 	"io"
 	"slices"
-
-	"filippo.io/age"
-	"github.com/zeebo/blake3"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/storage"
@@ -23,11 +19,11 @@ const corruptObjectHint = "The storage location lost or changed this object. Res
 type opener struct {
 	r      *Reader
 	codec  decompressors
-	hasher *blake3.Hasher // keyed for chunk ids
-	object []byte         // the object that is being decoded
+	hasher *chunkHasher
+	object []byte // the object that is being decoded
 }
 
-func newOpener(r *Reader) *opener { return &opener{r: r, hasher: newHash(r.keys.id)} }
+func newOpener(r *Reader) *opener { return &opener{r: r, hasher: newChunkHasher(r.keys.id)} }
 
 func (o *opener) close() { o.codec.close() }
 
@@ -50,9 +46,7 @@ func (o *opener) fetch(ctx context.Context, index int, out []byte) error {
 	if err := o.decode(object.encoding, out); err != nil {
 		return corruptObject(key, err)
 	}
-	o.hasher.Reset()
-	_, _ = o.hasher.Write(out) // a hash takes everything
-	if id := ChunkID(sum(o.hasher)); id != object.ID {
+	if o.hasher.id(out) != object.ID {
 		return corruptObject(key, errors.New("its content is that of another chunk"))
 	}
 	return nil
@@ -83,34 +77,14 @@ func (o *opener) decode(e encoding, out []byte) error {
 	frame := o.object
 	if e.encrypted {
 		var err error
-		if frame, err = o.decrypt(); err != nil {
-			return err
+		if frame, err = decryptInPlace(o.object, o.r.identities); err != nil {
+			return classifyDecrypt(err)
 		}
 	}
 	if err := o.codec.decode(e.compression, frame, out); err != nil {
 		return fmt.Errorf("decompress: %w", err)
 	}
 	return nil
-}
-
-// decrypt replaces the object by its plaintext, in place: age needs a header and 16 bytes for each
-// 64 KiB, so what is written always lies before what is still to be read.
-func (o *opener) decrypt() ([]byte, error) {
-	plaintext, err := age.Decrypt(bytes.NewReader(o.object), o.r.identities...)
-	if err != nil {
-		return nil, classifyDecrypt(err)
-	}
-	n := 0
-	for {
-		read, err := plaintext.Read(o.object[n:])
-		n += read
-		if errors.Is(err, io.EOF) {
-			return o.object[:n], nil
-		}
-		if err != nil {
-			return nil, classifyDecrypt(err)
-		}
-	}
 }
 
 var errChecksum = errors.New("its SHA-256 is not the one in the manifest")

@@ -20,7 +20,7 @@ func (p *pipeline) seal(s *sealer, j *job) {
 
 // identify finds the chunk's id and whether this job has to store it.
 func (p *pipeline) identify(s *sealer, j *job) (mine bool) {
-	id := s.id(j.plaintext.bytes())
+	id := s.hasher.id(j.plaintext.bytes())
 	j.index, mine = p.w.claim(id, j.plaintext.size)
 	p.mu.Lock()
 	p.chunks[j.position] = j.index

@@ -10,7 +10,6 @@ import (
 	"io"
 
 	"filippo.io/age"
-	"github.com/zeebo/blake3"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -24,7 +23,7 @@ func maxStored(plain int) int { return plain + plain/512 + 64*kib }
 type sealer struct {
 	compressor compressor
 	recipients []age.Recipient
-	hasher     *blake3.Hasher // keyed for chunk ids
+	hasher     *chunkHasher
 	checksum   hash.Hash
 }
 
@@ -33,14 +32,7 @@ func newSealer(opts WriterOptions, idKey [32]byte) (*sealer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &sealer{compressor: c, recipients: opts.Recipients, hasher: newHash(idKey), checksum: sha256.New()}, nil
-}
-
-// id is the chunk's id.
-func (s *sealer) id(plaintext []byte) ChunkID {
-	s.hasher.Reset()
-	_, _ = s.hasher.Write(plaintext) // a hash takes everything
-	return sum(s.hasher)
+	return &sealer{compressor: c, recipients: opts.Recipients, hasher: newChunkHasher(idKey), checksum: sha256.New()}, nil
 }
 
 // seal writes the object of plaintext to out and returns the object's SHA-256.

@@ -84,6 +84,9 @@ type DumpResult struct {
 	StoredBytes int64 `json:"stored_bytes"` // bytes of the objects this execution added
 	Chunks      int64 `json:"chunks"`
 	Skipped     int64 `json:"skipped"` // chunks that an earlier backup, an earlier attempt or this one had stored already
+	// Verified: the check that DumpInput.QuickCheck asks for was made, found nothing wrong, and is recorded. If not, it
+	// is still to be made.
+	Verified bool `json:"verified,omitempty"`
 }
 
 // VerifyInput asks for one check of a stored backup.

@@ -13,6 +13,8 @@ type DumpInput struct {
 	// StorageAttempts is how often a failure of the storage is tried again before another location is
 	// tried instead; 0: as often as any other.
 	StorageAttempts int32 `json:"storage_attempts,omitempty"`
+	// QuickCheck asks for the quick check of what was stored, in the same step; any other is a step of its own.
+	QuickCheck bool `json:"quick_check,omitempty"`
 }
 
 // DiscardInput asks for the removal of what a backup stored where it is. Attempts up to Before are fenced

@@ -16,9 +16,9 @@ type Hooks struct {
 
 // Hook is one of a SQL statement, a URL and a command.
 type Hook struct {
-	SQL            string   `json:"sql,omitempty" maxLength:"16384" doc:"One statement, run on the datasource"`
-	URL            string   `json:"url,omitempty" maxLength:"2048" doc:"http or https; gets a POST with the run as JSON, and any answer but 2xx is a failure"`
-	Command        []string `json:"command,omitempty" maxItems:"64" doc:"Program and arguments, run on the worker; only programs that the worker's operator allowed (DATAGUARDIAN_HOOK_COMMANDS)"`
+	SQL            string   `json:"sql,omitempty" maxLength:"16384" doc:"One statement, run on the datasource. Shown to whoever may read the job: no place for a secret"`
+	URL            string   `json:"url,omitempty" maxLength:"2048" doc:"http or https; gets a POST with the run as JSON, and any answer but 2xx is a failure. Write-only: answers show ********, and writing that back keeps the stored ones, in their order"`
+	Command        []string `json:"command,omitempty" maxItems:"64" doc:"Program and arguments, run on the worker; only programs that the worker's operator allowed (DATAGUARDIAN_HOOK_COMMANDS). Shown to whoever may read the job: no place for a secret"`
 	FailRun        bool     `json:"fail_run,omitempty" doc:"A failure of the hook fails the run, and the hooks behind it do not run. For after_success: the backup is kept, and the run completes with a warning that people are told of"`
 	TimeoutSeconds int      `json:"timeout_seconds,omitempty" doc:"Default 60" minimum:"0" maximum:"3600"`
 }
@@ -33,8 +33,16 @@ const (
 	HooksAfterFailure HookMoment = "after_failure"
 )
 
+// HookMoments are all of them.
+func HookMoments() []HookMoment {
+	return []HookMoment{HooksBefore, HooksAfterSuccess, HooksAfterFailure}
+}
+
 // DefaultHookTimeout is in seconds.
 const DefaultHookTimeout = 60
+
+// MaxHooks is how many there are of a moment at most.
+const MaxHooks = 16
 
 // At are the hooks of a moment.
 func (h *Hooks) At(moment HookMoment) []Hook {
@@ -54,7 +62,7 @@ func (h *Hooks) At(moment HookMoment) []Hook {
 
 // HaveSQL reports whether any of them runs SQL on the datasource.
 func (h *Hooks) HaveSQL() bool {
-	for _, moment := range []HookMoment{HooksBefore, HooksAfterSuccess, HooksAfterFailure} {
+	for _, moment := range HookMoments() {
 		for _, hook := range h.At(moment) {
 			if hook.SQL != "" {
 				return true
@@ -70,6 +78,8 @@ func (h Hook) String() string {
 	switch {
 	case h.SQL != "":
 		return "SQL statement"
+	case h.URL == hiddenURL:
+		return "URL"
 	case h.URL != "":
 		if u, err := url.Parse(h.URL); err == nil {
 			return "URL at " + u.Host
@@ -83,7 +93,10 @@ func (h Hook) String() string {
 
 func (h *Hooks) validate() Invalid {
 	var v Invalid
-	for _, moment := range []HookMoment{HooksBefore, HooksAfterSuccess, HooksAfterFailure} {
+	for _, moment := range HookMoments() {
+		if n := len(h.At(moment)); n > MaxHooks {
+			v.Add(string(moment), "are %d; give %d at most", n, MaxHooks)
+		}
 		for i, hook := range h.At(moment) {
 			v = append(v, hook.validate().Under(string(moment)+"["+strconv.Itoa(i)+"]")...)
 		}

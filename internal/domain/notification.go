@@ -17,6 +17,7 @@ const (
 	NotifyRestoreSuccess      NotificationType = "restore_success"
 	NotifyRestoreFailed       NotificationType = "restore_failed"
 	NotifySyncFailed          NotificationType = "sync_failed"
+	NotifySyncRecovered       NotificationType = "sync_recovered" // a sync that had failed succeeds again
 	NotifyRestoreDrillSuccess NotificationType = "restore_drill_success"
 	NotifyRestoreDrillFailed  NotificationType = "restore_drill_failed"
 )
@@ -49,7 +50,7 @@ func NotificationTypes() []NotificationType {
 	return []NotificationType{
 		NotifyBackupSuccess, NotifyBackupFailed, NotifyConnectionLost, NotifyConnectionRestored, NotifyStorageFull,
 		NotifyStorageUnreachable, NotifyHealthDegraded, NotifyCleanupCompleted, NotifyRestoreSuccess, NotifyRestoreFailed,
-		NotifySyncFailed, NotifyRestoreDrillSuccess, NotifyRestoreDrillFailed,
+		NotifySyncFailed, NotifySyncRecovered, NotifyRestoreDrillSuccess, NotifyRestoreDrillFailed,
 	}
 }
 

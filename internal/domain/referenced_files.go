@@ -70,6 +70,7 @@ func (o *BackupOptions) Secrets() map[string]*string {
 		secrets["referenced_files.private_key"] = &files.PrivateKey
 		secrets["referenced_files.passphrase"] = &files.Passphrase
 	}
+	o.Hooks.addURLs(secrets)
 	return secrets
 }
 
@@ -82,15 +83,21 @@ func (o BackupOptions) Detached() BackupOptions {
 		files := *o.ReferencedFiles
 		o.ReferencedFiles = &files
 	}
+	o.Hooks = o.Hooks.clone()
 	return o
 }
 
-// WithoutSecrets is a copy for where options are kept beside a job: in executions, manifests and audits.
+// WithoutSecrets is a copy for where options are kept beside a job: in executions, manifests and audits. Of the address of a
+// hook it keeps that there is one.
 func (o BackupOptions) WithoutSecrets() BackupOptions {
+	hooks := o.Hooks.clone()
+	hooks.hideURLs()
+	o.Hooks = nil
 	o = o.Detached()
 	for _, field := range o.Secrets() {
 		*field = ""
 	}
+	o.Hooks = hooks
 	return o
 }
 

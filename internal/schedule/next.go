@@ -27,6 +27,19 @@ func Next(cron, timeZone string, from time.Time, n int) ([]time.Time, error) {
 	return out, nil
 }
 
+// Between is when the cron runs after from and no later than to, in UTC and in order: the first most times.
+func Between(cron, timeZone string, from, to time.Time, most int) ([]time.Time, error) {
+	w, err := parse(cron, timeZone)
+	if err != nil {
+		return nil, fmt.Errorf("cron %q in time zone %q: %w", cron, timeZone, err)
+	}
+	var out []time.Time
+	for at := w.next(from); len(out) < most && !at.IsZero() && !at.After(to); at = w.next(at) {
+		out = append(out, at)
+	}
+	return out, nil
+}
+
 // IsRepeat reports whether a run that a schedule started for the nominal time at is one too many: around the moment
 // at which a clock is set back Temporal starts what the clock shows twice, or would have shown, more than once. The first
 // activity of a scheduled run asks; what people start by hand is no repeat.

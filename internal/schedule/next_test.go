@@ -153,3 +153,21 @@ func inProto(spec client.ScheduleSpec) *schedulepb.ScheduleSpec {
 	}
 	return out
 }
+
+func TestBetweenTwoTimesRunsAreThoseOfNext(t *testing.T) {
+	from, to := utc(t, "2026-03-27 01:30"), utc(t, "2026-03-31 00:30") // both are runs; the clock jumps in between
+	got, err := Between("30 2 * * *", berlin, from, to, 10)
+	require.NoError(t, err)
+	want, err := Next("30 2 * * *", berlin, from, 4)
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.Equal(t, to, got[3], "the end is in it")
+	got, err = Between("30 2 * * *", berlin, from, to, 2)
+	require.NoError(t, err)
+	require.Equal(t, want[:2], got)
+	got, err = Between("30 2 * * *", berlin, from, from.Add(time.Hour), 2)
+	require.NoError(t, err)
+	require.Empty(t, got)
+	_, err = Between("x", berlin, from, to, 2)
+	require.Error(t, err)
+}

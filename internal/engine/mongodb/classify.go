@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"net"
+	"regexp"
 	"strings"
 
 	"go.mongodb.org/mongo-driver/mongo"
@@ -145,6 +146,7 @@ func classify(op string, err error) error {
 	case errors.As(err, &known):
 		return failure.Wrap(known.Class, op, err, "")
 	case errors.As(err, &server):
+		err = rowless(err)
 		for code, state := range codes {
 			if server.HasErrorCode(code) {
 				return &failure.Error{Class: state.class, Op: op, Hint: state.hint, Cause: err}
@@ -186,7 +188,17 @@ func classifyTool(op string, err error) error {
 	case strings.Contains(text, "server selection error") || strings.Contains(text, "connection refused"):
 		class, hint = failure.Unreachable, hintReach
 	}
-	return failure.Wrap(class, op, err, hint)
+	return failure.Wrap(class, op, rowless(err), hint)
+}
+
+// duplicateKey ends a message with the values of a row, which those who read executions and logs are not to see.
+var duplicateKey = regexp.MustCompile(`(?s)(dup key: ).*`)
+
+func rowless(err error) error {
+	if text := err.Error(); duplicateKey.MatchString(text) {
+		return &redactedError{text: duplicateKey.ReplaceAllString(text, "${1}…"), cause: err}
+	}
+	return err
 }
 
 func hasCode(err error, code int) bool {

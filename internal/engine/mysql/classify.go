@@ -79,6 +79,7 @@ func classify(op string, err error) error {
 		return nil
 	}
 	if number := errorNumber(err); number != 0 {
+		err = rowless(err)
 		v, found := verdicts[number]
 		if !found {
 			v.class = failure.Unknown

@@ -22,7 +22,7 @@ func classifyTool(op string, err error) error {
 		return failure.Wrap(failure.ClassOf(err), op, err, "")
 	}
 	v := toolVerdict(exit.Stderr)
-	return failure.Wrap(v.class, op, err, v.hint)
+	return failure.Wrap(v.class, op, rowlessTool(err), v.hint)
 }
 
 func toolVerdict(said string) verdict {

@@ -63,7 +63,7 @@ func classifyQuery(err error) error {
 	const op = "run the query"
 	if number := errorNumber(err); number != 0 {
 		if _, known := verdicts[number]; !known || number == 1064 {
-			return failure.Wrap(failure.ConfigInvalid, op, err, "Correct the statement.")
+			return failure.Wrap(failure.ConfigInvalid, op, rowless(err), "Correct the statement.")
 		}
 	}
 	return classify(op, err)

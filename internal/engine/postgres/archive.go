@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"bytes"
 	"encoding/binary"
 	"slices"
 	"strconv"
@@ -270,7 +271,11 @@ func (a *archiveReader) largeObjects() error {
 
 // chunks passes over pieces of data up to the empty one that ends them, and counts line breaks where wanted.
 func (a *archiveReader) chunks(lines *int64) error {
+	if !a.lines {
+		lines = nil
+	}
 	for {
+		a.wholePieces(lines)
 		size, err := a.number()
 		if err != nil || size == 0 {
 			return err
@@ -287,6 +292,30 @@ func (a *archiveReader) chunks(lines *int64) error {
 			return err
 		}
 	}
+}
+
+// wholePieces passes over the pieces that lie in pending from end to end: nearly all, one for each row. It leaves
+// what is anything else to who comes next.
+func (a *archiveReader) wholePieces(lines *int64) {
+	const head = 5 // a sign and four bytes
+	if a.intSize != head-1 {
+		return
+	}
+	pending, at, inHeads := a.pending, 0, int64(0)
+	for len(pending)-at > head {
+		size := int(binary.LittleEndian.Uint32(pending[at+1:]))
+		if pending[at] != 0 || size == 0 || size > len(pending)-at-head {
+			break
+		}
+		if lines != nil {
+			inHeads += int64(bytes.Count(pending[at+1:at+head], lineBreak))
+		}
+		at += head + size
+	}
+	if lines != nil {
+		*lines += int64(bytes.Count(pending[:at], lineBreak)) - inHeads
+	}
+	a.use(at)
 }
 
 // number reads a sign byte and intSize bytes, the lowest first.

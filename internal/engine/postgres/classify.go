@@ -82,6 +82,9 @@ func classify(op string, err error) error {
 	}
 	var server *pgconn.PgError
 	if errors.As(err, &server) {
+		if aboutValues(server.Code) {
+			errors.As(rowless(server), &server)
+		}
 		message := server.Message
 		if server.Detail != "" {
 			message += " (" + server.Detail + ")"

@@ -51,10 +51,10 @@ func classifyTool(op string, err error) error {
 	}
 	for _, c := range complaints {
 		if c.pattern.MatchString(exit.Stderr) {
-			return failure.Wrap(c.class, op, err, c.hint)
+			return failure.Wrap(c.class, op, rowlessTool(err), c.hint)
 		}
 	}
-	return failure.Wrap(failure.Unknown, op, err, "")
+	return failure.Wrap(failure.Unknown, op, rowlessTool(err), "")
 }
 
 // warnings picks a tool's warnings out of what it said while it succeeded.

@@ -59,6 +59,7 @@ func (e *Engine) ReadColumn(ctx context.Context, src engine.Source, statement, c
 // refusedStatement classifies what came of a statement that somebody wrote: an answer of the server that has no class
 // of its own is about the statement.
 func refusedStatement(op string, err error) error {
+	err = rowless(err)
 	classified := classify(op, err)
 	if err != nil && sqlState(err) != "" && failure.ClassOf(classified) == failure.Unknown {
 		return failure.New(failure.ConfigInvalid, op, classified.(*failure.Error).Cause.Error(), "Correct the statement.") //nolint:errorlint,forcetypeassert // classify makes it

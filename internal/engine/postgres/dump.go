@@ -91,6 +91,7 @@ func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.Dum
 				engine.SetRows(stream.Properties, found.rows())
 			}
 		}}
+		checked.w.lines = true
 		defer checked.w.stop()
 		return sink(ctx, stream, checked)
 	})

@@ -125,6 +125,55 @@ func TestTheWalkerStandsInTheWayOfTheEnd(t *testing.T) {
 	require.Equal(t, failure.Corrupt, failure.ClassOf(err))
 }
 
+// TestOnlyTheRowsLineBreaksAreCounted: the length of a row may look like one.
+func TestOnlyTheRowsLineBreaksAreCounted(t *testing.T) {
+	w := &archiveWriter{}
+	w.Write(sampleArchive(versionTableAM))
+	w.WriteByte(blockData)
+	w.int(9)
+	lengths := []int{1, 10, 11, 10<<8 | 10, 10 << 8, 266, 9, 10 << 16}
+	for _, length := range lengths {
+		w.strings(strings.Repeat("x", length-1) + "\n")
+	}
+	w.strings("two\nlines\n")
+	w.int(0)
+	for _, size := range []int{1, 3, 1000, 4096, w.Len()} {
+		walker := newWalker()
+		walker.lines = true
+		for rest := w.Bytes(); len(rest) > 0; rest = rest[min(len(rest), size):] {
+			_, _ = walker.Write(rest[:min(len(rest), size)])
+		}
+		found, err := walker.Close()
+		require.ErrorIs(t, err, errCutShort, "one block more than the table of contents promises")
+		last := found.blocks[len(found.blocks)-1]
+		require.EqualValues(t, len(lengths)+2, last.lines, "in pieces of %d", size)
+		require.Equal(t, int64(w.Len()), last.offset+last.size)
+	}
+}
+
+// TestWhatAStreamShowsIsWalkedAsWhatIsReadOfIt: WriteTo and Read find the same, and the same damage.
+func TestWhatAStreamShowsIsWalkedAsWhatIsReadOfIt(t *testing.T) {
+	whole := sampleArchive(versionTableAM)
+	for _, cut := range []int{0, 3, len(whole) / 2, len(whole) - 1, len(whole)} {
+		ended := 0
+		checked := &walked{r: bytes.NewReader(whole[:cut]), w: newWalker(), atEnd: func(summary) { ended++ }}
+		_, err := checked.WriteTo(io.Discard)
+		if cut < len(whole) {
+			require.Equal(t, failure.Corrupt, failure.ClassOf(err), "cut at %d", cut)
+			require.Zero(t, ended)
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, 1, ended)
+		require.Equal(t, 2, checked.found.tables)
+	}
+	failed := errors.New("the chunk is damaged")
+	_, err := (&walked{r: io.MultiReader(bytes.NewReader(whole[:9]), iotest.ErrReader(failed)), w: newWalker()}).WriteTo(io.Discard)
+	require.ErrorIs(t, err, failed)
+	_, err = (&walked{r: strings.NewReader("no dump at all, but long enough"), w: newWalker()}).WriteTo(io.Discard)
+	require.ErrorIs(t, err, errBadArchive)
+}
+
 // pg_dump writes a length before every row, so this is what following a dump costs.
 func BenchmarkWalker(b *testing.B) {
 	w := &archiveWriter{}
@@ -137,6 +186,7 @@ func BenchmarkWalker(b *testing.B) {
 	b.SetBytes(int64(w.Len()))
 	for b.Loop() {
 		walker := newWalker()
+		walker.lines = true
 		for rest := w.Bytes(); len(rest) > 0; rest = rest[min(len(rest), 64<<10):] {
 			_, _ = walker.Write(rest[:min(len(rest), 64<<10)])
 		}

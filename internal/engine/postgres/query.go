@@ -180,6 +180,7 @@ func (e *Engine) classifyQuery(err error) error {
 	const op = "run the statement"
 	var known *failure.Error
 	var tooLong *pgproto3.ExceededMaxBodyLenErr
+	err = rowless(err)
 	state := sqlState(err)
 	switch {
 	case err == nil || errors.As(err, &known):
@@ -208,7 +209,7 @@ func (e *Engine) Execute(ctx context.Context, src engine.Source, statement strin
 		return err
 	}
 	defer closeConn(conn)
-	err = one(ctx, conn, statement)
+	err = rowless(one(ctx, conn, statement))
 	if state := sqlState(err); strings.HasPrefix(state, "42") && state != "42501" {
 		var server *pgconn.PgError
 		errors.As(err, &server)

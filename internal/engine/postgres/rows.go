@@ -28,6 +28,8 @@ const endLines = 3
 // tableName is how both sides of a comparison call a table.
 func tableName(namespace, table string) string { return namespace + "." + table }
 
+var lineBreak = []byte{'\n'}
+
 // skipLines passes over n bytes and counts line breaks.
 func (w *walker) skipLines(n int, lines *int64) error {
 	for n > 0 {
@@ -35,7 +37,7 @@ func (w *walker) skipLines(n int, lines *int64) error {
 			return errCutShort
 		}
 		part := w.use(min(n, len(w.pending)))
-		*lines += int64(bytes.Count(part, []byte{'\n'}))
+		*lines += int64(bytes.Count(part, lineBreak))
 		n -= len(part)
 	}
 	return nil

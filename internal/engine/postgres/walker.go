@@ -33,6 +33,7 @@ type walker struct {
 	pending []byte // what the last Write brought and parse has not looked at yet
 	passed  int64  // bytes written up to the end of pending
 	copied  *bytes.Buffer
+	lines   bool // whether the line breaks of each block are counted
 	eof     bool
 	resume  func() (struct{}, bool)
 	stop    func()
@@ -165,6 +166,37 @@ func (s *walked) Read(p []byte) (int, error) {
 		}
 	}
 	return n, err
+}
+
+// WriteTo is Read up to the end, without a copy where the stream can show what it has.
+func (s *walked) WriteTo(w io.Writer) (int64, error) {
+	n, err := io.Copy(alongside{s.w, w}, s.r)
+	var walkErr error
+	switch {
+	case s.w.err != nil:
+		_, walkErr = s.w.Close()
+	case err == nil:
+		if s.found, walkErr = s.w.Close(); walkErr == nil && s.atEnd != nil {
+			s.atEnd(s.found)
+		}
+	}
+	if walkErr != nil {
+		return n, walkErr
+	}
+	return n, err
+}
+
+// alongside shows a walker what is written, first.
+type alongside struct {
+	w  *walker
+	to io.Writer
+}
+
+func (a alongside) Write(p []byte) (int, error) {
+	if _, err := a.w.Write(p); err != nil {
+		return 0, err
+	}
+	return a.to.Write(p)
 }
 
 var errBadArchive = errors.New("not a pg_dump archive")

@@ -140,7 +140,7 @@ func Push(ctx context.Context, c Command, src io.Reader) (stderr string, err err
 		if !errors.Is(copyErr, unix.EPIPE) && !errors.Is(copyErr, os.ErrDeadlineExceeded) {
 			return p.Stderr(), failure.Wrap(failure.Unknown, "write to "+p.program(), copyErr, "")
 		}
-		if _, err := io.Copy(io.Discard, from); err != nil {
+		if err := from.drain(); err != nil {
 			return p.Stderr(), err
 		}
 	}
@@ -161,6 +161,25 @@ func (s *source) Read(b []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
+}
+
+// drain reads what is left, without a copy where the source can show what it has.
+func (s *source) drain() error {
+	to, shows := s.r.(io.WriterTo)
+	if !shows {
+		_, err := io.Copy(io.Discard, s)
+		return err
+	}
+	_, err := to.WriteTo(metered{s.meter})
+	return err
+}
+
+// metered takes everything and keeps nothing.
+type metered struct{ *Meter }
+
+func (m metered) Write(p []byte) (int, error) {
+	m.Add(len(p))
+	return len(p), nil
 }
 
 func newPipe() (read, write *os.File, err error) {

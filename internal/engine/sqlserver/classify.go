@@ -194,7 +194,7 @@ type serverError struct{ all []mssql.Error }
 func (e *serverError) Error() string {
 	texts := make([]string, 0, len(e.all))
 	for _, one := range e.all {
-		texts = append(texts, fmt.Sprintf("%s (error %d)", strings.TrimPrefix(one.Message, "login error: "), one.Number))
+		texts = append(texts, fmt.Sprintf("%s (error %d)", strings.TrimPrefix(shownMessage(one), "login error: "), one.Number))
 	}
 	return strings.Join(texts, "; ")
 }
