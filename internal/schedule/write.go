@@ -14,7 +14,7 @@ const (
 	// writes is how many times a schedule is written that is not as it should be afterwards: somebody has changed it meanwhile, or Temporal
 	// takes what is written in by and by. The next upkeep looks again.
 	writes = 4
-	// settles is how long Temporal is given between two of them.
+	// settles is how much longer Temporal is given before each further one.
 	settles = 50 * time.Millisecond
 )
 
@@ -22,7 +22,7 @@ const (
 // changes between reading and writing, a pause say, is not undone: Temporal drops what was made of an older state.
 func write(ctx context.Context, c client.Client, id string, change func(client.ScheduleUpdateInput) (*client.ScheduleUpdate, error)) error {
 	handle := c.ScheduleClient().GetHandle(ctx, id)
-	for range writes {
+	for try := range writes {
 		wrote := false
 		err := handle.Update(context.WithValue(ctx, stateKey{}, &state{}), client.ScheduleUpdateOptions{
 			DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
@@ -37,7 +37,7 @@ func write(ctx context.Context, c client.Client, id string, change func(client.S
 		select {
 		case <-ctx.Done():
 			return wrap(ctx.Err(), "correct", id)
-		case <-time.After(settles):
+		case <-time.After(time.Duration(try) * settles): // the first is mostly taken in already
 		}
 	}
 	return nil
