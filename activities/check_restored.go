@@ -23,6 +23,7 @@ func (a *Activities) CheckRestored(ctx context.Context, in contract.CheckRestore
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
 			return a.reach(ctx, r.target, func(src engine.Source) (err error) {
 				c := restoredChecks{r: r, src: engine.At(src, in.Staging), wanted: *r.options.Checks}
+				c.src.Disposable = r.options.VerificationMode
 				c.report = domain.CheckReport{Tables: in.Tables, RowCounts: "off", ForeignKeys: "off"}
 				if err := c.all(ctx); err != nil {
 					return err
