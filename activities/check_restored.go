@@ -22,9 +22,11 @@ func (a *Activities) CheckRestored(ctx context.Context, in contract.CheckRestore
 	err := a.withRestore(ctx, contract.RestoreStep{ExecutionID: in.ExecutionID}, func(ctx context.Context, r *restore) error {
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
 			return a.reach(ctx, r.target, func(src engine.Source) (err error) {
-				c := restoredChecks{r: r, src: engine.At(src, in.Staging), wanted: *r.options.Checks}
-				c.src.Disposable = r.options.VerificationMode
+				c := restoredChecks{r: r, wanted: *r.options.Checks}
 				c.report = domain.CheckReport{Tables: in.Tables, RowCounts: "off", ForeignKeys: "off"}
+				if c.loaded, err = loadedBy(r, src, in.Staging); err != nil {
+					return err
+				}
 				if err := c.all(ctx); err != nil {
 					return err
 				}
@@ -51,7 +53,7 @@ func (a *Activities) recordChecks(ctx context.Context, r *restore, report domain
 // restoredChecks is one run of the checks.
 type restoredChecks struct {
 	r      *restore
-	src    engine.Source // the temporary database
+	loaded []loaded
 	wanted domain.DrillOptions
 	report domain.CheckReport
 }
@@ -60,48 +62,67 @@ func (c *restoredChecks) all(ctx context.Context) error {
 	if c.report.Tables == 0 {
 		return failure.New(failure.Corrupt, "check the restored database", "it has no tables", "Look at what the backup job includes: a backup of nothing proves nothing.")
 	}
-	if err := c.rows(ctx); err != nil {
-		return err
+	for _, check := range []func(context.Context) error{c.consistency, c.rows, c.keys, c.assertions} {
+		if err := check(ctx); err != nil {
+			return err
+		}
 	}
-	if err := c.keys(ctx); err != nil {
-		return err
-	}
-	return c.assertions(ctx)
+	return nil
 }
 
+// rows compares those of every database with what its part of the backup recorded, and counts what nothing was recorded of.
 func (c *restoredChecks) rows(ctx context.Context) error {
-	counter, ok := c.r.stager.(engine.RowCounter)
 	if !c.wanted.ChecksRows() {
 		return nil
 	}
-	if c.report.RowCounts = "not recorded"; !ok {
+	c.report.RowCounts = "same"
+	var different []string
+	for _, l := range c.loaded {
+		found, known, err := c.compare(ctx, l)
+		if err != nil {
+			return l.within(err)
+		}
+		if !known {
+			c.report.RowCounts = "not recorded"
+		}
+		different = append(different, found...)
+	}
+	if len(different) == 0 {
 		return nil
 	}
-	recorded, known, err := counter.RecordedRows(c.r.request().Streams)
-	if err != nil {
-		return err
+	more := ""
+	if len(different) > mostDifferent {
+		more = fmt.Sprintf(", and %d more tables", len(different)-mostDifferent)
 	}
-	found, err := counter.CountRows(ctx, c.src)
+	return failure.New(failure.Corrupt, "compare the rows with those of the backup",
+		strings.Join(different[:min(len(different), mostDifferent)], "; ")+more,
+		"The restore did not bring back what was dumped: keep this backup, make another one, and look at the log of the restore.")
+}
+
+// compare says what is different in one database; known is false where nothing was recorded.
+func (c *restoredChecks) compare(ctx context.Context, l loaded) (different []string, known bool, err error) {
+	counter, ok := l.engine.(engine.RowCounter)
+	if !ok {
+		return nil, false, nil
+	}
+	recorded, known, err := counter.RecordedRows(l.streams)
 	if err != nil {
-		return err
+		return nil, false, err
+	}
+	found, err := counter.CountRows(ctx, l.src)
+	if err != nil {
+		return nil, false, err
 	}
 	for _, n := range found {
 		c.report.Rows += max(0, n)
 	}
 	if !known {
-		return nil
+		return nil, false, nil
 	}
-	if different := differences(recorded, found); len(different) > 0 {
-		more := ""
-		if len(different) > mostDifferent {
-			more = fmt.Sprintf(", and %d more tables", len(different)-mostDifferent)
-		}
-		return failure.New(failure.Corrupt, "compare the rows with those of the backup",
-			strings.Join(different[:min(len(different), mostDifferent)], "; ")+more,
-			"The restore did not bring back what was dumped: keep this backup, make another one, and look at the log of the restore.")
+	for _, text := range differences(recorded, found) {
+		different = append(different, l.prefix()+text)
 	}
-	c.report.RowCounts = "same"
-	return nil
+	return different, true, nil
 }
 
 // differences says in which tables the rows are not those that were recorded.
@@ -129,13 +150,20 @@ func (c *restoredChecks) keys(ctx context.Context) error {
 	if !c.wanted.ChecksForeignKeys() {
 		return nil
 	}
-	checker, ok := c.r.stager.(engine.KeyChecker)
-	if c.report.ForeignKeys = "not checked"; !ok {
-		return nil
-	}
-	broken, _, err := checker.BrokenKeys(ctx, c.src)
-	if err != nil {
-		return err
+	var broken []string
+	c.report.ForeignKeys = "not checked"
+	for _, l := range c.loaded {
+		checker, ok := l.engine.(engine.KeyChecker)
+		if !ok {
+			return nil
+		}
+		found, _, err := checker.BrokenKeys(ctx, l.src)
+		if err != nil {
+			return l.within(err)
+		}
+		for _, key := range found {
+			broken = append(broken, l.prefix()+key)
+		}
 	}
 	if len(broken) > 0 {
 		return failure.New(failure.Corrupt, "check the foreign keys", "these have rows that point to nothing: "+strings.Join(broken, ", "),
@@ -149,13 +177,16 @@ func (c *restoredChecks) assertions(ctx context.Context) error {
 	if len(c.wanted.Assertions) == 0 {
 		return nil
 	}
-	querier, ok := c.r.stager.(engine.Querier)
+	if len(c.loaded) != 1 {
+		return failure.New(failure.ConfigInvalid, "check the assertions", "they are for one database, and the backup is of a whole server", "Remove them from the drill job.")
+	}
+	querier, ok := c.loaded[0].engine.(engine.Querier)
 	if !ok {
 		return failure.New(failure.Unsupported, "check the assertions", fmt.Sprintf("a %s datasource answers no SQL", c.r.target.Type), "Remove them from the drill job.")
 	}
 	for _, assertion := range c.wanted.Assertions {
 		op := "check assertion " + quoted(assertion.Name)
-		value, holds, err := answerOf(ctx, querier, c.src, assertion)
+		value, holds, err := answerOf(ctx, querier, c.loaded[0].src, assertion)
 		if err != nil {
 			return statementFailure(op, assertion.SQL, err)
 		}

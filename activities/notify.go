@@ -97,22 +97,22 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "the channel was switched off while it waited"}, nil, nil
 	}
 	secrets = d.Channel.Config.SecretValues()
-	message, note, err := a.messageOf(ctx, *d.Channel, d)
-	if err != nil {
-		return end, secrets, err
-	}
 	channel, err := channels.Open(d.Channel.Type, d.Channel.Config, a.Tuning.NotifyTimeout)
 	if err != nil {
 		return end, secrets, err
 	}
-	started := time.Now()
-	end.Answer, err = sendToAll(ctx, channel, message, d.Reached, func(to string) error {
-		a.at("notify.sent")
-		if len(channel.Recipients()) == 1 {
-			return nil
+	message, note, err := a.messageOf(ctx, *d.Channel, d, false)
+	if err != nil {
+		return end, secrets, err
+	}
+	s := sending{channel: channel, message: message, repeat: message, reached: d.Reached, begun: d.Begun, record: deliveryRecord{a, d.ID}}
+	if len(d.Begun) > 0 && !channel.CarriesID() {
+		if s.repeat, note, err = a.messageOf(ctx, *d.Channel, d, true); err != nil {
+			return end, secrets, err
 		}
-		return a.DB.MarkReached(ctx, d.ID, to)
-	})
+	}
+	started := time.Now()
+	end.Answer, err = s.toAll(ctx)
 	end.Status, end.Latency, end.Message = domain.DeliverySent, time.Since(started), note
 	return end, secrets, err
 }

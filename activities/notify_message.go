@@ -15,8 +15,8 @@ import (
 )
 
 // messageOf writes the message of a delivery. A template that fails on this event never keeps people from being
-// told: the built-in text goes out, and note says why.
-func (a *Activities) messageOf(ctx context.Context, channel db.Channel, d db.ClaimedDelivery) (message notify.Message, note string, err error) {
+// told: the built-in text goes out, and note says why. repeat: who gets it may have had it.
+func (a *Activities) messageOf(ctx context.Context, channel db.Channel, d db.ClaimedDelivery, repeat bool) (message notify.Message, note string, err error) {
 	settings, err := a.DB.NotificationSettings(ctx)
 	if failure.ClassOf(err) == failure.ConfigInvalid {
 		settings, err = domain.DefaultNotificationSettings(), nil // a wrong setting must silence nobody
@@ -28,6 +28,7 @@ func (a *Activities) messageOf(ctx context.Context, channel db.Channel, d db.Cla
 	for i, n := range d.Notifications {
 		events[i] = eventOf(n, settings.PublicURL)
 		events[i].Flapping = d.Flapping
+		events[i].Repeat = repeat
 		events[i] = events[i].Complete()
 	}
 	if len(events) == 0 {
@@ -89,5 +90,5 @@ func (a *Activities) sendSample(ctx context.Context, row db.Channel) (string, er
 		return "", err
 	}
 	message.DeliveryID = "test-" + strings.ToLower(rand.Text())
-	return sendToAll(ctx, channel, message, nil, func(string) error { return nil })
+	return sending{channel: channel, message: message, repeat: message}.toAll(ctx)
 }

@@ -97,27 +97,6 @@ func TestADeliveryIsRecordedWithItsLatencyAndTheAnswer(t *testing.T) {
 	require.EqualValues(t, 1, row.Attempts)
 }
 
-// Between the server's answer and our record nothing can be known: it is sent again, with the same id.
-func TestAWorkerThatDiesBeforeTheRecordSendsAgainWithTheSameID(t *testing.T) {
-	server := notifytest.HTTP(t, notifytest.Say(http.StatusOK, ""))
-	c := newCourier(t, domain.ChannelWebhook, hook(server.URL))
-	id := c.next()
-	c.diesAt = "notify.claimed"
-	require.Error(t, c.deliver(id))
-	require.Empty(t, server.Received())
-	c.diesAt = "notify.sent"
-	require.Error(t, c.deliver(id))
-	c.diesAt = "notify.delivered"
-	require.Error(t, c.deliver(id))
-	c.diesAt = ""
-	require.NoError(t, c.deliver(id), "what is recorded is not sent again")
-	got := server.Received()
-	require.Len(t, got, 2)
-	for _, request := range got {
-		require.Equal(t, id, request.Header.Get("X-DataGuardian-Delivery"))
-	}
-}
-
 func TestTroubleThatStaysEndsADeliveryAndTroubleThatPassesDoesNot(t *testing.T) {
 	server := notifytest.HTTP(t, notifytest.Say(http.StatusBadRequest, "invalid_payload token=hunter22"))
 	c := newCourier(t, domain.ChannelWebhook, hook(server.URL))
@@ -141,33 +120,6 @@ func TestTroubleThatStaysEndsADeliveryAndTroubleThatPassesDoesNot(t *testing.T) 
 	require.Empty(t, c.row(later).ErrorMessage)
 	for _, hidden := range []string{"hunter22", "secret-path-1", "signing-key-1"} {
 		require.NotContains(t, c.row(refused).ErrorMessage+c.row(later).ErrorMessage+err.Error(), hidden)
-	}
-}
-
-func TestADeliveryWhoseChannelGoesWhileItIsTriedIsDropped(t *testing.T) {
-	server := notifytest.HTTP(t, notifytest.Say(http.StatusBadGateway, ""))
-	c := newCourier(t, domain.ChannelWebhook, hook(server.URL))
-	id := c.next()
-	require.Error(t, c.deliver(id))
-	require.NoError(t, c.d.DeleteChannel(t.Context(), c.channel.ID))
-	require.NoError(t, c.deliver(id))
-	require.Equal(t, domain.DeliveryDropped, c.row(id).Status)
-	require.Len(t, server.Received(), 1)
-}
-
-func TestATemplateThatFailsKeepsNobodyFromBeingTold(t *testing.T) {
-	server := notifytest.HTTP(t, notifytest.Say(http.StatusOK, ""))
-	c := newCourier(t, domain.ChannelWebhook, hook(server.URL))
-	for _, body := range []string{"{{.Gone}}", "{{.Title"} { // of another version of the program
-		_, err := c.d.AddTemplate(t.Context(), db.Template{Channel: domain.ChannelWebhook, Type: domain.NotifyBackupFailed, Body: body, IsActive: true})
-		require.NoError(t, err)
-		id := c.next()
-		require.NoError(t, c.deliver(id))
-		require.Equal(t, domain.DeliverySent, c.row(id).Status)
-		require.Contains(t, c.row(id).ErrorMessage, "the built-in text was sent")
-	}
-	for _, request := range server.Received() {
-		require.Contains(t, string(request.Body), "no route")
 	}
 }
 

@@ -155,6 +155,17 @@ func (q *Queries) MarkReached(ctx context.Context, id, recipient string) error {
 	return translate("record a recipient", q.q.MarkReached(ctx, dbgen.MarkReachedParams{ID: id, Recipient: recipient}))
 }
 
+// MarkBegun notes that sending to a recipient begins: until MarkReached, MarkNotReached or the end of the delivery says
+// more, the recipient may have it.
+func (q *Queries) MarkBegun(ctx context.Context, id, recipient string) error {
+	return translate("record a recipient", q.q.MarkBegun(ctx, dbgen.MarkBegunParams{ID: id, Recipient: recipient}))
+}
+
+// MarkNotReached takes MarkBegun back.
+func (q *Queries) MarkNotReached(ctx context.Context, id, recipient string) error {
+	return translate("record a recipient", q.q.MarkNotReached(ctx, dbgen.MarkNotReachedParams{ID: id, Recipient: recipient}))
+}
+
 // NoteDeliveryError keeps why the last attempt failed, for people who look while it is tried again, and until when the
 // server does not want to be asked, 0 for no such wish.
 func (q *Queries) NoteDeliveryError(ctx context.Context, id, message string, wait time.Duration) error {

@@ -132,25 +132,33 @@ func TestAStormIsOneMessage(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)
 	settle(t, url, nil)
-	channel := newChannel(t, d, "ops", domain.ChannelRules{})
+	channels := []db.Channel{newChannel(t, d, "ops", domain.ChannelRules{}), newChannel(t, d, "boss", domain.ChannelRules{})}
 	for i := range 200 {
 		tell(t, d, db.Notification{Type: domain.NotifyBackupFailed, Title: fmt.Sprintf("backup %d failed", i)})
 	}
 	_, err := d.DispatchNotifications(t.Context())
 	require.NoError(t, err)
-	next, err := d.NextDelivery(t.Context(), channel.ID)
+	for _, channel := range channels {
+		requireOneMessage(t, d, channel.ID, 200)
+	}
+}
+
+// requireOneMessage takes what waits for a channel: one message, which tells so many.
+func requireOneMessage(t *testing.T, d *db.DB, channelID string, notifications int) {
+	t.Helper()
+	next, err := d.NextDelivery(t.Context(), channelID)
 	require.NoError(t, err)
-	again, err := d.NextDelivery(t.Context(), channel.ID)
+	again, err := d.NextDelivery(t.Context(), channelID)
 	require.NoError(t, err)
 	require.Equal(t, next.ID, again.ID, "what was taken and has not ended comes first")
 	claimed, err := d.ClaimDelivery(t.Context(), next.ID)
 	require.NoError(t, err)
-	require.Len(t, claimed.Notifications, 200)
+	require.Len(t, claimed.Notifications, notifications)
 	require.NoError(t, d.FinishDelivery(t.Context(), next.ID, db.DeliveryEnd{Status: domain.DeliverySent, Answer: "200 OK"}))
-	for _, one := range deliveries(t, d, db.DeliveryFilter{ChannelID: channel.ID}) {
+	for _, one := range deliveries(t, d, db.DeliveryFilter{ChannelID: channelID}) {
 		require.Equal(t, domain.DeliverySent, one.Status)
 	}
-	empty, err := d.NextDelivery(t.Context(), channel.ID)
+	empty, err := d.NextDelivery(t.Context(), channelID)
 	require.NoError(t, err)
 	require.Empty(t, empty.ID)
 	require.Zero(t, empty.Wait)

@@ -182,6 +182,7 @@ func TestASyncThatFailsLeavesTheTargetAndIsTriedAgainFromItsBackup(t *testing.T)
 	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
 	require.Equal(t, failed.BackupExecutionID, ended.BackupExecutionID, "the finished half was repeated")
 	require.Equal(t, failed.ID, ended.Metadata.RetryOf)
+	require.Equal(t, 1, s.notifications(t, job.ID, domain.NotifySyncRecovered))
 	require.Equal(t, "0", s.scalar(t, target.Name, "select count(*)::text from customers where name <> 'masked'"))
 }
 

@@ -137,7 +137,14 @@ func TestSQLServerIsSyncedAndProved(t *testing.T) {
 	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 	require.Equal(t, 2, run.Metadata.Drill.Checks.Tables)
 	require.Equal(t, "not recorded", run.Metadata.Drill.Checks.RowCounts)
-	require.Equal(t, "not checked", run.Metadata.Drill.Checks.ForeignKeys)
+	require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
+	require.NotZero(t, run.Metadata.Drill.Checks.Rows)
+
+	s.server.Change(s.database, func(d *tdsserver.Database) { d.Damaged = true }) // which no checksum shows
+	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	run = runDrill(t, drillJob(t, s.datasource, nil))
+	require.Equal(t, domain.Failed, run.Status)
+	require.Contains(t, run.ErrorMessage, "consistency errors in database")
 	s.requireClean(t)
 }
 
@@ -183,6 +190,9 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 	whole := runDrill(t, drillJob(t, s.datasource, nil))
 	require.Equal(t, domain.Completed, whole.Status, whole.ErrorMessage)
 	require.Equal(t, 2, whole.Metadata.Drill.Checks.Tables)
+	require.Equal(t, int64(1010), whole.Metadata.Drill.Checks.Rows)
+	require.Equal(t, "same", whole.Metadata.Drill.Checks.RowCounts)
+	require.Equal(t, "valid", whole.Metadata.Drill.Checks.ForeignKeys)
 	requireDropped(t, whole)
 
 	// The databases of a drill are made where template0 is.

@@ -15,7 +15,6 @@ var unrecorded = map[string]string{
 	"DeleteFiles":       "one activity, that somebody waits for: an upgrade in between costs them one request",
 	"MeasureStorage":    "one activity, that somebody waits for: an upgrade in between costs them one request",
 	"CheckStorageDraft": "one activity, that somebody waits for: an upgrade in between costs them one request",
-	"TestChannel":       "not recorded yet: one activity, which is not tried again",
 	"OpenTransfer":      "one local activity; integration/explore_test.go replays it",
 }
 

@@ -230,6 +230,7 @@ type NotificationDelivery struct {
 	StartedAt      *time.Time
 	FinishedAt     *time.Time
 	CreatedAt      time.Time
+	Begun          []string
 }
 
 type NotificationTemplate struct {

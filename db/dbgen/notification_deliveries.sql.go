@@ -79,7 +79,7 @@ func (q *Queries) ChannelsWithOpenDeliveries(ctx context.Context) ([]string, err
 const claimDelivery = `-- name: ClaimDelivery :one
 UPDATE notification_deliveries SET status = 'sending', started_at = COALESCE(started_at, now()), attempts = attempts + 1
 WHERE id = $1 AND status IN ('pending', 'sending')
-RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at
+RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun
 `
 
 func (q *Queries) ClaimDelivery(ctx context.Context, id string) (NotificationDelivery, error) {
@@ -104,6 +104,7 @@ func (q *Queries) ClaimDelivery(ctx context.Context, id string) (NotificationDel
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.CreatedAt,
+		&i.Begun,
 	)
 	return i, err
 }
@@ -199,7 +200,7 @@ func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) 
 }
 
 const getDelivery = `-- name: GetDelivery :one
-SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at FROM notification_deliveries WHERE id = $1
+SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun FROM notification_deliveries WHERE id = $1
 `
 
 func (q *Queries) GetDelivery(ctx context.Context, id string) (NotificationDelivery, error) {
@@ -224,12 +225,13 @@ func (q *Queries) GetDelivery(ctx context.Context, id string) (NotificationDeliv
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.CreatedAt,
+		&i.Begun,
 	)
 	return i, err
 }
 
 const listDeliveries = `-- name: ListDeliveries :many
-SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at FROM notification_deliveries d
+SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun FROM notification_deliveries d
 WHERE ($1::uuid IS NULL OR d.channel_id = $1::uuid)
   AND ($2::uuid IS NULL OR d.notification_id = $2::uuid)
   AND ($3::text IS NULL OR d.status = $3::text)
@@ -283,6 +285,7 @@ func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) 
 			&i.StartedAt,
 			&i.FinishedAt,
 			&i.CreatedAt,
+			&i.Begun,
 		); err != nil {
 			return nil, err
 		}
@@ -292,6 +295,35 @@ func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) 
 		return nil, err
 	}
 	return items, nil
+}
+
+const markBegun = `-- name: MarkBegun :exec
+UPDATE notification_deliveries SET begun = array_append(begun, $1::text)
+WHERE id = $2 AND NOT ($1::text = ANY(begun))
+`
+
+type MarkBegunParams struct {
+	Recipient string
+	ID        string
+}
+
+func (q *Queries) MarkBegun(ctx context.Context, arg MarkBegunParams) error {
+	_, err := q.db.Exec(ctx, markBegun, arg.Recipient, arg.ID)
+	return err
+}
+
+const markNotReached = `-- name: MarkNotReached :exec
+UPDATE notification_deliveries SET begun = array_remove(begun, $1::text) WHERE id = $2
+`
+
+type MarkNotReachedParams struct {
+	Recipient string
+	ID        string
+}
+
+func (q *Queries) MarkNotReached(ctx context.Context, arg MarkNotReachedParams) error {
+	_, err := q.db.Exec(ctx, markNotReached, arg.Recipient, arg.ID)
+	return err
 }
 
 const markReached = `-- name: MarkReached :exec
@@ -431,7 +463,7 @@ const postponeDelivery = `-- name: PostponeDelivery :one
 UPDATE notification_deliveries SET status = 'pending', due_at = GREATEST(due_at, $1::timestamptz), error_message = $2
 WHERE id = $3 AND status = 'sending' AND channel_type <> 'heartbeat' AND channel_id IS NOT NULL
   AND started_at > $4::timestamptz
-RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at
+RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun
 `
 
 type PostponeDeliveryParams struct {
@@ -469,6 +501,7 @@ func (q *Queries) PostponeDelivery(ctx context.Context, arg PostponeDeliveryPara
 		&i.StartedAt,
 		&i.FinishedAt,
 		&i.CreatedAt,
+		&i.Begun,
 	)
 	return i, err
 }

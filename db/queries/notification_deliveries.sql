@@ -88,6 +88,13 @@ ORDER BY n.created_at, n.id;
 UPDATE notification_deliveries SET reached = array_append(reached, sqlc.arg('recipient')::text)
 WHERE id = @id AND NOT (sqlc.arg('recipient')::text = ANY(reached));
 
+-- name: MarkBegun :exec
+UPDATE notification_deliveries SET begun = array_append(begun, sqlc.arg('recipient')::text)
+WHERE id = @id AND NOT (sqlc.arg('recipient')::text = ANY(begun));
+
+-- name: MarkNotReached :exec
+UPDATE notification_deliveries SET begun = array_remove(begun, sqlc.arg('recipient')::text) WHERE id = @id;
+
 -- due_at: not before the server wants to be asked again.
 -- name: NoteDeliveryError :exec
 UPDATE notification_deliveries SET error_message = @error_message, due_at = GREATEST(due_at, sqlc.arg('not_before')::timestamptz) WHERE id = @id AND status = 'sending';

@@ -39,6 +39,12 @@ type KeyChecker interface {
 	BrokenKeys(ctx context.Context, src Source) (broken []string, looked int, err error)
 }
 
+// ConsistencyChecker is an engine whose server loads a database without looking at all that is in it.
+type ConsistencyChecker interface {
+	// CheckConsistency has the server look at every page of a database. It changes nothing. Errors: Corrupt.
+	CheckConsistency(ctx context.Context, src Source) error
+}
+
 // Identifier is an engine that can tell whether two datasources are the same database, whatever the names of
 // their hosts.
 type Identifier interface {

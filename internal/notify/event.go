@@ -42,6 +42,7 @@ type Event struct {
 
 	Count    int    // of the events that a digest stands for; 1
 	Flapping bool   // its source changes its state often
+	Repeat   bool   // its receiver may have had it before, and can not tell by an id
 	Test     bool   // it is a sample
 	Facts    []Fact // what else is known, for lists
 	Metadata map[string]any
@@ -57,7 +58,10 @@ func (e Event) Complete() Event {
 	if e.Advice == "" {
 		e.Advice = advice[e.Type]
 	}
-	if e.Flapping {
+	if e.Repeat && !strings.HasPrefix(e.Message, repeatNote) { // in front: what is too long loses its end
+		e.Message = strings.TrimSpace(repeatNote + "\n" + e.Message)
+	}
+	if e.Flapping && !strings.HasSuffix(e.Message, flappingNote) {
 		e.Message = strings.TrimSpace(e.Message + "\n" + flappingNote)
 	}
 	e.Facts = nil
@@ -110,6 +114,8 @@ func (e Event) FromMetadata(publicURL string) Event {
 	return e
 }
 
+const repeatNote = "(You may have had this message before: an earlier attempt broke off, and nobody knows whether it arrived.)"
+
 const flappingNote = "It has been changing its state often; changes in between are not sent, and where it stands is told when it has kept still for a while."
 
 // advice is what to do where the event itself does not say.
@@ -158,6 +164,9 @@ func Digest(events []Event) Event {
 		lines = append(lines, fmt.Sprintf("- and %d more", more))
 	}
 	out.Message = strings.Join(lines, "\n")
+	if out.Repeat = first.Repeat; out.Repeat {
+		out.Message = repeatNote + "\n" + out.Message
+	}
 	out.Facts = []Fact{{"Severity", string(out.Severity)}, {"Notifications", fmt.Sprint(len(events))},
 		{"From", first.Time.UTC().Format("2006-01-02 15:04:05 UTC")}, {"To", last.Time.UTC().Format("2006-01-02 15:04:05 UTC")}}
 	out.Advice = "The API's /api/notifications lists all of them."

@@ -9,9 +9,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -39,9 +41,17 @@ func Shown(text string) string {
 // time, is an error; any answer of its is none, see Check.
 func Do(client *http.Client, request *http.Request) (Answer, error) {
 	request.Header.Set("User-Agent", "DataGuardian")
+	var wroteRequest atomic.Bool
+	request = request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
+		WroteRequest: func(info httptrace.WroteRequestInfo) { wroteRequest.Store(info.Err == nil) },
+	}))
 	answer, err := client.Do(request) //nolint:gosec // internal/outbound refuses what may not be reached
 	if err != nil {
-		return Answer{}, NetworkError(request.Context(), "connect to "+request.URL.Host, withoutURL(err))
+		classified := NetworkError(request.Context(), "connect to "+request.URL.Host, withoutURL(err))
+		if wroteRequest.Load() {
+			classified = unclear{classified}
+		}
+		return Answer{}, classified
 	}
 	defer func() { _ = answer.Body.Close() }()
 	out := Answer{Status: answer.StatusCode, RetryAfter: retryAfterOf(answer.Header.Get("Retry-After"), time.Now())}
@@ -66,6 +76,8 @@ func (a Answer) Check(op string) error {
 		return fail(failure.AuthFailed, "Check the credentials of the channel.")
 	case a.Status == http.StatusNotFound || a.Status == http.StatusGone:
 		return fail(failure.NotFound, "Check the address of the channel: nothing is there.")
+	case a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout:
+		return unclear{fail(failure.Unreachable, "It is tried again.")}
 	case a.Status == http.StatusTooManyRequests, a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status >= 500:
 		return fail(failure.Unreachable, "It is tried again.")
 	case a.Status/100 == 3:
@@ -92,7 +104,7 @@ func NetworkError(ctx context.Context, op string, err error) error {
 		return failure.Wrap(failure.ConfigInvalid, op, err, "Set allow_link_local if it is really meant.")
 	case errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid), errors.As(err, &verify):
 		return failure.Wrap(failure.ConfigInvalid, op, err, "Give the server a certificate for its name, or trust its own with ca_certificate.")
-	case errors.As(err, &record):
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
 		return failure.Wrap(failure.ConfigInvalid, op, err, "The server does not speak TLS there; check the address and port.")
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return failure.Wrap(failure.Timeout, op, errors.New("no answer in time"), "It is tried again.")

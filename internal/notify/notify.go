@@ -42,10 +42,13 @@ type Message struct {
 //   - Send sends to one of them and returns what the server said, which may be empty. It ends when ctx does,
 //     and within Timeout in any case.
 //   - An error is classified: a permanent class is not tried again. RetryAfter tells when the server wants
-//     to be asked again.
+//     to be asked again, and MayHaveArrived that the message may be there in spite of the error.
+//   - CarriesID reports whether its receivers can tell by DeliveryID that they have a message already. Those of other
+//     channels are told in the text (Event.Repeat).
 //   - Neither an answer nor an error holds a secret of the configuration, nor an address's path or query.
 type Channel interface {
 	Recipients() []string
+	CarriesID() bool
 	Send(ctx context.Context, m Message, to string) (answer string, err error)
 }
 
@@ -75,6 +78,18 @@ func RetryAfter(err error) time.Duration {
 		return wanted.wait
 	}
 	return 0
+}
+
+// unclear is an error after which nobody knows whether the message arrived.
+type unclear struct{ error }
+
+func (u unclear) Unwrap() error { return u.error }
+
+// MayHaveArrived reports whether a message may have arrived although sending it failed with err: the request was on its
+// way, and no answer came, or that of a gateway whose server did not answer.
+func MayHaveArrived(err error) bool {
+	var u unclear
+	return errors.As(err, &u)
 }
 
 // RootCAs are the certificates that a configuration trusts: the system's, and those of pem. nil: the system's.

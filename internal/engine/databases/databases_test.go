@@ -156,6 +156,15 @@ func TestEachDatabaseIsRestoredUnderItsNameWithATokenOfItsOwn(t *testing.T) {
 	require.Equal(t, []string{`database "a": one`, `database "b": two`}, report.Warnings)
 	stagings := strings.Split(report.Staging, ", ")
 	require.NotEqual(t, strings.Fields(stagings[0])[1], strings.Fields(stagings[1])[1], "they must not meet in one name")
+	staged, err := e.Staged(req, report.Staging)
+	require.NoError(t, err)
+	for i, one := range staged {
+		require.Equal(t, req.Databases[i], one.Database)
+		require.Equal(t, stagings[i], one.Staging)
+		require.Equal(t, []string{"main"}, []string{one.Streams[0].Name})
+	}
+	_, err = e.Staged(req, stagings[0])
+	enginetest.RequireClass(t, failure.Corrupt, err)
 	s.done, s.fail = nil, "b"
 	_, err = e.Promote(t.Context(), src, req)
 	enginetest.RequireClass(t, failure.StorageFull, err)

@@ -59,7 +59,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 		}
 		return err
 	})
-	total.Staging = strings.Join(staged, ", ")
+	total.Staging = strings.Join(staged, stagingSeparator)
 	return total, err
 }
 

@@ -78,7 +78,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 			require.NoError(t, newEngine().Discard(ctx, target, req))
 			requireSameContent(t, want, content(t, target))
 			said, old := strings.Join(told, "\n"), target.Config.Database+"_old_"+req.Token
-			require.Equal(t, slices.Contains(databases(t), old), strings.Contains(said, "kept in database `"+old+"`"), said)
+			require.Equal(t, slices.Contains(databases(t), fmt.Sprintf("%q", old)), strings.Contains(said, "kept in database `"+old+"`"), said)
 			finished += strings.Count(said, "the clean-up has finished it")
 			execute(t, "", "SET foreign_key_checks = 0", fmt.Sprintf("DROP DATABASE IF EXISTS `%s_old_%s`", target.Config.Database, req.Token))
 		default:

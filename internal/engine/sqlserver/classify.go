@@ -53,6 +53,7 @@ var numbers = map[int32]class{
 	297:   {failure.ConfigInvalid, hintRights},
 	300:   {failure.ConfigInvalid, hintRights},
 	5011:  {failure.ConfigInvalid, hintRights},
+	7983:  {failure.ConfigInvalid, "Grant the login db_owner in the restored database, which its restorer has by default."},
 	3110:  {failure.ConfigInvalid, hintRights},
 	15247: {failure.ConfigInvalid, hintRights},
 	102:   {failure.ConfigInvalid, "Correct the statement."},

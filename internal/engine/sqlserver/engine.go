@@ -45,6 +45,10 @@ var (
 	_ engine.Querier        = (*Engine)(nil)
 	_ engine.Executor       = (*Engine)(nil)
 	_ engine.DatabaseLister = (*Engine)(nil)
+	_ engine.RowCounter     = (*Engine)(nil)
+	_ engine.KeyChecker     = (*Engine)(nil)
+
+	_ engine.ConsistencyChecker = (*Engine)(nil)
 )
 
 // Options configures the engine.

@@ -7,7 +7,8 @@ import (
 )
 
 // values are where messages quote values of rows, which those who read executions and logs are not to see: a duplicate key (2601,
-// 2627), a conversion (244, 245, 248, 8114 with a value, 13609) and an overflow or truncation (220, 232, 2628).
+// 2627), a conversion (244, 245, 248, 8114 with a value, 13609), an overflow or truncation (220, 232, 2628), and rows
+// that DBCC CHECKDB misses in an index or in their table (8955, 8956).
 var values = map[int32]*regexp.Regexp{
 	2601:  regexp.MustCompile(`(?s)(duplicate key value is ).*`),
 	2627:  regexp.MustCompile(`(?s)(duplicate key value is ).*`),
@@ -17,6 +18,8 @@ var values = map[int32]*regexp.Regexp{
 	220:   regexp.MustCompile(`(?s)(value = ).*`),
 	232:   regexp.MustCompile(`(?s)(value = ).*`),
 	2628:  regexp.MustCompile(`(?s)(Truncated value: ).*`),
+	8955:  regexp.MustCompile(`(?s)(identified by ).*`),
+	8956:  regexp.MustCompile(`(?s)(identified by ).*`),
 	13609: regexp.MustCompile(`(?s)(Unexpected character ).*( is found)`),
 }
 

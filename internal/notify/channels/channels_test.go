@@ -276,8 +276,11 @@ func TestNobodyIsReachedWithoutTLSThatIsTrusted(t *testing.T) {
 	require.NoError(t, err)
 
 	plain := notifytest.HTTP(t, notifytest.Say(http.StatusOK, ""))
-	_, err = open(t, domain.ChannelWebhook, webhookConfig(strings.Replace(plain.URL, "http:", "https:", 1))).Send(t.Context(), message(t, domain.ChannelWebhook), "")
-	require.Error(t, err)
+	for kind, send := range httpChannels(t, strings.Replace(plain.URL, "http:", "https:", 1)) {
+		_, err := send()
+		require.Equal(t, failure.ConfigInvalid, failure.ClassOf(err), "%s: %v", kind, err)
+	}
+	require.Empty(t, plain.Received())
 	broken := webhookConfig(server.URL)
 	broken.CACertificate = "no certificate"
 	_, err = channels.Open(domain.ChannelWebhook, broken, patience)
@@ -339,6 +342,8 @@ func TestTroubleWithMailIsClassifiedInTimeAndWithoutSecrets(t *testing.T) {
 	plain := notifytest.Mail(t, domain.MailPlain)
 	noTLS.Port = plain.Port
 	otherName.Host = "localhost"
+	speaksPlain := noTLS
+	speaksPlain.Encryption = domain.MailTLS
 	for name, c := range map[string]struct {
 		config domain.ChannelConfig
 		code   int
@@ -348,6 +353,7 @@ func TestTroubleWithMailIsClassifiedInTimeAndWithoutSecrets(t *testing.T) {
 		"the certificate is not trusted": {untrusted, 0, failure.ConfigInvalid},
 		"the certificate is another's":   {otherName, 0, failure.ConfigInvalid},
 		"the server offers no TLS":       {noTLS, 0, failure.ConfigInvalid},
+		"the server speaks no TLS":       {speaksPlain, 0, failure.ConfigInvalid},
 		"nobody has the address":         {nowhere, 0, failure.ConfigInvalid},
 		"the message is refused":         {good, 554, failure.ConfigInvalid},
 		"the server is busy":             {good, 451, failure.Unreachable},

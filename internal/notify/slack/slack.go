@@ -43,6 +43,9 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // Recipients is one: the channel that the webhook belongs to.
 func (c *Channel) Recipients() []string { return []string{""} }
 
+// CarriesID: an incoming webhook shows the text only.
+func (c *Channel) CarriesID() bool { return false }
+
 // Send posts the message.
 func (c *Channel) Send(ctx context.Context, m notify.Message, _ string) (string, error) {
 	body, err := json.Marshal(message(m))

@@ -44,6 +44,9 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // the whole mail refused, or leave nobody knowing who has it.
 func (c *Channel) Recipients() []string { return c.config.To }
 
+// CarriesID: the Message-ID.
+func (c *Channel) CarriesID() bool { return true }
+
 // Send hands the message to the server, for one recipient.
 func (c *Channel) Send(ctx context.Context, m notify.Message, to string) (string, error) {
 	ctx, stop := context.WithTimeout(ctx, c.timeout)

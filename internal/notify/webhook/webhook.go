@@ -100,6 +100,9 @@ func Client(config domain.ChannelConfig, timeout time.Duration) (*http.Client, e
 // Recipients is one: the address.
 func (c *Channel) Recipients() []string { return []string{""} }
 
+// CarriesID: a header, and delivery_id in the body.
+func (c *Channel) CarriesID() bool { return true }
+
 // Send posts the message.
 func (c *Channel) Send(ctx context.Context, m notify.Message, _ string) (string, error) {
 	body, err := json.Marshal(bodyOf(m, time.Now()))

@@ -46,6 +46,9 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // Recipients are the numbers.
 func (c *Channel) Recipients() []string { return c.config.To }
 
+// CarriesID: neither API has an id against repetition.
+func (c *Channel) CarriesID() bool { return false }
+
 // Send sends the message to one number.
 func (c *Channel) Send(ctx context.Context, m notify.Message, to string) (string, error) {
 	if c.config.Provider == domain.WhatsAppCloud {
@@ -77,6 +80,9 @@ type object = map[string]any
 
 func (c *Channel) cloudMessage(m notify.Message, to string) object {
 	message := object{"messaging_product": "whatsapp", "recipient_type": "individual", "to": to}
+	if m.DeliveryID != "" { // comes back in the webhooks that tell what became of the message
+		message["biz_opaque_callback_data"] = m.DeliveryID
+	}
 	if c.config.Template == "" {
 		message["type"], message["text"] = "text", object{"preview_url": false, "body": m.Text}
 		return message

@@ -116,7 +116,7 @@ func restore(s *session, parts []string, _ []any, out *tokens) {
 	for name, rows := range made.Tables {
 		found.Tables[name] = rows
 	}
-	found.Users = made.Users
+	found.Users, found.Keys, found.Damaged = made.Users, made.Keys, made.Damaged
 	found.state = "ONLINE"
 	if strings.Contains(parts[3], "NORECOVERY") {
 		found.state = "RESTORING"

@@ -20,6 +20,9 @@ import (
 type Database struct {
 	Tables map[string][]string
 	Users  []string // with no login
+	Keys   []Key
+	// Damaged is that pages hold what they should not, under good checksums: RESTORE does not see it.
+	Damaged bool
 
 	name   string
 	state  string
@@ -120,6 +123,8 @@ type set struct {
 	Tables   map[string][]string // of a differential: the changed ones
 	Names    []string            // of all tables
 	Users    []string
+	Keys     []Key
+	Damaged  bool
 }
 
 func newID() string {
@@ -145,7 +150,7 @@ const block = 4096
 func (s *Server) makeSet(database *Database, differential, copyOnly bool) (set, []SQLError) {
 	made := set{
 		Kind: 1, ID: newID(), CopyOnly: copyOnly, Database: database.name, Access: database.access, Files: 2, Major: s.options.Version,
-		Tables: copyOf(database.Tables), Names: slices.Sorted(maps.Keys(database.Tables)), Users: database.Users,
+		Tables: copyOf(database.Tables), Names: slices.Sorted(maps.Keys(database.Tables)), Users: database.Users, Keys: database.Keys, Damaged: database.Damaged,
 	}
 	if !differential {
 		return made, nil
