@@ -127,6 +127,7 @@ func (b *backup) dumpOptions() engine.DumpOptions {
 	return engine.DumpOptions{
 		IncludeTables: b.options.IncludeTables,
 		ExcludeTables: b.options.ExcludeTables,
+		ExtraArgs:     b.options.ExtraArgs,
 		Jobs:          b.options.ParallelJobs,
 		IdleTimeout:   b.idleTimeout(),
 		Increments:    b.increments || makesIncrements(b.options),

@@ -191,6 +191,8 @@ func (e *erasure) removeOwnFolders(ctx context.Context, spared spared) error {
 
 // RemoveExecution is the last phase: the rows go, in one transaction.
 func (a *Activities) RemoveExecution(ctx context.Context, in contract.ExecutionRef) (contract.Nothing, error) {
+	ctx, stop := untilWorkerStops(ctx)
+	defer stop()
 	p := startPulse(ctx, a.Tuning.ProgressEvery, struct{}{})
 	defer p.stop()
 	if err := a.DB.RemoveExecution(ctx, in.ExecutionID); err != nil {

@@ -6,8 +6,13 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/interceptor"
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
 
+	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -89,4 +94,25 @@ func TestWhatABackupThatIsDeletedMeanwhileSharesIsLookedAtAgain(t *testing.T) {
 	increment, err = s.d.GetExecution(t.Context(), increment.ID)
 	require.NoError(t, err)
 	require.False(t, increment.Metadata.Verification.OK)
+}
+
+func TestTheLastStepOfADeletionIsNotTriedForEver(t *testing.T) {
+	s := newSite(t)
+	s.dies["delete.rows_removed"] = 10
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	env.SetWorkerOptions(worker.Options{
+		DeadlockDetectionTimeout: time.Minute, // a busy machine is no deadlock
+		Interceptors:             []interceptor.WorkerInterceptor{activities.WithTries(3)},
+	})
+	s.register(env)
+	env.ExecuteWorkflow(func(ctx workflow.Context) error {
+		ctx = workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+			StartToCloseTimeout: time.Hour, RetryPolicy: &temporal.RetryPolicy{InitialInterval: time.Second, MaximumAttempts: 10},
+		})
+		gone := contract.ExecutionRef{ExecutionID: "01900000-0000-7000-8000-000000000000"}
+		return workflow.ExecuteActivity(ctx, contract.RemoveExecution.Name, gone).Get(ctx, nil)
+	})
+	require.ErrorContains(t, env.GetWorkflowError(), "broke off without a word")
+	require.Equal(t, 3, s.seen["delete.rows_removed"])
 }

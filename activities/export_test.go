@@ -3,6 +3,9 @@ package activities
 import (
 	"context"
 
+	"go.temporal.io/sdk/interceptor"
+
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
@@ -13,4 +16,9 @@ func (a *Activities) DueOrder(ctx context.Context, pool string) (ids []string, e
 		ids = append(ids, one.id)
 	}
 	return ids, err
+}
+
+// WithTries tells activities that they are tried so often, as long steps are.
+func WithTries(most int32) interceptor.WorkerInterceptor {
+	return &withPolicy{most: most + contract.Handovers}
 }

@@ -341,7 +341,9 @@ func (a *Activities) DropStaging(ctx context.Context, in contract.ExecutionRef) 
 
 func (a *Activities) discardStaging(ctx context.Context, r *restore) error {
 	err := a.waiting(ctx, r, domain.PhaseCleaning, func() error {
-		err := a.reach(ctx, r.target, func(src engine.Source) error { return r.stager.Discard(ctx, src, r.request()) })
+		request := r.request()
+		request.Explain = func(message string) { a.log(ctx, r.execution.ID, "warning", "%s", message) }
+		err := a.reach(ctx, r.target, func(src engine.Source) error { return r.stager.Discard(ctx, src, request) })
 		if err == nil {
 			a.at("restore.discarded")
 		}

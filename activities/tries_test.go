@@ -127,3 +127,10 @@ func TestWorkThatEndsItsWorkersIsGivenUp(t *testing.T) {
 	require.ErrorContains(t, err, "3 workers were lost")
 	require.EqualValues(t, 4, attempts)
 }
+
+// A panic says nothing to Temporal but that it may be tried again: it is counted when the next attempt begins.
+func TestAStepThatPanicsIsNotTriedForEver(t *testing.T) {
+	attempts, err := tried(t, 3, func(context.Context, int32) error { panic("a defect") })
+	require.ErrorContains(t, err, "broke off without a word")
+	require.EqualValues(t, 4, attempts, "the fourth ends before it begins")
+}

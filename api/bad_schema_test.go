@@ -129,3 +129,76 @@ func TestEveryFieldOfEverySchemaRefusesNonsense(t *testing.T) {
 	require.NotContains(t, f.log.String(), "request failed")
 	t.Log(fmt.Sprint(asked, " values in ", bodies, " bodies"))
 }
+
+// TestEveryIDAndEveryScheduleRefusesWhatIsNone puts ids of nothing and of things of another kind, bad crons and bad time zones into
+// the fields of every body that a schema has, beside what its example has.
+func TestEveryIDAndEveryScheduleRefusesWhatIsNone(t *testing.T) {
+	f := newFixture(t)
+	all := f.sendExamples()
+	job := f.call("GET", "/api/backup-jobs", nil).ok(200).get("items").([]any)[0].(object)
+	kinds, schedules := map[string]bool{}, 0
+	for _, operation := range slices.Sorted(maps.Keys(all)) {
+		s := all[operation]
+		for _, field := range f.fieldsOf(s.RequestBody.Content["application/json"].Schema, "", func(value any) any { return value }, nil) {
+			name := field.location[strings.LastIndexByte(field.location, '.')+1:]
+			var bad []any
+			switch {
+			case field.schema.Format == "uuid" && !strings.Contains(name, "job_id"):
+				bad = []any{uuid.NewString(), job["id"], uuid.Nil.String()}
+			case field.schema.Format == "uuid":
+				bad = []any{uuid.NewString(), job["datasource_id"]}
+			case name == "schedule_cron":
+				bad = []any{"61 * * * *", "* * * *", "* * * * * *", "@never", sqlName, "0 0 31 2 *"}
+			case name == "schedule_timezone":
+				bad = []any{"Mars/Olympus", "../../etc/passwd", "Local", sqlName}
+			}
+			for _, value := range bad {
+				var document map[string]any
+				require.NoError(t, json.Unmarshal([]byte(s.body), &document))
+				maps.Copy(document, field.in(value).(map[string]any))
+				text, err := json.Marshal(document)
+				require.NoError(t, err)
+				answer := f.direct(s.method, s.path, "application/json", string(text))
+				if assert.Contains(t, []int{404, 409, 422}, answer.status, "%s with %v in %s: %.300s", operation, value, field.location, answer.text) {
+					answer.problem(answer.status)
+				}
+			}
+			if len(bad) > 0 && field.schema.Format == "uuid" {
+				kinds[name] = true
+			} else if len(bad) > 0 {
+				schedules++
+			}
+		}
+	}
+	require.GreaterOrEqual(t, len(kinds), 5, "%v", kinds)
+	require.GreaterOrEqual(t, schedules, 12, "creation and change of three kinds of jobs, two fields each")
+}
+
+// TestABodyThatIsNoJSONIsBoundedToo: documents that are not JSON, and operations that take no body at all.
+func TestABodyThatIsNoJSONIsBoundedToo(t *testing.T) {
+	f := signedIn(t)
+	f.obliging()
+	large := strings.Repeat("a: b\n", 2<<20)
+	others := 0
+	for _, o := range f.operations() {
+		path := o.filled(uuid.NewString())
+		switch {
+		case o.path == "/api/notifications/events": // a stream without an end
+		case o.RequestBody == nil:
+			answer := f.direct(o.method, path, "application/json", large, "Last-Event-ID", "none")
+			assert.Less(t, answer.status, 500, "%s: %.300s", o.OperationID, answer.text)
+			if strings.HasPrefix(o.path, "/api/auth/logout") {
+				f = f.signIn(ownerEmail, ownerPassword)
+			}
+		case o.RequestBody.Content["application/json"] == nil:
+			others++
+			for format := range o.RequestBody.Content {
+				f.direct(o.method, path, format, large).problem(http.StatusRequestEntityTooLarge)
+				answer := f.direct(o.method, path, format, "a: [")
+				assert.Contains(t, []int{400, 422}, answer.status, "%s: %.300s", o.OperationID, answer.text)
+			}
+			f.direct(o.method, path, "application/x-www-form-urlencoded", "a=b").problem(http.StatusUnsupportedMediaType)
+		}
+	}
+	require.Positive(t, others)
+}

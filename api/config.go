@@ -2,12 +2,15 @@ package api
 
 import (
 	"context"
+	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"sigs.k8s.io/yaml"
 
+	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -22,8 +25,21 @@ type configDocument struct {
 }
 
 type applyInput struct {
-	DryRun  bool   `query:"dry_run" doc:"Only say what would change"`
-	RawBody []byte `contentType:"application/yaml"`
+	DryRun      bool   `query:"dry_run" doc:"Only say what would change"`
+	ContentType string `header:"Content-Type" hidden:"true"`
+	RawBody     []byte `contentType:"application/yaml"`
+}
+
+// yamlTypes are what YAML is sent as; JSON is YAML as well.
+var yamlTypes = []string{yamlType, "application/x-yaml", "text/yaml", "text/x-yaml", "application/json"}
+
+// checkType refuses a document that is sent as something else.
+func (in *applyInput) checkType() error {
+	sent, _, err := mime.ParseMediaType(in.ContentType)
+	if in.ContentType == "" || err == nil && slices.Contains(yamlTypes, sent) {
+		return nil
+	}
+	return problem.New(http.StatusUnsupportedMediaType, "The document must be YAML or JSON; send Content-Type: application/yaml.")
 }
 
 // ConfigChange is what became of one thing of a document.

@@ -58,6 +58,9 @@ func outside(ctx context.Context, effect func(context.Context) error) error {
 }
 
 func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigOutcome], error) {
+	if err := in.checkType(); err != nil {
+		return nil, err
+	}
 	kinds := s.configKinds()
 	document, err := parseConfig(kinds, in.RawBody)
 	if err != nil {

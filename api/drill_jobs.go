@@ -86,7 +86,7 @@ func (s *server) registerDrillJobs() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-drill-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a restore drill job",
 		Description:   "Its runs stay. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.deleteDrillJob)
 	register(s, read, huma.Operation{
 		OperationID: "list-drill-times", Method: http.MethodGet, Path: path + "/{id}/recovery-times", Tags: tags,
@@ -188,10 +188,10 @@ func (s *server) updateDrillJob(ctx context.Context, in *patchOf[DrillJobDocumen
 	return &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}, nil
 }
 
-func (s *server) deleteDrillJob(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteDrillJob(ctx context.Context, in *DeleteInput) (*empty, error) {
 	var row db.DrillJob
 	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
-		if row, err = q.GetDrillJob(ctx, in.ID); err != nil {
+		if row, err = deletable(ctx, q, in, db.DrillJobsTable, q.GetDrillJob, func(r db.DrillJob) int64 { return r.Version }); err != nil {
 			return missing(err, "drill job", in.ID)
 		}
 		if err := q.DeleteDrillJob(ctx, in.ID); err != nil {

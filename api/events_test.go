@@ -69,6 +69,56 @@ func TestTheEventStreamTellsEveryStepAndEnds(t *testing.T) {
 	}, 5*time.Second, 10*time.Millisecond, "nobody watches, so nothing listens")
 }
 
+// TestAStreamIsResumed: each event is the whole state, so that whoever comes back has missed nothing, and is told the end once.
+func TestAStreamIsResumed(t *testing.T) {
+	f := signedIn(t)
+	f.starts()
+	job, _, _ := f.job("orders")
+	id := f.call("POST", "/api/backup-jobs/"+job+"/run", nil).ok(202).get("id").(string)
+	// from reads the events of a connection until one that contains the text, and gives the id of that one.
+	from := func(last, until string) (read []string, seen string) {
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+"/api/executions/"+id+"/events", nil)
+		require.NoError(t, err)
+		request.Header.Set("Authorization", "Bearer "+f.token)
+		if last != "" {
+			request.Header.Set("Last-Event-ID", last)
+		}
+		answer, err := f.http.Client().Do(request)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, answer.Body.Close()) }()
+		require.Equal(t, http.StatusOK, answer.StatusCode)
+		lines := bufio.NewScanner(answer.Body)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
+			case "id":
+				seen = value
+			case "event", "data":
+				if read = append(read, value); strings.Contains(value, until) {
+					return read, seen
+				}
+			}
+		}
+		require.Fail(t, "the stream ended", "without %s: %v", until, read)
+		return nil, ""
+	}
+	_, last := from("", `"status":"queued"`)
+	_, err := f.db.BeginExecution(t.Context(), id, "backup-"+id, "run-1")
+	require.NoError(t, err)
+	require.NoError(t, f.db.UpdateProgress(t.Context(), id, domain.Progress{Phase: domain.PhaseDumping, Bytes: 42}))
+	read, last := from(last, `"bytes":42`)
+	require.Equal(t, "snapshot", read[0], "the state as it is now comes first")
+	require.NotContains(t, strings.Join(read, ""), "queued")
+	require.NoError(t, f.db.FinishExecution(t.Context(), id, db.Finish{Status: domain.Completed}))
+	read, last = from(last, "end")
+	require.Contains(t, read[1], `"status":"completed"`)
+	require.Equal(t, "end", last)
+	gone := f.call("GET", "/api/executions/"+id+"/events", nil, "Last-Event-ID", last).ok(http.StatusNoContent)
+	require.Empty(t, gone.text)
+}
+
 func TestTheClientFollowsARun(t *testing.T) {
 	f := signedIn(t)
 	f.starts()

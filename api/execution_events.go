@@ -30,21 +30,41 @@ const (
 	eventEnd      = "end"      // it has ended; nothing follows
 )
 
+// followInput names what is followed, and how far a client that comes back has seen it.
+type followInput struct {
+	ByID
+	LastEventID string `header:"Last-Event-ID" maxLength:"20" doc:"Id of the last event that was seen. That of an end event is answered 204: there is nothing more to come"`
+}
+
+// resumable tells of it, in the description of a stream of one thing.
+const resumable = "A client that comes back is first told the state as it is then, so that it misses nothing; one that comes back with the `Last-Event-ID` of the `end` " +
+	"gets a 204, which keeps browsers from asking again. "
+
+// seenToTheEnd reports whether the client has the end of what has ended; nothing is streamed then.
+func (in *followInput) seenToTheEnd(ended bool) bool { return ended && in.LastEventID == eventEnd }
+
+// nothingMore is the answer to whom has seen the end.
+func nothingMore() *huma.StreamResponse {
+	return &huma.StreamResponse{Body: func(out huma.Context) { out.SetStatus(http.StatusNoContent) }}
+}
+
 func (s *server) registerExecutionEvents() {
 	operation := huma.Operation{
 		OperationID: "follow-execution", Method: http.MethodGet, Path: "/api/executions/{id}/events", Tags: []string{"Executions"},
 		Summary: "Follow an execution (server-sent events)",
 		Description: "Events `snapshot`, then `update` with every change, then `end` after the final state; " +
-			"the data of each is the execution without its log. A comment every 10 seconds keeps the connection open.",
+			"the data of each is the execution without its log. " + resumable + "A comment every 10 seconds keeps the connection open.",
 		Errors: []int{http.StatusNotFound},
 	}
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Execution](), true, "Execution")
-	operation.Responses = map[string]*huma.Response{"200": {
+	stream := &huma.Response{
 		Description: "A stream of events; data is an Execution",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: schema}},
-	}}
-	register(s, requires(auth.ExecutionsRead), operation, s.followExecution)
+	}
 	all := operation
+	operation.Responses = map[string]*huma.Response{"200": stream, "204": {Description: "The client has seen the end"}}
+	register(s, requires(auth.ExecutionsRead), operation, s.followExecution)
+	all.Responses = map[string]*huma.Response{"200": stream}
 	all.OperationID, all.Path, all.Summary = "follow-executions", "/api/executions/events", "Follow all executions (server-sent events)"
 	all.Description = "First every execution that is queued or running as `snapshot`, then an `update` with every change of any; " +
 		"the data of each is the execution without its log. Executions that the caller may not see are left out. " +
@@ -53,10 +73,13 @@ func (s *server) registerExecutionEvents() {
 	register(s, requires(auth.ExecutionsRead), all, s.followExecutions)
 }
 
-func (s *server) followExecution(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
+func (s *server) followExecution(ctx context.Context, in *followInput) (*huma.StreamResponse, error) {
 	row, err := s.execution(ctx, in.ID)
 	if err != nil {
 		return nil, err
+	}
+	if in.seenToTheEnd(row.Status.Finished()) {
+		return nothingMore(), nil
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		stream := newEventStream(out)
@@ -166,7 +189,9 @@ func (e *eventStream) sendAny(name string, data any) error {
 func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	id := strconv.Itoa(e.id)
-	if e.moment {
+	if name == eventEnd {
+		id = eventEnd
+	} else if e.moment {
 		id = strconv.FormatInt(time.Now().UnixMicro(), 10)
 	}
 	return e.write(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", id, name, text))

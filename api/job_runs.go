@@ -111,17 +111,20 @@ func (s *server) registerRuns(k runKind) {
 func (s *server) registerRunEvents(k runKind) {
 	operation := huma.Operation{
 		OperationID: "follow-" + k.name + "-execution", Method: http.MethodGet, Path: k.path + "/{id}/events", Tags: []string{k.tag},
-		Summary: "Follow a run (server-sent events)", Description: "As the events of an execution; the data of each is the run without its log.",
+		Summary: "Follow a run (server-sent events)", Description: "As the events of an execution; the data of each is the run without its log. " + resumable,
 		Errors: []int{http.StatusNotFound},
 	}
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[JobRun](), true, "JobRun")
 	operation.Responses = map[string]*huma.Response{"200": {
 		Description: "A stream of events; data is a JobRun", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: schema}},
-	}}
-	register(s, requires(k.read), operation, func(ctx context.Context, in *ByID) (*huma.StreamResponse, error) {
+	}, "204": {Description: "The client has seen the end"}}
+	register(s, requires(k.read), operation, func(ctx context.Context, in *followInput) (*huma.StreamResponse, error) {
 		row, err := s.jobRun(ctx, k, in.ID)
 		if err != nil {
 			return nil, err
+		}
+		if in.seenToTheEnd(row.Status.Finished()) {
+			return nothingMore(), nil
 		}
 		return &huma.StreamResponse{Body: func(out huma.Context) {
 			err := s.follow(out.Context(), row.ID, k.read, newEventStream(out), func(ctx context.Context) (any, bool, error) {

@@ -73,7 +73,7 @@ func (s *server) registerNotificationChannels() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-notification-channel", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a notification channel",
 		Description:   "What waits for it is dropped; its deliveries stay as history.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusPreconditionFailed},
 	}, s.deleteChannel)
 	register(s, requires(auth.SystemWrite, auth.NotificationsManage), huma.Operation{
 		OperationID: "test-notification-channel", Method: http.MethodPost, Path: path + "/{id}/test", Tags: tags, Summary: "Send a sample",
@@ -151,9 +151,9 @@ func (s *server) updateChannel(ctx context.Context, in *patchOf[ChannelDocument]
 	return &versioned[Channel]{etag(row.Version), viewChannel(row)}, nil
 }
 
-func (s *server) deleteChannel(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteChannel(ctx context.Context, in *DeleteInput) (*empty, error) {
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.GetChannel(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.NotificationChannelsTable, q.GetChannel, func(r db.Channel) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "notification channel", in.ID)
 		}

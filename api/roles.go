@@ -67,7 +67,7 @@ func (s *server) registerRoles() {
 	register(s, manage, huma.Operation{
 		OperationID: "delete-role", Method: http.MethodDelete, Path: rolesPath + "/{id}", Tags: tags, Summary: "Delete a role",
 		Description:   "One that somebody has is not deleted: 409 names them.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: changes,
 	}, s.deleteRole)
 	register(s, manage, huma.Operation{
 		OperationID: "list-role-permissions", Method: http.MethodGet, Path: rolesPath + "/{id}/permissions", Tags: tags, Summary: "Permissions of a role",

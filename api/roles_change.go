@@ -85,9 +85,9 @@ func (s *server) changeRole(ctx context.Context, operation, id, match string, ap
 	return &versioned[Role]{etag(row.Version), viewRole(row)}, nil
 }
 
-func (s *server) deleteRole(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteRole(ctx context.Context, in *DeleteInput) (*empty, error) {
 	return nil, s.changeAccess(ctx, "delete-role", func(q *db.Queries, actor auth.Actor) error {
-		row, err := q.GetRole(ctx, in.ID)
+		row, err := deletable(ctx, q, in, db.RolesTable, q.GetRole, func(r db.Role) int64 { return r.Version })
 		if err != nil {
 			return missing(err, "role", in.ID)
 		}

@@ -85,7 +85,7 @@ func (s *server) registerSyncJobs() {
 	register(s, write, huma.Operation{
 		OperationID: "delete-sync-job", Method: http.MethodDelete, Path: path + "/{id}", Tags: tags, Summary: "Delete a sync job",
 		Description:   "Its runs stay, and so do the backups that it has made. One that runs right now is not deleted (409).",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed},
 	}, s.deleteSyncJob)
 	s.registerSyncRun(path, tags)
 	s.registerRuns(syncRuns)
@@ -193,10 +193,10 @@ func overwritesMore(before, after db.SyncJob) bool {
 	return before.Into() != after.Into() || before.From() != after.From() || (after.DropExisting && !before.DropExisting)
 }
 
-func (s *server) deleteSyncJob(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteSyncJob(ctx context.Context, in *DeleteInput) (*empty, error) {
 	var row db.SyncJob
 	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
-		if row, err = q.GetSyncJob(ctx, in.ID); err != nil {
+		if row, err = deletable(ctx, q, in, db.SyncJobsTable, q.GetSyncJob, func(r db.SyncJob) int64 { return r.Version }); err != nil {
 			return missing(err, "sync job", in.ID)
 		}
 		if err := q.DeleteSyncJob(ctx, in.ID); err != nil {

@@ -62,7 +62,7 @@ func (s *server) registerUsers() {
 	register(s, manage, huma.Operation{
 		OperationID: "delete-user", Method: http.MethodDelete, Path: usersPath + "/{id}", Tags: tags, Summary: "Delete a user",
 		Description:   "With their sessions and API tokens; what they did stays in the audit trail under their name.",
-		DefaultStatus: http.StatusNoContent, Errors: []int{http.StatusNotFound, http.StatusConflict},
+		DefaultStatus: http.StatusNoContent, Errors: changes,
 	}, s.deleteUser)
 	register(s, manage, huma.Operation{
 		OperationID: "list-user-roles", Method: http.MethodGet, Path: usersPath + "/{id}/roles", Tags: tags, Summary: "Roles of a user",

@@ -167,10 +167,17 @@ func (s *server) storeUser(ctx context.Context, q *db.Queries, row db.User, role
 	return q.UpdateUser(ctx, row)
 }
 
-func (s *server) deleteUser(ctx context.Context, in *ByID) (*empty, error) {
+func (s *server) deleteUser(ctx context.Context, in *DeleteInput) (*empty, error) {
+	wanted, err := ifMatch(in.IfMatch)
+	if err != nil {
+		return nil, err
+	}
 	return nil, s.changeAccess(ctx, "delete-user", func(q *db.Queries, actor auth.Actor) error {
 		row, before, err := lockedAccount(ctx, q, in.ID)
 		if err != nil {
+			return err
+		}
+		if err := checkVersion(wanted, row.Version); err != nil {
 			return err
 		}
 		if err := auth.CheckAccountChange(actor, &before, nil); err != nil {

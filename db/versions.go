@@ -10,6 +10,11 @@ const (
 	DatasourcesTable      VersionedTable = "datasources"
 	StorageLocationsTable VersionedTable = "storage_locations"
 	BackupJobsTable       VersionedTable = "backup_jobs"
+	SyncJobsTable         VersionedTable = "database_sync_jobs"
+	DrillJobsTable        VersionedTable = "restore_drill_jobs"
+	RolesTable            VersionedTable = "roles"
+
+	NotificationChannelsTable VersionedTable = "notification_channels"
 )
 
 // HoldRow keeps a row from being changed by others until the transaction ends. A row that does not

@@ -30,6 +30,7 @@ type BackupOptions struct {
 	ParallelJobs       int             `json:"parallel_jobs,omitempty" doc:"Tables dumped at the same time, and restored unless the restore says otherwise; default 1" minimum:"0" maximum:"16"`
 	IncludeTables      []string        `json:"include_tables,omitempty" doc:"Tables or collections, by name or pattern as the type's tool reads them (postgres: pg_dump --table); empty is every one" maxItems:"1000"`
 	ExcludeTables      []string        `json:"exclude_tables,omitempty" doc:"Tables or collections that are left out, in the same form" maxItems:"1000"`
+	ExtraArgs          []string        `json:"extra_args,omitempty" doc:"Further arguments of the type's dump tool, each as --name or --name=value, of those that docs/operations.md lists" maxItems:"50"`
 	StorageStrategy    StorageStrategy `json:"storage_strategy,omitempty" doc:"What storage_targets are for. fallback (default): they are tried in order when the job's own location fails. replicate: each gets a copy" enum:"fallback,replicate"`
 	StorageTargets     []StorageTarget `json:"storage_targets,omitempty" doc:"Further storage locations; the job's own always comes first" maxItems:"8"`
 	BandwidthLimitMbps float64         `json:"bandwidth_limit_mbps,omitempty" doc:"Most megabits (10^6 bits) a second that the backup sends to its storage location, and that reading it back takes; 0 or left out is no limit" minimum:"0" maximum:"100000"`

@@ -104,6 +104,7 @@ func (o BackupOptions) WithoutSecrets() BackupOptions {
 // CheckFor finds what the options ask for that a datasource of type t with connection c can not do.
 func (o BackupOptions) CheckFor(t DatasourceType, c ConnectionConfig) Invalid {
 	var v Invalid
+	checkExtraArgs(&v, t, o.ExtraArgs)
 	switch {
 	case !o.ReferencedFiles.Active():
 	case t == MongoDB || t == Files:

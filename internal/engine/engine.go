@@ -5,6 +5,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime"
 	"time"
@@ -21,6 +22,8 @@ type Source struct {
 	// Via, where set, is the host:port to connect to in place of Config.Host and Config.Port: the near
 	// end of a tunnel. Config.Host stays the name that certificates are checked against.
 	Via string
+	// Disposable says that the database is a copy that a verification restored and drops: whoever asks it does no harm by writing.
+	Disposable bool
 }
 
 // Info is what a connection test learns.
@@ -38,6 +41,8 @@ type Estimate struct {
 type DumpOptions struct {
 	IncludeTables []string
 	ExcludeTables []string
+	// ExtraArgs are further arguments of the dump tool, which domain.BackupOptions has checked for the type.
+	ExtraArgs []string
 	// Jobs is how many tables are dumped at the same time, where the engine can; 0 is 1.
 	Jobs int
 	// IdleTimeout ends a dump that moves no byte for so long, with failure.Timeout. 0 is never.
@@ -158,6 +163,16 @@ type StageRequest struct {
 	// Databases are those of a backup of a whole server that are restored, each under its own name, or
 	// the only one into Target. It is empty for a backup of one database. See package databases.
 	Databases []string
+
+	// Explain, where set, is told, for people, what Discard did besides removing the staging.
+	Explain func(message string)
+}
+
+// Say tells people what happened, if anybody listens.
+func (r StageRequest) Say(format string, values ...any) {
+	if r.Explain != nil {
+		r.Explain(fmt.Sprintf(format, values...))
+	}
 }
 
 // DefaultRestoreJobs is StageRequest.Jobs of a restore that nobody gave any: one for each CPU, but more
@@ -189,7 +204,7 @@ type Stager interface {
 	Promote(ctx context.Context, target Source, req StageRequest) (warnings []string, err error)
 
 	// Discard removes the staging. What is not there is no error. A Promote that has begun and can not be
-	// undone is finished instead. What the target was is never lost: where it is not known whether it is
-	// wanted, it is kept, and named in an error.
+	// undone is finished instead, and req.Explain is told. What the target was is never lost: where it is
+	// not known whether it is wanted, it is kept, and named in an error.
 	Discard(ctx context.Context, target Source, req StageRequest) error
 }

@@ -122,6 +122,7 @@ func (r *Recovery) restoreToServer(ctx context.Context, b Backup, stager engine.
 	if err := r.load(ctx, stager, server, request, reader); err != nil {
 		cleaning, stop := context.WithTimeout(context.WithoutCancel(ctx), cleanUpLimit)
 		defer stop()
+		request.Explain = func(message string) { r.say("%s", message) }
 		if left := stager.Discard(cleaning, server, request); left != nil {
 			r.say("what was loaded could not be removed: %v", left)
 		}

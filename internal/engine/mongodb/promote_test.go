@@ -71,10 +71,14 @@ func TestADiscardFinishesAPromotionThatHasBegun(t *testing.T) {
 	ctx := enginetest.Context(t)
 	_, err := newEngine().Stage(ctx, i.src, i.req, i.archive.Opener())
 	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	var told []string
+	i.req.Explain = func(message string) { told = append(told, message) }
 	for range 2 {
 		require.NoError(t, newEngine().Discard(ctx, i.src, i.req))
 		require.Equal(t, i.before, content(t, i.src))
 	}
+	require.Len(t, told, 1)
+	require.Contains(t, told[0], "the clean-up has finished it")
 	require.Equal(t, []string{"a", "b"}, withoutMarks(t, i.src))
 }
 

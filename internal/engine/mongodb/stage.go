@@ -225,11 +225,23 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 			return err
 		}
 		if mark.State == statePromoting {
-			_, err := client.promote(ctx, names, req, mark)
-			return err
+			return client.finishPromotion(ctx, names, req, mark)
 		}
 	}
 	return client.forget(ctx, names, req)
+}
+
+// finishPromotion goes on to the end, and says so.
+func (c *session) finishPromotion(ctx context.Context, names restoreNames, req engine.StageRequest, m mark) error {
+	warnings, err := c.promote(ctx, names, req, m)
+	if err != nil {
+		return err
+	}
+	req.Say("the restore had begun to replace database %s when it stopped; the clean-up has finished it: the database holds the restored data", names.database)
+	for _, warning := range warnings {
+		req.Say("%s", warning)
+	}
+	return nil
 }
 
 // discard removes what an earlier attempt of the restore loaded; one that has begun to replace the database is refused.

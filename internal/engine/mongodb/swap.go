@@ -61,17 +61,22 @@ func (c *session) planSwap(ctx context.Context, names restoreNames, req engine.S
 			move.done = s.Type == typeView && old.Type == typeView && bytes.Equal(s.Options, old.Options)
 		}
 		if move.there != "" && !move.done && !req.DropExisting {
-			return nil, madeSince(names, move)
+			return nil, madeSince(names, move, m.State)
 		}
 		plan.moves = append(plan.moves, move)
 	}
 	return plan, nil
 }
 
-func madeSince(names restoreNames, m move) error {
+// madeSince refuses to replace a collection. A restore that has replaced nothing yet is removed after it, one that has begun to
+// is kept, because what it has moved already is of the same moment as what it has not.
+func madeSince(names restoreNames, m move, state string) error {
+	hint := "Nothing of the target was changed, and what was restored is removed again: move the collection away and start the restore again, or start it with drop_existing."
+	if state == statePromoting {
+		hint = fmt.Sprintf("What was restored is kept as %s: rename it by hand, or drop both and start the restore again.", m.staged.Name)
+	}
 	return failure.New(failure.ConfigInvalid, "promote the restore of database "+names.database,
-		fmt.Sprintf("collection %s was made while the restore ran, and may not be replaced without drop_existing", m.name),
-		fmt.Sprintf("What was restored is kept as %s: rename it by hand, or drop both and start the restore again.", m.staged.Name))
+		fmt.Sprintf("collection %s was made while the restore ran, and may not be replaced without drop_existing", m.name), hint)
 }
 
 func (p *swap) run(ctx context.Context) error {
@@ -99,7 +104,7 @@ func (p *swap) move(ctx context.Context, m move) error {
 	}
 	err := c.rename(ctx, p.names, m.staged, m.name, p.drop)
 	if hasCode(err, codeNamespaceExists) { // since the plan: the server refuses without dropTarget
-		return madeSince(p.names, m)
+		return madeSince(p.names, m, statePromoting)
 	}
 	return err
 }

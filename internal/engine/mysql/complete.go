@@ -185,10 +185,38 @@ func (e *Engine) Discard(ctx context.Context, target engine.Source, req engine.S
 			return err
 		}
 		if swapped {
-			unfinished = halfDone(names, s.complete(ctx, names))
+			if unfinished, err = s.finishSwap(ctx, names, req); err != nil {
+				return err
+			}
 		}
 	}
-	return errors.Join(unfinished, s.dropStaging(ctx, names))
+	if err := errors.Join(unfinished, s.dropStaging(ctx, names)); err != nil || req.Scratch {
+		return err
+	}
+	return s.nameOld(ctx, names, req)
+}
+
+// finishSwap makes a target whole whose tables were moved already, and says so. A swap that was
+// finished before, whose mark the server has no other place for, is nothing to tell.
+func (s *session) finishSwap(ctx context.Context, names restoreNames, req engine.StageRequest) (unfinished, err error) {
+	open, err := s.isUnfinished(ctx, names.target)
+	if err != nil || !open {
+		return nil, err
+	}
+	if err := s.complete(ctx, names); err != nil {
+		return halfDone(names, err), nil
+	}
+	req.Say("the restore had replaced the tables of database %s when it stopped; the clean-up has finished it: the database holds the restored data", quoted(names.target))
+	return nil, nil
+}
+
+// nameOld says where what was replaced is, if it is still there.
+func (s *session) nameOld(ctx context.Context, names restoreNames, req engine.StageRequest) error {
+	kept, err := s.hasDatabase(ctx, names.old)
+	if kept {
+		req.Say("what database %s held before is kept in database %s: look at it, and drop it by hand when nothing needs it", quoted(names.target), quoted(names.old))
+	}
+	return err
 }
 
 // dropStaging undoes a swap that has not happened.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
@@ -38,7 +39,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 		return engine.Report{}, err
 	}
 	defer env.remove()
-	command := env.command(dumper, src, append(dumpArgs(dumper), "--", src.Config.Database)...)
+	command := env.command(dumper, src, slices.Concat(dumpArgs(dumper), opts.ExtraArgs, []string{"--", src.Config.Database})...)
 	command.IdleTimeout = opts.IdleTimeout
 	stderr, err := process.Pull(ctx, buffered(command), func(ctx context.Context, r io.Reader) error {
 		dump := newRecutter(r)

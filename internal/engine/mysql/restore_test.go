@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,7 +44,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	})
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
 	want, before, ctx := content(t, src), databases(t), enginetest.Context(t)
-	stages, afterSwap := 0, 0
+	stages, afterSwap, finished := 0, 0, 0
 	for point := 0; ; point++ {
 		target := occupied(t, fmt.Sprintf("occupied %d", point))
 		untouched := content(t, target)
@@ -72,8 +73,13 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 			require.NoError(t, err, "after statement %d", point)
 			requireSameContent(t, want, content(t, target))
 		case committed: // there is no way back
+			var told []string
+			req.Explain = func(message string) { told = append(told, message) }
 			require.NoError(t, newEngine().Discard(ctx, target, req))
 			requireSameContent(t, want, content(t, target))
+			said, old := strings.Join(told, "\n"), target.Config.Database+"_old_"+req.Token
+			require.Equal(t, slices.Contains(databases(t), old), strings.Contains(said, "kept in database `"+old+"`"), said)
+			finished += strings.Count(said, "the clean-up has finished it")
 			execute(t, "", "SET foreign_key_checks = 0", fmt.Sprintf("DROP DATABASE IF EXISTS `%s_old_%s`", target.Config.Database, req.Token))
 		default:
 			require.NoError(t, newEngine().Discard(ctx, target, req))
@@ -85,6 +91,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	t.Logf("%d statements", stages)
 	require.Greater(t, stages, 30)
 	require.Greater(t, afterSwap, 5)
+	require.Positive(t, finished)
 }
 
 func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing.T) {
@@ -242,6 +249,18 @@ func TestIncludedTablesHaveToExist(t *testing.T) {
 	_, report = enginetest.Dump(t, newEngine(), src, engine.DumpOptions{ExcludeTables: []string{"customers"}})
 	require.Contains(t, strings.Join(report.Warnings, "\n"), "view `paid` is not in the backup")
 	require.Contains(t, strings.Join(report.Warnings, "\n"), "view `all_paid` is not in the backup")
+}
+
+func TestAJobsOwnArgumentsReachTheTool(t *testing.T) {
+	src := create(t, "extra args", "", "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)", "CREATE TABLE log (id int)", "INSERT INTO log VALUES (2)",
+		"CREATE TRIGGER t BEFORE INSERT ON kept FOR EACH ROW SET NEW.id = 7")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{
+		ExtraArgs: []string{"--skip-triggers", "--ignore-table-data=" + src.Config.Database + ".log"},
+	})
+	target := fresh(t)
+	enginetest.Restore(t, newEngine(), src, archive.Request("dddd0010", target), archive.Opener())
+	require.Equal(t, []string{`"1"`}, queryRows(t, target, "select id from kept union all select id from log"))
+	require.Empty(t, queryRows(t, "", "select trigger_name from information_schema.triggers where trigger_schema = ?", target))
 }
 
 func TestAToolThatIsTooOldForTheServerIsRefused(t *testing.T) {

@@ -111,5 +111,5 @@ func dumpArgs(opts engine.DumpOptions) []string {
 	for _, pattern := range opts.ExcludeTables {
 		args = append(args, "--exclude-table="+pattern)
 	}
-	return args
+	return append(args, opts.ExtraArgs...)
 }

@@ -58,6 +58,21 @@ func TestADumpOfSomeTablesRestoresIntoANewDatabase(t *testing.T) {
 	}
 }
 
+// What a job gives pg_dump besides reaches it in both forms of a dump, and what it leaves out restores.
+func TestAJobsOwnArgumentsReachTheTool(t *testing.T) {
+	src := create(t, "extra args", "")
+	execute(t, src, "CREATE TABLE kept (v text)", "COMMENT ON TABLE kept IS 'said'", "INSERT INTO kept VALUES ('x')", "CREATE TABLE log (v text)", "INSERT INTO log VALUES ('y')")
+	for i, jobs := range []int{1, 2} {
+		archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{Jobs: jobs, ExtraArgs: []string{"--exclude-table-data=log", "--no-comments"}})
+		target := fresh(t)
+		req := archive.Request(fmt.Sprintf("cccc%04d", 10+i), target)
+		report := enginetest.Restore(t, newEngine(), src, req, archive.Opener())
+		require.Equal(t, 2, report.Tables)
+		require.Equal(t, []string{"x"}, queryStrings(t, in(src, target), "select v from kept union all select v from log"))
+		require.Equal(t, []string{"true"}, queryStrings(t, in(src, target), "select (obj_description('kept'::regclass) is null)::text"))
+	}
+}
+
 func TestOddPasswordsWorkAndAreNeverShown(t *testing.T) {
 	src := small(t, "passwords")
 	for i, password := range []string{`a:b\c`, `\`, `::`, `it's "quoted" $HOME`, `пароль-密码-ü`, `# not a comment`, ` spaces `, `p%41ss@host/x?y`} {

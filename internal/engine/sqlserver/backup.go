@@ -184,6 +184,10 @@ func (b *backup) make(ctx context.Context, option string, use func(name string, 
 	if option != "" {
 		options = append([]string{option}, options...)
 	}
+	for _, arg := range b.opts.ExtraArgs {
+		name, value, _ := strings.Cut(arg, "=") // a number
+		options = append(options, name+" = "+value)
+	}
 	if err := b.write(ctx, name, path, options); err != nil {
 		return err
 	}

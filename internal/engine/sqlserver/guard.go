@@ -2,7 +2,6 @@ package sqlserver
 
 import (
 	"context"
-	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -29,7 +28,7 @@ const mayWrite = `SELECT CONVERT(int, CASE
 // to, or the session becomes, with no way back, the user of the database that is there for it. A copy that a
 // verification restored, and drops, needs no guard.
 func (s *session) guard(ctx context.Context, op string) error {
-	if strings.HasPrefix(s.src.Config.Database, scratchName) {
+	if s.src.Disposable {
 		return nil
 	}
 	may, err := s.mayWrite(ctx, op)

@@ -44,6 +44,9 @@ func TestABackupSaysToTheServerHowItIsMade(t *testing.T) {
 	}{
 		"a full that nothing builds on": {tdsserver.Options{}, func(s *site) { enginetest.Dump(s.T, s.engine, s.source(sampleName), engine.DumpOptions{}) },
 			[][]string{{"COPY_ONLY", "COMPRESSION"}}},
+		"with a job's own options": {tdsserver.Options{}, func(s *site) {
+			enginetest.Dump(s.T, s.engine, s.source(sampleName), engine.DumpOptions{ExtraArgs: []string{"BUFFERCOUNT=7", "MAXTRANSFERSIZE=4194304"}})
+		}, [][]string{{"COPY_ONLY", "COMPRESSION", "BUFFERCOUNT = 7", "MAXTRANSFERSIZE = 4194304"}}},
 		"by an edition without compression": {tdsserver.Options{Express: true}, func(s *site) { enginetest.Dump(s.T, s.engine, s.source(sampleName), engine.DumpOptions{}) },
 			[][]string{{"COPY_ONLY", "COMPRESSION"}, {"COPY_ONLY", "NO_COMPRESSION"}}},
 		"a full and a differential": {tdsserver.Options{}, func(s *site) {
@@ -232,7 +235,13 @@ func TestACopyThatAVerificationRestoredIsReadWithoutAReader(t *testing.T) {
 	report, err := s.engine.Stage(enginetest.Context(t), s.source(sampleName), req, archive.Opener())
 	require.NoError(t, err)
 	s.server.Answers("SELECT 7", tdsserver.Answer{Columns: []tdsserver.Column{{Name: "n", Kind: tdsserver.BigInt}}, Rows: [][]any{{int64(7)}}})
-	result, err := s.engine.Query(enginetest.Context(t), engine.At(s.source(sampleName), report.Staging), "SELECT 7")
+	restored := engine.At(s.source(sampleName), report.Staging)
+	// Its name alone is no reason: anybody may give a database of theirs such a one.
+	_, err = s.engine.Query(enginetest.Context(t), restored, "SELECT 7")
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.Empty(t, s.server.RanAs("SELECT 7"))
+	restored.Disposable = true
+	result, err := s.engine.Query(enginetest.Context(t), restored, "SELECT 7")
 	require.NoError(t, err)
 	require.Equal(t, [][]any{{int64(7)}}, result.Rows)
 }
