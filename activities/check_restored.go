@@ -23,7 +23,6 @@ func (a *Activities) CheckRestored(ctx context.Context, in contract.CheckRestore
 		return a.waiting(ctx, r, domain.PhaseChecking, func() error {
 			return a.reach(ctx, r.target, func(src engine.Source) (err error) {
 				c := restoredChecks{r: r, wanted: *r.options.Checks}
-				src.Disposable = r.options.VerificationMode
 				c.report = domain.CheckReport{Tables: in.Tables, RowCounts: "off", ForeignKeys: "off"}
 				if c.loaded, err = loadedBy(r, src, in.Staging); err != nil {
 					return err

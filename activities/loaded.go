@@ -20,6 +20,7 @@ type loaded struct {
 // loadedBy are the databases that a restore has loaded: one, or those of a whole server.
 func loadedBy(r *restore, src engine.Source, staging string) ([]loaded, error) {
 	request := r.request()
+	src.Disposable = r.options.VerificationMode
 	whole, is := r.stager.(*databases.Engine)
 	if !is {
 		return []loaded{{engine: r.stager, src: engine.At(src, staging), streams: request.Streams}}, nil

@@ -63,8 +63,13 @@ func TestTheHealthOfWhatIsGoneIsForgotten(t *testing.T) {
 	for _, kind := range []domain.CheckedKind{domain.CheckedDatasource, domain.CheckedStorage, domain.CheckedJob, domain.CheckedPool} {
 		require.NoError(t, d.MoveHealth(t.Context(), kind, "9a3f0c62-7f2e-4b1e-9d0c-0a4b1c2d3e4f", keep))
 	}
+	storage, err := d.CreateStorageLocation(t.Context(), db.StorageLocation{Name: "disk", Type: domain.StorageLocal, Config: domain.StorageConfig{Path: "/disk"}})
+	require.NoError(t, err)
+	for _, id := range []string{"dataguardian-upkeep", "scrub-" + storage.ID, "scrub-9a3f0c62-7f2e-4b1e-9d0c-0a4b1c2d3e4f"} {
+		require.NoError(t, d.MoveHealth(t.Context(), domain.CheckedSchedule, id, keep))
+	}
 	require.NoError(t, d.ForgetHealthStates(t.Context()))
-	require.Equal(t, []string{"datasource " + source.ID, "pool default"}, rows(t, url, `SELECT entity_type || ' ' || entity_id FROM health_states ORDER BY 1`))
+	require.Equal(t, []string{"datasource " + source.ID, "pool default", "schedule dataguardian-upkeep", "schedule scrub-" + storage.ID}, rows(t, url, `SELECT entity_type || ' ' || entity_id FROM health_states ORDER BY 1`))
 	pools, err := d.PoolsInUse(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, []string{"default"}, pools)

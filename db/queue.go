@@ -29,20 +29,27 @@ type places struct {
 	limits              domain.ConcurrencySettings
 	all                 int
 	datasource, storage map[string]int
+	ending              map[string]int // of those, at a datasource or a storage location, which are given back: a worker works on them
 }
 
 func newPlaces(limits domain.ConcurrencySettings) *places {
-	return &places{limits: limits, datasource: map[string]int{}, storage: map[string]int{}}
+	return &places{limits: limits, datasource: map[string]int{}, storage: map[string]int{}, ending: map[string]int{}}
 }
 
 // add takes n places. One whose pool has lost all its workers keeps none of the platform's: it could keep them for days.
 func (p *places) add(of need, n int) {
-	if !of.stranded {
-		p.all += n
-	}
 	p.reserve(of, n)
 	if of.storage != nil {
 		p.storage[*of.storage] += n
+	}
+	if of.stranded {
+		return
+	}
+	p.all += n
+	for _, id := range []*string{of.datasource, of.source, of.storage} {
+		if id != nil {
+			p.ending[*id] += n
+		}
 	}
 }
 
@@ -66,6 +73,34 @@ func (p *places) full(of need) full {
 		source:     of.source != nil && reached(p.datasource[*of.source], p.limits.PerDatasource),
 		storage:    of.storage != nil && reached(p.storage[*of.storage], p.limits.PerStorage),
 	}
+}
+
+// pass lets in who is next in the queue, the longest first, and reports whether it has all its places. Who has waited for long and
+// has not keeps its datasources from those that come later, so that it is not overtaken for ever; unless it could not begin though they
+// were free: what else it needs is not given back, or to others that have waited for longer.
+func (p *places) pass(of need, long bool) (letIn bool) {
+	reached := p.full(of)
+	if reached == (full{}) {
+		p.add(of, 1)
+		return true
+	}
+	if !long {
+		return false
+	}
+	comes := true
+	for _, at := range []struct {
+		full bool
+		id   *string
+	}{{reached.datasource, of.datasource}, {reached.source, of.source}, {reached.storage, of.storage}} {
+		if at.full {
+			comes = comes && p.ending[*at.id] > 0
+			p.ending[*at.id]-- // which this one gets
+		}
+	}
+	if comes {
+		p.reserve(of, 1)
+	}
+	return false
 }
 
 // BeginOrWait begins a queued execution, see BeginExecution, if the limits leave a place for it. Else it stays queued, in the
@@ -111,7 +146,7 @@ func (q *Queries) waitsFor(ctx context.Context, op, id string) (string, error) {
 		return "", translate(op, err)
 	}
 	for _, row := range before {
-		held.reserve(needOf(row.DatasourceID, row.SourceID, nil), 1)
+		held.pass(needOf(row.DatasourceID, row.SourceID, row.StorageLocationID), true)
 	}
 	return q.describe(ctx, held, needOf(entry.DatasourceID, entry.SourceID, entry.StorageLocationID))
 }
@@ -161,7 +196,7 @@ func (q *Queries) describe(ctx context.Context, held *places, of need) (string, 
 }
 
 // AdmitWaiting lets in whoever waits and has a place now, the longest first; one that has none does not keep others
-// from theirs, unless it has waited for an hour: from then on nobody who came later gets its datasource's place. One whose pool
+// from theirs, unless it has waited for an hour: from then on nobody who came later gets its datasource's place, see pass. One whose pool
 // has lost its workers is let in when it has some again.
 func (q *Queries) AdmitWaiting(ctx context.Context) error {
 	return q.inTx(ctx, func(q *Queries) error {
@@ -188,23 +223,12 @@ func (q *Queries) admit(ctx context.Context, limits domain.ConcurrencySettings) 
 		return err
 	}
 	for _, w := range waiting {
-		of := needOf(w.DatasourceID, w.SourceID, w.StorageLocationID)
-		reached := held.full(of)
-		switch isFull := reached != (full{}); {
-		case w.Stranded:
-			continue
-		case isFull && w.Long:
-			if !reached.storage { // what is full may stay so for days: only the other place is kept free for it
-				held.reserve(of, 1)
-			}
-			continue
-		case isFull:
+		if w.Stranded || !held.pass(needOf(w.DatasourceID, w.SourceID, w.StorageLocationID), w.Long) {
 			continue
 		}
 		if err := q.q.AdmitExecution(ctx, w.ID); err != nil {
 			return translate(op, err)
 		}
-		held.add(of, 1)
 	}
 	return nil
 }

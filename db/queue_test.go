@@ -234,6 +234,51 @@ func TestWhoNeedsTwoPlacesIsNotOvertakenForEver(t *testing.T) {
 	require.Contains(t, q.finish(both), late)
 }
 
+func (q *queueOf) waitsForAnHour(id string) {
+	q.t.Helper()
+	require.NotEmpty(q.t, q.begin(id))
+	dbtest.Execute(q.t, q.url, `UPDATE backup_executions SET waiting_since = waiting_since - interval '61 minutes' WHERE id = $1`, id)
+}
+
+// unserved tells people that no worker serves a pool, or that one does again, and lets in who waits.
+func (q *queueOf) unserved(pool string, told domain.HealthAnnouncement) {
+	q.t.Helper()
+	require.NoError(q.t, q.d.MoveHealth(q.t.Context(), domain.CheckedPool, pool, func(domain.HealthState) (domain.HealthState, *db.Notification) {
+		return domain.HealthState{Announced: told}, nil
+	}))
+	require.NoError(q.t, q.d.AdmitWaiting(q.t.Context()))
+}
+
+func TestWhoIsInTheQueueAlreadyOvertakesNobodyWhoNeedsTwoPlaces(t *testing.T) {
+	q := newQueue(t, domain.ConcurrencySettings{PerDatasource: 1, PerStorage: 1})
+	atDatasource, atStorage, both, late := q.queued("a", "b"), q.queued("b", "a"), q.queued("a", "a"), q.queued("a", "c")
+	require.Empty(t, q.begin(atDatasource))
+	require.Empty(t, q.begin(atStorage))
+	q.waitsForAnHour(both)
+	require.NotEmpty(t, q.begin(late))
+	require.Empty(t, q.finish(atDatasource), "its datasource is kept for it")
+	require.NotEmpty(t, q.begin(late), "whoever asks")
+	require.Equal(t, []string{both}, q.finish(atStorage))
+}
+
+func TestNothingIsKeptForWhoCouldNotBeginWithIt(t *testing.T) {
+	q := newQueue(t, domain.ConcurrencySettings{PerDatasource: 1, PerStorage: 1})
+	dbtest.Execute(t, q.url, `UPDATE datasources SET pool = 'site-b' WHERE name = 'b'`)
+	holds, first, second := q.queued("b", "a"), q.queued("a", "a"), q.queued("c", "a")
+	require.Empty(t, q.begin(holds))
+	q.waitsForAnHour(first)
+	q.waitsForAnHour(second)
+	behindSecond := q.queued("c", "c")
+	require.Empty(t, q.begin(behindSecond), "the place at the location that is given back is another's")
+	behindFirst := q.queued("a", "b")
+	require.NotEmpty(t, q.begin(behindFirst), "it is the next there")
+
+	q.unserved("site-b", domain.ToldNotServed)
+	require.Empty(t, q.begin(behindFirst), "the location's place may not be given back for days")
+	q.finish(behindFirst)
+	require.Empty(t, q.begin(q.queued("a", "b")), "nor for who comes now")
+}
+
 func TestAPoolWithoutWorkersKeepsNoPlaceOfThePlatform(t *testing.T) {
 	q := newQueue(t, domain.ConcurrencySettings{Global: 1, PerDatasource: 1})
 	dbtest.Execute(t, q.url, `UPDATE datasources SET pool = 'site-b' WHERE name IN ('a', 'b')`)
@@ -243,13 +288,7 @@ func TestAPoolWithoutWorkersKeepsNoPlaceOfThePlatform(t *testing.T) {
 	require.NotEmpty(t, q.begin(behind))
 	require.NotEmpty(t, q.begin(elsewhere))
 
-	unserved := func(told domain.HealthAnnouncement) {
-		require.NoError(t, q.d.MoveHealth(t.Context(), domain.CheckedPool, "site-b", func(domain.HealthState) (domain.HealthState, *db.Notification) {
-			return domain.HealthState{Announced: told}, nil
-		}))
-		require.NoError(t, q.d.AdmitWaiting(t.Context()))
-	}
-	unserved(domain.ToldNotServed)
+	q.unserved("site-b", domain.ToldNotServed)
 	rows, err := q.d.AdmittedExecutions(t.Context())
 	require.NoError(t, err)
 	require.Len(t, rows, 1)
@@ -257,7 +296,7 @@ func TestAPoolWithoutWorkersKeepsNoPlaceOfThePlatform(t *testing.T) {
 	require.Contains(t, q.begin(q.queued("a", "c")), `datasource "a"`, "its datasource is in use all the same")
 	require.Empty(t, q.begin(elsewhere))
 	q.finish(elsewhere)
-	unserved(domain.AllWell)
+	q.unserved("site-b", domain.AllWell)
 	require.Contains(t, q.begin(behind), "the end of another execution", "the pool is back, and what runs in it counts")
 	require.Contains(t, q.finish(lost), behind)
 }

@@ -15,11 +15,13 @@ DELETE FROM health_states h
 WHERE (h.entity_type = 'datasource' AND NOT EXISTS (SELECT FROM datasources d WHERE d.id::text = h.entity_id))
    OR (h.entity_type = 'storage_location' AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.id::text = h.entity_id))
    OR (h.entity_type = 'backup_job' AND NOT EXISTS (SELECT FROM backup_jobs j WHERE j.id::text = h.entity_id))
+   OR (h.entity_type = 'schedule' AND h.entity_id ~ '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+       AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.id::text = right(h.entity_id, 36)))
    OR (h.entity_type = 'pool' AND NOT EXISTS (SELECT FROM datasources d WHERE d.pool = h.entity_id AND d.enabled)
        AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.pool = h.entity_id AND l.enabled))
 `
 
-// Those of what is gone.
+// Those of what is gone. The id of a schedule of a storage location ends with that of the location.
 func (q *Queries) ForgetHealthStates(ctx context.Context) error {
 	_, err := q.db.Exec(ctx, forgetHealthStates)
 	return err

@@ -120,13 +120,14 @@ func (q *Queries) LockQueue(ctx context.Context) error {
 }
 
 const longWaiting = `-- name: LongWaiting :many
-SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id
+SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id, e.storage_location_id
 FROM backup_executions e
 LEFT JOIN datasources d ON d.id = e.datasource_id
 LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
 WHERE e.status = 'queued' AND e.waiting_since < now() - interval '1 hour' AND e.admitted_at IS NULL AND e.id <> $1
   AND ($2::timestamptz IS NULL OR (e.waiting_since, e.id) < ($2::timestamptz, $1))
   AND COALESCE(h.announced, '') = ''
+ORDER BY e.waiting_since, e.id
 `
 
 type LongWaitingParams struct {
@@ -135,11 +136,12 @@ type LongWaitingParams struct {
 }
 
 type LongWaitingRow struct {
-	DatasourceID *string
-	SourceID     string
+	DatasourceID      *string
+	SourceID          string
+	StorageLocationID *string
 }
 
-// What has waited for long, and longer than an execution in the queue has.
+// What has waited for long, and longer than an execution in the queue has, the longest first.
 func (q *Queries) LongWaiting(ctx context.Context, arg LongWaitingParams) ([]LongWaitingRow, error) {
 	rows, err := q.db.Query(ctx, longWaiting, arg.ExceptID, arg.Before)
 	if err != nil {
@@ -149,7 +151,7 @@ func (q *Queries) LongWaiting(ctx context.Context, arg LongWaitingParams) ([]Lon
 	items := []LongWaitingRow{}
 	for rows.Next() {
 		var i LongWaitingRow
-		if err := rows.Scan(&i.DatasourceID, &i.SourceID); err != nil {
+		if err := rows.Scan(&i.DatasourceID, &i.SourceID, &i.StorageLocationID); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -14,12 +14,14 @@ WHERE entity_type = @entity_type AND entity_id = @entity_id;
 -- name: HealthStates :many
 SELECT entity_id, failures, announced, since, checked_at FROM health_states WHERE entity_type = @entity_type ORDER BY entity_id;
 
--- Those of what is gone.
+-- Those of what is gone. The id of a schedule of a storage location ends with that of the location.
 -- name: ForgetHealthStates :exec
 DELETE FROM health_states h
 WHERE (h.entity_type = 'datasource' AND NOT EXISTS (SELECT FROM datasources d WHERE d.id::text = h.entity_id))
    OR (h.entity_type = 'storage_location' AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.id::text = h.entity_id))
    OR (h.entity_type = 'backup_job' AND NOT EXISTS (SELECT FROM backup_jobs j WHERE j.id::text = h.entity_id))
+   OR (h.entity_type = 'schedule' AND h.entity_id ~ '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+       AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.id::text = right(h.entity_id, 36)))
    OR (h.entity_type = 'pool' AND NOT EXISTS (SELECT FROM datasources d WHERE d.pool = h.entity_id AND d.enabled)
        AND NOT EXISTS (SELECT FROM storage_locations l WHERE l.pool = h.entity_id AND l.enabled));
 

@@ -34,15 +34,16 @@ LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
 WHERE e.status = 'queued' AND e.waiting_since IS NOT NULL AND e.admitted_at IS NULL
 ORDER BY e.waiting_since, e.id;
 
--- What has waited for long, and longer than an execution in the queue has.
+-- What has waited for long, and longer than an execution in the queue has, the longest first.
 -- name: LongWaiting :many
-SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id
+SELECT e.datasource_id, COALESCE(e.metadata #>> '{restore,source_datasource_id}', '')::text AS source_id, e.storage_location_id
 FROM backup_executions e
 LEFT JOIN datasources d ON d.id = e.datasource_id
 LEFT JOIN health_states h ON h.entity_type = 'pool' AND h.entity_id = d.pool
 WHERE e.status = 'queued' AND e.waiting_since < now() - interval '1 hour' AND e.admitted_at IS NULL AND e.id <> @except_id
   AND (sqlc.narg('before')::timestamptz IS NULL OR (e.waiting_since, e.id) < (sqlc.narg('before')::timestamptz, @except_id))
-  AND COALESCE(h.announced, '') = '';
+  AND COALESCE(h.announced, '') = ''
+ORDER BY e.waiting_since, e.id;
 
 -- name: AdmitExecution :exec
 UPDATE backup_executions SET admitted_at = now(), waiting_for = '' WHERE id = @id AND status = 'queued';

@@ -4,24 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/temporal"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-const (
-	// Every schedule of a storage location runs once a day, each at a time of its own.
-	storageEvery  = 24 * time.Hour
-	storageJitter = 15 * time.Minute
-	// recheckAfter is how long a schedule that was found right is believed to be.
-	recheckAfter = time.Hour
-)
+// recheckAfter is how long a schedule that was found right is believed to be.
+const recheckAfter = 5 * time.Minute
 
 // Schedules keeps the Temporal schedules of the storage locations as the catalogue wants them. Several
 // processes may each have one.
@@ -41,8 +34,8 @@ func NewSchedules(database *db.DB, temporal client.Client) *Schedules {
 func (s *Schedules) Forget() { s.checked = time.Time{} }
 
 // Ensure makes a schedule for every storage location that has none, corrects those of locations that
-// have changed, and deletes those of locations that are gone. It looks at all of them the first time
-// and once an hour, else only at what has changed in the catalogue.
+// have changed, and deletes those of locations that are gone. A pause that somebody made stays, and is told. It looks at all of them the first time
+// and when it was long ago, else only at what has changed in the catalogue.
 func (s *Schedules) Ensure(ctx context.Context) error {
 	all := time.Since(s.checked) > recheckAfter
 	if all {
@@ -101,41 +94,19 @@ func (s *Schedules) locations(ctx context.Context) (map[string]db.StorageLocatio
 	}
 }
 
-// put makes the schedule, or gives the one that is there the right content.
+// put makes the schedule, or gives the one that is there the right content, and tells people of a pause.
 func (s *Schedules) put(ctx context.Context, kind storageSchedule, location db.StorageLocation) error {
-	ctx, stop := context.WithTimeout(ctx, scheduleTimeout)
-	defer stop()
-	id := kind.id(location.ID)
-	spec, action := storageSpec(id, location.CreatedAt), kind.action(location)
-	schedules := s.temporal.ScheduleClient()
-	_, err := schedules.Create(ctx, client.ScheduleOptions{
-		ID: id, Spec: spec, Action: action, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_SKIP,
-	})
-	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
+	wanted := kind.interval(location)
+	_, pause, err := schedule.PutInterval(ctx, s.temporal, wanted)
+	if err != nil {
 		return err
 	}
-	return schedules.GetHandle(ctx, id).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			schedule := in.Description.Schedule
-			schedule.Spec, schedule.Action = &spec, action // somebody's pause stays
-			return &client.ScheduleUpdate{Schedule: &schedule}, nil
-		},
-	})
-}
-
-// storageSpec spreads the schedules over the day. A location that was just made holds nothing to look at.
-func storageSpec(id string, created time.Time) client.ScheduleSpec {
-	hash := fnv.New32a()
-	_, _ = hash.Write([]byte(id)) // a hash takes everything
-	offset := time.Duration(hash.Sum32()%uint32(storageEvery/time.Second)) * time.Second
-	return client.ScheduleSpec{
-		Intervals: []client.ScheduleIntervalSpec{{Every: storageEvery, Offset: offset}}, Jitter: storageJitter, StartAt: created.Add(time.Hour),
-	}
+	return tellPause(ctx, s.db, wanted.ID, pause, fmt.Sprintf("It is the %s of storage location %q. %s", kind.operation, location.Name, kind.paused))
 }
 
 // removeForgotten deletes schedules of locations that went while nobody looked.
 func (s *Schedules) removeForgotten(ctx context.Context, there map[string]db.StorageLocation) error {
-	listed, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 100})
+	listed, err := s.temporal.ScheduleClient().List(ctx, client.ScheduleListOptions{PageSize: 1000})
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,13 @@ import (
 	"go.temporal.io/sdk/temporal"
 )
 
-// Interval is a schedule of the platform's own. It runs every so often, and at once when it is made; a run that an outage
-// prevented is started once, if it is not later than the next.
+// Interval is a schedule of the platform's own. It runs every so often, and at once when it is made, unless it has a start; a run
+// that an outage prevented is started once, if it is not later than the next.
 type Interval struct {
 	ID        string // begins the workflow ids of its runs too
 	Every     time.Duration
+	Offset    time.Duration // of its runs, from the multiples of Every
+	From      time.Time     // when it begins; zero is at once
 	Jitter    time.Duration
 	Note      string // what it is for: the Temporal UI shows it
 	Summary   string // of its runs
@@ -34,7 +36,7 @@ func PutInterval(ctx context.Context, c client.Client, s Interval) (made bool, p
 		return false, "", fmt.Errorf("schedule %s: %w", s.ID, err)
 	}
 	wanted := client.Schedule{
-		Spec: &client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: s.Every}}, Jitter: s.Jitter},
+		Spec: &client.ScheduleSpec{Intervals: []client.ScheduleIntervalSpec{{Every: s.Every, Offset: s.Offset}}, Jitter: s.Jitter, StartAt: s.From},
 		Action: &client.ScheduleWorkflowAction{
 			ID: s.ID, Workflow: s.Workflow, Args: []any{json.RawMessage(input)}, TaskQueue: s.TaskQueue, StaticSummary: s.Summary,
 			TypedSearchAttributes: s.Search,
@@ -44,26 +46,18 @@ func PutInterval(ctx context.Context, c client.Client, s Interval) (made bool, p
 	}
 	ctx, stop := context.WithTimeout(ctx, answerTimeout)
 	defer stop()
-	schedules := c.ScheduleClient()
-	_, err = schedules.Create(ctx, client.ScheduleOptions{
+	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: s.ID, Spec: *wanted.Spec, Action: wanted.Action, Note: s.Note, Overlap: wanted.Policy.Overlap,
-		CatchupWindow: wanted.Policy.CatchupWindow, TriggerImmediately: true,
+		CatchupWindow: wanted.Policy.CatchupWindow, TriggerImmediately: s.From.IsZero(),
 	})
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return err == nil, "", wrap(err, "create", s.ID)
 	}
-	err = schedules.GetHandle(ctx, s.ID).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			there, state := in.Description.Schedule, *wanted.State
-			if pause = pauseOf(there.State.Paused, there.State.Note); pause != "" {
-				state.Paused, state.Note = true, there.State.Note
-			}
-			wanted.State = &state
-			if same(there, wanted) {
-				return nil, temporal.ErrSkipScheduleUpdate
-			}
-			return &client.ScheduleUpdate{Schedule: &wanted}, nil
-		},
+	err = write(ctx, c, s.ID, func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		there, wanted := in.Description.Schedule, wanted
+		pause = pauseOf(there.State.Paused, there.State.Note)
+		wanted.State = mayPause(wanted.State, there)
+		return skipSame(there, wanted, nil, true)
 	})
-	return false, pause, wrap(err, "correct", s.ID)
+	return false, pause, err
 }

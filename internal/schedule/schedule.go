@@ -51,8 +51,7 @@ func Put(ctx context.Context, c client.Client, s Spec) error {
 	}
 	ctx, stop := context.WithTimeout(ctx, answerTimeout)
 	defer stop()
-	schedules := c.ScheduleClient()
-	_, err = schedules.Create(ctx, client.ScheduleOptions{
+	_, err = c.ScheduleClient().Create(ctx, client.ScheduleOptions{
 		ID: s.ID, Spec: *wanted.Spec, Action: wanted.Action, Note: wanted.State.Note, Paused: wanted.State.Paused,
 		Overlap: wanted.Policy.Overlap, CatchupWindow: wanted.Policy.CatchupWindow, TypedSearchAttributes: s.Search,
 		Memo: map[string]any{"Made by": "DataGuardian, which corrects what is changed here; a pause stays"},
@@ -60,20 +59,13 @@ func Put(ctx context.Context, c client.Client, s Spec) error {
 	if !errors.Is(err, temporal.ErrScheduleAlreadyRunning) {
 		return wrap(err, "create", s.ID)
 	}
-	err = schedules.GetHandle(ctx, s.ID).Update(ctx, client.ScheduleUpdateOptions{
-		DoUpdate: func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
-			there, state := in.Description.Schedule, *wanted.State
-			if s.Enabled && pausedInTemporal(there.State.Paused, there.State.Note) {
-				state.Paused, state.Note = true, there.State.Note
-			}
-			wanted.State = &state
-			if same(there, wanted) && maps.Equal(values(in.Description.TypedSearchAttributes), values(s.Search)) {
-				return nil, temporal.ErrSkipScheduleUpdate
-			}
-			return &client.ScheduleUpdate{Schedule: &wanted, TypedSearchAttributes: &s.Search}, nil
-		},
+	return write(ctx, c, s.ID, func(in client.ScheduleUpdateInput) (*client.ScheduleUpdate, error) {
+		there, wanted := in.Description.Schedule, wanted
+		if s.Enabled {
+			wanted.State = mayPause(wanted.State, there)
+		}
+		return skipSame(there, wanted, &s.Search, maps.Equal(values(in.Description.TypedSearchAttributes), values(s.Search)))
 	})
-	return wrap(err, "correct", s.ID)
 }
 
 // Remove deletes the schedule; one that is not there is no error. Runs that go on are not touched.

@@ -20,8 +20,11 @@ import (
 	"github.com/dataguardian/dataguardian/internal/temporalclient"
 )
 
-// temporalClient is of the one server of these tests.
-var temporalClient client.Client
+// temporalClient is of the one server of these tests, which is at address.
+var (
+	temporalClient client.Client
+	address        string
+)
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
@@ -32,6 +35,7 @@ func run(m *testing.M) int {
 		panic(err)
 	}
 	defer server.Stop(ctx)
+	address = server.Address()
 	temporalClient, err = temporalclient.Dial(ctx, temporalclient.Options{Address: server.Address(), Namespace: temporalserver.DefaultNamespace})
 	if err != nil {
 		panic(err)

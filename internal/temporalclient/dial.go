@@ -14,8 +14,10 @@ import (
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	sdklog "go.temporal.io/sdk/log"
+	"google.golang.org/grpc"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
 // TLS says how to secure the connection. The zero value is a plain connection, unless an API key
@@ -51,7 +53,7 @@ func Dial(ctx context.Context, opts Options) (client.Client, error) {
 	options := client.Options{
 		HostPort:          opts.Address,
 		Namespace:         opts.Namespace,
-		ConnectionOptions: client.ConnectionOptions{TLS: tlsConfig},
+		ConnectionOptions: client.ConnectionOptions{TLS: tlsConfig, DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(schedule.KeepState)}},
 		Logger:            sdklog.NewStructuredLogger(opts.Logger.With("component", "temporal-sdk")),
 	}
 	if opts.APIKey != "" {
