@@ -133,7 +133,8 @@ func TestSQLServerIsSyncedAndProved(t *testing.T) {
 	require.Equal(t, s.server.Content(s.database), s.server.Content(name))
 
 	require.Equal(t, domain.Completed, s.backUp(t).Status)
-	run := runDrill(t, drillJob(t, s.datasource, nil))
+	proof := drillJob(t, s.datasource, nil)
+	run := runDrill(t, proof)
 	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 	require.Equal(t, 2, run.Metadata.Drill.Checks.Tables)
 	require.Equal(t, "not recorded", run.Metadata.Drill.Checks.RowCounts)
@@ -142,7 +143,7 @@ func TestSQLServerIsSyncedAndProved(t *testing.T) {
 
 	s.server.Change(s.database, func(d *tdsserver.Database) { d.Damaged = true }) // which no checksum shows
 	require.Equal(t, domain.Completed, s.backUp(t).Status)
-	run = runDrill(t, drillJob(t, s.datasource, nil))
+	run = runDrill(t, proof)
 	require.Equal(t, domain.Failed, run.Status)
 	require.Contains(t, run.ErrorMessage, "consistency errors in database")
 	s.requireClean(t)
