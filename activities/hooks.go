@@ -77,7 +77,7 @@ func (a *Activities) hooksOf(ctx context.Context, e db.Execution) (*domain.Hooks
 	if err != nil {
 		return nil, err
 	}
-	hooks.FillURLs(job.BackupOptions.Hooks) // one that is not told stays hidden, and fails when it is called
+	_ = hooks.FillURLs(job.BackupOptions.Hooks) // one that is not told stays hidden, and fails when it is called
 	return hooks, nil
 }
 

@@ -43,7 +43,7 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // Recipients is one: the channel that the webhook belongs to.
 func (c *Channel) Recipients() []string { return []string{""} }
 
-// CarriesID: an incoming webhook shows the text only.
+// CarriesID is false: an incoming webhook shows the text only.
 func (c *Channel) CarriesID() bool { return false }
 
 // Send posts the message.

@@ -44,7 +44,7 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // the whole mail refused, or leave nobody knowing who has it.
 func (c *Channel) Recipients() []string { return c.config.To }
 
-// CarriesID: the Message-ID.
+// CarriesID is true: the Message-ID.
 func (c *Channel) CarriesID() bool { return true }
 
 // Send hands the message to the server, for one recipient.

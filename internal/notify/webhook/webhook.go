@@ -100,7 +100,7 @@ func Client(config domain.ChannelConfig, timeout time.Duration) (*http.Client, e
 // Recipients is one: the address.
 func (c *Channel) Recipients() []string { return []string{""} }
 
-// CarriesID: a header, and delivery_id in the body.
+// CarriesID is true: a header, and delivery_id in the body.
 func (c *Channel) CarriesID() bool { return true }
 
 // Send posts the message.

@@ -46,7 +46,7 @@ func New(config domain.ChannelConfig, timeout time.Duration) (*Channel, error) {
 // Recipients are the numbers.
 func (c *Channel) Recipients() []string { return c.config.To }
 
-// CarriesID: neither API has an id against repetition.
+// CarriesID is false: neither API has an id against repetition.
 func (c *Channel) CarriesID() bool { return false }
 
 // Send sends the message to one number.
