@@ -63,6 +63,9 @@ func newSite(t *testing.T) *site {
 	s := &site{
 		t: t, url: url, d: dbtest.Open(t, url), source: &source{}, stores: map[string]*faulty.Store{}, disks: map[string]*disk{},
 		dies: map[string]int{}, seen: map[string]int{}, then: map[string]func(){},
+		// At the end of a dump, in the goroutine of its activity: in another one a worker that dies at dump.batch_recorded
+		// takes the tests with it, as soon as the machine is slow enough for a record to be due before.
+		recordEvery: time.Hour,
 	}
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
 	require.NoError(t, err)

@@ -76,7 +76,7 @@ func (a *Activities) verifyDumped(ctx context.Context, job *backup, committed ar
 	if !a.recordVerification(ctx, in, result, nil) {
 		return false
 	}
-	a.at("verify.recorded")
+	a.at("dump.verified")
 	return true
 }
 

@@ -16,7 +16,7 @@ func TestAQuickCheckIsRecordedByTheDumpItself(t *testing.T) {
 	s := newSite(t)
 	s.source.fill(1, 4*mib)
 	began := false
-	s.onSeen("verify.recorded", func() { began = true })
+	s.onSeen("dump.verified", func() { began = true })
 	e := s.backup(quickly)
 	require.Equal(t, domain.Completed, e.Status, "%s %s", e.ErrorMessage, logged(e))
 	require.True(t, began)

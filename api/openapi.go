@@ -65,7 +65,8 @@ func humaConfig() huma.Config {
 }
 
 // maxListText is how long a text in a list may be, in characters, where nothing else bounds it: names, patterns, paths, arguments.
-const maxListText = 4096
+// A path is 4,096 bytes at most, of which each may be written as \xNN.
+const maxListText = 4 * 4096
 
 // boundLists bounds the texts in lists, for which a field has no tag of its own. Statements are bounded together, by domain.
 func (s *server) boundLists() {

@@ -46,38 +46,52 @@ func (p Patch[T]) ApplyTo(document *T) error {
 	if p.raw == nil {
 		return nil
 	}
-	patched, err := detached(*document)
+	text, err := json.Marshal(*document)
 	if err != nil {
-		return err
+		return fmt.Errorf("encode document: %w", err)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(p.raw))
-	decoder.UseNumber()
-	var sent any
-	if err := decoder.Decode(&sent); err != nil {
+	stored, err := decoded(text)
+	if err != nil {
+		return fmt.Errorf("decode document: %w", err)
+	}
+	sent, err := decoded(p.raw)
+	if err != nil {
 		return fmt.Errorf("decode patch: %w", err)
 	}
-	given, err := json.Marshal(withoutNulls(sent, reflect.TypeFor[T]()))
+	if sent == nil { // null changes nothing
+		return nil
+	}
+	merged, err := json.Marshal(laidOver(stored, withoutNulls(sent, reflect.TypeFor[T]())))
 	if err != nil {
 		return fmt.Errorf("encode patch: %w", err)
 	}
-	if err := json.Unmarshal(given, &patched); err != nil {
+	var patched T
+	if err := json.Unmarshal(merged, &patched); err != nil {
 		return problem.New(http.StatusUnprocessableEntity, "The request does not fit the document: "+err.Error()+".")
 	}
 	*document = patched
 	return nil
 }
 
-// detached is a copy of a document that shares nothing with it. Decoding into the document itself
-// would write through its pointers and into its lists.
-func detached[T any](document T) (copied T, err error) {
-	text, err := json.Marshal(document)
-	if err == nil {
-		err = json.Unmarshal(text, &copied)
+// decoded is a JSON text with its numbers as they are written.
+func decoded(text []byte) (value any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	return value, decoder.Decode(&value)
+}
+
+// laidOver merges objects member by member and takes anything else from above. Decoding over a filled document would merge the
+// members of lists too, by their places.
+func laidOver(below, above any) any {
+	into, isObject := below.(map[string]any)
+	from, areObjects := above.(map[string]any)
+	if !isObject || !areObjects {
+		return above
 	}
-	if err != nil {
-		return copied, fmt.Errorf("copy document: %w", err)
+	for name, value := range from {
+		into[name] = laidOver(into[name], value)
 	}
-	return copied, nil
+	return into
 }
 
 // withoutNulls drops the null members of objects, but those that a document of type t may be without.

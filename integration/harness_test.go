@@ -101,7 +101,7 @@ func runTests(m *testing.M) int {
 	shared = p
 	// These tests wait for servers, clocks and each other more than they compute: as many as there are processors would leave
 	// those idle. -parallel wins.
-	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+	if err := flag.Set("test.parallel", strconv.Itoa(2*runtime.GOMAXPROCS(0))); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		return 1
 	}

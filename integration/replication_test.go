@@ -128,7 +128,7 @@ func TestADiskThatIsNotMountedIsNotTakenForAWipedOne(t *testing.T) {
 	s := newSetup(t, withRows(200))
 	disk := filepath.Join(t.TempDir(), "second")
 	second := s.second(t, domain.StrategyReplicate, disk)
-	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	requireCompleted(t, s.backUp(t))
 	require.NoError(t, os.Rename(s.storagePath, s.storagePath+"-elsewhere"))
 	require.NoError(t, os.Mkdir(s.storagePath, 0o700)) // the bare mount point
 

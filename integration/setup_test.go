@@ -160,6 +160,12 @@ func wait(t *testing.T, e client.Execution) client.Execution {
 	return ended
 }
 
+// requireCompleted says why an execution did not.
+func requireCompleted(t *testing.T, ended client.Execution) {
+	t.Helper()
+	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
+}
+
 func restoreTo(database string) func(*client.RestoreRequest) {
 	return func(r *client.RestoreRequest) { r.TargetDatabase = database }
 }

@@ -140,7 +140,7 @@ func TestHowFarASQLServerIsReachesTheExecutionAndItsHeartbeats(t *testing.T) {
 		return false
 	}, time.Minute, 50*time.Millisecond)
 	close(release)
-	require.Equal(t, domain.Completed, wait(t, running).Status)
+	requireCompleted(t, wait(t, running))
 	s.requireClean(t)
 }
 

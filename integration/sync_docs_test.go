@@ -7,8 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 // scriptsOf are the scripts of a section of docs/operations.md, one after the other.
@@ -32,7 +30,7 @@ func scriptsOf(t *testing.T, heading string) string {
 func TestTheDocumentedSyncAndDrillWork(t *testing.T) {
 	s := newSetup(t, withRows(200))
 	target := s.syncTarget(t, s.database+"_copy")
-	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	requireCompleted(t, s.backUp(t))
 	sh := newShell(t)
 	sh.write(t, "owner.password", ownerPassword+"\n")
 	signIn := "dataguardian login --email " + ownerEmail + " --password-from owner.password >/dev/null\nAPI=" + shared.server.URL + "/api\n" +

@@ -132,7 +132,7 @@ func TestSQLServerIsSyncedAndProved(t *testing.T) {
 	s.syncsOnto(t, like(t, s.datasource, "copy", tdsserver.Password, func(c *domain.ConnectionConfig) { c.Database = name }), nil)
 	require.Equal(t, s.server.Content(s.database), s.server.Content(name))
 
-	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	requireCompleted(t, s.backUp(t))
 	proof := drillJob(t, s.datasource, nil)
 	run := runDrill(t, proof)
 	require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
@@ -142,7 +142,7 @@ func TestSQLServerIsSyncedAndProved(t *testing.T) {
 	require.NotZero(t, run.Metadata.Drill.Checks.Rows)
 
 	s.server.Change(s.database, func(d *tdsserver.Database) { d.Damaged = true }) // which no checksum shows
-	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	requireCompleted(t, s.backUp(t))
 	run = runDrill(t, proof)
 	require.Equal(t, domain.Failed, run.Status)
 	require.Contains(t, run.ErrorMessage, "consistency errors in database")
@@ -187,7 +187,7 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 		require.Equal(t, rows, n)
 		require.NoError(t, there.Close(t.Context()))
 	}
-	require.Equal(t, domain.Completed, s.backUp(t).Status)
+	requireCompleted(t, s.backUp(t))
 	whole := runDrill(t, drillJob(t, s.datasource, nil))
 	require.Equal(t, domain.Completed, whole.Status, whole.ErrorMessage)
 	require.Equal(t, 2, whole.Metadata.Drill.Checks.Tables)

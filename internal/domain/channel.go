@@ -136,7 +136,12 @@ func (c ChannelConfig) SecretValues() []string {
 		}
 	}
 	if u, err := url.Parse(c.URL); err == nil {
-		for _, part := range []string{u.RequestURI(), strings.TrimPrefix(u.EscapedPath(), "/"), u.RawQuery} {
+		// Whole, as a server may repeat it, and in its parts, of which one is the token.
+		parts := append(strings.Split(u.EscapedPath(), "/"), strings.Split(u.Path, "/")...)
+		for _, given := range u.Query() {
+			parts = append(parts, given...)
+		}
+		for _, part := range append(parts, u.RequestURI(), strings.TrimPrefix(u.EscapedPath(), "/"), u.RawQuery) {
 			if len(part) > 8 {
 				values = append(values, part)
 			}

@@ -13,7 +13,6 @@ import (
 var extraArgs = map[DatasourceType]map[string]*regexp.Regexp{
 	Postgres: { // pg_dump
 		"--enable-row-security":     nil,
-		"--exclude-schema":          anyValue,
 		"--exclude-table-data":      anyValue,
 		"--extra-float-digits":      regexp.MustCompile(`^(-?[0-9]|-1[0-5]|[0-3])$`),
 		"--lock-wait-timeout":       regexp.MustCompile(`^[0-9]{1,9}(ms|s|min)?$`),
@@ -25,7 +24,6 @@ var extraArgs = map[DatasourceType]map[string]*regexp.Regexp{
 		"--no-subscriptions":        nil,
 		"--no-tablespaces":          nil,
 		"--no-unlogged-table-data":  nil,
-		"--schema":                  anyValue,
 		"--serializable-deferrable": nil,
 	},
 	MySQL:   {"--order-by-primary": nil, "--skip-events": nil, "--skip-routines": nil, "--skip-triggers": nil},

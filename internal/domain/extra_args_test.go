@@ -29,10 +29,11 @@ func TestExtraArgsAreThoseOfTheTypesTool(t *testing.T) {
 		"the end of the options":              {Postgres, []string{"--", "other"}, `has "--"`},
 		"a database":                          {Postgres, []string{"other"}, `has "other"`},
 		"a value where there is none":         {Postgres, []string{"--no-comments=1"}, "takes none"},
-		"no value where there is one":         {Postgres, []string{"--schema", "app"}, "--schema=value"},
-		"a line break":                        {Postgres, []string{"--schema=a\nb"}, "value that it does not take"},
-		"no number":                           {SQLServer, []string{"BUFFERCOUNT=7, COPY_ONLY"}, "value that it does not take"},
-		"the second is wrong":                 {Postgres, []string{"--no-comments", "--clean"}, `has "--clean"`},
+		"no value where there is one":         {Postgres, []string{"--exclude-table-data", "log"}, "--exclude-table-data=value"},
+		"a choice of schemas, without their extensions": {Postgres, []string{"--schema=app"}, `has "--schema"`},
+		"a line break":        {Postgres, []string{"--exclude-table-data=a\nb"}, "value that it does not take"},
+		"no number":           {SQLServer, []string{"BUFFERCOUNT=7, COPY_ONLY"}, "value that it does not take"},
+		"the second is wrong": {Postgres, []string{"--no-comments", "--clean"}, `has "--clean"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := BackupOptions{ExtraArgs: c.args}.CheckFor(c.kind, ConnectionConfig{})

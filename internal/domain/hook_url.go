@@ -44,19 +44,20 @@ func (h *Hooks) hideURLs() {
 }
 
 // FillURLs puts the addresses of stored where h has the mask. In a moment with as many masks as stored addresses they stand for
-// these in their order, whatever was put between them; else each stands for the address at its own place among as many hooks.
-// Where neither tells which one is meant, the mask is refused.
+// these in their order, whatever was put between them; else each stands for the address at its own place, where as many hooks as
+// before have one at every place that had one. Where neither tells which one is meant, the mask is refused.
 func (h *Hooks) FillURLs(stored *Hooks) Invalid {
 	var v Invalid
 	for _, moment := range HookMoments() {
 		hooks, had := h.At(moment), stored.At(moment)
 		masks := placesOf(hooks, func(hook Hook) bool { return hook.URL == hiddenURL })
 		kept := placesOf(had, func(hook Hook) bool { return hook.URL != "" && hook.URL != hiddenURL })
+		inPlace := len(hooks) == len(had) && !slices.ContainsFunc(kept, func(i int) bool { return hooks[i].URL == "" })
 		for n, i := range masks {
 			switch {
 			case len(masks) == len(kept):
 				hooks[i].URL = had[kept[n]].URL
-			case len(hooks) == len(had) && slices.Contains(kept, i):
+			case inPlace && slices.Contains(kept, i):
 				hooks[i].URL = had[i].URL
 			case len(kept) == 0:
 				v.Add(HookURLField(moment, i), "is %s, which stands for a stored address, and none is stored; give the address itself", hiddenURL)

@@ -44,6 +44,17 @@ func TestTheSameDataGivesTheSameBytes(t *testing.T) {
 	require.True(t, bytes.Equal(first.Bytes, second.Bytes))
 }
 
+// The driver makes the paths of sockets lower case.
+func TestTheDirectoryOfTemporaryFilesMayHaveCapitals(t *testing.T) {
+	src := small(t, "capitals", "kept")
+	dir, err := os.MkdirTemp("", "Some Where")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	t.Setenv("TMPDIR", dir)
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	enginetest.Restore(t, newEngine(), src, archive.Request("cccc0042", fresh(t)), archive.Opener())
+}
+
 func TestCollectionsAreChosen(t *testing.T) {
 	src := small(t, "chosen", "orders", "orders_old", "users", "tmp")
 	for name, test := range map[string]struct {

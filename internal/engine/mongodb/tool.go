@@ -99,28 +99,31 @@ func (c *command) connection(ctx context.Context, src engine.Source, config *mon
 		config.URI = (&url.URL{Scheme: "mongodb", Host: address(cfg), Path: "/", RawQuery: query.Encode()}).String()
 		return nil
 	}
-	socket, err := c.forward(ctx, src)
-	if err != nil {
+	if err := c.forward(ctx, src); err != nil {
 		return err
 	}
-	config.URI = "mongodb://" + url.QueryEscape(socket) + "/?directConnection=true"
+	config.URI = "mongodb://" + socketName + "/?directConnection=true"
 	return nil
 }
 
+// socketName is the socket that the child connects to, in the directory in which it runs: the driver makes addresses lower case,
+// the paths of sockets too, and TMPDIR may have capitals.
+const socketName = "mongodb.sock"
+
 // forward listens on a socket that only this user reaches, and connects whoever comes to the server.
-func (c *command) forward(ctx context.Context, src engine.Source) (string, error) {
+func (c *command) forward(ctx context.Context, src engine.Source) error {
 	const op = "make a socket for the database tool"
 	dir, err := os.MkdirTemp("", "dataguardian-mongo-") // mode 0700
 	if err != nil {
-		return "", failure.Wrap(failure.Unknown, op, err, "Check that TMPDIR can be written.")
+		return failure.Wrap(failure.Unknown, op, err, "Check that TMPDIR can be written.")
 	}
 	c.closers = append(c.closers, func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "mongodb.sock")
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
+	c.Dir = dir
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", filepath.Join(dir, socketName))
 	if err != nil {
-		return "", failure.Wrap(failure.Unknown, op, err, "Set TMPDIR to a shorter path.")
+		return failure.Wrap(failure.Unknown, op, err, "Set TMPDIR to a shorter path.")
 	}
 	f := newForwarder(ctx, src, listener)
 	c.closers = append(c.closers, f.close)
-	return path, nil
+	return nil
 }

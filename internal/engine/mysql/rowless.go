@@ -14,15 +14,21 @@ import (
 
 // quoting are the errors whose messages quote values of rows, and what is told in their place.
 var quoting = map[uint16]string{
-	1062: "duplicate entry", 1105: "unknown error", 1139: "error in a regular expression", 1292: "incorrect or truncated value",
+	1062: "duplicate entry", 1139: "error in a regular expression", 1292: "incorrect or truncated value",
 	1366: "incorrect value for a column", 1367: "illegal value", 1411: "incorrect value for a function", 1416: "no geometry object",
 	1525: "incorrect value", 1586: "duplicate entry", 1690: "value out of range", 1761: "duplicate entry in a child table",
 	1762: "duplicate entry in a child table", 1859: "duplicate unknown entry", 3140: "invalid JSON text", 3141: "invalid JSON text in a function",
-	3143: "invalid JSON path", 3146: "invalid JSON value", 3156: "invalid JSON value for a cast", 4038: "invalid JSON text",
+	3143: "invalid JSON path", 3146: "invalid JSON value", 3156: "invalid JSON value for a cast", 3854: "a string can not be converted",
+	1300: "invalid character string", 4038: "invalid JSON text",
 }
 
 // plainValues are errors about values whose messages name tables, columns and constraints only.
 var plainValues = []uint16{1048, 1216, 1217, 1264, 1364, 1365, 1406, 1451, 1452, 3819, 4025}
+
+const (
+	unknownError = 1105
+	syntaxError  = 1064
+)
 
 // keyName ends the message about a duplicate entry; what stands before it is the entry.
 var keyName = regexp.MustCompile(` for key '([\w.$-]+)'$`)
@@ -31,6 +37,9 @@ var keyName = regexp.MustCompile(` for key '([\w.$-]+)'$`)
 // are not to see.
 func shownMessage(number uint16, state, message string) string {
 	text, quotes := quoting[number]
+	if number == unknownError && strings.HasPrefix(message, "XPATH") { // proxies tell most of their troubles by this number
+		text, quotes = "error in an XPath expression", true
+	}
 	if !quotes && !slices.Contains(plainValues, number) {
 		switch {
 		case strings.HasPrefix(state, "22"):
@@ -73,6 +82,8 @@ func rowlessTool(err error) error {
 		message := exit.Stderr[at[8]:]
 		if text := shownMessage(uint16(number), exit.Stderr[at[6]:at[7]], strings.TrimSpace(message)); text != strings.TrimSpace(message) {
 			shown.Stderr = exit.Stderr[:at[8]] + text
+		} else if begin, _, quotes := strings.Cut(message, " near '"); quotes && number == syntaxError { // of a dump: of its rows
+			shown.Stderr = exit.Stderr[:at[8]] + begin
 		}
 	}
 	return &shown

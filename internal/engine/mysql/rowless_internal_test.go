@@ -19,7 +19,9 @@ func TestMessagesAboutValuesAreToldWithoutThem(t *testing.T) {
 		"an entry that is there twice":       {1062, "23000", "Duplicate entry 'o' for key 'x-secret' for key 'people.email'", "duplicate entry for key 'people.email'"},
 		"a value that is none":               {1292, "22007", "Truncated incorrect INTEGER value: 'secret'", "incorrect or truncated value"},
 		"a value of a column":                {1366, "22007", "Incorrect integer value: 'secret' for column `shop`.`people`.`id` at row 1", "incorrect value for a column"},
-		"an error that XPATH is made tell":   {1105, "HY000", "XPATH syntax error: '~secret'", "unknown error"},
+		"an error that XPATH is made tell":   {1105, "HY000", "XPATH syntax error: '~secret'", "error in an XPath expression"},
+		"an error of a proxy":                {1105, "HY000", "target: shop.0.primary: no healthy tablet", "target: shop.0.primary: no healthy tablet"},
+		"a text in another encoding":         {1300, "HY000", "Invalid utf8mb4 character string: 'secret'", "invalid character string"},
 		"another one about data":             {1999, "22999", "Who knows 'secret'", "data exception"},
 		"another one about a constraint":     {1998, "23000", "Who knows 'secret'", "integrity constraint violation"},
 		"a column that may not be null":      {1048, "23000", "Column 'email' cannot be null", "Column 'email' cannot be null"},
@@ -37,10 +39,11 @@ func TestMessagesAboutValuesAreToldWithoutThem(t *testing.T) {
 
 func TestWhatTheToolRepeatsOfRowsIsNotTold(t *testing.T) {
 	for said, shown := range map[string]string{
-		"ERROR 1062 (23000) at line 7: Duplicate entry 'secret\nof two lines' for key 'people_email'": "ERROR 1062 (23000) at line 7: duplicate entry for key 'people_email'",
-		"ERROR 1292 (22007) at line 7: Truncated incorrect DOUBLE value: 'secret'\n":                  "ERROR 1292 (22007) at line 7: incorrect or truncated value",
-		"ERROR 1146 (42S02) at line 7: Table 'shop.people' doesn't exist":                             "ERROR 1146 (42S02) at line 7: Table 'shop.people' doesn't exist",
-		"mysqldump: Got error: 1045: \"Access denied\" when trying to connect":                        "mysqldump: Got error: 1045: \"Access denied\" when trying to connect",
+		"ERROR 1062 (23000) at line 7: Duplicate entry 'secret\nof two lines' for key 'people_email'":                                                   "ERROR 1062 (23000) at line 7: duplicate entry for key 'people_email'",
+		"ERROR 1292 (22007) at line 7: Truncated incorrect DOUBLE value: 'secret'\n":                                                                    "ERROR 1292 (22007) at line 7: incorrect or truncated value",
+		"ERROR 1064 (42000) at line 7: You have an error in your SQL syntax; check the manual for the right syntax to use near ''secret',2)' at line 1": "ERROR 1064 (42000) at line 7: You have an error in your SQL syntax; check the manual for the right syntax to use",
+		"ERROR 1146 (42S02) at line 7: Table 'shop.people' doesn't exist":                                                                               "ERROR 1146 (42S02) at line 7: Table 'shop.people' doesn't exist",
+		"mysqldump: Got error: 1045: \"Access denied\" when trying to connect":                                                                          "mysqldump: Got error: 1045: \"Access denied\" when trying to connect",
 	} {
 		err := classifyTool("load", &process.ExitError{Program: "mariadb", Code: 1, Stderr: said})
 		var exit *process.ExitError

@@ -66,11 +66,13 @@ func aboutValues(code string) bool {
 }
 
 var (
-	// quotedRows are lines in which the tools repeat what the server said about values; those after them belong to them.
-	quotedRows = regexp.MustCompile(`^(?:DETAIL|CONTEXT):`)
-	othersSay  = regexp.MustCompile(`^(?:pg_[a-z]+: |HINT:|Command was:)`)
+	// toolSays begins what a tool says itself. What follows belongs to it: of the server's answer its detail, its context and the
+	// rest of a value with line breaks, in the server's language.
+	toolSays = regexp.MustCompile(`^(?:pg_[a-z]+: |HINT:)`)
+	// commandWas begins the statement that a tool sent, which holds no rows.
+	commandWas = regexp.MustCompile(`^Command was:`)
 	// quotedValue ends a message of the server about a value.
-	quotedValue = regexp.MustCompile(`(: {1,2}[A-Z]+: {1,2}[^"]*(?:"[^"]*"[^"]*)?: )".*|(: {1,2}[A-Z]+: {1,2}[^"]*\bvalue )".*" (is out of range)`)
+	quotedValue = regexp.MustCompile(`(: {1,2}\p{Lu}+ ?: {1,2}[^"]*(?:"[^"]*"[^"]*)?: )["»«„].*|(: {1,2}\p{Lu}+ ?: {1,2}[^"]*\bvalue )".*" (is out of range)`)
 )
 
 // rowlessTool takes the same out of what a tool said.
@@ -83,13 +85,16 @@ func rowlessTool(err error) error {
 	var kept strings.Builder
 	dropping := false
 	for line := range strings.Lines(exit.Stderr) {
-		if quotedRows.MatchString(line) {
-			dropping = true
-		} else if othersSay.MatchString(line) {
+		switch {
+		case commandWas.MatchString(line):
 			dropping = false
+		case toolSays.MatchString(line):
+			kept.WriteString(strings.TrimRight(quotedValue.ReplaceAllString(line, "${1}${2}… ${3}"), " \n") + "\n")
+			dropping = true
+			continue
 		}
 		if !dropping {
-			kept.WriteString(quotedValue.ReplaceAllString(line, "${1}${2}… ${3}"))
+			kept.WriteString(line)
 		}
 	}
 	shown.Stderr = strings.TrimRight(kept.String(), " \n")

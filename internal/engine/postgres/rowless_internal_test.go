@@ -18,6 +18,14 @@ func TestWhatTheToolsRepeatOfRowsIsNotTold(t *testing.T) {
 			"pg_restore: error: COPY failed for table \"people\": ERROR:  invalid input syntax for type integer: \"secret\"\nCONTEXT:  COPY people, line 1, column id: \"secret\"\n",
 			"pg_restore: error: COPY failed for table \"people\": ERROR:  invalid input syntax for type integer: …",
 		},
+		"a value with a line break": {
+			"pg_restore: error: COPY failed for table \"people\": ERROR:  invalid input syntax for type uuid: \"sec\nret\"\nCONTEXT:  COPY people, line 1\npg_restore: warning: errors ignored on restore: 1",
+			"pg_restore: error: COPY failed for table \"people\": ERROR:  invalid input syntax for type uuid: …\npg_restore: warning: errors ignored on restore: 1",
+		},
+		"a server that speaks German": {
+			"pg_restore: error: COPY failed for table \"people\": FEHLER:  ungültige Eingabesyntax für Typ integer: »secret«\nKONTEXT:  COPY people, Zeile 1, Spalte id: »secret«\n",
+			"pg_restore: error: COPY failed for table \"people\": FEHLER:  ungültige Eingabesyntax für Typ integer: …",
+		},
 		"a value out of range": {
 			"pg_restore: error: COPY failed for table \"people\": ERROR:  value \"99999999999\" is out of range for type integer\nCONTEXT:  COPY people, line 1, column id: \"99999999999\"\npg_restore: warning: errors ignored on restore: 1",
 			"pg_restore: error: COPY failed for table \"people\": ERROR:  value … is out of range for type integer\npg_restore: warning: errors ignored on restore: 1",

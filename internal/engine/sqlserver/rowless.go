@@ -6,10 +6,11 @@ import (
 	mssql "github.com/microsoft/go-mssqldb"
 )
 
-// values are where messages quote values of rows, which those who read executions and logs are not to see: a duplicate key (2601,
+// values are where messages quote values of rows, which those who read executions and logs are not to see: a duplicate key (1505, 2601,
 // 2627), a conversion (244, 245, 248, 8114 with a value, 13609), an overflow or truncation (220, 232, 2628), and rows
 // that DBCC CHECKDB misses in an index or in their table (8955, 8956).
 var values = map[int32]*regexp.Regexp{
+	1505:  regexp.MustCompile(`(?s)(duplicate key value is ).*`),
 	2601:  regexp.MustCompile(`(?s)(duplicate key value is ).*`),
 	2627:  regexp.MustCompile(`(?s)(duplicate key value is ).*`),
 	244:   regexp.MustCompile(`(?s)( value ).*( overflowed )`),

@@ -16,10 +16,13 @@ import (
 const mostBroken = 10
 
 // RecordedRows knows nothing: rows do not pass by in a native backup, and counting beside it would be of another moment
-// (docs/decisions/0053-proof-of-servers.md).
+// (docs/decisions/0039-restore-drills.md).
 func (e *Engine) RecordedRows([]engine.Stream) (map[string]int64, bool, error) {
 	return nil, false, nil
 }
+
+// externalTables is the version that brought them: SQL Server 2016.
+const externalTables = 13
 
 // CountRows reads every row of every table.
 func (e *Engine) CountRows(ctx context.Context, src engine.Source) (map[string]int64, error) {
@@ -29,7 +32,15 @@ func (e *Engine) CountRows(ctx context.Context, src engine.Source) (map[string]i
 	}
 	defer s.close()
 	const op = "count the restored rows"
-	tables, err := s.table(ctx, op, `SELECT SCHEMA_NAME(schema_id) AS schema_name, name FROM sys.tables WHERE is_ms_shipped = 0`)
+	version, err := s.version(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := ""
+	if version.major >= externalTables { // their rows are elsewhere
+		own = " AND is_external = 0"
+	}
+	tables, err := s.table(ctx, op, `SELECT SCHEMA_NAME(schema_id) AS schema_name, name FROM sys.tables WHERE is_ms_shipped = 0`+own)
 	if err != nil {
 		return nil, err
 	}
