@@ -81,12 +81,16 @@ func (c *chaos) change() {
 	c.inDatabase(c.database, statement)
 }
 
-// begin changes the source, remembers what is in it, and starts a backup of it.
-func (c *chaos) begin(kind domain.BackupType) client.Execution {
+// begin changes the source, remembers what is in it, and starts a backup of it. A quick check is made by the dump, and is another boundary than that of a full one.
+func (c *chaos) begin(kind domain.BackupType, deaths ...death) client.Execution {
 	c.t.Helper()
+	options := domain.BackupOptions{BackupType: kind}
+	if slices.ContainsFunc(deaths, func(d death) bool { return d.boundary == "dump.verified" }) {
+		options.Verify = domain.VerifyQuick
+	}
 	c.change()
 	content := contentOf(c.t, c.database)
-	e, err := shared.owner.RunJob(c.t.Context(), c.job.ID, &domain.BackupOptions{BackupType: kind})
+	e, err := shared.owner.RunJob(c.t.Context(), c.job.ID, &options)
 	require.NoError(c.t, err)
 	c.expected[e.ID] = content
 	return e
@@ -95,7 +99,7 @@ func (c *chaos) begin(kind domain.BackupType) client.Execution {
 func (c *chaos) backUpUnder(kind domain.BackupType, deaths ...death) {
 	c.t.Helper()
 	c.arm(deaths)
-	e := c.begin(kind)
+	e := c.begin(kind, deaths...)
 	c.t.Logf("backup %s, %s, deaths %v", e.ID, kind, deaths)
 	ended := c.through(e, deaths)
 	require.Equal(c.t, domain.Completed, ended.Status, ended.ErrorMessage)

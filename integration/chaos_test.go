@@ -33,7 +33,7 @@ var (
 	anyExecution = []string{"begin.recorded", "finish.recorded"}
 	dumpPoints   = []string{
 		"dump.claimed", "dump.parent_claimed", "dump.manifest_path_recorded", "dump.batch_recorded",
-		"dump.manifest_written", "dump.result_recorded", "dump.rows_recorded", "dump.verified",
+		"dump.manifest_written", "dump.result_recorded", "dump.rows_recorded", "dump.verified", "verify.recorded",
 	}
 	// afterADeath come only where a backup was killed or given up before.
 	afterADeath    = []string{"dump.made_full", "dump.leftovers_removed"}
@@ -46,7 +46,7 @@ var (
 	// further storage locations at each of its boundaries, replication_test.go kills a worker at one. activities/fallback_test.go dies at move.recorded.
 	// sync_test.go kills workers in both halves of a sync.
 	// notify_test.go kills workers between the deliveries of notifications.
-	elsewhere = regexp.MustCompile(`^(notify\..*|verify\.(checked|announced|recorded)|heal\..*|import\..*|sync\..*|drill\..*|replicate\..*|target\.recorded|move\.recorded)$`)
+	elsewhere = regexp.MustCompile(`^(notify\..*|verify\.(checked|announced)|heal\..*|import\..*|sync\..*|drill\..*|replicate\..*|target\.recorded|move\.recorded)$`)
 )
 
 func boundaries() []string {
