@@ -102,6 +102,10 @@ func withoutNulls(value any, t reflect.Type) any {
 	}
 	for i := range t.NumField() {
 		field := t.Field(i)
+		if field.Anonymous { // its fields are the object's own
+			withoutNulls(object, field.Type)
+			continue
+		}
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		member, sent := object[name]
 		if !sent {

@@ -13,19 +13,23 @@ func TestAListOfAPatchReplacesTheStoredOne(t *testing.T) {
 		SQL  string `json:"sql,omitempty"`
 		Fail bool   `json:"fail,omitempty"`
 	}
+	type Text struct {
+		Subject string `json:"subject"`
+	}
 	type document struct {
+		Text
 		List   []member       `json:"list"`
 		Object *member        `json:"object,omitempty"`
 		Map    map[string]int `json:"map,omitempty"`
 		Big    int64          `json:"big"`
 	}
-	stored := document{List: []member{{URL: "a", Fail: true}, {SQL: "s"}}, Object: &member{URL: "b", Fail: true}, Map: map[string]int{"one": 1}, Big: 1<<62 + 1}
+	stored := document{Text: Text{"kept"}, List: []member{{URL: "a", Fail: true}, {SQL: "s"}}, Object: &member{URL: "b", Fail: true}, Map: map[string]int{"one": 1}, Big: 1<<62 + 1}
 	var p Patch[document]
-	require.NoError(t, p.UnmarshalJSON([]byte(`{"list": [{"sql": "s"}, {"url": "a"}], "object": {"sql": "t"}, "map": {"two": 2}}`)))
+	require.NoError(t, p.UnmarshalJSON([]byte(`{"list": [{"sql": "s"}, {"url": "a"}], "object": {"sql": "t"}, "map": {"two": 2}, "subject": null}`)))
 	got := stored
 	require.NoError(t, p.ApplyTo(&got))
 	require.Equal(t, document{
-		List: []member{{SQL: "s"}, {URL: "a"}}, Object: &member{URL: "b", SQL: "t", Fail: true}, Map: map[string]int{"one": 1, "two": 2}, Big: 1<<62 + 1,
+		Text: Text{"kept"}, List: []member{{SQL: "s"}, {URL: "a"}}, Object: &member{URL: "b", SQL: "t", Fail: true}, Map: map[string]int{"one": 1, "two": 2}, Big: 1<<62 + 1,
 	}, got)
 	require.NoError(t, p.UnmarshalJSON([]byte(`null`)))
 	require.NoError(t, p.ApplyTo(&got))

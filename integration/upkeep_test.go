@@ -207,9 +207,12 @@ func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	i.await(running.ID, domain.Running)
 	require.NoError(t, shared.dialled.TerminateWorkflow(t.Context(), running.Metadata.WorkflowID, "", "by hand"))
 	admin := shared.admin(t, "dataguardian")
-	session, check := uuid.NewString(), uuid.NewString()
+	session, check, token := uuid.NewString(), uuid.NewString(), uuid.NewString()
 	_, err = admin.Exec(t.Context(), `insert into auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
 		select $1, id, sha256($2::text::bytea), '', '', now() - interval '1 hour' from users limit 1`, session, session)
+	require.NoError(t, err)
+	_, err = admin.Exec(t.Context(), `insert into api_tokens (id, user_id, name, token_hash, permissions, expires_at)
+		select $1, id, $2, sha256($2::text::bytea), '{datasources.read}', now() - interval '31 days' from users limit 1`, token, token)
 	require.NoError(t, err)
 	_, err = admin.Exec(t.Context(), `insert into health_checks (id, datasource_id, status, checked_at) values ($1, $2, 'ok', now() - interval '400 days')`,
 		check, job.DatasourceID)
@@ -218,8 +221,8 @@ func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
 	ended := i.await(running.ID, domain.Failed)
 	require.Contains(t, ended.ErrorMessage, "terminated in Temporal")
 	var left int
-	require.NoError(t, admin.QueryRow(t.Context(), `select (select count(*) from auth_sessions where id = $1) + (select count(*) from health_checks where id = $2)`,
-		session, check).Scan(&left))
+	require.NoError(t, admin.QueryRow(t.Context(), `select (select count(*) from auth_sessions where id = $1) + (select count(*) from health_checks where id = $2)
+		+ (select count(*) from api_tokens where id = $3)`, session, check, token).Scan(&left))
 	require.Zero(t, left)
 }
 

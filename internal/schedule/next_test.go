@@ -151,7 +151,35 @@ func inProto(spec client.ScheduleSpec) *schedulepb.ScheduleSpec {
 	for _, i := range spec.Intervals {
 		out.Interval = append(out.Interval, &schedulepb.IntervalSpec{Interval: durationpb.New(i.Every), Phase: durationpb.New(i.Offset)})
 	}
+	if spec.Jitter > 0 {
+		out.Jitter = durationpb.New(spec.Jitter)
+	}
 	return out
+}
+
+// A thousand jobs at midnight begin over the five minutes behind it, each at a moment of its own, by Temporal's own code.
+func TestAThousandJobsOfOneMinuteAreSpread(t *testing.T) {
+	spec := Spec{ID: "backup-job-x", Cron: "0 0 * * *", TimeZone: berlin, Enabled: true, Jitter: 5 * time.Minute, Workflow: "w", TaskQueue: "q"}
+	from := utc(t, "2026-01-10 12:00")
+	made, err := spec.schedule(from)
+	require.NoError(t, err)
+	never := func() int { return 0 }
+	compiled, err := scheduler.NewSpecBuilder(never, never).NewCompiledSpec(inProto(*made.Spec))
+	require.NoError(t, err)
+	midnight, minutes := utc(t, "2026-01-10 23:00"), [5]int{}
+	for i := range 1000 {
+		result, err := compiled.GetNextTime(fmt.Sprintf("backup-job-%d", i), from)
+		require.NoError(t, err)
+		require.Equal(t, midnight, result.Nominal.UTC())
+		late := result.Next.Sub(midnight)
+		require.GreaterOrEqual(t, late, time.Duration(0))
+		require.Less(t, late, 5*time.Minute)
+		minutes[int(late.Minutes())]++
+	}
+	for _, n := range minutes {
+		require.Greater(t, n, 100)
+		require.Less(t, n, 300)
+	}
 }
 
 func TestBetweenTwoTimesRunsAreThoseOfNext(t *testing.T) {
