@@ -39,16 +39,10 @@ func NamedDatabase(t DatasourceType, statement string, databases ...string) stri
 	return ""
 }
 
-func namedIn(t DatasourceType, tokens *regexp.Regexp, statement string, databases []string) string {
-	found := slices.DeleteFunc(tokens.FindAllString(statement, -1), func(token string) bool {
+func namedIn(t DatasourceType, pattern *regexp.Regexp, statement string, databases []string) string {
+	found := sqlTokens(slices.DeleteFunc(pattern.FindAllString(statement, -1), func(token string) bool {
 		return strings.HasPrefix(token, "/*") || token == "*/" || strings.HasPrefix(token, "--") || isMySQL(t) && token[0] == '#'
-	})
-	at := func(i int) string {
-		if i < 0 || i >= len(found) {
-			return ""
-		}
-		return found[i]
-	}
+	}))
 	runsText := slices.ContainsFunc(found, func(token string) bool {
 		return slices.Contains([]string{"EXEC", "EXECUTE", "PREPARE"}, strings.ToUpper(token))
 	})
@@ -58,16 +52,12 @@ func namedIn(t DatasourceType, tokens *regexp.Regexp, statement string, database
 			if !runsText || len(token) < 2 {
 				continue
 			}
-			if inside := namedIn(t, tokens, name, databases); inside != "" {
+			if inside := namedIn(t, pattern, name, databases); inside != "" {
 				return inside
 			}
 			continue
 		}
-		qualifies := at(i+1) == "." && at(i-1) != "."
-		if t == SQLServer { // schema.table has one dot, and server.database.schema.table three
-			qualifies = at(i+1) == "." && (at(i+2) == "." || at(i+3) == ".")
-		}
-		if !qualifies && !strings.EqualFold(at(i-1), "USE") {
+		if !found.database(t, i) {
 			continue
 		}
 		if j := slices.IndexFunc(databases, func(d string) bool { return d != "" && strings.EqualFold(d, name) }); j >= 0 {
@@ -75,6 +65,27 @@ func namedIn(t DatasourceType, tokens *regexp.Regexp, statement string, database
 		}
 	}
 	return ""
+}
+
+// sqlTokens are those of a statement without its comments.
+type sqlTokens []string
+
+func (s sqlTokens) at(i int) string {
+	if i < 0 || i >= len(s) {
+		return ""
+	}
+	return s[i]
+}
+
+// database reports whether a name at i stands where one of a database does.
+func (s sqlTokens) database(t DatasourceType, i int) bool {
+	switch {
+	case strings.EqualFold(s.at(i-1), "USE"):
+		return true
+	case t == SQLServer: // schema.table has one dot, and server.database.schema.table three
+		return s.at(i+1) == "." && (s.at(i+2) == "." || s.at(i+3) == ".")
+	}
+	return s.at(i+1) == "." && s.at(i-1) != "."
 }
 
 // unquoted is what a token means.
