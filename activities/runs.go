@@ -102,6 +102,16 @@ func (a *Activities) logRun(ctx context.Context, kind db.RunKind, id, level, for
 
 // finishRun records the end of a run, in the same transaction what ended adds to it (nil for nothing), and tells people.
 func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract.FinishRunInput, ended func(q *db.Queries, run db.Run) error) error {
+	if in.ExecutionID == "" {
+		made, err := a.DB.ActiveRun(ctx, kind, in.JobID)
+		if errors.Is(err, db.ErrNotFound) || err == nil && made.Metadata.RunID != in.WorkflowRun {
+			return nil // it got no row
+		}
+		if err != nil {
+			return toTemporal(ctx, err)
+		}
+		in.ExecutionID = made.ID
+	}
 	level, text := "info", string(in.Status)
 	if in.Status != domain.Completed {
 		level, text = "error", fmt.Sprintf("%s: %s", in.Status, in.Message)

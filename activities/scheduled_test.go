@@ -196,3 +196,29 @@ func TestARunFromTheFutureDoesNotMakeGoodForThoseOfToday(t *testing.T) {
 		require.Empty(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: time.Now()}).Skip, kind)
 	}
 }
+
+// Its workflow was never told the id of its row.
+func TestAScheduledRunThatCouldNotBeginIsClosed(t *testing.T) {
+	s := newSite(t)
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	for kind, job := range s.runJobs("@daily", "UTC") {
+		finish := acts.FinishSync
+		if kind == db.RunDrill {
+			finish = acts.FinishDrill
+		}
+		made := s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "1", DueAt: time.Now()})
+		for _, end := range []struct {
+			run  string
+			left domain.ExecutionStatus
+		}{{"another", domain.Running}, {"1", domain.Failed}, {"1", domain.Failed}} {
+			_, err := finish(t.Context(), contract.FinishRunInput{
+				FinishInput: contract.FinishInput{Status: domain.Failed, Message: "it could not begin"}, JobID: job, WorkflowRun: end.run,
+			})
+			require.NoError(t, err)
+			row, err := s.d.GetRun(t.Context(), kind, made.RunID)
+			require.NoError(t, err)
+			require.Equal(t, end.left, row.Status, "%s after the end of run %s", kind, end.run)
+		}
+		require.Empty(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: time.Now().Add(time.Minute)}).Skip, "the job is free")
+	}
+}

@@ -23,6 +23,9 @@ func (a *Activities) finishStaging(ctx context.Context, r *restore, src engine.S
 	if !ok {
 		return failure.New(failure.Unsupported, "run post_restore_sql", fmt.Sprintf("a %s datasource takes no SQL", r.target.Type), "Remove it from the sync job.")
 	}
+	if err := refuseNamed(r.options.PostRestoreSQL, r.target.Type, r.options.TargetDatabase, src.Config.Database); err != nil {
+		return err
+	}
 	at := engine.At(src, staged.Staging)
 	for i, statement := range r.options.PostRestoreSQL {
 		if err := executor.Execute(ctx, at, statement); err != nil {
@@ -31,6 +34,17 @@ func (a *Activities) finishStaging(ctx context.Context, r *restore, src engine.S
 	}
 	a.log(ctx, r.execution.ID, "info", "%d statements of post_restore_sql ran before anybody could see the data", len(r.options.PostRestoreSQL))
 	a.at("sync.sql_ran")
+	return nil
+}
+
+// refuseNamed refuses statements that would change a database of that name, and not the one that is being staged.
+func refuseNamed(statements []string, t domain.DatasourceType, databases ...string) error {
+	for i, statement := range statements {
+		if name := domain.NamedDatabase(t, statement, databases...); name != "" {
+			return failure.New(failure.ConfigInvalid, fmt.Sprintf("run post_restore_sql[%d]", i), fmt.Sprintf("it names database %q: %s", name, domain.HowToNameTables),
+				"Change sync_options.post_restore_sql of the sync job. The target is as it was.")
+		}
+	}
 	return nil
 }
 

@@ -28,6 +28,9 @@ func (a *Activities) CheckSyncSides(ctx context.Context, in contract.RunRef) (co
 	}
 	err = a.checkSides(ctx, sides)
 	if err == nil {
+		err = refuseNamed(run.Metadata.Sync.SyncOptions.PostRestoreSQL, sides.into.Type, sides.into.Config.Database, sides.from.Config.Database)
+	}
+	if err == nil {
 		err = a.checkInto(ctx, run, sides)
 	}
 	return contract.Nothing{}, toTemporal(ctx, err, append(sides.from.Config.SecretValues(), sides.into.Config.SecretValues()...)...)
@@ -117,14 +120,21 @@ func addressHere(d db.Datasource) domain.Address {
 }
 
 func sameDatabase(s syncSides) error {
+	ofServer := ""
+	if s.from.Config.Databases != nil {
+		ofServer = " server"
+	}
 	return failure.New(failure.ConfigInvalid, "check both sides of the sync",
-		fmt.Sprintf("datasources %q and %q are the same database", s.from.Name, s.into.Name), "Give the sync job another target.")
+		fmt.Sprintf("datasources %q and %q are the same database%s", s.from.Name, s.into.Name, ofServer), "Give the sync job another target.")
 }
 
 // identify connects to a datasource, and asks what it is where its engine can tell: two names may be of one
 // server. One that may be missing has no identity then.
 func (a *Activities) identify(ctx context.Context, d db.Datasource, mayBeMissing bool) (identity string, err error) {
 	e, err := a.engineFor(d.Type)
+	if err == nil && d.Config.Databases != nil {
+		e, err = databases.Of(e)
+	}
 	if err != nil {
 		return "", failure.WithSubject(err, aboutDatasource(d.Name))
 	}
@@ -132,7 +142,7 @@ func (a *Activities) identify(ctx context.Context, d db.Datasource, mayBeMissing
 		if _, err := e.Probe(ctx, src); err != nil {
 			return err
 		}
-		if identifier, ok := e.(engine.Identifier); ok && d.Config.Databases == nil {
+		if identifier, ok := e.(engine.Identifier); ok {
 			identity, err = identifier.Identity(ctx, src)
 		}
 		return err

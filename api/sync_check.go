@@ -124,6 +124,9 @@ func (e syncEnds) check(job db.SyncJob) domain.Invalid {
 		v.Add("sync_options.post_restore_sql", "is for one database, and the source is a whole server; make a sync job for each database")
 	}
 	v = append(v, job.SyncOptions.Validate(e.into.Type).Under("sync_options")...)
+	if !whole {
+		v = append(v, job.SyncOptions.ValidateNames(e.into.Type, e.into.Config.Database, e.from.Config.Database).Under("sync_options")...)
+	}
 	return append(v, e.checkStorage()...)
 }
 
@@ -252,14 +255,14 @@ func (s *server) reusableBackup(ctx context.Context, failed db.Run, plan domain.
 	if backup.Status != domain.Completed || backup.DeletingAt != nil || backup.DatasourceID == nil || *backup.DatasourceID != plan.FromDatasourceID {
 		return nil, nil //nolint:nilnil // nothing to reuse
 	}
-	if !sameTables(failed.Metadata.Sync, plan) {
-		return nil, nil //nolint:nilnil // tables that are not to be copied any more may be in it
+	if !sameContent(failed.Metadata.Sync, plan) {
+		return nil, nil //nolint:nilnil // tables or rows that are not to be copied any more may be in it
 	}
 	return &backup.ID, nil
 }
 
-// sameTables reports whether a run that was made by one plan backed up what another one wants.
-func sameTables(before *domain.SyncPlan, now domain.SyncPlan) bool {
+// sameContent reports whether a run that was made by one plan backed up what another one wants.
+func sameContent(before *domain.SyncPlan, now domain.SyncPlan) bool {
 	if before == nil {
 		return false
 	}
@@ -270,5 +273,6 @@ func sameTables(before *domain.SyncPlan, now domain.SyncPlan) bool {
 	if now.BackupOptions != nil {
 		wanted = *now.BackupOptions
 	}
-	return slices.Equal(had.IncludeTables, wanted.IncludeTables) && slices.Equal(had.ExcludeTables, wanted.ExcludeTables)
+	return slices.Equal(had.IncludeTables, wanted.IncludeTables) && slices.Equal(had.ExcludeTables, wanted.ExcludeTables) &&
+		slices.Equal(had.ExtraArgs, wanted.ExtraArgs) // some leave rows out
 }

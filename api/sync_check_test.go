@@ -21,3 +21,19 @@ func TestASyncWithAScheduleReplacesWhatTheRunBeforeBrought(t *testing.T) {
 	job.DropExisting, job.ScheduleCron = false, ""
 	require.Empty(t, ends.check(job), "one run by hand into an empty database")
 }
+
+func TestASyncThatWouldMaskAnotherDatabaseThanTheNewOneIsRefused(t *testing.T) {
+	end := func(host, database string) db.Datasource {
+		return db.Datasource{Name: host, Type: domain.MariaDB, Pool: "default", Config: domain.ConnectionConfig{Host: host, Port: 3306, Database: database}}
+	}
+	ends := syncEnds{from: end("production", "shop"), into: end("staging", "shop_staging"), storage: &db.StorageLocation{Pool: "default"}}
+	job := db.SyncJob{SourceDatasourceID: "a", TargetDatasourceID: "b"}
+	for _, database := range []string{"shop", "shop_staging"} {
+		job.SyncOptions.PostRestoreSQL = []string{"SELECT 1", "UPDATE " + database + ".customers SET name = 'x'"}
+		refused := ends.check(job)
+		require.ErrorContains(t, refused, "sync_options.post_restore_sql[1]")
+		require.ErrorContains(t, refused, "names database \""+database+"\"")
+	}
+	job.SyncOptions.PostRestoreSQL = []string{"UPDATE customers SET name = 'x', mail = concat(id, '@shop.example')"}
+	require.Empty(t, ends.check(job))
+}

@@ -25,4 +25,10 @@ func TestARetryOfASyncTakesTheBackupOnlyIfItHoldsWhatTheJobCopiesNow(t *testing.
 	reused, err = f.server.reusableBackup(t.Context(), failed, plan("sessions", "salaries"))
 	require.NoError(t, err)
 	require.Nil(t, reused, "the salaries are in it")
+
+	withoutRows := plan("sessions")
+	withoutRows.BackupOptions.ExtraArgs = []string{"--exclude-table-data=salaries"}
+	reused, err = f.server.reusableBackup(t.Context(), failed, withoutRows)
+	require.NoError(t, err)
+	require.Nil(t, reused, "the rows of salaries are in it")
 }

@@ -178,6 +178,7 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 		c.Port, err = strconv.Atoi(address.Port())
 		require.NoError(t, err)
 	})
+	s.isRefusedAsTheSame(t, like(t, s.datasource, "behind a proxy", s.password, func(c *domain.ConnectionConfig) { c.Port = forward(t, s.port) }))
 	s.syncsOnto(t, target, nil)
 	for i, rows := range []int{1000, 10} {
 		there, err := pgx.Connect(t.Context(), server.DatabaseURL(names[i]))

@@ -16,10 +16,7 @@ func RestoreDrill(ctx workflow.Context, in contract.RunInput) (contract.RunResul
 		return contract.RunResult{Skipped: plan.Skip}, nil
 	}
 	if err != nil {
-		if in.RunID != "" {
-			err = d.finishWith(ctx, contract.FinishDrill, err, 0)
-		}
-		return contract.RunResult{}, err
+		return contract.RunResult{}, d.finishWith(ctx, contract.FinishDrill, err, 0)
 	}
 	result, err := d.prove(ctx)
 	result.RunID = plan.RunID

@@ -15,11 +15,12 @@ import (
 // run is what Sync and RestoreDrill share: a row of its own, and executions that are started as children.
 type run struct {
 	execution
-	ref contract.RunRef
+	ref   contract.RunRef
+	jobID string
 }
 
 func newRun(in contract.RunInput) run {
-	return run{execution: execution{in: contract.ExecutionInput{ExecutionID: in.RunID, Labels: in.Labels}}}
+	return run{execution: execution{in: contract.ExecutionInput{ExecutionID: in.RunID, Labels: in.Labels}}, jobID: in.JobID}
 }
 
 // beginWith marks the run as running and learns what is to be done. A plan that says Skip has no row.
@@ -71,7 +72,9 @@ func (r *run) finishWith(ctx workflow.Context, finish contract.Activity[contract
 		end = outcome(cause)
 	}
 	end.ExecutionID = r.in.ExecutionID
-	_, err := finish.Execute(r.record(uncancelled, "Record the result"), contract.FinishRunInput{FinishInput: end, RecoveryMS: recoveryMS})
+	_, err := finish.Execute(r.record(uncancelled, "Record the result"), contract.FinishRunInput{
+		FinishInput: end, RecoveryMS: recoveryMS, JobID: r.jobID, WorkflowRun: workflow.GetInfo(ctx).WorkflowExecution.RunID,
+	})
 	r.tell(uncancelled, domain.PhaseDone, "%s %s", end.Status, end.Message)
 	if cause != nil {
 		if err != nil {

@@ -106,3 +106,33 @@ func TestAWaitingExecutionIsCancelledAtOnce(t *testing.T) {
 	require.Equal(t, domain.Cancelled, w.finished[0].Status)
 	require.NotContains(t, w.called, "dump")
 }
+
+func TestAScheduledRunThatCanNotBeginClosesTheRowThatItMayHaveMade(t *testing.T) {
+	for name, c := range map[string]struct {
+		workflow any
+		begin    contract.Activity[contract.BeginRunInput, contract.RunPlan]
+		finish   contract.Activity[contract.FinishRunInput, contract.Nothing]
+	}{
+		"a sync":  {workflows.Sync, contract.BeginSync, contract.FinishSync},
+		"a drill": {workflows.RestoreDrill, contract.BeginDrill, contract.FinishDrill},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			c.begin.Register(w.env, func(context.Context, contract.BeginRunInput) (contract.RunPlan, error) {
+				return contract.RunPlan{}, permanent("NotFound", "the datasource is gone", "")
+			})
+			var ended []contract.FinishRunInput
+			c.finish.Register(w.env, func(_ context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
+				ended = append(ended, in)
+				return contract.Nothing{}, nil
+			})
+			w.env.ExecuteWorkflow(c.workflow, contract.RunInput{JobID: "nightly"})
+			require.ErrorContains(t, w.env.GetWorkflowError(), "the datasource is gone")
+			require.Len(t, ended, 1)
+			require.Equal(t, domain.Failed, ended[0].Status)
+			require.Equal(t, "nightly", ended[0].JobID)
+			require.NotEmpty(t, ended[0].WorkflowRun)
+			require.Empty(t, ended[0].ExecutionID)
+		})
+	}
+}

@@ -15,7 +15,7 @@ func Sync(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error
 	s := syncRun{run: newRun(in)}
 	plan, err := s.beginWith(ctx, in, contract.BeginSync)
 	if err != nil || plan.Skip != "" {
-		return contract.RunResult{Skipped: plan.Skip}, s.notBegun(ctx, in, err)
+		return contract.RunResult{Skipped: plan.Skip}, s.notBegun(ctx, err)
 	}
 	result, err := s.steps(ctx, plan)
 	err = s.finishWith(ctx, contract.FinishSync, err, 0)
@@ -27,10 +27,10 @@ func Sync(ctx workflow.Context, in contract.RunInput) (contract.RunResult, error
 
 type syncRun struct{ run }
 
-// notBegun closes the row of a run by hand that could not begin.
-func (s *syncRun) notBegun(ctx workflow.Context, in contract.RunInput, err error) error {
-	if err == nil || in.RunID == "" {
-		return err
+// notBegun closes the row of a run that could not begin, if it has one.
+func (s *syncRun) notBegun(ctx workflow.Context, err error) error {
+	if err == nil {
+		return nil
 	}
 	return s.finishWith(ctx, contract.FinishSync, err, 0)
 }

@@ -50,10 +50,13 @@ type Half struct {
 	Summary     string `json:"summary"`
 }
 
-// FinishRunInput records how a run ended. RecoveryMS is the time that the restore of a drill took.
+// FinishRunInput records how a run ended. One without an execution is the scheduled run of the job that the workflow run
+// made, if it did: it was not told the row's id. RecoveryMS is the time that the restore of a drill took.
 type FinishRunInput struct {
 	FinishInput
-	RecoveryMS int64 `json:"recovery_ms,omitempty"`
+	RecoveryMS  int64  `json:"recovery_ms,omitempty"`
+	JobID       string `json:"job_id,omitempty"`
+	WorkflowRun string `json:"workflow_run,omitempty"`
 }
 
 // RunResult is how a run ended well.

@@ -48,6 +48,7 @@ type ConsistencyChecker interface {
 // Identifier is an engine that can tell whether two datasources are the same database, whatever the names of
 // their hosts.
 type Identifier interface {
-	// Identity is the same for the same database only; "" where the server does not say.
+	// Identity is the same for the same database only; "" where the server does not say. That of a database of a
+	// server is the server's, "/", and what it is there; without a database in src, what comes after is of no meaning.
 	Identity(ctx context.Context, src Source) (string, error)
 }

@@ -137,9 +137,21 @@ func (e *Engine) BrokenKeys(ctx context.Context, src engine.Source) (broken []st
 	return nil, looked, classify("count the foreign keys", err)
 }
 
+// connectAny connects to the database of src, or to one that is about the server where it has none.
+func connectAny(ctx context.Context, src engine.Source) (*pgx.Conn, error) {
+	if src.Config.Database != "" {
+		return connect(ctx, src, src.Config.Database)
+	}
+	server, err := maintenance(ctx, src, "")
+	if err != nil {
+		return nil, err
+	}
+	return server.Conn, nil
+}
+
 // Identity is the cluster's own number with the database's. A server that does not tell has none.
 func (e *Engine) Identity(ctx context.Context, src engine.Source) (string, error) {
-	conn, err := connect(ctx, src, src.Config.Database)
+	conn, err := connectAny(ctx, src)
 	if err != nil {
 		return "", err
 	}

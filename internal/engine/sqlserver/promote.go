@@ -118,6 +118,12 @@ func (p *promotion) swap(ctx context.Context) error {
 		return failure.New(failure.ConfigInvalid, op, fmt.Sprintf("database %s was made while its former content is in %s", quoted(p.names.target), quoted(p.names.old)),
 			"Look at both, drop the one that is not wanted, and run the restore again.")
 	}
+	// What was private is so no more. Before the target goes: if this fails, nothing has happened.
+	if staging.access == restricted {
+		if err := p.server.setAccess(ctx, p.names.staging, multiUser); err != nil {
+			return p.undo(ctx, err)
+		}
+	}
 	if target != nil {
 		// What is in the target may have changed since CheckTarget.
 		if err := p.server.checkReplaceable(ctx, target, p.req); err != nil {
@@ -213,7 +219,7 @@ func (p *promotion) recallAccess() (access string, known bool) {
 	}
 	access = strings.TrimSpace(string(text))
 	switch access {
-	case multiUser, singleUser, "RESTRICTED_USER":
+	case multiUser, singleUser, restricted:
 		return access, true
 	}
 	return "", false

@@ -186,3 +186,44 @@ func TestAStagingThatWasNotRestoredToTheEndIsNotPromoted(t *testing.T) {
 	require.NoError(t, s.engine.Discard(enginetest.Context(t), s.source(target), req))
 	require.NotContains(t, s.server.Names(), "the target_dg_dddd0001")
 }
+
+func TestUsersOfTheBackupAreKeptOutUntilWhatIsPrivateTakesTheTargetsPlace(t *testing.T) {
+	for _, private := range []bool{true, false} {
+		s := newSite(t, tdsserver.Options{})
+		archive, _ := enginetest.Dump(t, s.engine, s.source(sampleName), engine.DumpOptions{})
+		s.server.Create(target, map[string][]string{"before": {"1"}})
+		req := archive.Request("dddd0002", target)
+		req.DropExisting, req.Private = true, private
+		ctx, staging := enginetest.Context(t), "the target_dg_dddd0002"
+		recovered := make(chan string, 1)
+		s.server.Inject(&tdsserver.Fault{Match: "RESTORE DATABASE", After: true, Reach: func(string) {
+			select {
+			case recovered <- s.server.Access(staging):
+			default:
+			}
+		}})
+		_, err := s.engine.Stage(ctx, s.source(target), req, archive.Opener())
+		require.NoError(t, err)
+		access := "ONLINE MULTI_USER"
+		if private {
+			access = "ONLINE RESTRICTED_USER"
+		}
+		require.Equal(t, access, <-recovered, "as soon as it can be opened")
+		require.Equal(t, access, s.server.Access(staging))
+		s.server.Answers("SELECT 'masked'", tdsserver.Answer{Columns: []tdsserver.Column{{Name: "n", Kind: tdsserver.NVarChar}}})
+		require.NoError(t, s.engine.Execute(ctx, engine.At(s.source(target), staging), "SELECT 'masked'"))
+
+		if private { // nothing has happened to the target when it can not be opened
+			s.server.Inject(&tdsserver.Fault{Match: "SET MULTI_USER", Errors: []tdsserver.SQLError{{Number: 5011, Message: "User does not have permission"}}})
+			_, err = s.engine.Promote(ctx, s.source(target), req)
+			require.Error(t, err)
+			require.Equal(t, map[string][]string{"before": {"1"}}, s.server.Content(target))
+			s.server.Heal()
+		}
+		_, err = s.engine.Promote(ctx, s.source(target), req)
+		require.NoError(t, err)
+		require.Equal(t, "ONLINE MULTI_USER", s.server.Access(target))
+		require.Equal(t, s.server.Content(sampleName), s.server.Content(target))
+		s.requireClean()
+	}
+}

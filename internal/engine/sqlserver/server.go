@@ -26,6 +26,7 @@ const (
 	stateOnline = "ONLINE"
 	multiUser   = "MULTI_USER"
 	singleUser  = "SINGLE_USER"
+	restricted  = "RESTRICTED_USER" // owners of the database, and who may make databases
 )
 
 // database is what is known of one database of the server, whether it can be opened or not.
@@ -92,7 +93,7 @@ func (a *admin) evict(ctx context.Context, name string) {
 
 func (a *admin) setAccess(ctx context.Context, name, access string) error {
 	statement := "ALTER DATABASE " + quoted(name) + " SET " + access
-	if access == singleUser {
+	if access != multiUser {
 		statement += " WITH ROLLBACK IMMEDIATE"
 	}
 	return a.alone(ctx, "set database "+quoted(name)+" to "+access, name, statement)

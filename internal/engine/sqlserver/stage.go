@@ -35,7 +35,7 @@ func (e *Engine) Stage(ctx context.Context, target engine.Source, req engine.Sta
 	}
 	defer dir.close()
 	dir.removeLeftovers(time.Now())
-	s := &staging{target: target, names: names, backup: backup, dir: dir, tell: req.Tell, attempt: strings.ToLower(rand.Text()[:attemptLetters])}
+	s := &staging{target: target, names: names, backup: backup, dir: dir, tell: req.Tell, private: req.Private, attempt: strings.ToLower(rand.Text()[:attemptLetters])}
 	defer s.removeFiles(ctx)
 	if err := s.load(ctx, open); err != nil {
 		return engine.StageReport{}, errors.Join(err, s.remove(ctx))
@@ -58,6 +58,7 @@ type staging struct {
 	backup   sets
 	dir      *directory
 	tell     engine.Teller
+	private  bool     // others are kept out until Promote
 	files    []string // in the shared directory
 	tables   int
 	warnings []string
@@ -172,6 +173,9 @@ func (s *staging) restore(ctx context.Context, server *admin, name string, optio
 	state := "NORECOVERY"
 	if last {
 		state = "RECOVERY"
+		if s.private { // from the first moment at which it can be opened
+			state += ", " + restricted
+		}
 	}
 	options = append(options, state, "CHECKSUM", "STATS = 5")
 	return server.watched(ctx, "restore "+path+" into database "+quoted(s.names.staging),
@@ -213,8 +217,12 @@ func (s *staging) finish(ctx context.Context, server *admin) error {
 	if found == nil || found.state != stateOnline || !found.ours {
 		return failure.New(failure.Unknown, op, "it is not there, or can not be opened, after it was restored", "Look at the server's error log.")
 	}
-	if found.access != multiUser { // as the database was when the backup was made
-		if err := server.setAccess(ctx, s.names.staging, multiUser); err != nil {
+	access := multiUser
+	if s.private {
+		access = restricted
+	}
+	if found.access != access { // as the database was when the backup was made
+		if err := server.setAccess(ctx, s.names.staging, access); err != nil {
 			return err
 		}
 	}

@@ -118,6 +118,9 @@ func restore(s *session, parts []string, _ []any, out *tokens) {
 	}
 	found.Users, found.Keys, found.Damaged = made.Users, made.Keys, made.Damaged
 	found.state = "ONLINE"
+	if strings.Contains(parts[3], "RESTRICTED_USER") {
+		found.access = "RESTRICTED_USER"
+	}
 	if strings.Contains(parts[3], "NORECOVERY") {
 		found.state = "RESTORING"
 	}
