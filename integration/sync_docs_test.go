@@ -61,28 +61,35 @@ func TestTheClientShowsCancelsAndRetriesRuns(t *testing.T) {
 	target := s.keeping(t)
 	requireCompleted(t, s.backUp(t))
 	job := s.syncJob(t, target, func(d *client.SyncJobDocument) { d.DropExisting = false })
-	slow := drillJob(t, s.datasource, assertions(domain.DrillAssertion{Name: "slow", SQL: "select pg_sleep(25) is not null"}))
+	failed := waitSync(t, startSync(t, job))
+	require.Equal(t, domain.Failed, failed.Status)
+	change := func(changes map[string]any) {
+		t.Helper()
+		_, err := shared.owner.SyncJobs().Update(t.Context(), job.ID, changes)
+		require.NoError(t, err)
+	}
+	change(map[string]any{
+		"drop_existing": true, "confirmation_phrase": client.ConfirmRestore(target.Name), "sync_options": map[string]any{"post_restore_sql": []string{"select pg_sleep(60)"}},
+	})
+	drill, err := shared.owner.DrillRuns().Start(t.Context(), drillJob(t, s.datasource, assertions(domain.DrillAssertion{Name: "slow", SQL: "select pg_sleep(25) is not null"})).ID)
+	require.NoError(t, err)
 	sh := newShell(t)
 	sh.write(t, "owner.password", ownerPassword+"\n")
-	out, code := sh.run(t, "SYNC='"+job.Name+"'; DRILL='"+slow.Name+"'; CONFIRM='"+client.ConfirmRestore(target.Name)+"'\n"+`
+	out, code := sh.run(t, "FAILED="+failed.ID+"; DRILL="+drill.ID+"\n"+`
 dataguardian login --email `+ownerEmail+` --password-from owner.password >/dev/null
-latest() { dataguardian "$1" list --job "$2" -o id | head -1; }
-if dataguardian sync run "$SYNC" --wait; then echo it did not fail; exit 1; fi
-RUN=$(latest sync-run "$SYNC")
-dataguardian sync-run logs "$RUN" >sync.log
-grep -q . sync.log
-dataguardian sync update "$SYNC" --set 'sync_options.post_restore_sql=["select pg_sleep(60)"]' --drop-existing --confirm "$CONFIRM" >/dev/null
-STOPPED=$(dataguardian sync-run retry "$RUN" -o id)
-if dataguardian sync-run cancel "$STOPPED" --wait; then echo it was not cancelled; exit 1; fi
-dataguardian sync-run get "$STOPPED" -o json | jq -e '.status == "cancelled"'
-dataguardian sync update "$SYNC" --set 'sync_options.post_restore_sql=[]' >/dev/null
-dataguardian sync-run retry "$RUN" --wait
-STOPPED=$(dataguardian drill run "$DRILL" -o id)
-if dataguardian drill-run cancel "$STOPPED" --wait; then echo it was not cancelled; exit 1; fi
-dataguardian drill-run get "$STOPPED" -o json | jq -e '.status == "cancelled"'
-dataguardian drill-run logs "$STOPPED"
+if dataguardian drill-run cancel "$DRILL" --wait -o json >drill.json; then echo it was not cancelled; exit 1; fi
+jq -e '.status == "cancelled"' drill.json
+dataguardian drill-run logs "$DRILL" -o json | jq -e length
+dataguardian sync-run logs "$FAILED"
+STOPPED=$(dataguardian sync-run retry "$FAILED" -o id)
+if dataguardian sync-run cancel "$STOPPED" --wait -o json >sync.json; then echo it was not cancelled; exit 1; fi
+jq -e '.status == "cancelled"' sync.json
 `)
 	require.Zero(t, code, out)
-	require.Contains(t, out, "drop_existing", "why the first one failed")
+	require.Contains(t, out, "MESSAGE", "the log of the sync")
+	s.requireKept(t, target)
+	change(map[string]any{"sync_options": map[string]any{"post_restore_sql": []string{}}})
+	out, code = sh.run(t, `dataguardian sync-run retry `+failed.ID+` --wait`)
+	require.Zero(t, code, out)
 	require.Equal(t, "50", s.scalar(t, target.Name, "select count(*)::text from orders"), out)
 }
