@@ -13,7 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-// recheckAfter is how long a schedule that was found right is believed to be.
+// recheckAfter is how long the schedules of a storage location, of which there are few, are believed to be right.
 const recheckAfter = 5 * time.Minute
 
 // Schedules keeps the Temporal schedules of the storage locations as the catalogue wants them. Several

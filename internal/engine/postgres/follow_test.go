@@ -158,7 +158,7 @@ func TestAnIndexThatCanNotBeMadeFailsTheRestore(t *testing.T) {
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
 	req, before := archive.Request("ffff3001", fresh(t)), databases(t)
 	_, err := newEngine().Stage(enginetest.Context(t), src, req, archive.Opener())
-	require.ErrorContains(t, err, `could not create unique index "large_id"`)
+	require.ErrorContains(t, err, `unique violation, constraint "large_id"`)
 	require.ErrorContains(t, err, `create index "large_id"`)
 	require.Equal(t, before, databases(t))
 }
