@@ -202,7 +202,7 @@ func (s *server) runSync(ctx context.Context, jobID string, failed *db.Run) (*ac
 	if err != nil {
 		return nil, missing(err, "sync job", jobID)
 	}
-	if !job.RunOnManual {
+	if !job.RunOnManual && failed == nil { // a run that failed is made good whoever began it
 		return nil, problem.New(http.StatusConflict, fmt.Sprintf("Sync job %q runs by its schedule only; set run_on_manual to run it by hand.", job.Name))
 	}
 	ends, err := loadSyncEnds(ctx, s.db.Queries, job)

@@ -25,9 +25,9 @@ type SyncJobDocument struct {
 	ScheduleTimezone   string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverwriteDirection domain.SyncDirection    `json:"overwrite_direction,omitempty" enum:"source_to_target,target_to_source" doc:"Default source_to_target: the target is overwritten"`
 	DropExisting       bool                    `json:"drop_existing,omitempty" doc:"Replace what is overwritten when it is not empty. It is whole, old or new, at every moment"`
-	RunOnManual        *bool                   `json:"run_on_manual,omitempty" doc:"Default true; false: only the schedule runs it"`
+	RunOnManual        *bool                   `json:"run_on_manual,omitempty" doc:"Default true; false: only the schedule runs it, and a run that failed or was cancelled can be tried again"`
 	Enabled            *bool                   `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	RetentionPolicy    *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Of the backups in between: max_backups is how many are kept, 0 for all. Default 1"`
+	RetentionPolicy    *domain.RetentionPolicy `json:"retention_policy,omitempty" doc:"Of the backups in between: max_backups is how many are kept, 0 for all; pinned ones stay and do not count. Left out as a whole: max_backups 1, auto_delete. In one that is given, auto_delete left out is off: then all are kept"`
 	BackupOptions      domain.BackupOptions    `json:"backup_options,omitempty" doc:"How the backup is made. With include_tables or exclude_tables the overwritten database has only what is in the backup"`
 	SyncOptions        domain.SyncOptions      `json:"sync_options,omitempty"`
 	ConfirmationPhrase string                  `json:"confirmation_phrase,omitempty" maxLength:"300" doc:"RESTORE and the name of the datasource that is overwritten; asked for when a job is made, and when a change makes it overwrite something else"`

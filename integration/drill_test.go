@@ -2,7 +2,9 @@ package integration
 
 import (
 	"context"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -63,8 +65,10 @@ func TestADrillProvesABackupAndRecordsItsRecoveryTime(t *testing.T) {
 				domain.DrillAssertion{Name: "there are orders", SQL: "select count(*) > 0 from orders"},
 				domain.DrillAssertion{Name: "as many as there were", SQL: "select count(*) from orders", Expect: "30000"},
 			))
+			var runs []client.JobRun
 			for range 2 {
 				run := runDrill(t, job)
+				runs = append(runs, run)
 				require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 				require.Equal(t, backup.ID, *run.BackupExecutionID)
 				report := run.Metadata.Drill
@@ -81,9 +85,24 @@ func TestADrillProvesABackupAndRecordsItsRecoveryTime(t *testing.T) {
 			require.NoError(t, err)
 			require.Len(t, times, 2)
 			require.Equal(t, backup.SizeBytes, times[0].BackupBytes)
+			first, second := runs[0].Metadata.Drill, runs[1].Metadata.Drill
+			require.Zero(t, first.MeanSeconds, "there is nothing to compare it with")
+			require.InDelta(t, first.RecoverySeconds, second.MeanSeconds, 0.002)
+			require.InDelta(t, (second.RecoverySeconds/second.MeanSeconds-1)*100, second.ChangePercent, 0.01)
+			require.InDelta(t, second.RecoverySeconds, times[0].RecoverySeconds, 0.002, "the newest is the first")
 			require.Equal(t, 2, s.notifications(t, job.ID, domain.NotifyRestoreDrillSuccess))
 		})
 	}
+}
+
+// requireNothingBeside fails when a drill left a file or a directory below dir.
+func requireNothingBeside(t *testing.T, dir string, run client.JobRun) {
+	t.Helper()
+	require.NotNil(t, run.RestoreExecutionID)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		require.NotContains(t, filepath.Base(path), domain.ID8(*run.RestoreExecutionID), "it is still there")
+		return err
+	}))
 }
 
 func TestADrillFailsWhenTheBackupDoesNotHoldWhatItSays(t *testing.T) {
@@ -179,6 +198,22 @@ func TestADrillProvesBackupsOfEveryOtherType(t *testing.T) {
 		require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
 		require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
 		require.Greater(t, run.Metadata.Drill.Checks.Rows, int64(60_000))
+		requireNothingBeside(t, filepath.Dir(s.path), run)
+
+		s.exec(t, s.path, "CREATE TABLE part (of INT REFERENCES whole (id)); CREATE TABLE whole (id INTEGER PRIMARY KEY); PRAGMA foreign_keys = OFF; INSERT INTO part VALUES (7)")
+		s.backUp(t, domain.Full)
+		run = runDrill(t, drillJob(t, s.datasource, func(d *client.DrillJobDocument) { d.Name += " of an orphan" }))
+		require.Equal(t, domain.Failed, run.Status)
+		require.Contains(t, run.ErrorMessage, "part to whole")
+		require.Contains(t, run.Metadata.Hint, "drill_options.foreign_keys")
+		requireNothingBeside(t, filepath.Dir(s.path), run)
+		run = runDrill(t, drillJob(t, s.datasource, func(d *client.DrillJobDocument) {
+			d.Name += " unchecked"
+			d.DrillOptions.RowCounts, d.DrillOptions.ForeignKeys = new(bool), new(bool)
+		}))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Equal(t, "off", run.Metadata.Drill.Checks.RowCounts)
+		require.Equal(t, "off", run.Metadata.Drill.Checks.ForeignKeys)
 	})
 	t.Run("files", func(t *testing.T) {
 		s := newFilesSetup(t, domain.ConnectionConfig{})
@@ -188,6 +223,7 @@ func TestADrillProvesBackupsOfEveryOtherType(t *testing.T) {
 		run := runDrill(t, drillJob(t, s.datasource, nil))
 		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
 		require.Greater(t, run.Metadata.Drill.Checks.Tables, 200)
+		requireNothingBeside(t, s.place, run)
 	})
 	t.Run("mongodb", func(t *testing.T) {
 		s := newMongoSetup(t)
@@ -231,12 +267,12 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 	mysqlExec(t, server, "", "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
 	mysqlExec(t, server, name, mysqlRows...)
 	source := mysqlDatasource(t, server, domain.MariaDB, name)
-	target := mysqlDatasource(t, server, domain.MySQL, name+"_copy")
+	target := mysqlDatasource(t, server, domain.MariaDB, name+"_copy")
 	s := &setup{datasource: source, pool: domain.DefaultPool}
 	s.storage = disk(t.TempDir()).register(t, name+" disk", domain.DefaultPool)
 	for _, direct := range []bool{false, true} {
-		if direct { // from the one type to the other, both ways
-			s.datasource, target = mysqlDatasource(t, server, domain.MySQL, name), mysqlDatasource(t, server, domain.MariaDB, name+"_copy")
+		if direct { // from the one type to the other
+			s.datasource = mysqlDatasource(t, server, domain.MySQL, name)
 		}
 		job := s.syncJob(t, target, func(d *client.SyncJobDocument) {
 			d.Name = map[bool]string{false: "stored ", true: "direct "}[direct] + name
@@ -261,4 +297,6 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 	require.Equal(t, "same", run.Metadata.Drill.Checks.RowCounts)
 	require.Equal(t, "valid", run.Metadata.Drill.Checks.ForeignKeys)
 	require.Equal(t, int64(40_000+500+2), run.Metadata.Drill.Checks.Rows)
+	require.NotNil(t, run.RestoreExecutionID)
+	require.Empty(t, mysqlQuery(t, server, "", "select schema_name from information_schema.schemata where schema_name like '%"+domain.ID8(*run.RestoreExecutionID)+"%'"))
 }

@@ -253,10 +253,11 @@ func TestTheDatabaseOfADrillIsDroppedWhoeverEndsIt(t *testing.T) {
 	t.Run("by a worker that dies", func(t *testing.T) {
 		const pool = "drill-killed"
 		s := newSetup(t, withRows(100), withPool(pool))
-		shared.spawnWorker(t, pool, "drill.checked")
+		dying := shared.spawnWorker(t, pool, "drill.checked")
 		requireCompleted(t, s.backUp(t))
 		run, err := shared.owner.DrillRuns().Start(t.Context(), drillJob(t, s.datasource, nil).ID)
 		require.NoError(t, err)
+		dying.died(t)
 		shared.spawnWorker(t, pool)
 		ended, err := shared.owner.DrillRuns().Wait(t.Context(), run.ID)
 		require.NoError(t, err)

@@ -232,8 +232,9 @@ func TestAKilledWorkerCostsASyncNoHalfThatIsFinished(t *testing.T) {
 					d.StorageLocationID = ""
 				}
 			})
-			shared.spawnWorker(t, pool, half.boundary)
+			dying := shared.spawnWorker(t, pool, half.boundary)
 			run := startSync(t, job)
+			dying.died(t)
 			shared.spawnWorker(t, pool)
 			ended := waitSync(t, run)
 			require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)

@@ -197,6 +197,25 @@ func TestAWholeServerIsSyncedAndADrillOnAFullDiskCleansUp(t *testing.T) {
 	require.Equal(t, "valid", whole.Metadata.Drill.Checks.ForeignKeys)
 	requireDropped(t, whole)
 
+	t.Run("a drill on another server", func(t *testing.T) {
+		orders := makeSetup(t, withRows(100))
+		requireCompleted(t, orders.backUp(t))
+		run := runDrill(t, drillJob(t, orders.datasource, func(d *client.DrillJobDocument) {
+			d.TargetDatasourceID = target.ID
+			d.DrillOptions.Assertions = []domain.DrillAssertion{
+				{Name: "it is there", SQL: "select current_setting('port')", Expect: address.Port()},
+				{Name: "the rows are", SQL: "select count(*) from orders", Expect: "100"},
+			}
+		}))
+		require.Equal(t, domain.Completed, run.Status, run.ErrorMessage)
+		require.Equal(t, target.ID, run.Metadata.Drill.TargetDatasourceID)
+		require.Len(t, run.Metadata.Drill.Checks.Assertions, 2)
+		requireDropped(t, run)
+		var left int
+		require.NoError(t, second.QueryRow(t.Context(), "select count(*) from pg_database where datname like '%' || $1", domain.ID8(*run.RestoreExecutionID)).Scan(&left))
+		require.Zero(t, left, "the temporary database is still there")
+	})
+
 	// The databases of a drill are made where template0 is.
 	owner, err := os.Stat(dir) // the private Postgres runs as another user
 	require.NoError(t, err)
