@@ -224,7 +224,7 @@ func exposingChannel(c, stored domain.ChannelConfig) []string {
 		{"format", c.Format != stored.Format},
 		{"provider", c.Provider != stored.Provider},
 		{"api_url", c.APIURL != stored.APIURL},
-		{"ca_certificate", c.CACertificate != stored.CACertificate && stored.CACertificate != ""},
+		{"ca_certificate", c.CACertificate != stored.CACertificate}, // one that is added is trusted besides those of the system
 	})
 }
 

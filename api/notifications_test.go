@@ -3,7 +3,9 @@ package api
 import (
 	"bufio"
 	"context"
+	"encoding/pem"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -105,6 +107,13 @@ func TestSecretsOfChannelsAreWriteOnly(t *testing.T) {
 	require.Contains(t, moved.text, "config.headers.x-token")
 	moved = f.call("PATCH", "/api/notification-channels/"+mail.get("id").(string), object{"config": object{"host": "evil.example"}})
 	require.Equal(t, http.StatusUnprocessableEntity, moved.status, moved.text)
+	// Nor to whoever a certificate makes trusted that was not.
+	other := httptest.NewTLSServer(http.NotFoundHandler())
+	defer other.Close()
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: other.Certificate().Raw})
+	moved = f.call("PATCH", "/api/notification-channels/"+mail.get("id").(string), object{"config": object{"ca_certificate": string(certificate)}})
+	require.Equal(t, http.StatusUnprocessableEntity, moved.status, moved.text)
+	require.Contains(t, moved.text, "config.password")
 	signed := f.call("POST", "/api/notification-channels", object{"name": "signed", "type": "webhook", "config": object{
 		"format": "slack", "url": "https://hooks.slack.com/services/T0/B0/another", "secret": "signing-key-1",
 	}}).ok(http.StatusCreated)

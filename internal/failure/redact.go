@@ -1,7 +1,9 @@
 package failure
 
 import (
+	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -20,6 +22,8 @@ var shapes = []*regexp.Regexp{
 // Redact replaces every given secret, and everything shaped like a credential, by Mask. Secrets
 // shorter than three bytes are not searched for: they would mask ordinary text.
 func Redact(text string, secrets ...string) string {
+	// The longest first: one that begins with another would keep its tail.
+	secrets = slices.SortedFunc(slices.Values(secrets), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	for _, secret := range secrets {
 		if len(secret) >= 3 {
 			text = strings.ReplaceAll(text, secret, Mask)
