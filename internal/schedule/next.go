@@ -11,31 +11,26 @@ const maxJump = 4 * time.Hour
 // Next is when the cron runs, the first n times after from, in UTC and in order; fewer, if it ends before.
 // The jitter of a schedule comes on top.
 func Next(cron, timeZone string, from time.Time, n int) ([]time.Time, error) {
-	w, err := parse(cron, timeZone)
-	if err != nil {
-		return nil, fmt.Errorf("cron %q in time zone %q: %w", cron, timeZone, err)
-	}
-	var out []time.Time
-	for len(out) < n {
-		next := w.next(from)
-		if next.IsZero() {
-			break
-		}
-		out = append(out, next)
-		from = next
-	}
-	return out, nil
+	return runs(cron, timeZone, from, n, func(time.Time) bool { return false })
 }
 
 // Between is when the cron runs after from and no later than to, in UTC and in order: the first most times.
 func Between(cron, timeZone string, from, to time.Time, most int) ([]time.Time, error) {
+	return runs(cron, timeZone, from, most, to.Before)
+}
+
+// runs are the first most ones after from, up to the one that is too late.
+func runs(cron, timeZone string, from time.Time, most int, tooLate func(time.Time) bool) ([]time.Time, error) {
 	w, err := parse(cron, timeZone)
 	if err != nil {
 		return nil, fmt.Errorf("cron %q in time zone %q: %w", cron, timeZone, err)
 	}
 	var out []time.Time
-	for at := w.next(from); len(out) < most && !at.IsZero() && !at.After(to); at = w.next(at) {
-		out = append(out, at)
+	for len(out) < most {
+		if from = w.next(from); from.IsZero() || tooLate(from) {
+			break
+		}
+		out = append(out, from)
 	}
 	return out, nil
 }

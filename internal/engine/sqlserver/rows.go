@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	mssql "github.com/microsoft/go-mssqldb"
 
@@ -72,7 +71,7 @@ func (e *Engine) BrokenKeys(ctx context.Context, src engine.Source) (broken []st
 	}
 	for _, key := range keys {
 		name := quoted(key.text("schema_name")) + "." + quoted(key.text("name"))
-		rows, err := s.table(ctx, op, "DBCC CHECKCONSTRAINTS (N'"+strings.ReplaceAll(name, "'", "''")+"') WITH NO_INFOMSGS")
+		rows, err := s.table(ctx, op, "DBCC CHECKCONSTRAINTS ("+literal(name)+") WITH NO_INFOMSGS")
 		if err != nil {
 			return broken, looked, err
 		}
@@ -92,7 +91,7 @@ func (e *Engine) CheckConsistency(ctx context.Context, src engine.Source) error 
 	}
 	defer s.close()
 	const op = "run DBCC CHECKDB"
-	_, err = s.ExecContext(ctx, "DBCC CHECKDB (N'"+strings.ReplaceAll(src.Config.Database, "'", "''")+"') WITH NO_INFOMSGS")
+	_, err = s.ExecContext(ctx, "DBCC CHECKDB ("+literal(src.Config.Database)+") WITH NO_INFOMSGS")
 	if checkedOffline(err) {
 		return nil
 	}
