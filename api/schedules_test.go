@@ -190,7 +190,7 @@ func TestTheScheduleOfASyncOrDrillIsMadeChangedAndRemovedWithIt(t *testing.T) {
 		require.Equal(t, 24*time.Hour, made.CatchupWindow)
 		require.Equal(t, "Europe/Berlin", made.Spec.TimeZoneName)
 
-		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, nil, "the disk is being moved")) // as the upkeep notes it
+		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, int64(job.get("version").(float64)), nil, "the disk is being moved")) // as the upkeep notes it
 		paused := f.call("GET", one, nil).ok(200)
 		require.Equal(t, "the disk is being moved", paused.get("schedule_pause"))
 		require.Nil(t, paused.get("next_execution_at"))
