@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
@@ -31,7 +32,10 @@ func (j *DrillJob) starting() starting {
 // moment: it is by the end of that.
 func (s *server) withJitter(ctx context.Context, jobs ...starting) error {
 	settings, err := s.db.ScheduleSettings(ctx)
-	if err != nil {
+	switch {
+	case failure.ClassOf(err) == failure.ConfigInvalid:
+		return nil // jobs can be read all the same; who saves one is told
+	case err != nil:
 		return err
 	}
 	for _, job := range jobs {
