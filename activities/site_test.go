@@ -54,6 +54,7 @@ type site struct {
 	uses []storage.Use // what locations were opened for
 
 	recordEvery time.Duration // activities.Tuning.RecordEvery
+	probeLimit  time.Duration // activities.Tuning.ProbeLimit
 	commands    []string      // that hooks may run
 }
 
@@ -171,7 +172,7 @@ func (s *site) run(e db.Execution) db.Execution {
 // register gives the activities to an environment.
 func (s *site) register(env worker.ActivityRegistry) {
 	tuning := activities.DefaultTuning()
-	tuning.Attempts, tuning.RecordEvery = 4, s.recordEvery
+	tuning.Attempts, tuning.RecordEvery, tuning.ProbeLimit = 4, s.recordEvery, s.probeLimit
 	activities.New(activities.Options{
 		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source}, Tuning: tuning, Boundary: s.at,
 		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, use storage.Use) (storage.Store, error) {
@@ -372,6 +373,7 @@ type source struct {
 	ran     []string // statements that hooks ran
 	pieces  *pieces  // set: the dump is a stream of segments
 	more    []stream // besides main
+	silent  bool     // the server does not answer
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -417,7 +419,11 @@ func (s *source) content() []byte {
 
 func (s *source) Type() domain.DatasourceType { return domain.Postgres }
 
-func (s *source) Probe(context.Context, engine.Source) (engine.Info, error) {
+func (s *source) Probe(ctx context.Context, _ engine.Source) (engine.Info, error) {
+	if s.silent {
+		<-ctx.Done()
+		return engine.Info{}, ctx.Err()
+	}
 	return engine.Info{Version: "1"}, nil
 }
 
