@@ -112,7 +112,7 @@ func (s *server) listTemplates(ctx context.Context, in *TemplateQuery) (*body[pa
 }
 
 func (s *server) templateDefaults(context.Context, *struct{}) (*body[TemplateDefaults], error) {
-	out := TemplateDefaults{Variables: notify.Variables(), Functions: notify.Functions()}
+	out := TemplateDefaults{Variables: notify.Variables(""), Functions: notify.Functions()}
 	for _, channel := range domain.ChannelTypes() {
 		for _, t := range domain.NotificationTypes() {
 			built := notify.Builtin(channel, t)
@@ -132,7 +132,7 @@ func (s *server) getTemplate(ctx context.Context, in *ByID) (*body[NotificationT
 
 func (s *server) createTemplate(ctx context.Context, in *body[TemplateDocument]) (*body[NotificationTemplate], error) {
 	text := in.Body
-	if err := (notify.Template{Subject: text.Subject, Body: text.Body, HTML: text.HTML}).Check(text.Channel).OrNil(); err != nil {
+	if err := (notify.Template{Subject: text.Subject, Body: text.Body, HTML: text.HTML}).Check(text.Channel, text.Type).OrNil(); err != nil {
 		return nil, err
 	}
 	who := principalOf(ctx).User.ID
@@ -198,7 +198,7 @@ func (s *server) previewTemplate(ctx context.Context, in *body[PreviewDocument])
 func (s *server) templateFor(ctx context.Context, in PreviewDocument) (*notify.Template, error) {
 	if in.Body != "" {
 		template := notify.Template{Subject: in.Subject, Body: in.Body, HTML: in.HTML}
-		return &template, template.Check(in.Channel).OrNil()
+		return &template, template.Check(in.Channel, in.Type).OrNil()
 	}
 	active, err := s.db.ActiveTemplate(ctx, in.Channel, in.Type)
 	if err != nil || active == nil {

@@ -2,6 +2,7 @@ package notify
 
 import (
 	"cmp"
+	"errors"
 	"sort"
 	"strings"
 	"unicode"
@@ -55,7 +56,7 @@ func (t Template) fit(e Event, most int, as func(string) string) (out rendered, 
 		out, err = t.render(e)
 		return err == nil && Characters(as(out.text)) <= most
 	}
-	if fits(len(message)) || err != nil {
+	if fits(len(message)) || (err != nil && !errors.Is(err, errTooMuch)) {
 		return out, err
 	}
 	n := sort.Search(len(message), func(n int) bool { return !fits(n) }) - 1

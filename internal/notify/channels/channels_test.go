@@ -381,7 +381,7 @@ func TestAMailServerThatTricklesIsGivenUpOn(t *testing.T) {
 func TestEveryPairOfChannelAndTypeHasABuiltInText(t *testing.T) {
 	for _, kind := range domain.ChannelTypes() {
 		for _, event := range domain.NotificationTypes() {
-			require.Empty(t, notify.Builtin(kind, event).Check(kind), "%s %s", kind, event)
+			require.Empty(t, notify.Builtin(kind, event).Check(kind, event), "%s %s", kind, event)
 			m, err := notify.Render(kind, nil, []notify.Event{notify.Sample(event, time.Now())})
 			require.NoError(t, err)
 			require.NotEmpty(t, m.Text)

@@ -62,7 +62,7 @@ func (c *Channel) Send(ctx context.Context, m notify.Message, to string) (string
 	if err := client.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
 		return "", c.classify(ctx, err)
 	}
-	return notify.Shown(message.ServerResponse()), nil
+	return notify.Shown(message.ServerResponse(), false, c.secrets()), nil
 }
 
 func (c *Channel) options(ctx context.Context) []gomail.Option {

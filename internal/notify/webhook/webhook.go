@@ -131,7 +131,7 @@ func Post(ctx context.Context, client *http.Client, config domain.ChannelConfig,
 	if config.Secret != "" {
 		request.Header.Set(HeaderSignature, Sign(config.Secret, time.Now(), body))
 	}
-	return notify.Do(client, request)
+	return notify.Do(client, request, config.SecretValues())
 }
 
 // Sign is the value of HeaderSignature.
