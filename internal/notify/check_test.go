@@ -98,7 +98,7 @@ func TestATemplateThatCanFailIsRefused(t *testing.T) {
 		"{{if .Test}}{{bytes .Title}}{{end}}":                            "gives a text to bytes",
 		"{{if .Test}}{{len .Count}}{{end}}":                              "gives a whole number to len",
 		"{{if .Test}}{{eq .Severity 1}}{{end}}":                          "compares a text with a whole number",
-		"{{if .Test}}{{gt .Duration 1.5}}{{end}}":                       "compares a whole number with a decimal number",
+		"{{if .Test}}{{gt .Duration 1.5}}{{end}}":                        "compares a whole number with a decimal number",
 		"{{if .Test}}{{lt .Test true}}{{end}}":                           "compares true or false",
 		"{{if .Test}}{{eq .Facts .Facts}}{{end}}":                        "compares the list",
 		"{{if .Test}}{{eq .Title}}{{end}}":                               "calls eq with 1 arguments",

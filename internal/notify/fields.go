@@ -71,6 +71,32 @@ func (e Event) Undocumented() []string {
 	return names
 }
 
+// Most characters of every text of an event but its message, which is trimmed to what there is room for, and of an address,
+// which is good for nothing when it is cut.
+const (
+	maxField = 2000
+	maxLink  = 4000
+)
+
+// bounded is an event of which no built-in text makes too much.
+func (e Event) bounded() Event {
+	fields := reflect.ValueOf(&e).Elem()
+	for i := range fields.NumField() {
+		field := fields.Field(i)
+		if field.Kind() != reflect.String {
+			continue
+		}
+		switch name := fields.Type().Field(i).Name; {
+		case name == "Message":
+		case name != "Link" && name != "TemporalURL":
+			field.SetString(cut(field.String(), maxField))
+		case len(field.String()) > maxLink:
+			field.SetString("")
+		}
+	}
+	return e
+}
+
 // withoutForeign is an event that has only what its type can have.
 func (e Event) withoutForeign() Event {
 	for _, name := range e.Undocumented() {

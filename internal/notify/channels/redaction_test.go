@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,7 +22,7 @@ func leaky(t *testing.T, url, hidden string) map[string]func() (string, error) {
 	t.Helper()
 	send := func(kind domain.ChannelType, config domain.ChannelConfig) func() (string, error) {
 		return func() (string, error) {
-			channel := open(t, kind, config)
+			channel := calmly(t, kind, config)
 			return channel.Send(t.Context(), message(t, kind), channel.Recipients()[0])
 		}
 	}
@@ -34,7 +35,7 @@ func leaky(t *testing.T, url, hidden string) map[string]func() (string, error) {
 		"the address of Slack's":   send(domain.ChannelWebhook, domain.ChannelConfig{URL: url + "/services/T0/B0/" + hidden, Format: domain.WebhookSlack}),
 		"the key of Evolution API": send(domain.ChannelWhatsApp, evolution),
 		"the token of Cloud API":   send(domain.ChannelWhatsApp, cloud),
-		"a heartbeat's address":    func() (string, error) { return channels.Ping(t.Context(), url+"/"+hidden, patience) },
+		"a heartbeat's address":    func() (string, error) { return channels.Ping(t.Context(), url+"/"+hidden, time.Minute) },
 	}
 }
 
@@ -85,7 +86,7 @@ func TestAMailServerThatRepeatsThePasswordIsNotQuotedWithIt(t *testing.T) {
 	config := server.Config(domain.MailStartTLS)
 	for _, before := range []int{0, 200, 230, 240, 245, 250, 255, 260, 265, 270, 275, 280, 290, 300} {
 		server.FailWith(554, strings.Repeat("x", before)+notifytest.MailPassword+" AUTH PLAIN AGRhdGFndWFyZGlhbgBtYWlsLXBhc3N3b3JkLTE=")
-		_, err := open(t, domain.ChannelSMTP, config).Send(t.Context(), message(t, domain.ChannelSMTP), config.To[0])
+		_, err := calmly(t, domain.ChannelSMTP, config).Send(t.Context(), message(t, domain.ChannelSMTP), config.To[0])
 		require.Error(t, err)
 		require.NotContains(t, failure.Message(err), notifytest.MailPassword[:8])
 		require.NotContains(t, failure.Message(err), "AGRhdGFn", "nor as it was signed in with")
