@@ -2,10 +2,12 @@ package notify
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/url"
 	"slices"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -67,12 +69,25 @@ func written(secrets []string) []string {
 		if err != nil {
 			continue
 		}
-		inJSON := strings.Trim(string(quoted), `"`)
+		inJSON := string(quoted[1 : len(quoted)-1])
 		unescaped := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(inJSON)
-		for _, text := range []string{inJSON, unescaped} {
-			all = append(all, text, strings.ReplaceAll(text, "/", `\/`)) // as PHP writes it
+		for _, text := range []string{inJSON, unescaped, inASCII(unescaped)} { // the last as Python and PHP write it
+			all = append(all, text, strings.ReplaceAll(text, "/", `\/`))
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// inASCII is a text of JSON in which every character beyond ASCII is escaped.
+func inASCII(text string) string {
+	var out strings.Builder
+	for _, unit := range utf16.Encode([]rune(text)) {
+		if unit < utf8.RuneSelf {
+			out.WriteByte(byte(unit))
+		} else {
+			fmt.Fprintf(&out, `\u%04x`, unit)
+		}
+	}
+	return out.String()
 }

@@ -93,6 +93,21 @@ func TestAMailServerThatRepeatsThePasswordIsNotQuotedWithIt(t *testing.T) {
 	}
 }
 
+// A server may repeat a secret in the form that its own answer has.
+func TestASecretIsHiddenInEveryFormInWhichServersRepeatIt(t *testing.T) {
+	const hidden = `pä"ss/wö<r>&😀 d\"`
+	for name, text := range map[string]string{
+		"as it is": hidden, "in an address": "p%C3%A4%22ss%2Fw%C3%B6%3Cr%3E%26%F0%9F%98%80+d%5C%22", "in a path": "p%C3%A4%22ss%2Fw%C3%B6%3Cr%3E&%F0%9F%98%80%20d%5C%22",
+		"in HTML": "pä&#34;ss/wö&lt;r&gt;&amp;😀 d\\&#34;", "in JSON": `pä\"ss/wö<r>&😀 d\\\"`, "in Go's JSON": `pä\"ss/wö\u003cr\u003e\u0026😀 d\\\"`,
+		"in Python's JSON": `p\u00e4\"ss/w\u00f6<r>&\ud83d\ude00 d\\\"`, "in PHP's JSON": `p\u00e4\"ss\/w\u00f6<r>&\ud83d\ude00 d\\\"`,
+	} {
+		require.Equal(t, "no "+failure.Mask+" here", notify.Shown("no "+text+" here", false, []string{hidden}), name)
+		for n := 1; n < len(text); n++ {
+			require.Equal(t, "no "+failure.Mask, notify.Shown("no "+text[:n], true, []string{hidden}), "%s: %d", name, n)
+		}
+	}
+}
+
 func TestWhatIsShownIsOneShortLine(t *testing.T) {
 	require.Equal(t, "a b c", notify.Shown(" a\r\n\tb\x00\x07 c ", false, nil))
 	require.Equal(t, strings.Repeat("é", 299)+"…", notify.Shown(strings.Repeat("é", 301), false, nil))
