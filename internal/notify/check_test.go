@@ -167,6 +167,7 @@ func TestAVariableOfOtherTypesIsRefused(t *testing.T) {
 	}
 	require.NotContains(t, notify.Variables(domain.NotifyBackupFailed), "Source")
 	require.NotContains(t, notify.Variables(domain.NotifyConnectionLost), "Job")
+	require.NotContains(t, notify.Variables(domain.NotifyBackupSuccess), "FailureClass")
 	require.Contains(t, notify.Variables(domain.NotifySyncFailed), "Source")
 	require.NotContains(t, notify.Variables(anyType), "Metadata")
 }

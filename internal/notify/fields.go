@@ -11,10 +11,13 @@ var (
 	ofExecutions = []domain.NotificationType{
 		domain.NotifyBackupSuccess, domain.NotifyBackupFailed, domain.NotifyRestoreSuccess, domain.NotifyRestoreFailed,
 	}
-	ofSyncs  = []domain.NotificationType{domain.NotifySyncFailed, domain.NotifySyncRecovered}
-	ofDrills = []domain.NotificationType{domain.NotifyRestoreDrillSuccess, domain.NotifyRestoreDrillFailed}
-	ofRuns   = slices.Concat(ofExecutions, ofSyncs, ofDrills)
-	ofSizes  = []domain.NotificationType{domain.NotifyBackupSuccess, domain.NotifyRestoreSuccess}
+	ofSyncs    = []domain.NotificationType{domain.NotifySyncFailed, domain.NotifySyncRecovered}
+	ofDrills   = []domain.NotificationType{domain.NotifyRestoreDrillSuccess, domain.NotifyRestoreDrillFailed}
+	ofRuns     = slices.Concat(ofExecutions, ofSyncs, ofDrills)
+	ofSizes    = []domain.NotificationType{domain.NotifyBackupSuccess, domain.NotifyRestoreSuccess}
+	ofFailures = []domain.NotificationType{
+		domain.NotifyBackupFailed, domain.NotifyRestoreFailed, domain.NotifySyncFailed, domain.NotifyRestoreDrillFailed,
+	}
 	ofStates = []domain.NotificationType{
 		domain.NotifyConnectionLost, domain.NotifyConnectionRestored, domain.NotifyStorageFull, domain.NotifyStorageUnreachable, domain.NotifyHealthDegraded,
 	}
@@ -33,7 +36,7 @@ var ofSome = map[string][]domain.NotificationType{
 	"Storage":      plus(ofRuns, domain.NotifyConnectionRestored, domain.NotifyStorageFull, domain.NotifyStorageUnreachable, domain.NotifyHealthDegraded, domain.NotifyCleanupCompleted),
 	"ExecutionID":  plus(ofRuns, domain.NotifyHealthDegraded),
 	"Link":         plus(ofRuns, domain.NotifyHealthDegraded),
-	"FailureClass": plus(ofRuns, domain.NotifyHealthDegraded),
+	"FailureClass": plus(ofFailures, domain.NotifyHealthDegraded),
 	"Status":       plus(ofRuns, ofStates...),
 	"Operation":    ofRuns,
 	"Trigger":      ofRuns,
