@@ -28,6 +28,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/notify"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
 	"github.com/dataguardian/dataguardian/internal/storage/limit"
@@ -68,11 +69,22 @@ func newSite(t *testing.T) *site {
 		// takes the tests with it, as soon as the machine is slow enough for a record to be due before.
 		recordEvery: time.Hour,
 	}
+	t.Cleanup(func() { requireDocumented(t, s.d) })
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
 	require.NoError(t, err)
 	s.job = s.newJob("nightly", datasource.ID, s.location("/disk"))
 	s.store = s.stores["/disk"]
 	return s
+}
+
+// requireDocumented fails the test when something was told with what templates for its type are not let show.
+func requireDocumented(t *testing.T, d *db.DB) {
+	told, _, err := d.ListNotifications(context.Background(), db.NotificationFilter{}, db.Page{Limit: db.MaxPageSize})
+	require.NoError(t, err)
+	for _, n := range told {
+		e := notify.Event{Type: n.Type, Metadata: n.Metadata}.FromMetadata("https://backup.example.com")
+		require.Empty(t, e.Undocumented(), "%s: %s", n.Type, n.Title)
+	}
 }
 
 // location makes a storage location and returns its id.
