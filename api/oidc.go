@@ -165,7 +165,7 @@ func (s *server) concludeOIDC(ctx context.Context, begun oidcAttempt, in *oidcCa
 	if begun.Client.RedirectURI == "" {
 		session, err := s.signIn(ctx, user)
 		if err != nil {
-			return nil, orProblem(err, unauthorised("The account was changed meanwhile; sign in again."))
+			return nil, orProblem(err, strangeSignIn(ctx, "the account was changed meanwhile", unauthorised("The account was changed meanwhile; sign in again.")))
 		}
 		return &browserAnswer{Status: http.StatusOK, SetCookie: s.cookie("", -1), NoStore: "no-store", Body: &session}, nil
 	}
@@ -190,25 +190,30 @@ func (s *server) oidcToken(ctx context.Context, in *body[oidcTokenBody]) (*body[
 	if !ok {
 		return nil, wrong
 	}
-	userID, challenge, err := s.db.TakeHandoff(ctx, hash)
+	var session *Session
+	err := s.db.InTx(ctx, func(q *db.Queries) error { // a code is not lost with a sign-in that could not be written
+		userID, challenge, err := q.TakeHandoff(ctx, hash)
+		if err != nil || !auth.MatchesChallenge(in.Body.Verifier, challenge) {
+			return err // a code with a wrong secret is used up too
+		}
+		user, err := q.UserByID(ctx, userID)
+		if err != nil || !user.IsActive {
+			return err
+		}
+		opened, err := s.signIn(db.Joining(ctx, q), user)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		session = &opened
+		return err
+	})
+	if err == nil && session == nil {
+		err = wrong
+	}
 	if err != nil {
 		return nil, orProblem(err, wrong)
 	}
-	if !auth.MatchesChallenge(in.Body.Verifier, challenge) {
-		return nil, wrong
-	}
-	user, err := s.db.UserByID(ctx, userID)
-	if err != nil {
-		return nil, orProblem(err, wrong)
-	}
-	if !user.IsActive {
-		return nil, wrong
-	}
-	session, err := s.signIn(ctx, user)
-	if err != nil {
-		return nil, orProblem(err, wrong)
-	}
-	return &body[Session]{session}, nil
+	return &body[Session]{*session}, nil
 }
 
 func (s *server) sendOn(address string, cookie http.Cookie) *browserAnswer {
