@@ -41,7 +41,7 @@ type approvedBody[T any] struct {
 type approvedPatch[T any] struct {
 	Approved
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    Patch[T]
 }
 

@@ -105,9 +105,9 @@ func (b *book) jobs() map[string]func() attempt {
 		"create-sync-job": func() attempt {
 			_, source, storage := b.job()
 			into := b.name()
-			return attempt{path: syncs, body: with(syncBody(source, b.at(into, into+".example.com", "orders"), storage, into), "0 3 * * *", "schedule_cron"), entries: one("db_sync_job.create", "db_sync_job")}
+			return attempt{path: syncs, body: with(with(syncBody(source, b.at(into, into+".example.com", "orders"), storage, into), "0 3 * * *", "schedule_cron"), true, "drop_existing"), entries: one("db_sync_job.create", "db_sync_job")}
 		},
-		"update-sync-job":       on(syncs, b.syncJob, "", object{"schedule_cron": "0 4 * * *"}, "db_sync_job.update", "db_sync_job"),
+		"update-sync-job":       on(syncs, b.syncJob, "", object{"enabled": false}, "db_sync_job.update", "db_sync_job"),
 		"delete-sync-job":       on(syncs, b.syncJob, "", nil, "db_sync_job.delete", "db_sync_job"),
 		"run-sync-job":          on(syncs, b.syncJob, "/run", nil, "db_sync_job.run", "db_sync_job"),
 		"cancel-sync-execution": canceled(syncs, b.syncJob, "/api/db-sync-executions", "sync_execution"),
@@ -116,7 +116,7 @@ func (b *book) jobs() map[string]func() attempt {
 			id := b.run(syncs + "/" + job)
 			_, err := b.db.FinishRun(context.Background(), db.RunSync, id, db.Finish{Status: domain.Failed}, 0, "")
 			require.NoError(b.t, err)
-			return attempt{path: "/api/db-sync-executions/" + id + "/retry", entries: one("db_sync_job.retry", "db_sync_job"), about: job}
+			return attempt{path: "/api/db-sync-executions/" + id + "/retry", entries: one("db_sync_job.run", "db_sync_job"), about: job}
 		},
 		"create-drill-job": func() attempt {
 			_, datasource, _ := b.job()

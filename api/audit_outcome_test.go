@@ -51,6 +51,7 @@ func TestEveryRefusalIsInTheTrailOrIsAFault(t *testing.T) {
 	b.made(scopesPath, object{"user_id": limitedID, "permission": "*", "effect": "allow", "resource": "datasource", "tag": "shop"})
 	script := *who
 	script.token = who.call("POST", tokensPath, object{"name": "ci", "permissions": []string{"datasources.read"}}).ok(201).get("token").(string)
+	script.call("GET", "/api/auth/me", nil).ok(200) // its first use is noted
 	nobody := *who
 	nobody.token = ""
 	for name, c := range map[string]struct {

@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/auth/oidc"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -47,10 +48,24 @@ type oidcLoginInput struct {
 }
 
 type oidcCallbackInput struct {
-	Code   string `query:"code" maxLength:"4096"`
+	Code   string `query:"code" maxLength:"4096"` // see check
 	State  string `query:"state" maxLength:"512"`
 	Error  string `query:"error" maxLength:"200" doc:"Why the provider did not sign in"`
 	Cookie string `cookie:"dataguardian_oidc"`
+}
+
+// check bounds the texts: the operation takes parameters that are not its own, and huma then checks none.
+func (in *oidcCallbackInput) check() error {
+	var v domain.Invalid
+	for _, p := range []struct {
+		name, text string
+		most       int
+	}{{"code", in.Code, 4096}, {"state", in.State, 512}, {"error", in.Error, 200}} {
+		if len(p.text) > p.most {
+			v.Add("query."+p.name, "is longer than %d", p.most)
+		}
+	}
+	return v.OrNil()
 }
 
 type oidcTokenBody struct {
@@ -125,6 +140,9 @@ func (c oidcClient) check() error {
 }
 
 func (s *server) oidcCallback(ctx context.Context, in *oidcCallbackInput) (*browserAnswer, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	if s.opts.OIDC == nil {
 		return nil, noOIDC()
 	}
