@@ -14,8 +14,8 @@ import (
 var wholeLists = map[string]string{
 	"list-permissions": "there are as many as the program knows", "list-role-permissions": "as list-permissions", "list-user-roles": "roles of one user",
 	"list-execution-logs": "the newest 1,000 lines are kept", "list-sync-execution-logs": "as list-execution-logs", "list-drill-execution-logs": "as list-execution-logs",
-	"list-drill-times": "the newest are shown", "list-identities": "an identity is imported by hand from a lost installation", "list-recipients": "as list-identities",
-	"list-notification-template-defaults": "there are as many as the program knows", "list-settings": "as list-permissions",
+	"list-drill-times": "the last 100 are shown", "list-identities": "an identity is imported by hand from a lost installation", "list-recipients": "as list-identities",
+	"list-settings": "as list-permissions",
 }
 
 func (f *fixture) properties(schema *huma.Schema) map[string]*huma.Schema {

@@ -1,6 +1,7 @@
 package cli_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -38,13 +39,13 @@ func (s *screen) String() string {
 }
 
 // shows waits until the terminal shows a text.
-func (s *screen) shows(r *http.Request, text string) bool {
+func (s *screen) shows(ctx context.Context, text string) bool {
+	ctx, stop := context.WithTimeout(ctx, 20*time.Second)
+	defer stop()
 	for !strings.Contains(s.String(), text) {
 		select {
 		case <-s.more:
-		case <-r.Context().Done():
-			return false
-		case <-time.After(20 * time.Second):
+		case <-ctx.Done():
 			return false
 		}
 	}
@@ -79,21 +80,23 @@ func running(t *testing.T, on *screen) *httptest.Server {
 			_ = http.NewResponseController(w).Flush()
 		}
 		tell("snapshot", at("running", "dumping", 25e6, 100e6))
-		if !on.shows(r, "25%") {
+		defer func() { // however far it came: the client must not wait for ever
+			mu.Lock()
+			status = "completed"
+			mu.Unlock()
+		}()
+		if !on.shows(r.Context(), "25%") {
 			return
 		}
 		time.Sleep(150 * time.Millisecond) // a bar is not drawn more often than every 100 ms
 		tell("update", at("running", "dumping", 75e6, 100e6))
-		if !on.shows(r, "75%") {
+		if !on.shows(r.Context(), "75%") {
 			return
 		}
 		tell("update", at("running", "verifying", 0, 0))
-		if !on.shows(r, "verifying") {
+		if !on.shows(r.Context(), "verifying") {
 			return
 		}
-		mu.Lock()
-		status = "completed"
-		mu.Unlock()
 		tell("end", at("completed", "verifying", 0, 0))
 	})
 	server := httptest.NewServer(mux)
