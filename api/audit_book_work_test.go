@@ -146,18 +146,7 @@ func (b *book) executions() map[string]func() attempt {
 	}
 	replicated := func() string {
 		job, datasource, storage := b.job()
-		second := b.made("/api/storage-locations", storageBody(b.name()))
-		row, err := b.db.CreateExecution(context.Background(), db.Execution{
-			JobID: &job, DatasourceID: &datasource, StorageLocationID: &storage,
-			Metadata: domain.ExecutionMetadata{
-				Operation: domain.OperationBackup, Trigger: domain.TriggerManual, ManifestPath: "orders/manifest.json",
-				Options: &domain.BackupOptions{StorageStrategy: domain.StrategyReplicate, StorageTargets: []domain.StorageTarget{{StorageLocationID: second}}},
-			},
-		})
-		require.NoError(b.t, err)
-		b.finish(row.ID)
-		b.result(row.ID, second, domain.TargetFailed)
-		return row.ID
+		return b.replicatedOf(job, datasource, storage, b.made("/api/storage-locations", storageBody(b.name())))
 	}
 	return map[string]func() attempt{
 		"cancel-execution": on(running, "/cancel", nil, "cancel"),
