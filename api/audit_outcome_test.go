@@ -15,6 +15,7 @@ import (
 // What happens outside of the database is in the trail before it is asked for. That it did not happen after all is there too.
 func TestWhatWasAnnouncedAndNotDoneIsToldByASecondEntry(t *testing.T) {
 	b := newBook(t)
+	conn := b.connect()
 	for operation, method := range map[string]string{
 		"cancel-execution": "POST", "cancel-sync-execution": "POST", "cancel-drill-execution": "POST", "verify-execution": "POST", "retry-upload": "POST",
 		"delete-execution": "DELETE", "import-storage-location": "POST", "reconcile-storage-location": "POST", "copy-storage-file": "POST", "delete-storage-files": "DELETE",
@@ -32,7 +33,7 @@ func TestWhatWasAnnouncedAndNotDoneIsToldByASecondEntry(t *testing.T) {
 			b.temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, mock.Anything).Return(nil, serviceerror.NewNotFound("no such workflow"))
 			request := uuid.NewString()
 			b.call(method, a.path, a.body, "X-Request-Id", request).problem(http.StatusServiceUnavailable)
-			found := entriesOf(t, b.connect(), request)
+			found := entriesOf(t, conn, request)
 			require.Len(t, found, 2)
 			require.Equal(t, a.entries[0].action, found[0].Action)
 			require.Equal(t, a.entries[0].action+"_failed", found[1].Action)
@@ -52,6 +53,7 @@ func TestEveryRefusalIsInTheTrailOrIsAFault(t *testing.T) {
 	script := *who
 	script.token = who.call("POST", tokensPath, object{"name": "ci", "permissions": []string{"datasources.read"}}).ok(201).get("token").(string)
 	script.call("GET", "/api/auth/me", nil).ok(200) // its first use is noted
+	conn := b.connect()
 	nobody := *who
 	nobody.token = ""
 	for name, c := range map[string]struct {
@@ -71,7 +73,7 @@ func TestEveryRefusalIsInTheTrailOrIsAFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := *c.of
 			f.t = t
-			conn, request := f.connect(), uuid.NewString()
+			request := uuid.NewString()
 			before := contents(t, conn)
 			require.Contains(t, f.call(c.method, c.path, c.body, "User-Agent", unheard).problem(http.StatusInternalServerError).Detail, "audit trail")
 			f.call(c.method, c.path, c.body, "X-Request-Id", request).problem(c.status)
