@@ -36,7 +36,8 @@ func (e *Engine) isBytewise(ctx context.Context, s *session, dumper tool, src en
 	}
 	const tables = "information_schema.tables t where t.table_schema = ? and t.table_type in ('BASE TABLE', 'SYSTEM VERSIONED') and t.table_name <> ?"
 	database := src.Config.Database
-	charsets, err := s.queryColumn(ctx, "select distinct coalesce(substring_index(t.table_collation, '_', 1), '') from "+tables, database, markTable)
+	// A table of InnoDB that is rebuilt between its definition and its rows ends a dump; others are read as they are by then.
+	charsets, err := s.queryColumn(ctx, `select distinct if(t.engine = 'InnoDB', coalesce(substring_index(t.table_collation, '_', 1), ''), '') from `+tables, database, markTable)
 	if err != nil {
 		return false, classify("ask for the character sets of the tables", err)
 	}
