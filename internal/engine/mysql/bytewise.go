@@ -112,7 +112,11 @@ func isUTF8Table(definition []byte) bool {
 // end reports whether the dump names its character set: without that its texts would be read as something else.
 func (b *bytewise) end() error {
 	if !b.named {
-		return damaged("it does not name its character set")
+		b.changed = true
+		return errUnnamed
 	}
 	return nil
 }
+
+var errUnnamed = failure.New(failure.Unknown, "follow the dump",
+	"the dump tool did not name the character set as it does otherwise", "Nothing has to be done: the next try lets it read texts in utf8mb4.")

@@ -52,6 +52,7 @@ func (p *pieces) Read(b []byte) (n int, _ error) {
 		}
 	}
 	if p.empty() {
+		clear(p.list) // a long statement's bytes are not kept
 		p.list, p.at = p.list[:0], 0
 		if p.copied = p.copied[:0]; cap(p.copied) > keptCopy {
 			p.copied = nil

@@ -55,7 +55,13 @@ func planDump(ctx context.Context, s *session, database string, opts engine.Dump
 	if err := p.leaveBrokenViews(ctx, s, relations); err != nil {
 		return nil, err
 	}
+	if err := p.checkTwins(relations); err != nil {
+		return nil, err
+	}
 	if err := p.warn(ctx, s, relations); err != nil {
+		return nil, err
+	}
+	if err := p.warnOfUnnamed(ctx, s); err != nil {
 		return nil, err
 	}
 	if opts.Jobs > 1 {
@@ -157,6 +163,42 @@ func (p *plan) leaveBrokenViews(ctx context.Context, s *session, relations []rel
 				found = true
 			}
 		}
+	}
+	return nil
+}
+
+// checkTwins refuses a plan that leaves out a table whose name differs from another's by capitals alone: the tools' --ignore-table
+// does not tell them apart, and the other one would be missing without a word.
+func (p *plan) checkTwins(relations []relation) error {
+	for _, left := range p.left {
+		for _, r := range relations {
+			if !slices.Contains(p.left, r.name) && strings.EqualFold(r.name, left) {
+				return failure.New(failure.ConfigInvalid, "choose tables",
+					fmt.Sprintf("%s is left out and %s is not, and the dump tool does not tell them apart", quoted(left), quoted(r.name)),
+					"Leave out both or neither, or rename one. A view that the server can not read is left out by itself: repair or drop it.")
+			}
+		}
+	}
+	return nil
+}
+
+// warnOfUnnamed tells of columns whose list of values may not come back: MariaDB keeps definitions in utf8mb3 and shows every character
+// beyond that as a question mark, also to the dump tool.
+func (p *plan) warnOfUnnamed(ctx context.Context, s *session) error {
+	columns, err := s.queryRows(ctx, `select table_name, column_name from information_schema.columns
+		where table_schema = ? and data_type in ('enum', 'set') and locate(char(63), column_type) > 0 order by 1, 2`, p.database)
+	if err != nil {
+		return classify("ask for the values of columns", err)
+	}
+	var names []string
+	for _, c := range columns {
+		if !slices.Contains(p.left, c[0]) {
+			names = append(names, quoted(c[0]+"."+c[1]))
+		}
+	}
+	if len(names) > 0 {
+		p.warnings = append(p.warnings, "values of these columns hold a question mark, or a character of four bytes that the server shows as one; "+
+			"rows with such a character come back empty there: "+strings.Join(names, ", "))
 	}
 	return nil
 }

@@ -251,6 +251,26 @@ func TestIncludedTablesHaveToExist(t *testing.T) {
 	require.Contains(t, strings.Join(report.Warnings, "\n"), "view `all_paid` is not in the backup")
 }
 
+// TestATableIsNotLeftOutWithItsTwin: the tools' --ignore-table does not tell capitals apart.
+func TestATableIsNotLeftOutWithItsTwin(t *testing.T) {
+	src := create(t, "twins", "", "CREATE TABLE `Log` (id int)", "CREATE TABLE log (id int)", "INSERT INTO log VALUES (1)")
+	_, _, err := enginetest.TryDump(t, newEngine(), src, engine.DumpOptions{ExcludeTables: []string{"Log"}})
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.Contains(t, failure.Message(err), "`Log` is left out and `log` is not")
+	enginetest.Dump(t, newEngine(), src, engine.DumpOptions{ExcludeTables: []string{"[Ll]og"}})
+}
+
+// TestValuesThatADefinitionCanNotNameAreToldOf: MariaDB shows characters of four bytes in a definition as question marks.
+func TestValuesThatADefinitionCanNotNameAreToldOf(t *testing.T) {
+	src := create(t, "unnamed", "CHARACTER SET utf8mb4", "CREATE TABLE moods (id int, mood enum('é', '😀'), clear enum('a', 'ü'))", "CREATE TABLE plain (s set('a'))")
+	_, report := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	require.Len(t, report.Warnings, 1)
+	require.Contains(t, report.Warnings[0], "`moods.mood`")
+	require.NotContains(t, report.Warnings[0], "clear")
+	_, report = enginetest.Dump(t, newEngine(), src, engine.DumpOptions{ExcludeTables: []string{"moods"}})
+	require.Empty(t, report.Warnings)
+}
+
 func TestAJobsOwnArgumentsReachTheTool(t *testing.T) {
 	src := create(t, "extra args", "", "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (1)", "CREATE TABLE log (id int)", "INSERT INTO log VALUES (2)",
 		"CREATE TRIGGER t BEFORE INSERT ON kept FOR EACH ROW SET NEW.id = 7")
