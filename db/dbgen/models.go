@@ -231,6 +231,7 @@ type NotificationDelivery struct {
 	FinishedAt     *time.Time
 	CreatedAt      time.Time
 	Begun          []string
+	Outcomes       domain.RecipientOutcomes
 }
 
 type NotificationTemplate struct {
