@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"log/slog"
@@ -33,6 +34,7 @@ type courier struct {
 	at         func(boundary string) // is told of each boundary; nil: nobody
 	background context.Context       //nolint:containedctx // of the activities; nil: that of no worker
 	within     time.Duration         // bounds the record of what was sent
+	patience   time.Duration         // for one message; 0 is half a second
 }
 
 func newCourier(t *testing.T, kind domain.ChannelType, config domain.ChannelConfig) *courier {
@@ -65,7 +67,7 @@ func (c *courier) next() string {
 func (c *courier) deliver(id string) error {
 	c.t.Helper()
 	acts := activities.New(activities.Options{
-		DB: c.d, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Tuning: activities.Tuning{NotifyTimeout: 500 * time.Millisecond},
+		DB: c.d, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Tuning: activities.Tuning{NotifyTimeout: cmp.Or(c.patience, 500*time.Millisecond)},
 		Boundary: func(name string) {
 			if c.at != nil {
 				c.at(name)

@@ -114,3 +114,21 @@ func TestNoHeartbeatFollowsABackupThatFailedOrWasCancelled(t *testing.T) {
 		require.Equal(t, beats, found, status)
 	}
 }
+
+// A channel whose secrets can not be opened, as when they were sealed under another key, is called by its name, and that
+// messages to it do not go is told to the others.
+func TestAChannelWhoseSecretsCanNotBeOpenedIsToldOf(t *testing.T) {
+	q := newDesk(t)
+	newChannel(t, q.d, "boss", domain.ChannelRules{})
+	dbtest.Execute(t, q.url, "UPDATE notification_channels SET secrets = 'dgs1:00000000:AAAA', failing_since = now() - interval '1 hour' WHERE id = $1", q.channel.ID)
+	q.tell("a")
+	name, err := q.d.ChannelName(t.Context(), q.channel.ID)
+	require.NoError(t, err)
+	require.Equal(t, "ops", name)
+	next, err := q.d.NextDelivery(t.Context(), q.channel.ID)
+	require.NoError(t, err)
+	_, err = q.d.ClaimDelivery(t.Context(), next.ID)
+	require.ErrorIs(t, err, db.ErrWrongMasterKey)
+	q.giveUp(next.ID)
+	require.Equal(t, []string{`Notification channel "ops" fails`}, q.told(domain.NotifyHealthDegraded))
+}
