@@ -51,7 +51,7 @@ func newStorm(t *testing.T) *storm {
 	s.conn, err = pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = s.conn.Close(context.Background()) })
-	s.env.SetTestTimeout(time.Minute)
+	s.env.SetTestTimeout(5 * time.Minute)
 	s.acts = activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
 	s.env.RegisterWorkflowWithOptions(workflows.Notify, workflow.RegisterOptions{Name: contract.Notify.Name})
 	contract.ChooseDelivery.Register(s.env, func(ctx context.Context, in contract.ChannelRef) (next contract.NextDelivery, err error) {
@@ -180,11 +180,7 @@ func TestDeadMailAndWhatsAppServersHoldNoBackupUp(t *testing.T) {
 	defer stop()
 	asked := make(chan struct{}, 100)
 	mailServer := func(bad func(net.Conn)) domain.ChannelConfig {
-		at := notifytest.BadMail(t, "CONNECT", func(conn net.Conn) {
-			context.AfterFunc(background, func() { _ = conn.Close() })
-			asked <- struct{}{}
-			bad(conn)
-		})
+		at := notifytest.BadMail(t, "CONNECT", func(conn net.Conn) { asked <- struct{}{}; bad(conn) })
 		return domain.ChannelConfig{Host: "127.0.0.1", Port: at.Port, Encryption: domain.MailPlain, From: "backups@example.com", To: []string{"ops@example.com"}}
 	}
 	whatsApp := func(bad http.HandlerFunc) domain.ChannelConfig {
@@ -235,5 +231,7 @@ func TestDeadMailAndWhatsAppServersHoldNoBackupUp(t *testing.T) {
 	}
 	require.Equal(t, len(dead), dbtest.Count(t, s.url, "SELECT count(*) FROM notification_deliveries WHERE status = 'pending'"), "that it has completed")
 	stop()
+	stopped := time.Now()
 	sending.Wait()
+	require.Less(t, time.Since(stopped), 30*time.Second, "who is cancelled does not wait for a server's time-out")
 }
