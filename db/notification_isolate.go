@@ -35,12 +35,11 @@ func (d *dispatch) alone(ctx context.Context, q *Queries, channels []dbgen.Notif
 			return err
 		}
 		d.wrong = failure.Message(err)
-		// Whatever keeps even this from being written is no reason to stop: the log of the notifications tells of it.
-		if err := d.within(ctx, q, part.fail); err != nil && (ctx.Err() != nil || passes(err)) {
-			return err
-		}
-		if err := d.tellUndelivered(ctx, q); err != nil {
-			return err
+		for _, step := range []func(context.Context) error{part.fail, d.tellUndelivered} {
+			// What keeps even this from being written is no reason to stop.
+			if err := d.within(ctx, q, step); err != nil && (ctx.Err() != nil || passes(err)) {
+				return err
+			}
 		}
 	}
 	return nil
@@ -98,7 +97,7 @@ func (d *dispatch) failedHeartbeat(ctx context.Context) error {
 func (d *dispatch) unmade() string { return cleanText("it could not be made ready: " + d.wrong) }
 
 // tellUndelivered tells of it, once: nothing is told of a notification that tells such a thing itself.
-func (d *dispatch) tellUndelivered(ctx context.Context, q *Queries) error {
+func (d *dispatch) tellUndelivered(ctx context.Context) error {
 	if d.n.text(metadataUndelivered) != "" {
 		return nil
 	}
@@ -106,7 +105,7 @@ func (d *dispatch) tellUndelivered(ctx context.Context, q *Queries) error {
 	if d.n.Severity.AtLeast(severity) {
 		severity = d.n.Severity
 	}
-	return q.AddNotification(ctx, Notification{
+	return d.q.AddNotification(ctx, Notification{
 		Type: domain.NotifyHealthDegraded, Severity: severity, EntityType: domain.EntitySystem,
 		Title:   fmt.Sprintf("A notification could not be sent: %s", d.n.Title),
 		Message: d.unmade(),
