@@ -81,6 +81,9 @@ const fillOthers = `
 	INSERT INTO api_tokens (id, user_id, name, token_hash, permissions, created_at, expires_at)
 	SELECT gen_random_uuid(), u.id, 'token ' || n, sha256(convert_to('token ' || n, 'UTF8')), ARRAY['datasources.read'], now() - random() * interval '400 days', now() + interval '1 year'
 	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
+	INSERT INTO auth_sessions (id, user_id, token_hash, created_at, last_seen_at, expires_at)
+	SELECT gen_random_uuid(), u.id, sha256(convert_to('session ' || n, 'UTF8')), now() - random() * interval '20 days', now(), now() + interval '1 hour'
+	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
 	INSERT INTO approvals (id, action, permission, resource, resource_id, summary, request_hash, status, requested_by, requester_name, created_at, expires_at)
 	SELECT gen_random_uuid(), 'delete_backup', 'executions.control', 'execution', gen_random_uuid(), 'Delete it', sha256(convert_to(n::text, 'UTF8')), 'used', u.id, 'owner',
 	       now() - random() * interval '400 days', now() FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
