@@ -64,7 +64,8 @@ type Options struct {
 // Activities holds the dependencies; every activity is a method.
 type Activities struct {
 	Options
-	schedules reconcile.JobSchedules
+	schedules   reconcile.JobSchedules
+	recordLimit time.Duration // of what was sent; 0 is the constant's. Only tests set it.
 }
 
 // New returns the activities over the given dependencies.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"go.temporal.io/sdk/interceptor"
 
@@ -22,3 +23,6 @@ func (a *Activities) DueOrder(ctx context.Context, pool string) (ids []string, e
 func WithTries(most int32) interceptor.WorkerInterceptor {
 	return &withPolicy{most: most + contract.Handovers}
 }
+
+// RecordWithin bounds the record of what was sent.
+func (a *Activities) RecordWithin(limit time.Duration) { a.recordLimit = limit }

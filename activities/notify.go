@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -48,7 +49,7 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (cont
 	beat := startPulse(ctx, deliverPulse, struct{}{})
 	defer beat.stop()
 	end, secrets, err := a.deliver(ctx, claimed)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return contract.Delivered{}, toTemporal(ctx, ctx.Err())
 	}
 	end.Answer = failure.Redact(end.Answer, secrets...)
@@ -61,11 +62,22 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (cont
 		end.Status = domain.DeliveryFailed
 		a.Logger.Warn("a notification could not be delivered", "delivery", in.DeliveryID, "channel", claimed.ChannelName, "error", end.Message)
 	}
-	if err := a.DB.FinishDelivery(ctx, in.DeliveryID, end); err != nil {
+	recording, recorded := a.recording(ctx)
+	defer recorded()
+	if err := a.DB.FinishDelivery(recording, in.DeliveryID, end); err != nil {
 		return contract.Delivered{}, toTemporal(ctx, err)
 	}
 	a.at("notify.delivered")
 	return contract.Delivered{Status: end.Status}, nil
+}
+
+// recordLimit bounds the record of what has been sent.
+const recordLimit = 10 * time.Second
+
+// recording is for the record of what a server has taken: somebody who cancels the activity, or stops its worker, must not
+// have the message sent again. It ends all the same.
+func (a *Activities) recording(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cmp.Or(a.recordLimit, recordLimit))
 }
 
 // withNote is why a message was not delivered, with what else there is to say about it.
@@ -114,7 +126,7 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 	if err != nil {
 		return end, secrets, err
 	}
-	s := sending{channel: channel, message: message, repeat: message, reached: d.Reached, begun: d.Begun, record: deliveryRecord{a, d.ID}}
+	s := sending{channel: channel, message: message, repeat: message, reached: d.Reached, begun: d.Begun, outcomes: d.Outcomes, record: deliveryRecord{a, d.ID, secrets}}
 	if len(d.Begun) > 0 && !channel.CarriesID() {
 		if s.repeat, note, err = a.messageOf(ctx, *d.Channel, d, true); err != nil {
 			return end, secrets, err
@@ -126,11 +138,22 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 	return end, secrets, err
 }
 
-// ping makes the GET of a heartbeat. The address is a secret of whoever watches.
+// heartbeatFresh is how old what a heartbeat tells may be.
+const heartbeatFresh = time.Hour
+
+// ping makes the GET of a heartbeat. The address is a secret of whoever watches. What is not sent within an hour, as when
+// there was no worker, is never sent: to who gets it, it would say that a backup has completed just now. Whoever asks for one
+// again knows what it says.
 func (a *Activities) ping(ctx context.Context, d db.ClaimedDelivery) (end db.DeliveryEnd, secrets []string, err error) {
-	jobID := ""
+	jobID, of := "", d.CreatedAt
 	if len(d.Notifications) > 0 {
 		jobID, _ = d.Notifications[0].Metadata["job_id"].(string)
+		if d.ResendOf == nil {
+			of = d.Notifications[0].CreatedAt
+		}
+	}
+	if time.Since(of) > heartbeatFresh {
+		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "it is older than an hour, and would have told of an old backup as of a new one"}, nil, nil
 	}
 	job, err := a.DB.GetBackupJob(ctx, jobID)
 	if errors.Is(err, db.ErrNotFound) || (err == nil && job.BackupOptions.HeartbeatURL == "") {

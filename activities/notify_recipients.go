@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 	"github.com/dataguardian/dataguardian/internal/notify"
 )
@@ -15,12 +17,13 @@ const manyTimeouts = 2
 
 // sending is one attempt at a message for every recipient of a channel.
 type sending struct {
-	channel notify.Channel
-	message notify.Message
-	repeat  notify.Message // for who may have it already
-	reached []string       // who has it
-	begun   []string       // who may have it
-	record  recipientRecord
+	channel  notify.Channel
+	message  notify.Message
+	repeat   notify.Message           // for who may have it already
+	reached  []string                 // who has it
+	begun    []string                 // who may have it
+	outcomes domain.RecipientOutcomes // of earlier attempts
+	record   recipientRecord
 }
 
 // recipientRecord keeps what is known of each recipient, for the attempt after one that is lost.
@@ -28,25 +31,43 @@ type recipientRecord interface {
 	// begins is called before the first byte is sent.
 	begins(ctx context.Context, to string) error
 	// arrived is called for each that has it; the only recipient of a channel is recorded with the delivery's end.
-	arrived(ctx context.Context, to string, only bool) error
-	// failed is called when it has not arrived.
-	failed(ctx context.Context, to string) error
+	arrived(ctx context.Context, to, said string, only bool) error
+	// failed is called when nobody said that it has arrived. notBegun: no attempt before may have brought it.
+	failed(ctx context.Context, to string, state domain.RecipientState, why error, only, notBegun bool) error
+}
+
+// turns are the recipients that have not got it and were not refused: first those that were not tried, then those that were
+// tried the longest ago. So whoever ends an attempt, as by a server that has enough for now, is the last in the next one.
+func (s sending) turns() (turns []string, refused []error) {
+	for _, to := range s.channel.Recipients() {
+		switch before := s.outcomes[to]; {
+		case slices.Contains(s.reached, to):
+		case before.State == domain.RecipientRefused:
+			refused = append(refused, failure.WithSubject(failure.New(failure.ConfigInvalid, "", before.Said, ""), domain.RecipientName(to)))
+		default:
+			turns = append(turns, to)
+		}
+	}
+	slices.SortStableFunc(turns, func(a, b string) int { return s.outcomes[a].At.Compare(s.outcomes[b].At) })
+	return turns, refused
 }
 
 // toAll sends to each recipient that has not got it. A failure does not keep the message from the others, unless
-// it would be theirs too: refused credentials, or a server that is silent. The answer tells what the server said to
-// each. The error is the first passing one, so that it is tried again, else what is permanent.
+// it would be theirs too: refused credentials, a server that is silent, or one that wants to be left alone for a while. The
+// answer tells what the server said to each. The error is of the first passing one, so that it is tried again, else what is
+// permanent; it tells of the permanent ones in any case.
 func (s sending) toAll(ctx context.Context) (answer string, err error) {
 	var passing error
-	var permanent []error
+	var wait time.Duration
 	var answers []string
-	recipients := s.channel.Recipients()
+	turns, permanent := s.turns()
+	n := len(s.channel.Recipients())
 	timeouts := 0
-	for _, to := range recipients {
-		if slices.Contains(s.reached, to) {
-			continue
+	for _, to := range turns {
+		if ctx.Err() != nil {
+			return strings.Join(answers, "; "), ctx.Err()
 		}
-		said, sendErr, err := s.to(ctx, to, len(recipients) == 1)
+		said, sendErr, err := s.to(ctx, to, n == 1)
 		if err != nil {
 			return strings.Join(answers, "; "), err
 		}
@@ -55,29 +76,29 @@ func (s sending) toAll(ctx context.Context) (answer string, err error) {
 		if class != failure.Timeout {
 			timeouts = 0
 		}
+		wait = max(wait, notify.RetryAfter(sendErr))
 		switch {
 		case sendErr == nil:
-			answers = append(answers, answerFor(len(recipients), to, said))
+			answers = append(answers, answerFor(n, to, said))
 		case failure.IsPermanent(class):
-			permanent = append(permanent, failure.WithSubject(sendErr, recipientName(to)))
+			permanent = append(permanent, failure.WithSubject(sendErr, domain.RecipientName(to)))
 		case passing == nil:
-			passing = failure.WithSubject(sendErr, recipientName(to))
-			passing = notify.WithRetryAfter(passing, notify.RetryAfter(sendErr))
+			passing = failure.WithSubject(sendErr, domain.RecipientName(to))
 		}
-		if ctx.Err() != nil {
-			return strings.Join(answers, "; "), ctx.Err()
-		}
-		if class == failure.AuthFailed || timeouts == manyTimeouts {
+		if class == failure.AuthFailed || timeouts == manyTimeouts || notify.WantsRest(sendErr) {
 			break
 		}
 	}
-	return strings.Join(answers, "; "), firstError(passing, together(permanent))
+	if passing != nil {
+		permanent = append([]error{passing}, permanent...)
+	}
+	return strings.Join(answers, "; "), notify.WithRetryAfter(together(permanent), wait)
 }
 
 // to sends to one recipient and records what came of it. err is that of the record.
 func (s sending) to(ctx context.Context, to string, only bool) (said string, sendErr, err error) {
-	message, watched := s.message, s.record != nil && !s.channel.CarriesID()
-	if slices.Contains(s.begun, to) {
+	message, watched, again := s.message, s.record != nil && !s.channel.CarriesID(), slices.Contains(s.begun, to)
+	if again {
 		message = s.repeat
 	} else if watched {
 		if err := s.record.begins(ctx, to); err != nil {
@@ -88,33 +109,56 @@ func (s sending) to(ctx context.Context, to string, only bool) (said string, sen
 	switch {
 	case s.record == nil:
 	case sendErr == nil:
-		err = s.record.arrived(ctx, to, only)
-	case watched && ctx.Err() == nil && !slices.Contains(s.begun, to) && !notify.MayHaveArrived(sendErr):
-		err = s.record.failed(ctx, to)
+		err = s.record.arrived(ctx, to, said, only)
+	case ctx.Err() == nil:
+		err = s.record.failed(ctx, to, stateAfter(sendErr), sendErr, only, watched && !again)
 	}
 	return said, sendErr, err
 }
 
+// stateAfter is what an error makes of a recipient. Credentials that are refused are nothing of the recipient's.
+func stateAfter(err error) domain.RecipientState {
+	switch class := failure.ClassOf(err); {
+	case notify.MayHaveArrived(err):
+		return domain.RecipientUncertain
+	case failure.IsPermanent(class) && class != failure.AuthFailed:
+		return domain.RecipientRefused
+	}
+	return domain.RecipientFailed
+}
+
 // deliveryRecord keeps it with the delivery.
 type deliveryRecord struct {
-	a  *Activities
-	id string
+	a       *Activities
+	id      string
+	secrets []string
 }
 
 func (r deliveryRecord) begins(ctx context.Context, to string) error {
 	return r.a.DB.MarkBegun(ctx, r.id, to)
 }
 
-func (r deliveryRecord) arrived(ctx context.Context, to string, only bool) error {
+// arrived is recorded although the activity has been cancelled: it is not to be sent again.
+func (r deliveryRecord) arrived(ctx context.Context, to, said string, only bool) error {
 	r.a.at("notify.sent")
 	if only {
 		return nil
 	}
-	return r.a.DB.MarkReached(ctx, r.id, to)
+	ctx, stop := r.a.recording(ctx)
+	defer stop()
+	return r.a.DB.MarkReached(ctx, r.id, to, failure.Redact(said, r.secrets...))
 }
 
-func (r deliveryRecord) failed(ctx context.Context, to string) error {
-	return r.a.DB.MarkNotReached(ctx, r.id, to)
+func (r deliveryRecord) failed(ctx context.Context, to string, state domain.RecipientState, why error, only, notBegun bool) error {
+	outcome := domain.RecipientOutcome{State: state, Said: failure.Redact(why.Error(), r.secrets...)}
+	notBegun = notBegun && state != domain.RecipientUncertain
+	if only {
+		if !notBegun {
+			return nil
+		}
+		outcome = domain.RecipientOutcome{} // the delivery's error says it
+	}
+	return r.a.DB.MarkNotReached(ctx, r.id, to, outcome, notBegun)
 }
 
 // answerFor is what the server said about one of n recipients.
@@ -122,7 +166,7 @@ func answerFor(n int, to, said string) string {
 	if n < 2 {
 		return said
 	}
-	return recipientName(to) + ": " + said
+	return domain.RecipientName(to) + ": " + said
 }
 
 // together is one error of the class of the first, which names each of the recipients that it is about.
@@ -141,22 +185,4 @@ func together(errs []error) error {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	return failure.New(failure.ClassOf(errs[0]), "", strings.Join(texts, "; "), failure.HintOf(errs[0]))
-}
-
-// recipientName names who a message is for; of a telephone number the end: it is somebody's.
-func recipientName(to string) string {
-	switch {
-	case strings.Contains(to, "@"):
-		return "recipient " + to
-	case len(to) <= 4:
-		return ""
-	}
-	return "number ending in " + to[len(to)-4:]
-}
-
-func firstError(err, next error) error {
-	if err != nil {
-		return err
-	}
-	return next
 }

@@ -1,6 +1,8 @@
 package activities_test
 
 import (
+	"cmp"
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/worker"
 
 	"github.com/dataguardian/dataguardian/activities"
 	"github.com/dataguardian/dataguardian/db"
@@ -24,8 +27,14 @@ import (
 type courier struct {
 	t       *testing.T
 	d       *db.DB
+	url     string
 	channel db.Channel
 	diesAt  string
+
+	at         func(boundary string) // is told of each boundary; nil: nobody
+	background context.Context       //nolint:containedctx // of the activities; nil: that of no worker
+	within     time.Duration         // bounds the record of what was sent
+	patience   time.Duration         // for one message; 0 is half a second
 }
 
 func newCourier(t *testing.T, kind domain.ChannelType, config domain.ChannelConfig) *courier {
@@ -37,7 +46,7 @@ func newCourier(t *testing.T, kind domain.ChannelType, config domain.ChannelConf
 	require.NoError(t, config.Validate(kind).OrNil())
 	channel, err := d.CreateChannel(t.Context(), db.Channel{Name: "ops", Type: kind, Enabled: true, Config: config})
 	require.NoError(t, err)
-	return &courier{t: t, d: d, channel: channel}
+	return &courier{t: t, d: d, url: url, channel: channel}
 }
 
 // next makes a notification and takes its delivery.
@@ -58,15 +67,22 @@ func (c *courier) next() string {
 func (c *courier) deliver(id string) error {
 	c.t.Helper()
 	acts := activities.New(activities.Options{
-		DB: c.d, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Tuning: activities.Tuning{NotifyTimeout: 500 * time.Millisecond},
+		DB: c.d, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Tuning: activities.Tuning{NotifyTimeout: cmp.Or(c.patience, 500*time.Millisecond)},
 		Boundary: func(name string) {
+			if c.at != nil {
+				c.at(name)
+			}
 			if name == c.diesAt {
 				panic("the worker dies at " + name)
 			}
 		},
 	})
+	acts.RecordWithin(c.within)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
+	if c.background != nil {
+		env.SetWorkerOptions(worker.Options{BackgroundActivityContext: c.background})
+	}
 	contract.Deliver.Register(env, acts.Deliver)
 	_, err := env.ExecuteActivity(contract.Deliver.Name, contract.DeliveryRef{DeliveryID: id})
 	return err

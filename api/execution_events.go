@@ -28,7 +28,16 @@ const (
 	eventSnapshot = "snapshot" // first: as it is now
 	eventUpdate   = "update"   // it changed
 	eventEnd      = "end"      // it has ended; nothing follows
+	eventGap      = "gap"      // of a stream of many: more was missed than is told
 )
+
+// StreamGap is the data of a gap event.
+type StreamGap struct {
+	Since time.Time `json:"since" doc:"What was written or has changed since then is not all told: read the list again"`
+}
+
+// gapTold tells of it, in the description of a stream of many.
+const gapTold = "When it has missed more than is told here, it gets a `gap` (`{\"since\": time}`): read the list again. "
 
 // followInput names what is followed, and how far a client that comes back has seen it.
 type followInput struct {
@@ -68,7 +77,7 @@ func (s *server) registerExecutionEvents() {
 	all.OperationID, all.Path, all.Summary = "follow-executions", "/api/executions/events", "Follow all executions (server-sent events)"
 	all.Description = "First every execution that is queued or running as `snapshot`, then an `update` with every change of any; " +
 		"the data of each is the execution without its log. Executions that the caller may not see are left out. " +
-		"A client that comes back with `Last-Event-ID` also gets those that ended meanwhile, the newest 500. A comment every 10 seconds keeps the connection open."
+		"A client that comes back with `Last-Event-ID` also gets those that ended meanwhile, the newest 500. " + gapTold + "A comment every 10 seconds keeps the connection open."
 	all.Errors = nil
 	register(s, requires(auth.ExecutionsRead), all, s.followExecutions)
 }
@@ -151,7 +160,8 @@ type eventStream struct {
 	control *http.ResponseController
 	last    string
 	id      int
-	moment  bool // the id is the time of the event, in microseconds since 1970
+	moment  bool   // the id is the time of the event, in microseconds since 1970
+	place   string // the id, unless it is ""
 }
 
 func newEventStream(out huma.Context) *eventStream {
@@ -189,9 +199,12 @@ func (e *eventStream) sendAny(name string, data any) error {
 func (e *eventStream) event(name string, text []byte) error {
 	e.id++
 	id := strconv.Itoa(e.id)
-	if name == eventEnd {
+	switch {
+	case name == eventEnd:
 		id = eventEnd
-	} else if e.moment {
+	case e.place != "":
+		id = e.place
+	case e.moment:
 		id = strconv.FormatInt(time.Now().UnixMicro(), 10)
 	}
 	return e.write(fmt.Sprintf("id: %s\nevent: %s\ndata: %s\n\n", id, name, text))

@@ -112,9 +112,15 @@ func (s *server) catchUp(ctx context.Context, since time.Time, resumed bool, str
 	if !resumed {
 		return nil
 	}
-	ids, err := s.db.EndedSince(ctx, since.Add(-resumeSlack), maxResumed)
+	ids, err := s.db.EndedSince(ctx, since.Add(-resumeSlack), maxResumed+1)
 	if err != nil {
 		return err
+	}
+	if len(ids) > maxResumed {
+		if err := stream.sendAny(eventGap, StreamGap{since}); err != nil {
+			return err
+		}
+		ids = ids[len(ids)-maxResumed:]
 	}
 	return s.sendExecutions(ctx, ids, stream)
 }

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,9 +30,18 @@ type Delivery struct {
 	LatencyMS      *int64                `json:"latency_ms" doc:"How long the server took, in the last attempt"`
 	Answer         string                `json:"answer" doc:"What the server said"`
 	Error          string                `json:"error" doc:"Why it failed, or why the last attempt did"`
+	Recipients     []RecipientOutcome    `json:"recipients" doc:"What came of each, where a channel has several; until it was tried, a recipient is not here"`
 	StartedAt      *time.Time            `json:"started_at"`
 	FinishedAt     *time.Time            `json:"finished_at"`
 	CreatedAt      time.Time             `json:"created_at"`
+}
+
+// RecipientOutcome is what came of one recipient of a delivery.
+type RecipientOutcome struct {
+	Recipient string                `json:"recipient" doc:"An address, or the end of a number"`
+	State     domain.RecipientState `json:"state" enum:"sent,refused,failed,uncertain" doc:"refused: for good, no later attempt goes there; uncertain: no answer came, it may be there"`
+	Said      string                `json:"said" doc:"What the server said, or why it was not reached"`
+	At        *time.Time            `json:"at" doc:"When; null for one that had it already when this delivery was made"`
 }
 
 // DeliveryQuery narrows the list.
@@ -90,5 +101,21 @@ func viewDelivery(row db.Delivery) Delivery {
 		ID: row.ID, NotificationID: row.NotificationID, ChannelID: row.ChannelID, ChannelName: row.ChannelName, ChannelType: row.ChannelType,
 		Status: row.Status, SentWith: row.SentWith, ResendOf: row.ResendOf, DueAt: row.DueAt, Flapping: row.Flapping, Attempts: row.Attempts,
 		LatencyMS: row.LatencyMS, Answer: row.Answer, Error: row.ErrorMessage, StartedAt: row.StartedAt, FinishedAt: row.FinishedAt, CreatedAt: row.CreatedAt,
+		Recipients: viewOutcomes(row),
 	}
+}
+
+// viewOutcomes lists what is known of each recipient, by its name.
+func viewOutcomes(row db.Delivery) []RecipientOutcome {
+	outcomes := []RecipientOutcome{}
+	for to, o := range row.Outcomes {
+		outcomes = append(outcomes, RecipientOutcome{domain.RecipientName(to), o.State, o.Said, &o.At})
+	}
+	for _, to := range row.Reached { // as of the delivery that this one is a resend of
+		if _, known := row.Outcomes[to]; !known {
+			outcomes = append(outcomes, RecipientOutcome{domain.RecipientName(to), domain.RecipientSent, "", nil})
+		}
+	}
+	slices.SortFunc(outcomes, func(a, b RecipientOutcome) int { return strings.Compare(a.Recipient, b.Recipient) })
+	return outcomes
 }

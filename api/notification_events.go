@@ -3,8 +3,10 @@ package api
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"reflect"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -22,15 +24,24 @@ const (
 // everyNotification is what watchers of the notifications' hub watch: it tells of all of them alike.
 const everyNotification = "*"
 
-// streamedAtOnce is how many new notifications are looked for after a change; older ones are in the list.
-const streamedAtOnce = 200
+const (
+	// streamedAtOnce is how many notifications one look at the catalogue finds at most; whoever missed more reads the list.
+	streamedAtOnce = 1000
+	// lateCommit is how long after its time a notification may become visible, as its transaction took so long.
+	lateCommit = 5 * time.Minute
+)
+
+type followNotificationsInput struct {
+	LastEventID string `header:"Last-Event-ID" maxLength:"64" doc:"Id of the last event that was seen"`
+}
 
 func (s *server) registerNotificationEvents(tags []string, path string) {
 	operation := huma.Operation{
 		OperationID: "follow-notifications", Method: http.MethodGet, Path: path + "/events", Tags: tags,
 		Summary: "Follow notifications (server-sent events)",
-		Description: "Event `unread` with `{\"unread\": n}` at once and with every change of it, `notification` with each that is written from now on. " +
-			"A comment every 10 seconds keeps the connection open.",
+		Description: "Event `unread` with `{\"unread\": n}` at once and with every change of it, `notification` with each that is written from now on, never with older ones. " +
+			"A client that comes back with `Last-Event-ID` first gets those that were written meanwhile; of the last seconds before it may get some again, which it knows by the `id` in the data. " +
+			gapTold + "A comment every 10 seconds keeps the connection open.",
 	}
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Notification](), true, "Notification")
 	operation.Responses = map[string]*huma.Response{"200": {
@@ -40,22 +51,40 @@ func (s *server) registerNotificationEvents(tags []string, path string) {
 	register(s, requires(auth.NotificationsRead), operation, s.followNotifications)
 }
 
-func (s *server) followNotifications(_ context.Context, _ *struct{}) (*huma.StreamResponse, error) {
+func (s *server) followNotifications(_ context.Context, in *followNotificationsInput) (*huma.StreamResponse, error) {
+	moment, seen, _ := strings.Cut(in.LastEventID, "-")
+	left, err := resumeFrom(moment)
+	if err != nil {
+		return nil, err
+	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
-		follower := notificationFollower{s: s, stream: newEventStream(out), seen: map[string]bool{}, unread: -1}
+		follower := notificationFollower{s: s, stream: newEventStream(out), seen: map[string]time.Time{}, unread: -1}
+		if moment != "" {
+			follower.resume(left, seen)
+		}
 		if err := follower.run(out.Context()); err != nil && out.Context().Err() == nil {
 			s.log.WarnContext(out.Context(), "event stream of notifications ended early", "error", err)
 		}
 	}}, nil
 }
 
-// notificationFollower sends one client what is new. What is new is found by what was sent: transactions become
-// visible in another order than their rows were made in.
+// notificationFollower sends one client what is new: what it has not been sent, and is not older than what there was when it
+// came. Transactions become visible in another order than their rows were made in, so that both have to be known. The id
+// of an event is the time of the newest notification by then, as the catalogue knows it, and the last one that was sent.
 type notificationFollower struct {
-	s      *server
-	stream *eventStream
-	seen   map[string]bool
-	unread int64
+	s       *server
+	stream  *eventStream
+	resumed bool
+	seen    map[string]time.Time // when those were written that were sent, or were there before
+	newest  time.Time            // of what was seen
+	floor   time.Time            // nothing older is new
+	unread  int64
+}
+
+// resume is for a client that left with the event of a notification at a time.
+func (f *notificationFollower) resume(left time.Time, seen string) {
+	f.resumed, f.newest, f.floor = true, left, left.Add(-resumeSlack)
+	f.see(db.Notification{ID: seen, CreatedAt: left})
 }
 
 func (f *notificationFollower) run(ctx context.Context) error {
@@ -64,10 +93,7 @@ func (f *notificationFollower) run(ctx context.Context) error {
 		return fmt.Errorf("listen for notifications: %w", err)
 	}
 	defer release()
-	if _, err := f.fresh(ctx); err != nil {
-		return err
-	}
-	if err := f.sendUnread(ctx); err != nil {
+	if err := f.begin(ctx); err != nil {
 		return err
 	}
 	heartbeat := time.NewTicker(heartbeatEvery)
@@ -92,35 +118,92 @@ func (f *notificationFollower) run(ctx context.Context) error {
 	}
 }
 
-func (f *notificationFollower) sendFresh(ctx context.Context) error {
-	fresh, err := f.fresh(ctx)
+// begin takes what is there for known, but for what a client that comes back has not seen.
+func (f *notificationFollower) begin(ctx context.Context) error {
+	if f.resumed {
+		return f.sendFresh(ctx)
+	}
+	newest, _, err := f.s.db.ListNotifications(ctx, db.NotificationFilter{}, db.Page{Limit: 1})
 	if err != nil {
 		return err
 	}
-	for i := len(fresh) - 1; i >= 0; i-- { // the oldest first
-		if err := f.stream.sendAny(eventNotification, viewNotification(fresh[i])); err != nil {
-			return err
-		}
+	for _, row := range newest {
+		f.see(row)
+	}
+	rows, _, err := f.look(ctx)
+	if err != nil {
+		return err
+	}
+	for i := len(rows) - 1; i >= 0; i-- {
+		f.see(rows[i])
 	}
 	return f.sendUnread(ctx)
 }
 
-// fresh are those of the newest that were not seen yet, the newest first.
-func (f *notificationFollower) fresh(ctx context.Context) ([]db.Notification, error) {
-	rows, _, err := f.s.db.ListNotifications(ctx, db.NotificationFilter{}, db.Page{Limit: streamedAtOnce})
-	if err != nil {
-		return nil, err
+// see notes one that is not new any more.
+func (f *notificationFollower) see(row db.Notification) {
+	f.seen[row.ID] = row.CreatedAt
+	if row.CreatedAt.After(f.newest) {
+		f.newest = row.CreatedAt
 	}
-	var fresh []db.Notification
-	now := make(map[string]bool, len(rows))
-	for _, row := range rows {
-		now[row.ID] = true
-		if !f.seen[row.ID] {
-			fresh = append(fresh, row)
+	f.stream.place = fmt.Sprintf("%d-%s", f.newest.UnixMicro(), row.ID)
+}
+
+func (f *notificationFollower) sendFresh(ctx context.Context) error {
+	since := f.newest
+	rows, missed, err := f.look(ctx)
+	if err != nil {
+		return err
+	}
+	for i := len(rows) - 1; i >= 0; i-- { // the oldest first
+		if _, seen := f.seen[rows[i].ID]; seen {
+			continue
+		}
+		f.see(rows[i])
+		if missed {
+			continue
+		}
+		if err := f.stream.sendAny(eventNotification, viewNotification(rows[i])); err != nil {
+			return err
 		}
 	}
-	f.seen = now
-	return fresh, nil
+	if missed {
+		if err := f.stream.sendAny(eventGap, StreamGap{since}); err != nil {
+			return err
+		}
+	}
+	maps.DeleteFunc(f.seen, func(_ string, at time.Time) bool { return at.Before(f.oldest()) })
+	return f.sendUnread(ctx)
+}
+
+// oldest is how old what is new may be.
+func (f *notificationFollower) oldest() time.Time {
+	if at := f.newest.Add(-lateCommit); at.After(f.floor) {
+		return at
+	}
+	return f.floor
+}
+
+// look reads what may be new, the newest first. missed: there are more, which the client has not seen either.
+func (f *notificationFollower) look(ctx context.Context) (rows []db.Notification, missed bool, err error) {
+	since := f.oldest()
+	for page := (db.Page{Limit: db.MaxPageSize}); ; {
+		found, next, err := f.s.db.ListNotifications(ctx, db.NotificationFilter{From: since}, page)
+		if err != nil {
+			return nil, false, err
+		}
+		rows = append(rows, found...)
+		if page.Cursor = next; next == "" {
+			return rows, false, nil
+		}
+		if len(rows) >= streamedAtOnce {
+			break
+		}
+	}
+	last := rows[len(rows)-1]
+	f.floor = last.CreatedAt
+	_, seen := f.seen[last.ID]
+	return rows, !seen, nil
 }
 
 func (f *notificationFollower) sendUnread(ctx context.Context) error {

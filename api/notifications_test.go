@@ -291,3 +291,24 @@ func TestAStreamOfAnAPITokenGoesOn(t *testing.T) {
 	f.call("DELETE", tokensPath+"/"+token.get("id").(string), nil).ok(http.StatusNoContent)
 	require.Error(t, f.server.stillAllowed(ctx, auth.NotificationsRead))
 }
+
+func TestADeliveryTellsWhatCameOfEachRecipient(t *testing.T) {
+	f := signedIn(t)
+	f.call("POST", "/api/notification-channels", with(mailBody("mail"), []string{"a@example.com", "b@example.com", "c@example.com"}, "config", "to")).ok(http.StatusCreated)
+	f.note(domain.NotifyBackupFailed, nil)
+	_, err := f.db.DispatchNotifications(t.Context())
+	require.NoError(t, err)
+	id := f.call("GET", "/api/notification-deliveries", nil).get("items").([]any)[0].(object)["id"].(string)
+	require.NoError(t, f.db.MarkReached(t.Context(), id, "b@example.com", "250 ok"))
+	require.NoError(t, f.db.MarkNotReached(t.Context(), id, "a@example.com", domain.RecipientOutcome{State: domain.RecipientRefused, Said: "550 no such user"}, false))
+	require.NoError(t, f.db.MarkNotReached(t.Context(), id, "4915112345678", domain.RecipientOutcome{State: domain.RecipientFailed, Said: "503"}, false))
+	shown := f.call("GET", "/api/notification-deliveries/"+id, nil).ok(http.StatusOK)
+	var told []string
+	for _, one := range shown.get("recipients").([]any) {
+		o := one.(object)
+		require.NotEmpty(t, o["at"])
+		told = append(told, o["recipient"].(string)+" "+o["state"].(string)+" "+o["said"].(string))
+	}
+	require.Equal(t, []string{"number ending in 5678 failed 503", "recipient a@example.com refused 550 no such user", "recipient b@example.com sent 250 ok"}, told)
+	require.NotContains(t, shown.text, "4915112345678")
+}

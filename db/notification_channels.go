@@ -62,6 +62,12 @@ func (q *Queries) GetChannel(ctx context.Context, id string) (Channel, error) {
 	return q.channel(row)
 }
 
+// ChannelName reads the name of one, also where its secrets can not be opened. Errors: ErrNotFound.
+func (q *Queries) ChannelName(ctx context.Context, id string) (string, error) {
+	row, err := q.q.GetChannel(ctx, id)
+	return row.Name, translate("read the name of notification channel "+id, err)
+}
+
 // ListChannels reads one page and the cursor of the next, "" on the last one. Errors: ErrInvalidCursor.
 func (q *Queries) ListChannels(ctx context.Context, page Page) ([]Channel, string, error) {
 	from, err := page.position()

@@ -2,10 +2,12 @@ package db
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // Delivery is one notification on its way to one channel. One that was sent as part of a digest has the
@@ -136,8 +138,10 @@ func (q *Queries) ClaimDelivery(ctx context.Context, id string) (ClaimedDelivery
 		if err != nil {
 			return translate(op, err)
 		}
-		out.Notifications, err = convert(rows, notification)
-		return err
+		for _, row := range rows {
+			out.Notifications = append(out.Notifications, notification(row))
+		}
+		return nil
 	})
 	if err != nil || out.ChannelID == nil {
 		return out, err
@@ -150,9 +154,14 @@ func (q *Queries) ClaimDelivery(ctx context.Context, id string) (ClaimedDelivery
 	return out, nil
 }
 
-// MarkReached notes that a recipient of a delivery has it, so that another attempt does not send it there again.
-func (q *Queries) MarkReached(ctx context.Context, id, recipient string) error {
-	return translate("record a recipient", q.q.MarkReached(ctx, dbgen.MarkReachedParams{ID: id, Recipient: recipient}))
+// MarkReached notes that a recipient of a delivery has it and what the server said, so that another attempt does not send
+// it there again. said may hold no secret.
+func (q *Queries) MarkReached(ctx context.Context, id, recipient, said string) error {
+	document, err := outcomeOf(recipient, domain.RecipientOutcome{State: domain.RecipientSent, Said: said})
+	if err != nil {
+		return err
+	}
+	return translate("record a recipient", q.q.MarkReached(ctx, dbgen.MarkReachedParams{ID: id, Recipient: recipient, Outcome: document}))
 }
 
 // MarkBegun notes that sending to a recipient begins: until MarkReached, MarkNotReached or the end of the delivery says
@@ -161,9 +170,27 @@ func (q *Queries) MarkBegun(ctx context.Context, id, recipient string) error {
 	return translate("record a recipient", q.q.MarkBegun(ctx, dbgen.MarkBegunParams{ID: id, Recipient: recipient}))
 }
 
-// MarkNotReached takes MarkBegun back.
-func (q *Queries) MarkNotReached(ctx context.Context, id, recipient string) error {
-	return translate("record a recipient", q.q.MarkNotReached(ctx, dbgen.MarkNotReachedParams{ID: id, Recipient: recipient}))
+// MarkNotReached notes why a recipient has not got it; an outcome without a state is not kept. notBegun takes MarkBegun
+// back. The outcome may hold no secret.
+func (q *Queries) MarkNotReached(ctx context.Context, id, recipient string, outcome domain.RecipientOutcome, notBegun bool) error {
+	document, err := outcomeOf(recipient, outcome)
+	if err != nil {
+		return err
+	}
+	return translate("record a recipient", q.q.MarkNotReached(ctx, dbgen.MarkNotReachedParams{
+		ID: id, Recipient: recipient, Outcome: document, NotBegun: notBegun,
+	}))
+}
+
+// outcomeOf is the document of one recipient, as of now.
+func outcomeOf(recipient string, outcome domain.RecipientOutcome) ([]byte, error) {
+	outcomes := domain.RecipientOutcomes{}
+	if outcome.State != "" {
+		outcome.Said, outcome.At = cleanText(outcome.Said), time.Now().UTC()
+		outcomes[recipient] = outcome
+	}
+	document, err := json.Marshal(outcomes)
+	return document, failure.Wrap(failure.Unknown, "record a recipient", err, "")
 }
 
 // NoteDeliveryError keeps why the last attempt failed, for people who look while it is tried again, and until when the

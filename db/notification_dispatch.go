@@ -57,15 +57,11 @@ func (q *Queries) dispatchBatch(ctx context.Context) (int, error) {
 		return 0, translate(op, err)
 	}
 	for _, row := range rows {
-		n, err := notification(row)
-		if err != nil {
+		d := dispatch{n: notification(row), settings: settings, now: time.Now()}
+		if err := d.alone(ctx, q, channels); err != nil {
 			return 0, err
 		}
-		d := dispatch{q: q, n: n, settings: settings, now: time.Now()}
-		if err := d.run(ctx, channels); err != nil {
-			return 0, err
-		}
-		if err := q.q.MarkDispatched(ctx, n.ID); err != nil {
+		if err := q.q.MarkDispatched(ctx, row.ID); err != nil {
 			return 0, translate(op, err)
 		}
 	}
@@ -79,6 +75,7 @@ type dispatch struct {
 	settings domain.NotificationSettings
 	now      time.Time
 	known    string        // why it is no news; "" when it is
+	wrong    string        // why its deliveries could not be made
 	flapping bool          // its source changes its state often
 	hold     time.Duration // until the source has kept its state so long
 }
@@ -99,7 +96,7 @@ func (d *dispatch) run(ctx context.Context, channels []dbgen.NotificationChannel
 			return err
 		}
 	}
-	return d.addHeartbeat(ctx)
+	return nil
 }
 
 // subject is what the rules of channels ask about.

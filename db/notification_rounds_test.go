@@ -234,7 +234,7 @@ func TestAResendOfWhatFailedIsForThoseWhoDidNotGetIt(t *testing.T) {
 	q := newDesk(t)
 	q.tell("a")
 	next, _ := q.take()
-	require.NoError(t, q.d.MarkReached(t.Context(), next.ID, "ops@example.com"))
+	require.NoError(t, q.d.MarkReached(t.Context(), next.ID, "ops@example.com", "250 ok"))
 	q.end(next.ID, domain.DeliveryFailed)
 	again, err := q.d.Resend(t.Context(), next.ID)
 	require.NoError(t, err)

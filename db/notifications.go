@@ -78,7 +78,7 @@ func (q *Queries) GetNotification(ctx context.Context, id string) (Notification,
 	if err != nil {
 		return Notification{}, translate(op, err)
 	}
-	return notification(row)
+	return notification(row), nil
 }
 
 // ListNotifications reads one page and the cursor of the next, "" on the last one. Errors:
@@ -105,7 +105,7 @@ func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilt
 		return nil, "", translate("list notifications", err)
 	}
 	rows, next := pageOf(rows, page, func(r dbgen.Notification) (time.Time, string) { return r.CreatedAt, r.ID })
-	out, err := convert(rows, notification)
+	out, err := convert(rows, func(row dbgen.Notification) (Notification, error) { return notification(row), nil })
 	return out, next, err
 }
 
@@ -133,7 +133,7 @@ func (q *Queries) MarkNotificationRead(ctx context.Context, id string) (Notifica
 	if err != nil {
 		return Notification{}, translate(op, err)
 	}
-	return notification(row)
+	return notification(row), nil
 }
 
 // MarkNotificationsRead marks every unread one that was written until then, and returns how many.
@@ -182,7 +182,9 @@ func (q *Queries) NotificationSettings(ctx context.Context) (domain.Notification
 	return settings, nil
 }
 
-func notification(row dbgen.Notification) (Notification, error) {
+// notification reads a row. One whose metadata can not be read is told all the same, with what can: neither a list nor a
+// queue stops at it.
+func notification(row dbgen.Notification) Notification {
 	n := Notification{
 		ID: row.ID, Type: row.Type, Severity: row.Severity, EntityType: row.EntityType, Title: row.Title, Message: row.Message,
 		ReadAt: row.ReadAt, CreatedAt: row.CreatedAt,
@@ -191,9 +193,12 @@ func notification(row dbgen.Notification) (Notification, error) {
 		n.EntityID = *row.EntityID
 	}
 	if err := json.Unmarshal(row.Metadata, &n.Metadata); err != nil {
-		return n, failure.Wrap(failure.Corrupt, "read the metadata of notification "+row.ID, err, "")
+		if n.Metadata == nil {
+			n.Metadata = map[string]any{}
+		}
+		n.Metadata["metadata_error"] = "the metadata can not be read: " + err.Error()
 	}
-	return n, nil
+	return n
 }
 
 // text is a member of the metadata that is a text, else "".

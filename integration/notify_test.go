@@ -16,6 +16,7 @@ import (
 	"go.temporal.io/api/workflowservice/v1"
 	sdk "go.temporal.io/sdk/worker"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -261,6 +262,11 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	silent := notifytest.HTTP(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 	s.add(t, "dead", domain.ChannelWebhook, domain.ChannelConfig{URL: dead.URL, Format: domain.WebhookSlack})
 	s.add(t, "silent", domain.ChannelWebhook, domain.ChannelConfig{URL: silent.URL})
+	silentMail, slowMail := notifytest.BadMail(t, "CONNECT", notifytest.Silent), notifytest.BadMail(t, "EHLO", notifytest.Trickling)
+	for name, port := range map[string]int{"silent mail": silentMail.Port, "slow mail": slowMail.Port} {
+		s.add(t, name, domain.ChannelSMTP, domain.ChannelConfig{Host: "127.0.0.1", Port: port, Encryption: domain.MailPlain, From: "backups@example.com", To: []string{"ops@example.com"}})
+	}
+	s.add(t, "silent WhatsApp", domain.ChannelWhatsApp, domain.ChannelConfig{Provider: domain.WhatsAppEvolution, APIURL: silent.URL, APIKey: "evolution-key-1", Instance: "main", To: []string{"4915112345678"}})
 	sample, err := s.owner.TestChannel(t.Context(), s.channels[0].ID)
 	require.NoError(t, err)
 	require.False(t, sample.OK)
@@ -284,6 +290,13 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	for range 2 { // while a channel is deaf
 		s.backUp(t, job.ID)
 	}
+	for _, channel := range s.channels[1:] { // the backups have ended before any message to these
+		waiting, err := s.owner.Deliveries(t.Context(), url.Values{"channel_id": {channel.ID}})
+		require.NoError(t, err)
+		for _, one := range waiting {
+			require.Nil(t, one.FinishedAt, channel.Name)
+		}
+	}
 	require.Eventually(t, func() bool { return len(beat.Received()) == 2 }, 30*time.Second, 50*time.Millisecond)
 	require.Equal(t, http.MethodGet, beat.Received()[0].Method)
 
@@ -306,4 +319,46 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 	}, 30*time.Second, 50*time.Millisecond)
 	s.replayed(t, "notify-failed", contract.NotifyWorkflowID(s.channels[0].ID))
 	s.replayed(t, "heartbeat-sent", contract.HeartbeatWorkflowID(beats[0]))
+	s.requireCancelledWaits(t)
+}
+
+// requireCancelledWaits: a queue that is cancelled while a server thinks ends when the message has its end, so that no other
+// run sends it at the same time.
+func (s *told) requireCancelledWaits(t *testing.T) {
+	t.Helper()
+	_, err := s.admin(t, "deaf").Exec(t.Context(), "INSERT INTO system_settings (key, value) VALUES ('notifications.gather_seconds', '0')")
+	require.NoError(t, err)
+	thinks, asked := make(chan struct{}), make(chan struct{}, 10)
+	server := notifytest.HTTP(t, func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-thinks
+		w.WriteHeader(http.StatusOK)
+	})
+	s.add(t, "thinking", domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL})
+	channel := s.channels[len(s.channels)-1]
+	require.NoError(t, s.db.AddNotification(t.Context(), db.Notification{
+		Type: domain.NotifyCleanupCompleted, Severity: domain.SeverityInfo, EntityType: domain.EntitySystem, Title: "Clean-up",
+	}))
+	<-asked
+	id := contract.NotifyWorkflowID(channel.ID)
+	require.NoError(t, s.dialled.CancelWorkflow(t.Context(), id, ""))
+	events := func(kind enumspb.EventType) (n int) {
+		history := s.dialled.GetWorkflowHistory(t.Context(), id, "", false, enumspb.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+		for history.HasNext() {
+			event, err := history.Next()
+			require.NoError(t, err)
+			if event.EventType == kind {
+				n++
+			}
+		}
+		return n
+	}
+	require.Eventually(t, func() bool { return events(enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED) == 1 }, 30*time.Second, 20*time.Millisecond)
+	require.Zero(t, events(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED))
+	close(thinks)
+	require.Error(t, s.dialled.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil), "it was cancelled")
+	sent, err := s.owner.Deliveries(t.Context(), url.Values{"channel_id": {channel.ID}})
+	require.NoError(t, err)
+	require.Equal(t, domain.DeliverySent, sent[0].Status)
+	require.Len(t, server.Received(), 1)
 }

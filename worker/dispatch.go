@@ -101,7 +101,7 @@ func (d *dispatcher) dispatch(ctx context.Context) error {
 // startNotify starts what sends to a channel, or wakes it. The signal goes with the start: a workflow that is
 // about to end sees it, and looks once more.
 func (d *dispatcher) startNotify(ctx context.Context, channelID string) error {
-	channel, err := d.db.GetChannel(ctx, channelID)
+	name, err := d.db.ChannelName(ctx, channelID)
 	if errors.Is(err, db.ErrNotFound) {
 		return nil
 	}
@@ -110,9 +110,9 @@ func (d *dispatcher) startNotify(ctx context.Context, channelID string) error {
 	}
 	id := contract.NotifyWorkflowID(channelID)
 	_, err = d.temporal.SignalWithStartWorkflow(ctx, id, contract.WakeSignal, nil, client.StartWorkflowOptions{
-		ID: id, TaskQueue: contract.SystemTaskQueue, StaticSummary: "Notify " + channel.Name,
+		ID: id, TaskQueue: contract.SystemTaskQueue, StaticSummary: "Notify " + name,
 		TypedSearchAttributes: temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("notify")),
-	}, contract.Notify.Name, contract.ChannelRef{ChannelID: channelID, Name: channel.Name})
+	}, contract.Notify.Name, contract.ChannelRef{ChannelID: channelID, Name: name})
 	return err
 }
 

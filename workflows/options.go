@@ -230,7 +230,8 @@ func records(ctx workflow.Context, summary string) workflow.Context {
 	})
 }
 
-// delivery tries one message for so long.
+// delivery tries one message for so long. Whoever is cancelled waits for what is on its way: the next run would send it
+// at the same time.
 func delivery(ctx workflow.Context, summary string, retryFor time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              contract.DeliveryTaskQueue,
@@ -238,6 +239,7 @@ func delivery(ctx workflow.Context, summary string, retryFor time.Duration) work
 		StartToCloseTimeout:    min(retryFor, deliverLimit),
 		ScheduleToCloseTimeout: retryFor,
 		HeartbeatTimeout:       deliverHeartbeat,
+		WaitForCancellation:    true,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 2 * time.Second, BackoffCoefficient: 2, MaximumInterval: 5 * time.Minute},
 	})
 }

@@ -232,6 +232,7 @@ type NotificationDelivery struct {
 	FinishedAt     *time.Time
 	CreatedAt      time.Time
 	Begun          []string
+	Outcomes       domain.RecipientOutcomes
 }
 
 type NotificationTemplate struct {

@@ -79,7 +79,7 @@ func (q *Queries) ChannelsWithOpenDeliveries(ctx context.Context) ([]string, err
 const claimDelivery = `-- name: ClaimDelivery :one
 UPDATE notification_deliveries SET status = 'sending', started_at = COALESCE(started_at, now()), attempts = attempts + 1
 WHERE id = $1 AND status IN ('pending', 'sending')
-RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun
+RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun, outcomes
 `
 
 func (q *Queries) ClaimDelivery(ctx context.Context, id string) (NotificationDelivery, error) {
@@ -105,6 +105,7 @@ func (q *Queries) ClaimDelivery(ctx context.Context, id string) (NotificationDel
 		&i.FinishedAt,
 		&i.CreatedAt,
 		&i.Begun,
+		&i.Outcomes,
 	)
 	return i, err
 }
@@ -200,7 +201,7 @@ func (q *Queries) FinishDelivery(ctx context.Context, arg FinishDeliveryParams) 
 }
 
 const getDelivery = `-- name: GetDelivery :one
-SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun FROM notification_deliveries WHERE id = $1
+SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun, outcomes FROM notification_deliveries WHERE id = $1
 `
 
 func (q *Queries) GetDelivery(ctx context.Context, id string) (NotificationDelivery, error) {
@@ -226,12 +227,13 @@ func (q *Queries) GetDelivery(ctx context.Context, id string) (NotificationDeliv
 		&i.FinishedAt,
 		&i.CreatedAt,
 		&i.Begun,
+		&i.Outcomes,
 	)
 	return i, err
 }
 
 const listDeliveries = `-- name: ListDeliveries :many
-SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun FROM notification_deliveries d
+SELECT id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun, outcomes FROM notification_deliveries d
 WHERE ($1::uuid IS NULL OR d.channel_id = $1::uuid)
   AND ($2::uuid IS NULL OR d.notification_id = $2::uuid)
   AND ($3::text IS NULL OR d.status = $3::text)
@@ -286,6 +288,7 @@ func (q *Queries) ListDeliveries(ctx context.Context, arg ListDeliveriesParams) 
 			&i.FinishedAt,
 			&i.CreatedAt,
 			&i.Begun,
+			&i.Outcomes,
 		); err != nil {
 			return nil, err
 		}
@@ -313,31 +316,46 @@ func (q *Queries) MarkBegun(ctx context.Context, arg MarkBegunParams) error {
 }
 
 const markNotReached = `-- name: MarkNotReached :exec
-UPDATE notification_deliveries SET begun = array_remove(begun, $1::text) WHERE id = $2
+UPDATE notification_deliveries
+SET begun = CASE WHEN $1::boolean THEN array_remove(begun, $2::text) ELSE begun END,
+    outcomes = outcomes || $3::jsonb
+WHERE id = $4
 `
 
 type MarkNotReachedParams struct {
+	NotBegun  bool
 	Recipient string
+	Outcome   []byte
 	ID        string
 }
 
+// not_begun: takes MarkBegun back.
 func (q *Queries) MarkNotReached(ctx context.Context, arg MarkNotReachedParams) error {
-	_, err := q.db.Exec(ctx, markNotReached, arg.Recipient, arg.ID)
+	_, err := q.db.Exec(ctx, markNotReached,
+		arg.NotBegun,
+		arg.Recipient,
+		arg.Outcome,
+		arg.ID,
+	)
 	return err
 }
 
 const markReached = `-- name: MarkReached :exec
-UPDATE notification_deliveries SET reached = array_append(reached, $1::text)
-WHERE id = $2 AND NOT ($1::text = ANY(reached))
+UPDATE notification_deliveries
+SET reached = CASE WHEN $1::text = ANY(reached) THEN reached ELSE array_append(reached, $1::text) END,
+    outcomes = outcomes || $2::jsonb
+WHERE id = $3
 `
 
 type MarkReachedParams struct {
 	Recipient string
+	Outcome   []byte
 	ID        string
 }
 
+// outcome: a document with the recipient's.
 func (q *Queries) MarkReached(ctx context.Context, arg MarkReachedParams) error {
-	_, err := q.db.Exec(ctx, markReached, arg.Recipient, arg.ID)
+	_, err := q.db.Exec(ctx, markReached, arg.Recipient, arg.Outcome, arg.ID)
 	return err
 }
 
@@ -463,7 +481,7 @@ const postponeDelivery = `-- name: PostponeDelivery :one
 UPDATE notification_deliveries SET status = 'pending', due_at = GREATEST(due_at, $1::timestamptz), error_message = $2
 WHERE id = $3 AND status = 'sending' AND channel_type <> 'heartbeat' AND channel_id IS NOT NULL
   AND started_at > $4::timestamptz
-RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun
+RETURNING id, notification_id, channel_id, channel_name, channel_type, status, sent_with, resend_of, due_at, flapping, attempts, reached, latency_ms, answer, error_message, started_at, finished_at, created_at, begun, outcomes
 `
 
 type PostponeDeliveryParams struct {
@@ -502,6 +520,7 @@ func (q *Queries) PostponeDelivery(ctx context.Context, arg PostponeDeliveryPara
 		&i.FinishedAt,
 		&i.CreatedAt,
 		&i.Begun,
+		&i.Outcomes,
 	)
 	return i, err
 }

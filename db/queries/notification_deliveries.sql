@@ -84,16 +84,23 @@ WHERE n.id IN (SELECT d.notification_id FROM notification_deliveries d
                WHERE d.id IN (SELECT origins.id FROM origins) OR d.sent_with IN (SELECT origins.id FROM origins))
 ORDER BY n.created_at, n.id;
 
+-- outcome: a document with the recipient's.
 -- name: MarkReached :exec
-UPDATE notification_deliveries SET reached = array_append(reached, sqlc.arg('recipient')::text)
-WHERE id = @id AND NOT (sqlc.arg('recipient')::text = ANY(reached));
+UPDATE notification_deliveries
+SET reached = CASE WHEN sqlc.arg('recipient')::text = ANY(reached) THEN reached ELSE array_append(reached, sqlc.arg('recipient')::text) END,
+    outcomes = outcomes || sqlc.arg('outcome')::jsonb
+WHERE id = @id;
 
 -- name: MarkBegun :exec
 UPDATE notification_deliveries SET begun = array_append(begun, sqlc.arg('recipient')::text)
 WHERE id = @id AND NOT (sqlc.arg('recipient')::text = ANY(begun));
 
+-- not_begun: takes MarkBegun back.
 -- name: MarkNotReached :exec
-UPDATE notification_deliveries SET begun = array_remove(begun, sqlc.arg('recipient')::text) WHERE id = @id;
+UPDATE notification_deliveries
+SET begun = CASE WHEN sqlc.arg('not_begun')::boolean THEN array_remove(begun, sqlc.arg('recipient')::text) ELSE begun END,
+    outcomes = outcomes || sqlc.arg('outcome')::jsonb
+WHERE id = @id;
 
 -- due_at: not before the server wants to be asked again.
 -- name: NoteDeliveryError :exec

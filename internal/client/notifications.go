@@ -66,8 +66,16 @@ type NotificationDelivery struct {
 	LatencyMS      *int64                `json:"latency_ms"`
 	Answer         string                `json:"answer"`
 	Error          string                `json:"error"`
+	Recipients     []RecipientOutcome    `json:"recipients"`
 	CreatedAt      time.Time             `json:"created_at"`
 	FinishedAt     *time.Time            `json:"finished_at"`
+}
+
+// RecipientOutcome is what came of one recipient of a delivery.
+type RecipientOutcome struct {
+	Recipient string                `json:"recipient"`
+	State     domain.RecipientState `json:"state"`
+	Said      string                `json:"said"`
 }
 
 // Channels are the notification channels.

@@ -76,7 +76,9 @@ func (a Answer) Check(op string) error {
 		return fail(failure.NotFound, "Check the address of the channel: nothing is there.")
 	case a.Status == http.StatusBadGateway || a.Status == http.StatusGatewayTimeout:
 		return unclear{fail(failure.Unreachable, "It is tried again.")}
-	case a.Status == http.StatusTooManyRequests, a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status >= 500:
+	case a.Status == http.StatusTooManyRequests:
+		return rest{fail(failure.Unreachable, "It is tried again.")}
+	case a.Status == http.StatusRequestTimeout, a.Status == http.StatusTooEarly, a.Status >= 500:
 		return fail(failure.Unreachable, "It is tried again.")
 	case a.Status/100 == 3:
 		return fail(failure.ConfigInvalid, "Redirects are not followed; give the final address.")

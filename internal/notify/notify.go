@@ -77,6 +77,20 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
+// rest is an error after which a server wants to be left alone, by whoever else would be sent to as well.
+type rest struct{ error }
+
+func (r rest) Unwrap() error { return r.error }
+
+// WithRest notes that the server wants to be left alone for a while.
+func WithRest(err error) error { return rest{err} }
+
+// WantsRest reports whether a server wants to be left alone for a while: it had too many messages, or named a time.
+func WantsRest(err error) bool {
+	var r rest
+	return errors.As(err, &r) || RetryAfter(err) > 0
+}
+
 // unclear is an error after which nobody knows whether the message arrived.
 type unclear struct{ error }
 

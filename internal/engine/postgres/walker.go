@@ -151,6 +151,7 @@ type walked struct {
 }
 
 func (s *walked) Read(p []byte) (int, error) {
+	s.w.starts = s.w.starts[:0] // also where nothing is read, as at the end
 	n, err := s.r.Read(p)
 	if n > 0 {
 		if _, walkErr := s.w.Write(p[:n]); walkErr != nil {

@@ -4,6 +4,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/mail"
@@ -75,6 +76,11 @@ func (c *Channel) options(ctx context.Context) []gomail.Option {
 			if err != nil {
 				return nil, err
 			}
+			context.AfterFunc(ctx, func() { // the library reads on until its own time-out
+				if errors.Is(ctx.Err(), context.Canceled) {
+					_ = raw.Close()
+				}
+			})
 			conn := net.Conn(&bounded{Conn: raw, last: deadlineOf(ctx), left: maxRead})
 			if err := conn.SetDeadline(time.Time{}); err != nil {
 				_ = raw.Close()

@@ -106,8 +106,12 @@ func parameter(text string) string {
 	return strings.Join(lines, " | ")
 }
 
-// passing are codes of the Cloud API that mean "too many" or "try later", whatever the HTTP status.
-var passing = []int{1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133004}
+// passing are codes of the Cloud API that mean "too many" or "try later", whatever the HTTP status, and tooMany those that
+// mean too many to whomever; 131056 is too many to one number.
+var (
+	passing = []int{1, 2, 4, 80007, 130429, 131000, 131016, 131048, 131056, 133004}
+	tooMany = []int{4, 80007, 130429, 131048}
+)
 
 // refused are codes about the access token.
 var refused = []int{0, 10, 190, 200, 299}
@@ -129,7 +133,11 @@ func checkCloud(answer notify.Answer) error {
 	}
 	switch {
 	case slices.Contains(passing, said.Error.Code):
-		return notify.WithRetryAfter(failure.New(failure.Unreachable, op, "the server answered "+answer.String(), "It is tried again."), answer.RetryAfter)
+		err = notify.WithRetryAfter(failure.New(failure.Unreachable, op, "the server answered "+answer.String(), "It is tried again."), answer.RetryAfter)
+		if slices.Contains(tooMany, said.Error.Code) {
+			err = notify.WithRest(err)
+		}
+		return err
 	case slices.Contains(refused, said.Error.Code):
 		return failure.New(failure.AuthFailed, op, "the server answered "+answer.String(), "Check the access token, its permissions and that it has not expired.")
 	default:
