@@ -23,7 +23,7 @@ import (
 // make bench-api measures with 1,000,000 and holds the times against their limits. Otherwise only the plans are
 // looked at: times of a small table say nothing.
 var (
-	speedRows   = flag.Int("speed-rows", 50_000, "executions of the speed test")
+	speedRows   = flag.Int("speed-rows", 20_000, "executions of the speed test")
 	speedLimit  = flag.Bool("speed-limits", false, "hold the times against their limits")
 	speedReport = flag.String("speed-report", "", "file (NAME.md) that the figures are written to; the plans go to NAME-plans.md")
 )
