@@ -90,6 +90,8 @@ const fillOthers = `
 	INSERT INTO api_tokens (id, user_id, name, token_hash, permissions, created_at, expires_at)
 	SELECT gen_random_uuid(), u.id, 'token ' || n, sha256(convert_to('token ' || n, 'UTF8')), ARRAY['datasources.read'], now() - random() * interval '400 days', now() + interval '1 year'
 	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
+	INSERT INTO auth_sessions (id, user_id, token_hash, created_at, last_seen_at, expires_at)
+	SELECT gen_random_uuid(), u.id, sha256(convert_to('session ' || u.id, 'UTF8')), now(), now(), now() + interval '1 hour' FROM users u WHERE NOT is_owner;
 	INSERT INTO approvals (id, action, permission, resource, resource_id, summary, request_hash, status, requested_by, requester_name, created_at, expires_at)
 	SELECT gen_random_uuid(), 'delete_backup', 'executions.control', 'execution', gen_random_uuid(), 'Delete it', sha256(convert_to(n::text, 'UTF8')), CASE WHEN n %% 18 = 5 THEN 'pending' ELSE 'used' END, u.id, 'owner',
 	       now() - random() * interval '400 days', now() + interval '1 day' FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
@@ -101,9 +103,16 @@ const fillOthers = `
 	SELECT e.id, sha256(convert_to(n::text, 'UTF8')), e.generation, 1000, 400, sha256(convert_to(n::text, 'UTF8')), true
 	FROM (SELECT e.id, e.generation FROM backup_executions e JOIN s ON s.id = e.storage_location_id WHERE e.status = 'completed' AND e.operation = 'backup' AND s.n = 7 ORDER BY e.id LIMIT 1) e,
 	     generate_series(1, %[3]d / 18) n;
+	INSERT INTO backup_chunks (execution_id, chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded)
+	SELECT e.id, sha256(convert_to(e.id::text, 'UTF8')), e.generation, 1000, 400, sha256(convert_to(e.id::text, 'UTF8')), true
+	FROM backup_executions e WHERE e.status = 'completed' AND e.operation = 'backup' ON CONFLICT DO NOTHING;
+	INSERT INTO backup_replicas (execution_id, storage_location_id, manifest_path, copied_at)
+	SELECT e.id, s.id, e.metadata ->> 'manifest_path', now() FROM (SELECT *, row_number() OVER () AS n FROM backup_executions WHERE status = 'completed' AND operation = 'backup') e
+	JOIN s ON s.n = e.n %% 1100 WHERE e.n %% 10 = 0 AND s.id <> e.storage_location_id;
 	INSERT INTO damaged_objects (storage_location_id, object_key, chunk_id, folder, reason, found_at, healed_at)
 	SELECT s.id, 'object ' || c.n, c.chunk_id, c.generation, 'missing', now(), CASE WHEN c.n > 3 THEN now() END
-	FROM s, (SELECT row_number() OVER () AS n, chunk_id, generation FROM backup_chunks) c WHERE s.n = 7;`
+	FROM s, (SELECT row_number() OVER () AS n, chunk_id, generation FROM backup_chunks
+	         WHERE execution_id = (SELECT execution_id FROM backup_chunks GROUP BY 1 ORDER BY count(*) DESC LIMIT 1)) c WHERE s.n = 7;`
 
 // fill makes the catalogue that the speed is measured over.
 func (s *speed) fill() {

@@ -95,7 +95,7 @@ const (
 func (s *speed) lists() []listed {
 	job, datasource := s.one("SELECT id::text FROM jobs WHERE n = 7"), s.one("SELECT id::text FROM d WHERE n = 7")
 	storage, owner := s.one("SELECT id::text FROM s WHERE n = 7"), s.one("SELECT id::text FROM users WHERE is_owner")
-	chunked := s.one("SELECT execution_id::text FROM backup_chunks LIMIT 1")
+	chunked := s.one("SELECT execution_id::text FROM backup_chunks GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
 	executions := func(query, where string) listed {
 		return listed{operation: "list-executions", path: "/api/executions?" + query, table: "backup_executions", where: where}
 	}

@@ -202,9 +202,7 @@ func TestSpeedOfListsAndTheDashboard(t *testing.T) {
 	s.mixed()
 	t.Log("\n" + s.report.String())
 	s.write()
-	if *speedLimit {
-		require.Empty(t, s.broken)
-	}
+	require.Empty(t, s.broken)
 }
 
 // dashboard measures it, and each of its statements alone.
@@ -224,7 +222,7 @@ func (s *speed) dashboard() {
 		text := strings.Join(strings.Fields(statement.SQL), " ")
 		s.say("- %.1f ms: `%s…`", ms(alone), text[:min(len(text), 110)])
 	}
-	s.limit(took <= mostDashboard, "the dashboard: %.0f ms", ms(took))
+	s.limit(took <= mostDashboard || !*speedLimit, "the dashboard: %.0f ms", ms(took))
 }
 
 // mixed measures 500 reads a second.
@@ -236,5 +234,5 @@ func (s *speed) mixed() {
 		"/api/backups/datasources/" + datasource + "?limit=20", "/api/db-sync-executions?limit=20",
 	})
 	s.say("\n500 mixed reads a second: median %.1f ms, p99 %.1f ms (at most %d × the median)", ms(half), ms(last), mostOfMedian)
-	s.limit(last <= mostOfMedian*half, "500 mixed reads a second: p99 %.1f ms, %.1f × the median", ms(last), float64(last)/float64(half))
+	s.limit(last <= mostOfMedian*half || !*speedLimit, "500 mixed reads a second: p99 %.1f ms, %.1f × the median", ms(last), float64(last)/float64(half))
 }
