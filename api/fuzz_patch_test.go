@@ -35,7 +35,7 @@ func FuzzPatch(f *testing.F) {
 		`{"backup_options": {"referenced_files": {"base_directories": [[[]]], "password": "********"}, "parallel_jobs": 1.5}}`,
 		`{"retention_policy": {"max_backups": null, "keep_last": 5}, "NAME": "x", "\u017fchedule_cron": "@daily"}`,
 		`{"connection_config": {"databases": {"all": true, "exclude": ["a"]}, "ssh_tunnel": {"host": "h", "port": null}}, "tags": ["b", "a"]}`,
-		strings.Repeat(`{"backup_options": `, 300) + `1` + strings.Repeat(`}`, 300), `{"backup_options": ` + strings.Repeat(`[`, 10_001) + strings.Repeat(`]`, 10_001) + `}`,
+		strings.Repeat(`{"backup_options": `, 30) + `1` + strings.Repeat(`}`, 30), `{"backup_options": ` + strings.Repeat(`[`, 100) + strings.Repeat(`]`, 100) + `}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -56,25 +56,26 @@ func patches[T any](t *testing.T, data []byte, stored T) {
 	before, document := asJSON(t, stored), stored
 	err := Patch[T]{raw: data}.ApplyTo(&document)
 	require.Equal(t, before, asJSON(t, stored), "the stored document was changed")
+	after := asJSON(t, document)
 	if err != nil {
-		require.Equal(t, before, asJSON(t, document), "a refused patch changed the document")
+		require.Equal(t, before, after, "a refused patch changed the document")
 		return
 	}
-	after := asJSON(t, document)
 	require.NoError(t, Patch[T]{raw: data}.ApplyTo(&document))
 	require.Equal(t, after, asJSON(t, document), "the same patch again")
-	sent, err := decoded(data)
-	require.NoError(t, err)
-	keeps(t, before, after, sent)
+	var values [3]any
+	for i, text := range []string{before, after, string(data)} {
+		values[i], err = decoded([]byte(text))
+		require.NoError(t, err)
+	}
+	keeps(t, values[0], values[1], values[2])
 }
 
-func asJSON(t *testing.T, document any) any {
+func asJSON(t *testing.T, document any) string {
 	t.Helper()
 	text, err := json.Marshal(document)
 	require.NoError(t, err)
-	value, err := decoded(text)
-	require.NoError(t, err)
-	return value
+	return string(text)
 }
 
 // keeps compares an object before and after a patch, member by member.
@@ -107,5 +108,13 @@ func keeps(t *testing.T, before, after, sent any) {
 				require.Equal(t, old, has[name], "%s was not sent", name)
 			}
 		}
+	}
+}
+
+func TestAPatchThatIsNestedTooDeeplyIsRefused(t *testing.T) {
+	for _, deep := range []string{`{"backup_options": ` + strings.Repeat(`[`, 20_000) + strings.Repeat(`]`, 20_000) + `}`, strings.Repeat(`{"backup_options": `, 20_000) + `1` + strings.Repeat(`}`, 20_000)} {
+		document := storedJob()
+		require.Error(t, Patch[BackupJobDocument]{raw: []byte(deep)}.ApplyTo(&document))
+		require.Equal(t, storedJob(), document)
 	}
 }

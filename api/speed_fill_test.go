@@ -105,7 +105,7 @@ const fillOthers = `
 	     generate_series(1, %[3]d / 18) n;
 	INSERT INTO backup_chunks (execution_id, chunk_id, generation, plain_bytes, stored_bytes, checksum, uploaded)
 	SELECT e.id, sha256(convert_to(e.id::text, 'UTF8')), e.generation, 1000, 400, sha256(convert_to(e.id::text, 'UTF8')), true
-	FROM backup_executions e WHERE e.status = 'completed' AND e.operation = 'backup' ON CONFLICT DO NOTHING;
+	FROM backup_executions e WHERE e.status = 'completed' AND e.operation = 'backup' AND substring(e.generation FROM 8) IN ('0', '1') ON CONFLICT DO NOTHING;
 	INSERT INTO backup_replicas (execution_id, storage_location_id, manifest_path, copied_at)
 	SELECT e.id, s.id, e.metadata ->> 'manifest_path', now() FROM (SELECT *, row_number() OVER () AS n FROM backup_executions WHERE status = 'completed' AND operation = 'backup') e
 	JOIN s ON s.n = e.n %% 1100 WHERE e.n %% 10 = 0 AND s.id <> e.storage_location_id;

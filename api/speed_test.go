@@ -198,11 +198,31 @@ func TestSpeedOfListsAndTheDashboard(t *testing.T) {
 		s.page(l, min(1000, (rows-1)/limit+1), limit)
 		s.write() // what is measured so far, should the time not suffice
 	}
+	s.besides()
 	s.dashboard()
 	s.mixed()
 	t.Log("\n" + s.report.String())
 	s.write()
 	require.Empty(t, s.broken)
+}
+
+// besides measures what a request costs besides the rows of its page.
+func (s *speed) besides() {
+	said := s.said.during(func() { s.get(s.http.URL + "/api/auth/me") })
+	require.Len(s.t, said, 1, "the session is looked up, and nothing else")
+	query := func() {
+		_, err := s.bare.read(s.t.Context())
+		require.NoError(s.t, err)
+	}
+	s.bare.said = pgx.TraceQueryStartData{SQL: "SELECT 1 AS one"}
+	times := s.side(query, func() { s.get(s.bare.URL) }, func() { s.get(s.http.URL + "/healthz") }, func() { s.get(s.http.URL + "/api/auth/me") })
+	s.bare.said = said[0]
+	session := timed(21, query)
+	s.say("\nWhat a request costs besides the rows of its page:\n")
+	s.say("- %.2f ms: a statement (`SELECT 1`) over pgx; %.2f ms: the same over HTTP, so %.2f ms a round trip", ms(times[0]), ms(times[1]), ms(times[1]-times[0]))
+	s.say("- %.2f ms: `GET /healthz`, a round trip and what every request passes through: ids, log, metrics, limits", ms(times[2]))
+	s.say("- %.2f ms: the look-up of the session, its user and the permissions, over pgx", ms(session))
+	s.say("- %.2f ms: `GET /api/auth/me`, all of that, the checks of the schema and an answer", ms(times[3]))
 }
 
 // dashboard measures it, and each of its statements alone.
