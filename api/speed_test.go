@@ -107,7 +107,7 @@ func (s *speed) page(l listed, number, limit int) {
 	require.LessOrEqual(s.t, len(said), mostStatements, "%s asks for each row by itself", l.path)
 	s.bare.said = pgx.TraceQueryStartData{SQL: l.bare(l.columns(), limit+1, number > 1), Args: position}
 	shown := s.sameRows(answer, limit)
-	s.requireIndexed(l.name(), number, shown, said)
+	s.requireIndexed(l, number, shown, said)
 	if !*speedLimit {
 		return
 	}
