@@ -32,6 +32,7 @@ type Tuning struct {
 	Uploads       int           // concurrent uploads of one backup
 	ProgressEvery time.Duration // how often progress is written to Postgres and heartbeated
 	Patience      time.Duration // how long a call waits for a storage location that is away; 0 is storage/retry's default
+	ProbeLimit    time.Duration // of one test of a connection; 0 is defaultProbeLimit
 	NotifyTimeout time.Duration // for one message to one recipient; 0 is notify.Timeout
 	RecordEvery   time.Duration // how long stored chunks wait until they are made durable and recorded; 0 is archive's default
 }

@@ -28,11 +28,11 @@ func (a *Activities) PlanHealth(ctx context.Context, _ contract.Nothing) (contra
 	return contract.HealthPlan{Pools: pools}, toTemporal(ctx, err)
 }
 
-// CheckPool checks every enabled datasource and storage location of a pool, several at a time, each for probeLimit at
+// CheckPool checks every enabled datasource and storage location of a pool, several at a time, each for the probe limit at
 // most: what was checked longest ago first, so that what one run has no time for is first in the next. What was checked and
 // recorded stays so when it ends early.
 func (a *Activities) CheckPool(ctx context.Context, in contract.CheckPoolInput) (contract.PoolReport, error) {
-	enough := activity.GetInfo(ctx).Deadline.Add(-2 * probeLimit) // for the probes that are under way, and the answer
+	enough := activity.GetInfo(ctx).Deadline.Add(-2 * a.probeLimit()) // for the probes that are under way, and the answer
 	ctx, stop := untilWorkerStops(ctx)
 	defer stop()
 	defer startPulse(ctx, upkeepPulse, struct{}{}).stop()

@@ -26,6 +26,7 @@ func TestAHealthCheckEndsInTimeAndSaysWhatIsLeft(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, int64(len(due)), int64(left)+probed.Load())
 	require.GreaterOrEqual(t, left, 2*parallelProbes-1)
+	require.LessOrEqual(t, left, 2*parallelProbes, "so many were probed at the same time, and none waited for another")
 
 	left, err = probeUntil(t.Context(), due[:2], time.Now().Add(time.Minute))
 	require.NoError(t, err)

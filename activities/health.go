@@ -17,8 +17,15 @@ import (
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
-// probeLimit bounds one test of a connection; the status of a longer one is timeout.
-const probeLimit = 15 * time.Second
+// defaultProbeLimit bounds one test of a connection; the status of a longer one is timeout.
+const defaultProbeLimit = 15 * time.Second
+
+func (a *Activities) probeLimit() time.Duration {
+	if a.Tuning.ProbeLimit > 0 {
+		return a.Tuning.ProbeLimit
+	}
+	return defaultProbeLimit
+}
 
 // probePatience is how long a test waits for a storage location that can not be reached: to say so is
 // what it is for.
@@ -41,7 +48,7 @@ func (a *Activities) ProbeDatasource(ctx context.Context, in contract.CheckInput
 // probeDatasource connects to a datasource, records what came of it, and tells people of a transition. The error is
 // that of the recording.
 func (a *Activities) probeDatasource(ctx context.Context, d db.Datasource, settings domain.HealthSettings) (contract.CheckResult, error) {
-	probing, cancel := context.WithTimeout(ctx, probeLimit)
+	probing, cancel := context.WithTimeout(ctx, a.probeLimit())
 	defer cancel()
 	started := time.Now()
 	var info engine.Info
@@ -84,7 +91,7 @@ func (a *Activities) ProbeStorage(ctx context.Context, in contract.CheckInput) (
 // probeStorage writes, reads back, lists and deletes a small object, records what came of it, and tells people of a
 // transition. The error is that of the recording.
 func (a *Activities) probeStorage(ctx context.Context, location db.StorageLocation, settings domain.HealthSettings) (contract.CheckResult, domain.StorageLocationStatus, error) {
-	probing, cancel := context.WithTimeout(ctx, probeLimit)
+	probing, cancel := context.WithTimeout(ctx, a.probeLimit())
 	defer cancel()
 	started := time.Now()
 	usage, err := a.probeStore(probing, location)
@@ -135,7 +142,7 @@ func probeOpen(ctx context.Context, store storage.Store) (storage.Usage, error) 
 		return unknownUsage, err
 	}
 	// It works. That adding up what a large location holds takes longer than a test may is no trouble of the location.
-	limit := probeLimit
+	limit := defaultProbeLimit
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = time.Until(deadline) / 2
 	}

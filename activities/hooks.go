@@ -18,6 +18,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/notify"
 	"github.com/dataguardian/dataguardian/internal/outbound"
 )
 
@@ -142,8 +143,8 @@ type hookCall struct {
 	Error       string                 `json:"error,omitempty"`
 }
 
-// answerShown is how much of an answer that is no success is shown, in bytes.
-const answerShown = 300
+// maxHookAnswer is how much of an answer that is no success is read, in bytes.
+const maxHookAnswer = 64 << 10
 
 func callHook(ctx context.Context, address string, timeout time.Duration, call hookCall) error {
 	body, err := json.Marshal(call)
@@ -156,14 +157,16 @@ func callHook(ctx context.Context, address string, timeout time.Duration, call h
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("User-Agent", "DataGuardian")
+	secrets := domain.ChannelConfig{URL: address}.SecretValues()
 	answer, err := outbound.Client(timeout).Do(request)
 	if err != nil {
-		return withoutURL(err)
+		return notify.ShownError(withoutURL(err), secrets)
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode/100 != 2 {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, answerShown)) // what came of it is shown
-		return fmt.Errorf("the server answered %s: %q", answer.Status, text)
+		text, err := io.ReadAll(io.LimitReader(answer.Body, maxHookAnswer)) // what came of it is shown
+		cutOff := err != nil || len(text) == maxHookAnswer
+		return fmt.Errorf("the server answered %d %s: %s", answer.StatusCode, http.StatusText(answer.StatusCode), notify.Shown(string(text), cutOff, secrets))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -163,7 +164,7 @@ func TestTheAddressOfAHookIsTheJobsAndIsNowhereElse(t *testing.T) {
 	listener := &heard{status: http.StatusNoContent}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		listener.ServeHTTP(w, r)
-		_, _ = io.WriteString(w, "Cannot POST "+r.URL.Path+"; try https://"+r.Host+r.URL.String())
+		_, _ = io.WriteString(w, strings.Repeat("x", 280)+" Cannot POST "+r.URL.Path+"; try https://"+r.Host+r.URL.String())
 	}))
 	defer server.Close()
 	options := withHooks(domain.Hooks{Before: []domain.Hook{{URL: server.URL + "/token-in-path"}}, AfterSuccess: []domain.Hook{{URL: server.URL + "/another-token"}}})

@@ -52,8 +52,9 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (cont
 		return contract.Delivered{}, toTemporal(ctx, ctx.Err())
 	}
 	end.Answer = failure.Redact(end.Answer, secrets...)
+	end.Message = failure.Redact(end.Message, secrets...)
 	if err != nil {
-		end.Message = failure.Redact(failure.Message(err), secrets...)
+		end.Message = withNote(failure.Redact(failure.Message(err), secrets...), end.Message)
 		if !failure.IsPermanent(failure.ClassOf(err)) {
 			return contract.Delivered{}, a.tryAgain(ctx, in.DeliveryID, end.Message, err)
 		}
@@ -65,6 +66,14 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (cont
 	}
 	a.at("notify.delivered")
 	return contract.Delivered{Status: end.Status}, nil
+}
+
+// withNote is why a message was not delivered, with what else there is to say about it.
+func withNote(message, note string) string {
+	if note == "" {
+		return message
+	}
+	return message + "; besides, " + note
 }
 
 // endOfDelivery is how a delivery ended that can not be claimed any more.

@@ -147,6 +147,15 @@ func TestATemplateThatFailsKeepsNobodyFromBeingTold(t *testing.T) {
 			require.Len(t, r.got(), i+1)
 			require.Contains(t, r.got()[i], "no route")
 		}
+		r.busy()
+		id := c.next()
+		require.Error(t, c.deliver(id))
+		require.Contains(t, c.row(id).ErrorMessage, "busy")
+		require.Contains(t, c.row(id).ErrorMessage, "the built-in text was sent", "it is told of an attempt in vain too")
+		r.refuse()
+		require.NoError(t, c.deliver(id))
+		require.Equal(t, domain.DeliveryFailed, c.row(id).Status)
+		require.Contains(t, c.row(id).ErrorMessage, "the built-in text was sent")
 	})
 }
 

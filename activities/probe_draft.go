@@ -18,7 +18,7 @@ func (a *Activities) ProbeStorageDraft(ctx context.Context, in contract.StorageD
 	if err != nil {
 		return contract.CheckResult{}, toTemporal(ctx, err)
 	}
-	probing, cancel := context.WithTimeout(ctx, probeLimit)
+	probing, cancel := context.WithTimeout(ctx, a.probeLimit())
 	defer cancel()
 	started := time.Now()
 	usage, err := a.probeDraft(probing, draft)

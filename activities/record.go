@@ -15,22 +15,27 @@ import (
 func (a *Activities) BeginExecution(ctx context.Context, in contract.BeginInput) (contract.Plan, error) {
 	var e db.Execution
 	var waiting string
-	var err error
-	if in.Queue {
-		e, waiting, err = a.DB.BeginOrWait(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
-	} else {
-		e, err = a.DB.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
-	}
+	// One transaction, as each costs a short backup a moment: whoever sees that it runs sees where, too.
+	err := a.DB.InTx(ctx, func(q *db.Queries) (err error) {
+		if in.Queue {
+			e, waiting, err = q.BeginOrWait(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
+		} else {
+			e, err = q.BeginExecution(ctx, in.ExecutionID, in.WorkflowID, in.RunID)
+		}
+		if err != nil || waiting != "" {
+			return err
+		}
+		if a.TemporalURL != nil {
+			if err := q.SetTemporalURL(ctx, e.ID, a.TemporalURL(in.WorkflowID, in.RunID)); err != nil {
+				return err
+			}
+		}
+		return q.AppendLogs(ctx, e.ID, a.line(e.ID, "info", "%s started", e.Metadata.Operation))
+	})
 	if err != nil || waiting != "" {
 		return contract.Plan{Waiting: waiting}, toTemporal(ctx, err)
 	}
 	a.at("begin.recorded")
-	if a.TemporalURL != nil {
-		if err := a.DB.SetTemporalURL(ctx, e.ID, a.TemporalURL(in.WorkflowID, in.RunID)); err != nil {
-			return contract.Plan{}, toTemporal(ctx, err)
-		}
-	}
-	a.log(ctx, e.ID, "info", "%s started", e.Metadata.Operation)
 	plan := a.planOf(e)
 	if err := a.addRetention(ctx, e, &plan); err != nil {
 		return contract.Plan{}, toTemporal(ctx, err)
@@ -71,12 +76,18 @@ func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInpu
 			text += ". " + in.Hint
 		}
 	}
+	var lines []domain.LogLine
 	if in.Warning != "" {
-		a.log(ctx, in.ExecutionID, "warning", "%s", in.Warning)
+		lines = append(lines, a.line(in.ExecutionID, "warning", "%s", in.Warning))
 	}
-	a.log(ctx, in.ExecutionID, level, "%s", text)
-	err := a.DB.FinishExecution(ctx, in.ExecutionID, db.Finish{
-		Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint, Warning: failure.Redact(in.Warning),
+	lines = append(lines, a.line(in.ExecutionID, level, "%s", text))
+	err := a.DB.InTx(ctx, func(q *db.Queries) error { // one, as in BeginExecution; the end first, which takes the queue's lock before the row's
+		if err := q.FinishExecution(ctx, in.ExecutionID, db.Finish{
+			Status: in.Status, ErrorMessage: in.Message, FailureClass: in.FailureClass, Hint: in.Hint, Warning: failure.Redact(in.Warning),
+		}); err != nil {
+			return err
+		}
+		return q.AppendLogs(ctx, in.ExecutionID, lines...)
 	})
 	if err == nil {
 		a.at("finish.recorded")
@@ -88,9 +99,15 @@ func (a *Activities) FinishExecution(ctx context.Context, in contract.FinishInpu
 // log adds a line to the execution's log. A log that can not be written never fails the work; the
 // worker's own log has the line too.
 func (a *Activities) log(ctx context.Context, executionID, level, format string, args ...any) {
-	line := domain.LogLine{Time: time.Now().UTC(), Level: level, Message: failure.Redact(fmt.Sprintf(format, args...))}
-	a.Logger.Info(line.Message, "execution", executionID, "level", level)
+	line := a.line(executionID, level, format, args...)
 	if err := a.DB.AppendLogs(ctx, executionID, line); err != nil {
 		a.Logger.Warn("execution log was not written", "execution", executionID, "error", err)
 	}
+}
+
+// line is a line of the execution's log, which the worker's own log has from here on.
+func (a *Activities) line(executionID, level, format string, args ...any) domain.LogLine {
+	line := domain.LogLine{Time: time.Now().UTC(), Level: level, Message: failure.Redact(fmt.Sprintf(format, args...))}
+	a.Logger.Info(line.Message, "execution", executionID, "level", level)
+	return line
 }

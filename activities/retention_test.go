@@ -123,6 +123,39 @@ func TestABackupWhoseObjectsCanNotBeRemovedGoesWithTheNextRun(t *testing.T) {
 	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type = 'cleanup_completed'`))
 }
 
+// A job that copies its backups to a second location: what the policy does not keep goes from both, and what it keeps is whole on
+// both. While one of them is away the backup stays in the list, and goes when that is back.
+func TestRetentionRemovesABackupFromEveryLocationThatHasIt(t *testing.T) {
+	s, second, options := twoPlaces(t, domain.StrategyReplicate)
+	s.source.fill(1, mib)
+	s.policy(domain.RetentionPolicy{MaxBackups: 2, AutoDelete: true})
+	var backups []db.Execution
+	var data [][]byte
+	for range 3 {
+		e := s.backup(options(domain.Incremental))
+		s.requireGood(e)
+		require.Equal(t, []string{"/disk completed", "/second completed"}, results(e), logged(e))
+		backups, data = append(backups, e), append(data, s.source.content())
+		s.source.change("a row was changed")
+	}
+	require.Equal(t, domain.Incremental, backups[2].BackupType, "they share objects")
+	s.stores["/second"].Inject(faulty.Fault{Op: faulty.Delete, Err: errors.New("the disk is away"), Times: 2 * contract.Handovers})
+	require.Equal(t, []string{backups[0].ID}, s.retain().Failed)
+	require.True(t, s.exists(backups[0]), "it is on the second location yet")
+	require.Contains(t, s.contentsOf(s.stores["/second"]), backups[0].Metadata.ManifestPath)
+
+	s.stores["/second"].Clear()
+	require.Equal(t, 1, s.retain().Removed)
+	require.False(t, s.exists(backups[0]))
+	for at, locationID := range map[string]string{"/disk": s.job.StorageLocationID, "/second": second} {
+		require.NotContains(t, s.contentsOf(s.stores[at]), backups[0].Metadata.ManifestPath, at)
+		s.requireNothingElseIn(s.stores[at], backups[1:]...)
+		for i, e := range backups[1:] {
+			s.requireReadsFrom(locationID, e, data[i+1])
+		}
+	}
+}
+
 func TestAPolicyWithoutAutoDeleteOnlyReports(t *testing.T) {
 	s := newSite(t)
 	s.source.fill(1, mib)

@@ -32,7 +32,7 @@ func (a *Activities) QueueScheduledBackup(ctx context.Context, in contract.Sched
 	}
 	run, err := a.queueScheduled(ctx, id, job, in)
 	if err == nil {
-		err = a.DB.SetJobNextExecution(ctx, job.ID,
+		err = a.DB.SetJobNextExecution(ctx, job.ID, job.Version,
 			reconcile.NextRun(job.ScheduleCron, job.ScheduleTimezone, job.Enabled, job.SchedulePause, time.Now()), job.SchedulePause)
 	}
 	return run, toTemporal(ctx, err)

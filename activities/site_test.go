@@ -28,6 +28,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/notify"
 	"github.com/dataguardian/dataguardian/internal/storage"
 	"github.com/dataguardian/dataguardian/internal/storage/faulty"
 	"github.com/dataguardian/dataguardian/internal/storage/limit"
@@ -54,6 +55,7 @@ type site struct {
 	uses []storage.Use // what locations were opened for
 
 	recordEvery time.Duration // activities.Tuning.RecordEvery
+	probeLimit  time.Duration // activities.Tuning.ProbeLimit
 	commands    []string      // that hooks may run
 }
 
@@ -67,11 +69,22 @@ func newSite(t *testing.T) *site {
 		// takes the tests with it, as soon as the machine is slow enough for a record to be due before.
 		recordEvery: time.Hour,
 	}
+	t.Cleanup(func() { requireDocumented(t, s.d) })
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
 	require.NoError(t, err)
 	s.job = s.newJob("nightly", datasource.ID, s.location("/disk"))
 	s.store = s.stores["/disk"]
 	return s
+}
+
+// requireDocumented fails the test when something was told with what templates for its type are not let show.
+func requireDocumented(t *testing.T, d *db.DB) {
+	told, _, err := d.ListNotifications(context.Background(), db.NotificationFilter{}, db.Page{Limit: db.MaxPageSize})
+	require.NoError(t, err)
+	for _, n := range told {
+		e := notify.Event{Type: n.Type, Metadata: n.Metadata}.FromMetadata("https://backup.example.com")
+		require.Empty(t, e.Undocumented(), "%s: %s", n.Type, n.Title)
+	}
 }
 
 // location makes a storage location and returns its id.
@@ -171,7 +184,7 @@ func (s *site) run(e db.Execution) db.Execution {
 // register gives the activities to an environment.
 func (s *site) register(env worker.ActivityRegistry) {
 	tuning := activities.DefaultTuning()
-	tuning.Attempts, tuning.RecordEvery = 4, s.recordEvery
+	tuning.Attempts, tuning.RecordEvery, tuning.ProbeLimit = 4, s.recordEvery, s.probeLimit
 	activities.New(activities.Options{
 		DB: s.d, Engines: map[domain.DatasourceType]engine.Engine{domain.Postgres: s.source}, Tuning: tuning, Boundary: s.at,
 		Open: func(_ context.Context, _ domain.StorageLocationType, c domain.StorageConfig, use storage.Use) (storage.Store, error) {
@@ -372,6 +385,7 @@ type source struct {
 	ran     []string // statements that hooks ran
 	pieces  *pieces  // set: the dump is a stream of segments
 	more    []stream // besides main
+	silent  bool     // the server does not answer
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -417,7 +431,11 @@ func (s *source) content() []byte {
 
 func (s *source) Type() domain.DatasourceType { return domain.Postgres }
 
-func (s *source) Probe(context.Context, engine.Source) (engine.Info, error) {
+func (s *source) Probe(ctx context.Context, _ engine.Source) (engine.Info, error) {
+	if s.silent {
+		<-ctx.Done()
+		return engine.Info{}, ctx.Err()
+	}
 	return engine.Info{Version: "1"}, nil
 }
 

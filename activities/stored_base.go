@@ -88,8 +88,20 @@ func (s *storedBase) storable(ctx context.Context, r io.Reader) io.Reader {
 	if segmented, ok := r.(engine.Segmented); ok {
 		return segmentedDump{dumpReader{r}, ctx, segmented, s}
 	}
+	if parted, ok := r.(archive.Parted); ok {
+		return partedDump{dumpReader{r}, parted}
+	}
 	return dumpReader{r}
 }
+
+// partedDump is dumpReader for a stream that knows its parts.
+type partedDump struct {
+	dumpReader
+	parted archive.Parted
+}
+
+// Parts are the stream's own.
+func (p partedDump) Parts() []int64 { return p.parted.Parts() }
 
 // segmentedDump is dumpReader for a stream of segments, and says what chunks the base's ranges are.
 type segmentedDump struct {

@@ -85,13 +85,14 @@ func TestSyncsAndDrillsAreToldWithWhatTheyAreAbout(t *testing.T) {
 			for key, value := range c.has {
 				require.Equal(t, value, told[0].Metadata[key], key)
 			}
-			e := notify.Event{Metadata: told[0].Metadata}.FromMetadata("https://backup.example.com/")
+			e := notify.Event{Type: told[0].Type, Metadata: told[0].Metadata}.FromMetadata("https://backup.example.com/")
 			require.Equal(t, "https://backup.example.com"+c.path+c.run, e.Link)
 			require.Equal(t, "https://temporal.example.com/run-1", e.TemporalURL)
 			require.Equal(t, "Start it.", e.Hint)
 			require.Equal(t, "Unreachable", e.FailureClass)
 			require.Equal(t, "schedule", e.Trigger)
 			require.Equal(t, "failed", e.Status)
+			require.Empty(t, e.Undocumented(), "templates for the type may show it")
 		})
 	}
 }

@@ -15,7 +15,7 @@ type NextRun struct {
 	Kind  string    `json:"kind" enum:"backup,sync,drill"`
 	JobID string    `json:"job_id" format:"uuid"`
 	Name  string    `json:"name"`
-	At    time.Time `json:"at"`
+	At    time.Time `json:"at" doc:"When the cron is due, without the jitter (setting schedules.jitter_seconds)"`
 }
 
 // timing is when a schedule runs next, and the last run but one: zero if that is not known.

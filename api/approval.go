@@ -41,7 +41,7 @@ type approvedBody[T any] struct {
 type approvedPatch[T any] struct {
 	Approved
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    Patch[T]
 }
 
@@ -102,7 +102,7 @@ func (*approvalMissing) Error() string { return "it needs the approval of anothe
 
 // approved uses up the approval of a change, in its transaction, where one is needed. Call it last, so that
 // what fails anyway is told before anybody is asked. It adds the approval to what is audited. Errors:
-// approvalMissing, for orAsk; a problem for an approval that is none.
+// approvalMissing and approvalLapsed, for orAsk; a problem for an approval that is none.
 func approved(ctx context.Context, q *db.Queries, id string, i irreversible, changes map[string]any) error {
 	settings, err := q.ApprovalSettings(ctx)
 	if err != nil || !settings.Needs(i.action) {
@@ -119,6 +119,9 @@ func approved(ctx context.Context, q *db.Queries, id string, i irreversible, cha
 		if errors.Is(err, db.ErrNotOpen) {
 			return whyUnusable(ctx, q, id, hash)
 		}
+		return err
+	}
+	if err := stillApproved(ctx, q, id); err != nil {
 		return err
 	}
 	changes[usedApproval] = id
@@ -161,8 +164,11 @@ func whyUnusable(ctx context.Context, q *db.Queries, id string, hash [32]byte) e
 	return problem.New(http.StatusConflict, fmt.Sprintf("This approval can not be used: it is %s.", row.Status))
 }
 
-// orAsk turns a missing approval into a request for one. Every other error stays what it is.
+// orAsk turns a missing approval into a request for one, and one that has lapsed into a request again. Every other error stays what it is.
 func (s *server) orAsk(ctx context.Context, err error) error {
+	if lapsed := (*approvalLapsed)(nil); errors.As(err, &lapsed) {
+		return s.askAnother(ctx, lapsed)
+	}
 	var missing *approvalMissing
 	if !errors.As(err, &missing) {
 		return err

@@ -23,6 +23,7 @@ type AuditLog struct {
 	ResourceID string         `json:"resource_id"`
 	IP         string         `json:"ip"`
 	UserAgent  string         `json:"user_agent"`
+	RequestID  string         `json:"request_id" doc:"X-Request-Id of the request that did it; empty for what no request did"`
 	Changes    map[string]any `json:"changes" doc:"before and after where something changed; secrets show as ********"`
 	CreatedAt  time.Time      `json:"created_at"`
 }
@@ -141,7 +142,7 @@ func (f AuditFilter) filter() db.AuditFilter {
 func viewAudit(row db.AuditRecord) AuditLog {
 	out := AuditLog{
 		ID: row.ID, ActorID: row.ActorID, ActorName: row.ActorName, Action: row.Action, Resource: row.Resource, ResourceID: row.ResourceID,
-		IP: row.IP, UserAgent: row.UserAgent, CreatedAt: row.CreatedAt,
+		IP: row.IP, UserAgent: row.UserAgent, RequestID: row.RequestID, CreatedAt: row.CreatedAt,
 	}
 	// The database takes nothing but objects; what could not be read back shows as none.
 	_ = json.Unmarshal(row.Changes, &out.Changes)

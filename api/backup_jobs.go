@@ -44,7 +44,7 @@ type BackupJob struct {
 	RetentionPolicy   domain.RetentionPolicy `json:"retention_policy"`
 	BackupOptions     domain.BackupOptions   `json:"backup_options"`
 	LastExecutionAt   *time.Time             `json:"last_execution_at"`
-	NextExecutionAt   *time.Time             `json:"next_execution_at" doc:"Without the jitter (setting schedules.jitter_seconds); null when no run is to come"`
+	NextExecutionAt   *time.Time             `json:"next_execution_at" doc:"When the cron is due next; once that has come, by when the run begins (setting schedules.jitter_seconds), until it has. Never in the past; null when no run is to come"`
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
@@ -90,6 +90,9 @@ func (s *server) listBackupJobs(ctx context.Context, in *Paging) (*body[page[Bac
 	for i := range out.Body.Items {
 		jobs[i] = &out.Body.Items[i]
 	}
+	if err := s.withJitter(ctx, startingOf(out.Body.Items, (*BackupJob).starting)...); err != nil {
+		return nil, err
+	}
 	return out, s.withRetention(ctx, jobs...)
 }
 
@@ -99,6 +102,9 @@ func (s *server) getBackupJob(ctx context.Context, in *ByID) (*versioned[BackupJ
 		return nil, missing(err, "backup job", in.ID)
 	}
 	out := &versioned[BackupJob]{etag(row.Version), viewJob(row)}
+	if err := s.withJitter(ctx, out.Body.starting()); err != nil {
+		return nil, err
+	}
 	return out, s.withRetention(ctx, &out.Body)
 }
 

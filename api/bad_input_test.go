@@ -45,7 +45,7 @@ func TestEveryOperationRefusesABodyThatIsNone(t *testing.T) {
 	f.obliging()
 	asked := 0
 	for _, o := range f.operations() {
-		if o.RequestBody == nil || o.RequestBody.Content["application/json"] == nil || neverWalked[o.OperationID] == "it would end the session of the walk" {
+		if o.RequestBody == nil || o.RequestBody.Content["application/json"] == nil {
 			continue
 		}
 		asked++

@@ -183,9 +183,11 @@ func TestABodyThatIsNoJSONIsBoundedToo(t *testing.T) {
 	for _, o := range f.operations() {
 		path := o.filled(uuid.NewString())
 		switch {
-		case o.path == "/api/notifications/events": // a stream without an end
+		case o.RequestBody == nil && o.streams():
+			answer := f.call(o.method, path, large) // over a connection, for some have no end
+			assert.Less(t, answer.status, 500, "%s: %.300s", o.OperationID, answer.text)
 		case o.RequestBody == nil:
-			answer := f.direct(o.method, path, "application/json", large, "Last-Event-ID", "none")
+			answer := f.direct(o.method, path, "application/json", large)
 			assert.Less(t, answer.status, 500, "%s: %.300s", o.OperationID, answer.text)
 			if strings.HasPrefix(o.path, "/api/auth/logout") {
 				f = f.signIn(ownerEmail, ownerPassword)

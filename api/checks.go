@@ -58,11 +58,11 @@ func (s *server) testDatasource(ctx context.Context, in *ByID) (*body[CheckResul
 	if err != nil {
 		return nil, missing(err, "datasource", in.ID)
 	}
-	result, err := s.checkDatasource(ctx, row)
-	if err != nil {
+	if err := s.announceTest(ctx, "datasource", row.ID); err != nil {
 		return nil, err
 	}
-	return &body[CheckResult]{result}, s.auditTest(ctx, "datasource", row.ID, result.Status)
+	result, err := s.checkDatasource(ctx, row)
+	return &body[CheckResult]{result}, err
 }
 
 func (s *server) testStorageLocation(ctx context.Context, in *ByID) (*body[CheckResult], error) {
@@ -70,16 +70,19 @@ func (s *server) testStorageLocation(ctx context.Context, in *ByID) (*body[Check
 	if err != nil {
 		return nil, missing(err, "storage location", in.ID)
 	}
-	result, err := s.checkStorage(ctx, row)
-	if err != nil {
+	if err := s.announceTest(ctx, "storage_location", row.ID); err != nil {
 		return nil, err
 	}
-	return &body[CheckResult]{result}, s.auditTest(ctx, "storage_location", row.ID, result.Status)
+	result, err := s.checkStorage(ctx, row)
+	return &body[CheckResult]{result}, err
 }
 
 func (s *server) testBackupJob(ctx context.Context, in *ByID) (*body[JobCheckResult], error) {
 	_, datasource, storage, err := loadJob(ctx, s.db.Queries, in.ID)
 	if err != nil {
+		return nil, err
+	}
+	if err := s.announceTest(ctx, "backup_job", in.ID); err != nil {
 		return nil, err
 	}
 	var result JobCheckResult
@@ -93,11 +96,12 @@ func (s *server) testBackupJob(ctx context.Context, in *ByID) (*body[JobCheckRes
 	if result.Status == domain.HealthOK {
 		result.Status = result.StorageLocation.Status
 	}
-	return &body[JobCheckResult]{result}, s.auditTest(ctx, "backup_job", in.ID, result.Status)
+	return &body[JobCheckResult]{result}, nil
 }
 
-func (s *server) auditTest(ctx context.Context, resource, id string, status domain.HealthCheckStatus) error {
-	return s.db.AddAudit(ctx, audited(ctx, resource+".test", resource, id, map[string]any{"status": status}))
+// announceTest comes before a test, which reaches a server, and writes a probe where it tests a storage location.
+func (s *server) announceTest(ctx context.Context, resource, id string) error {
+	return s.announce(ctx, audited(ctx, resource+".test", resource, id, nil))
 }
 
 func (s *server) checkDatasource(ctx context.Context, row db.Datasource) (CheckResult, error) {

@@ -45,7 +45,7 @@ type DrillJob struct {
 	DrillOptions       domain.DrillOptions `json:"drill_options"`
 	SchedulePause      string              `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
 	LastExecutionAt    *time.Time          `json:"last_execution_at"`
-	NextExecutionAt    *time.Time          `json:"next_execution_at"`
+	NextExecutionAt    *time.Time          `json:"next_execution_at" doc:"As that of a backup job"`
 	Version            int64               `json:"version"`
 	CreatedAt          time.Time           `json:"created_at"`
 	UpdatedAt          time.Time           `json:"updated_at"`
@@ -105,7 +105,8 @@ func (s *server) listDrillJobs(ctx context.Context, in *listDrillJobsInput) (*bo
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, next, viewDrillJob), nil
+	out := pageOf(rows, next, viewDrillJob)
+	return out, s.withJitter(ctx, startingOf(out.Body.Items, (*DrillJob).starting)...)
 }
 
 func (s *server) getDrillJob(ctx context.Context, in *ByID) (*versioned[DrillJob], error) {
@@ -113,7 +114,8 @@ func (s *server) getDrillJob(ctx context.Context, in *ByID) (*versioned[DrillJob
 	if err != nil {
 		return nil, missing(err, "drill job", in.ID)
 	}
-	return &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}, nil
+	out := &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}
+	return out, s.withJitter(ctx, out.Body.starting())
 }
 
 func (s *server) createDrillJob(ctx context.Context, in *body[DrillJobDocument]) (*created[DrillJob], error) {

@@ -41,6 +41,11 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, db.ErrNotAudited) && ctx.Err() == nil:
+		id := middleware.RequestOf(ctx).ID
+		s.log.ErrorContext(ctx, "the audit trail takes no entry", "error", err, "request_id", id)
+		return problem.New(http.StatusInternalServerError, fmt.Sprintf(
+			"This could not be written into the audit trail, so it was not done: nothing was changed. The log of the API has the reason under request id %s.", id))
 	case errors.As(err, &invalid):
 		return unprocessable(invalid)
 	case errors.As(err, &duplicate):
@@ -57,7 +62,7 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 	case errors.Is(err, db.ErrNotFound):
 		return problem.New(http.StatusNotFound, "There is no such thing, or it is gone.")
 	case errors.Is(err, db.ErrOutOfScope):
-		return problem.New(http.StatusForbidden, "Your permission is limited to some resources, and this would lie outside of them.")
+		return problem.New(http.StatusForbidden, outOfScope)
 	case errors.Is(err, db.ErrDeleting):
 		return problem.New(http.StatusConflict, "The backup is being deleted; choose another.")
 	case errors.Is(err, db.ErrVersionMismatch):

@@ -75,7 +75,7 @@ backup_jobs:
 // streamExamples are the beginnings of answers that are no JSON.
 var streamExamples = map[string]string{
 	ndjson: `{"id":"` + exampleID + `","actor_id":null,"actor_name":"owner@example.com","action":"datasource.update","resource":"datasource",` +
-		`"resource_id":"` + exampleID + `","ip":"192.0.2.7","user_agent":"curl/8.5.0","changes":{"before":{"name":"a"},"after":{"name":"b"}},"created_at":"` + exampleTime + "\"}\n",
+		`"resource_id":"` + exampleID + `","ip":"192.0.2.7","user_agent":"curl/8.5.0","request_id":"` + exampleID + `","changes":{"before":{"name":"a"},"after":{"name":"b"}},"created_at":"` + exampleTime + "\"}\n",
 	"application/yaml":         requestExamples["apply-config"],
 	"application/octet-stream": "PGDMP…",
 	"application/zip":          "PK…",
@@ -111,7 +111,7 @@ var numberExamples = map[string]float64{
 var textExamples = map[string]string{
 	"name": "orders", "email": "ana@example.com", "actor_name": "ana@example.com", "actor": "ana@example.com", "token": "dgs_…", "next_cursor": "", "cursor": "", "pool": "default",
 	"schedule_cron": "0 3 * * *", "cron": "0 3 * * *", "schedule_timezone": "Europe/Berlin", "time_zone": "Europe/Berlin", "path": "/srv/backups", "ip": "192.0.2.7",
-	"user_agent": "curl/8.5.0", "host": "db.example.com", "database": "orders", "target_database": "orders", "username": "backup", "password": "********", "tag": "shop",
+	"user_agent": "curl/8.5.0", "request_id": exampleID, "host": "db.example.com", "database": "orders", "target_database": "orders", "username": "backup", "password": "********", "tag": "shop",
 	"message": "Backup of orders completed", "title": "Backup completed", "temporal_url": "http://127.0.0.1:8233/namespaces/default/workflows/backup-" + exampleID,
 	"workflow_id": "backup-" + exampleID, "server_version": "17.2", "phase": "dumping", "level": "info", "action": "datasource.update", "resource": "datasource",
 	"permission": "backups.restore", "role": "operator", "checksum": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",

@@ -122,12 +122,12 @@ func (s *server) follow(ctx context.Context, id string, needed auth.Permission, 
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if ctx, err = s.stillSignedIn(base, needed); err != nil {
-				return err
-			}
 			if err := stream.comment("heartbeat"); err != nil {
 				return err
 			}
+		}
+		if ctx, err = s.stillSignedIn(base, needed); err != nil { // nothing is sent by a right that has ended
+			return err
 		}
 	}
 }

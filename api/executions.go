@@ -143,12 +143,24 @@ func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, erro
 	if row.Status.Finished() {
 		return nil, problem.New(http.StatusConflict, fmt.Sprintf("The execution is %s already; there is nothing to cancel.", row.Status))
 	}
-	if err := s.db.AddAudit(ctx, audited(ctx, "execution.cancel", "execution", row.ID, map[string]any{"status": row.Status})); err != nil {
+	entry := audited(ctx, "execution.cancel", "execution", row.ID, map[string]any{"status": row.Status})
+	if err := s.announce(ctx, entry); err != nil {
 		return nil, err
 	}
+	if err := s.cancelWorkflow(ctx, row); err != nil {
+		return nil, s.notDone(ctx, entry, err)
+	}
+	if row, err = s.execution(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	return &accepted{Location: "/api/executions/" + row.ID, Body: viewExecution(row)}, nil
+}
+
+// cancelWorkflow asks for the end of an execution's workflow, and closes the row itself where there is none.
+func (s *server) cancelWorkflow(ctx context.Context, row db.Execution) error {
 	asking, stop := context.WithTimeout(ctx, startTimeout)
 	defer stop()
-	err = s.temporal.CancelWorkflow(asking, row.Metadata.WorkflowID, "")
+	err := s.temporal.CancelWorkflow(asking, row.Metadata.WorkflowID, "")
 	var unknown *serviceerror.NotFound
 	switch {
 	case errors.As(err, &unknown):
@@ -156,16 +168,11 @@ func (s *server) cancelExecution(ctx context.Context, in *ByID) (*accepted, erro
 		_, _, err = reconcile.End(db.Unscoped(ctx), s.db, s.temporal, row, db.Finish{
 			Status: domain.Cancelled, ErrorMessage: "Cancelled by " + principalOf(ctx).User.Email + "; Temporal had no running workflow for it.",
 		})
-		if err != nil {
-			return nil, err
-		}
+		return err
 	case err != nil:
-		return nil, s.temporalDown(ctx, "cancel the workflow", err)
+		return s.temporalDown(ctx, "cancel the workflow", err)
 	}
-	if row, err = s.execution(ctx, in.ID); err != nil {
-		return nil, err
-	}
-	return &accepted{Location: "/api/executions/" + row.ID, Body: viewExecution(row)}, nil
+	return nil
 }
 
 func (s *server) execution(ctx context.Context, id string) (db.Execution, error) {

@@ -76,7 +76,9 @@ func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, s
 			return ctx.Err()
 		case <-changes.signal:
 			taken := time.Now()
-			err = s.sendChanges(ctx, changes, last, stream)
+			if ctx, err = s.stillSignedIn(base, auth.ExecutionsRead); err == nil { // nothing is sent by a right that has ended
+				err = s.sendChanges(ctx, changes, last, stream)
+			}
 			last = taken
 		case <-heartbeat.C:
 			if ctx, err = s.stillSignedIn(base, auth.ExecutionsRead); err == nil {

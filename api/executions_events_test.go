@@ -21,8 +21,8 @@ type event struct {
 	data     Execution
 }
 
-// follow opens the stream of all executions; next waits for an event.
-func (f *fixture) follow(last string) (next func() event) {
+// events opens the stream of all executions; next waits for an event, or for the end.
+func (f *fixture) events(last string) (next func() (event, bool)) {
 	f.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+"/api/executions/events", nil)
@@ -37,7 +37,7 @@ func (f *fixture) follow(last string) (next func() event) {
 	require.Equal(f.t, http.StatusOK, answer.StatusCode)
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, 1<<20)
-	return func() event {
+	return func() (event, bool) {
 		var e event
 		for lines.Scan() {
 			switch field, value, _ := strings.Cut(lines.Text(), ": "); field {
@@ -47,10 +47,20 @@ func (f *fixture) follow(last string) (next func() event) {
 				e.name = value
 			case "data":
 				require.NoError(f.t, json.Unmarshal([]byte(value), &e.data))
-				return e
+				return e, true
 			}
 		}
-		f.t.Fatal("the stream ended")
+		return e, false
+	}
+}
+
+// follow is events for a stream that goes on.
+func (f *fixture) follow(last string) (next func() event) {
+	f.t.Helper()
+	events := f.events(last)
+	return func() event {
+		e, more := events()
+		require.True(f.t, more, "the stream ended")
 		return e
 	}
 }

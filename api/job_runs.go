@@ -261,12 +261,24 @@ func (s *server) cancelRun(ctx context.Context, k runKind, id string) (*accepted
 	if row.Status.Finished() {
 		return nil, problem.New(http.StatusConflict, fmt.Sprintf("The run is %s already; there is nothing to cancel.", row.Status))
 	}
-	if err := s.db.AddAudit(ctx, audited(ctx, k.name+"_execution.cancel", k.name+"_execution", row.ID, map[string]any{"status": row.Status})); err != nil {
+	entry := audited(ctx, k.name+"_execution.cancel", k.name+"_execution", row.ID, map[string]any{"status": row.Status})
+	if err := s.announce(ctx, entry); err != nil {
 		return nil, err
 	}
+	if err := s.cancelRunWorkflow(ctx, k, row); err != nil {
+		return nil, s.notDone(ctx, entry, err)
+	}
+	if row, err = s.jobRun(ctx, k, id); err != nil {
+		return nil, err
+	}
+	return &acceptedRun{Location: k.path + "/" + row.ID, Body: viewRun(row)}, nil
+}
+
+// cancelRunWorkflow is cancelWorkflow for a run.
+func (s *server) cancelRunWorkflow(ctx context.Context, k runKind, row db.Run) error {
 	asking, stop := context.WithTimeout(ctx, startTimeout)
 	defer stop()
-	err = s.temporal.CancelWorkflow(asking, row.Metadata.WorkflowID, "")
+	err := s.temporal.CancelWorkflow(asking, row.Metadata.WorkflowID, "")
 	var unknown *serviceerror.NotFound
 	switch {
 	case errors.As(err, &unknown):
@@ -274,16 +286,11 @@ func (s *server) cancelRun(ctx context.Context, k runKind, id string) (*accepted
 			Status: domain.Cancelled, FailureClass: string(failure.Cancelled),
 			ErrorMessage: "Cancelled by " + principalOf(ctx).User.Email + "; Temporal had no running workflow for it.",
 		})
-		if err != nil {
-			return nil, err
-		}
+		return err
 	case err != nil:
-		return nil, s.temporalDown(ctx, "cancel the workflow", err)
+		return s.temporalDown(ctx, "cancel the workflow", err)
 	}
-	if row, err = s.jobRun(ctx, k, id); err != nil {
-		return nil, err
-	}
-	return &acceptedRun{Location: k.path + "/" + row.ID, Body: viewRun(row)}, nil
+	return nil
 }
 
 func viewRun(row db.Run) JobRun {

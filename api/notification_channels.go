@@ -169,6 +169,19 @@ func (s *server) testChannel(ctx context.Context, in *ByID) (*body[ChannelTest],
 	if err != nil {
 		return nil, missing(err, "notification channel", in.ID)
 	}
+	entry := audited(ctx, "notification_channel.test", "notification_channel", row.ID, nil)
+	if err := s.announce(ctx, entry); err != nil {
+		return nil, err
+	}
+	result, err := s.sendSample(ctx, row)
+	if err != nil {
+		return nil, s.notDone(ctx, entry, err)
+	}
+	return &body[ChannelTest]{ChannelTest(result)}, nil
+}
+
+// sendSample has a worker send a sample over the channel.
+func (s *server) sendSample(ctx context.Context, row db.Channel) (contract.ChannelTestResult, error) {
 	starting, stop := context.WithTimeout(ctx, startTimeout)
 	defer stop()
 	run, err := contract.TestChannel.Start(starting, s.temporal, client.StartWorkflowOptions{
@@ -177,13 +190,9 @@ func (s *server) testChannel(ctx context.Context, in *ByID) (*body[ChannelTest],
 		TypedSearchAttributes: temporal.NewSearchAttributes(contract.SearchOperation.ValueSet("test")),
 	}, contract.ChannelRef{ChannelID: row.ID, Name: row.Name})
 	if err != nil {
-		return nil, s.temporalDown(ctx, "start the test", err)
+		return contract.ChannelTestResult{}, s.temporalDown(ctx, "start the test", err)
 	}
-	result, err := awaitRun[contract.ChannelTestResult](ctx, s, run, domain.DefaultPool)
-	if err != nil {
-		return nil, err
-	}
-	return &body[ChannelTest]{ChannelTest(result)}, s.db.AddAudit(ctx, audited(ctx, "notification_channel.test", "notification_channel", row.ID, map[string]any{"ok": result.OK}))
+	return awaitRun[contract.ChannelTestResult](ctx, s, run, domain.DefaultPool)
 }
 
 // fill checks the document and writes it into row, which holds the stored channel, or only its type when it

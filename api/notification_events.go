@@ -79,12 +79,12 @@ func (f *notificationFollower) run(ctx context.Context) error {
 			return ctx.Err()
 		case <-changes:
 		case <-heartbeat.C:
-			if ctx, err = f.s.stillSignedIn(base, auth.NotificationsRead); err != nil {
-				return err
-			}
 			if err := f.stream.comment("heartbeat"); err != nil {
 				return err
 			}
+		}
+		if ctx, err = f.s.stillSignedIn(base, auth.NotificationsRead); err != nil { // nothing is sent by a right that has ended
+			return err
 		}
 		if err := f.sendFresh(ctx); err != nil {
 			return err

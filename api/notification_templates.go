@@ -47,9 +47,10 @@ type TemplateQuery struct {
 
 // TemplateDefaults are the built-in texts, and what templates can use.
 type TemplateDefaults struct {
-	Templates []TemplateText `json:"templates" nullable:"false" doc:"One for each channel and type"`
-	Variables []string       `json:"variables" nullable:"false"`
-	Functions []string       `json:"functions" nullable:"false"`
+	Templates   []TemplateText      `json:"templates" nullable:"false" doc:"One for each channel and type"`
+	Variables   []string            `json:"variables" nullable:"false" doc:"Of all types together"`
+	VariablesOf map[string][]string `json:"variables_of" doc:"Those that events of a type can have, by the type: a template for it may show these"`
+	Functions   []string            `json:"functions" nullable:"false"`
 }
 
 // PreviewDocument is a template to be filled in. Without a body it is the one in use.
@@ -83,7 +84,7 @@ func (s *server) registerNotificationTemplates() {
 	}, s.templateDefaults)
 	register(s, write, huma.Operation{
 		OperationID: "create-notification-template", Method: http.MethodPost, Path: path, Tags: tags, Summary: "Save a new version of a template",
-		Description: "422 names an unknown variable or function, in whatever branch it is.", DefaultStatus: http.StatusCreated,
+		Description: "422 names a variable that does not exist where it stands or that events of the type never have, an unknown function and a wrong argument, with line and column, in whatever branch it is.", DefaultStatus: http.StatusCreated,
 	}, s.createTemplate)
 	register(s, read, huma.Operation{
 		OperationID: "get-notification-template", Method: http.MethodGet, Path: path + "/{id}", Tags: tags, Summary: "Get a version of a template",
@@ -112,7 +113,10 @@ func (s *server) listTemplates(ctx context.Context, in *TemplateQuery) (*body[pa
 }
 
 func (s *server) templateDefaults(context.Context, *struct{}) (*body[TemplateDefaults], error) {
-	out := TemplateDefaults{Variables: notify.Variables(), Functions: notify.Functions()}
+	out := TemplateDefaults{Variables: notify.Variables(""), VariablesOf: map[string][]string{}, Functions: notify.Functions()}
+	for _, t := range domain.NotificationTypes() {
+		out.VariablesOf[string(t)] = notify.Variables(t)
+	}
 	for _, channel := range domain.ChannelTypes() {
 		for _, t := range domain.NotificationTypes() {
 			built := notify.Builtin(channel, t)
@@ -132,7 +136,7 @@ func (s *server) getTemplate(ctx context.Context, in *ByID) (*body[NotificationT
 
 func (s *server) createTemplate(ctx context.Context, in *body[TemplateDocument]) (*body[NotificationTemplate], error) {
 	text := in.Body
-	if err := (notify.Template{Subject: text.Subject, Body: text.Body, HTML: text.HTML}).Check(text.Channel).OrNil(); err != nil {
+	if err := (notify.Template{Subject: text.Subject, Body: text.Body, HTML: text.HTML}).Check(text.Channel, text.Type).OrNil(); err != nil {
 		return nil, err
 	}
 	who := principalOf(ctx).User.ID
@@ -198,7 +202,7 @@ func (s *server) previewTemplate(ctx context.Context, in *body[PreviewDocument])
 func (s *server) templateFor(ctx context.Context, in PreviewDocument) (*notify.Template, error) {
 	if in.Body != "" {
 		template := notify.Template{Subject: in.Subject, Body: in.Body, HTML: in.HTML}
-		return &template, template.Check(in.Channel).OrNil()
+		return &template, template.Check(in.Channel, in.Type).OrNil()
 	}
 	active, err := s.db.ActiveTemplate(ctx, in.Channel, in.Type)
 	if err != nil || active == nil {

@@ -226,6 +226,10 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 		"an unknown variable":                    {with(good, "{{.Databse}}", "body"), "body", ".Databse"},
 		"an unknown variable in a branch":        {with(good, "{{if .Test}}{{else}}{{.Nope}}{{end}}", "subject"), "subject", ".Nope"},
 		"an unknown variable in the HTML":        {with(good, "<p>{{.Nope}}</p>", "html"), "html", ".Nope"},
+		"a variable of other types":              {with(good, "{{if .Test}}{{else}}{{.Source}}{{end}}", "body"), "body", "never has"},
+		"an event's variable in a with":          {with(good, "{{if .Test}}{{with .Link}}\n{{.Title}}{{end}}{{end}}", "body"), "body", "shows .Title of a text, which has no variables ($ is the event: $.Title), at line 2, column 3"},
+		"a fact's variable outside of a range":   {with(good, "{{if .Flapping}}{{.Name}}{{end}}", "body"), "body", "shows .Name"},
+		"a value that a function does not take":  {with(good, "{{if .Test}}{{upper .Count}}{{end}}", "body"), "body", "whose argument 1 is a text"},
 		"an unknown function":                    {with(good, "{{env \"HOME\"}}", "body"), "body", "env"},
 		"a function of Go's that is not offered": {with(good, "{{printf \"%999999999d\" 1}}", "body"), "body", "printf"},
 		"what never ends":                        {with(good, "{{range 1000000000000}}{{end}}", "body"), "body", "only .Facts"},
@@ -267,6 +271,12 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 	require.Len(t, f.call("GET", path+"?channel=smtp", nil).get("items"), 2)
 	defaults := f.call("GET", path+"/defaults", nil)
 	require.Len(t, defaults.get("templates"), 3*len(domain.NotificationTypes()))
+	require.Len(t, defaults.get("variables_of"), len(domain.NotificationTypes()))
+	for _, one := range defaults.get("templates").([]any) { // what is offered to begin with can be saved
+		f.call("POST", path, with(object(one.(map[string]any)), false, "activate")).ok(http.StatusCreated)
+	}
+	wrong := f.call("POST", path+"/preview", with(preview, "{{with .Link}}{{.Title}}{{end}}", "body"))
+	require.Equal(t, http.StatusUnprocessableEntity, wrong.status, wrong.text)
 }
 
 // What goes on for long looks again whether its caller may: an API token is not a session that has ended.

@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/auth/oidc"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -47,10 +48,24 @@ type oidcLoginInput struct {
 }
 
 type oidcCallbackInput struct {
-	Code   string `query:"code" maxLength:"4096"`
+	Code   string `query:"code" maxLength:"4096"` // see check
 	State  string `query:"state" maxLength:"512"`
 	Error  string `query:"error" maxLength:"200" doc:"Why the provider did not sign in"`
 	Cookie string `cookie:"dataguardian_oidc"`
+}
+
+// check bounds the texts: the operation takes parameters that are not its own, and huma then checks none.
+func (in *oidcCallbackInput) check() error {
+	var v domain.Invalid
+	for _, p := range []struct {
+		name, text string
+		most       int
+	}{{"code", in.Code, 4096}, {"state", in.State, 512}, {"error", in.Error, 200}} {
+		if len(p.text) > p.most {
+			v.Add("query."+p.name, "is longer than %d", p.most)
+		}
+	}
+	return v.OrNil()
 }
 
 type oidcTokenBody struct {
@@ -125,6 +140,9 @@ func (c oidcClient) check() error {
 }
 
 func (s *server) oidcCallback(ctx context.Context, in *oidcCallbackInput) (*browserAnswer, error) {
+	if err := in.check(); err != nil {
+		return nil, err
+	}
 	if s.opts.OIDC == nil {
 		return nil, noOIDC()
 	}
@@ -165,7 +183,7 @@ func (s *server) concludeOIDC(ctx context.Context, begun oidcAttempt, in *oidcCa
 	if begun.Client.RedirectURI == "" {
 		session, err := s.signIn(ctx, user)
 		if err != nil {
-			return nil, orProblem(err, unauthorised("The account was changed meanwhile; sign in again."))
+			return nil, orProblem(err, strangeSignIn(ctx, "the account was changed meanwhile", unauthorised("The account was changed meanwhile; sign in again.")))
 		}
 		return &browserAnswer{Status: http.StatusOK, SetCookie: s.cookie("", -1), NoStore: "no-store", Body: &session}, nil
 	}
@@ -190,25 +208,30 @@ func (s *server) oidcToken(ctx context.Context, in *body[oidcTokenBody]) (*body[
 	if !ok {
 		return nil, wrong
 	}
-	userID, challenge, err := s.db.TakeHandoff(ctx, hash)
+	var session *Session
+	err := s.db.InTx(ctx, func(q *db.Queries) error { // a code is not lost with a sign-in that could not be written
+		userID, challenge, err := q.TakeHandoff(ctx, hash)
+		if err != nil || !auth.MatchesChallenge(in.Body.Verifier, challenge) {
+			return err // a code with a wrong secret is used up too
+		}
+		user, err := q.UserByID(ctx, userID)
+		if err != nil || !user.IsActive {
+			return err
+		}
+		opened, err := s.signIn(db.Joining(ctx, q), user)
+		if errors.Is(err, db.ErrNotFound) {
+			return nil
+		}
+		session = &opened
+		return err
+	})
+	if err == nil && session == nil {
+		err = wrong
+	}
 	if err != nil {
 		return nil, orProblem(err, wrong)
 	}
-	if !auth.MatchesChallenge(in.Body.Verifier, challenge) {
-		return nil, wrong
-	}
-	user, err := s.db.UserByID(ctx, userID)
-	if err != nil {
-		return nil, orProblem(err, wrong)
-	}
-	if !user.IsActive {
-		return nil, wrong
-	}
-	session, err := s.signIn(ctx, user)
-	if err != nil {
-		return nil, orProblem(err, wrong)
-	}
-	return &body[Session]{session}, nil
+	return &body[Session]{*session}, nil
 }
 
 func (s *server) sendOn(address string, cookie http.Cookie) *browserAnswer {

@@ -150,14 +150,8 @@ func (s *server) followRoles(ctx context.Context, q *db.Queries, user db.User, i
 	if len(after) > 0 {
 		return "", nil
 	}
-	sessions, err := q.ListSessions(ctx, user.ID)
-	if err != nil {
+	if _, err := q.DeleteSessions(ctx, user.ID, ""); err != nil {
 		return "", err
-	}
-	for _, session := range sessions {
-		if err := q.DeleteSession(ctx, user.ID, session.ID); err != nil {
-			return "", err
-		}
 	}
 	return noRole(identity), nil
 }

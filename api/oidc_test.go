@@ -348,3 +348,16 @@ func TestASignInGoesToTheConfiguredAddressOnly(t *testing.T) {
 		require.GreaterOrEqual(t, len(asked.Query().Get(name)), 26, name)
 	}
 }
+
+// A sign-in that the audit trail does not take leaves nothing: no account, no role, no session.
+func TestASignInThroughTheProviderThatIsNotAuditedDoesNotHappen(t *testing.T) {
+	p := withProvider(t)
+	p.signIn(person("known@example.com", "ops")).ok(http.StatusOK)
+	p.guard("Go-http-client/1.1") // as which browse introduces itself
+	conn := p.connect()
+	before := contents(t, conn)
+	for _, who := range []*mockoidc.MockUser{person("new@example.com", "ops"), person("known@example.com", "ops"), person("known@example.com", "admins"), person("nobody@example.com")} {
+		require.Contains(t, p.signIn(who).problem(http.StatusInternalServerError).Detail, "audit trail", who.Email)
+		require.Equal(t, before, contents(t, conn), who.Email)
+	}
+}

@@ -45,7 +45,7 @@ type created[T any] struct {
 // patchOf is the input of a PATCH.
 type patchOf[T any] struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    Patch[T]
 }
 
@@ -53,7 +53,7 @@ type patchOf[T any] struct {
 // not look into embedded types that are not.
 type DeleteInput struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the decision to delete was made on; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the decision to delete was made on; another version is 412"`
 }
 
 // deletable gives a row to delete when it still has the version that the client asked for. The row is

@@ -60,22 +60,13 @@ func (s *server) registerReconcile() {
 
 func (s *server) reconcileStorage(ctx context.Context, in *reconcileInput) (*body[ReconcileReport], error) {
 	dryRun := in.Body == nil || in.Body.DryRun == nil || *in.Body.DryRun
-	var row db.StorageLocation
-	err := s.db.InTx(ctx, func(q *db.Queries) (err error) {
-		if row, err = q.GetStorageLocation(ctx, in.ID); err != nil {
-			return missing(err, "storage location", in.ID)
-		}
-		if !row.Enabled {
-			return problem.New(http.StatusConflict, fmt.Sprintf("Storage location %q is disabled; enable it first.", row.Name))
-		}
-		return q.AddAudit(ctx, audited(ctx, "storage_location.reconcile", "storage_location", row.ID, map[string]any{"dry_run": dryRun}))
-	})
+	row, entry, err := s.changeable(ctx, in.ID, "storage_location.reconcile", map[string]any{"dry_run": dryRun})
 	if err != nil {
 		return nil, err
 	}
 	run, err := s.startReconcile(ctx, row, dryRun)
 	if err != nil {
-		return nil, err
+		return nil, s.notDone(ctx, entry, err)
 	}
 	result, err := awaitRun[contract.ReconcileResult](ctx, s, run, row.Pool)
 	if err != nil {

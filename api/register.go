@@ -11,6 +11,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/dataguardian/dataguardian/api/problem"
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/auth"
 )
 
@@ -79,12 +80,18 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 		if asked := (*askedApproval)(nil); errors.As(err, &asked) {
 			return nil, asked
 		}
+		if errors.Is(err, db.ErrOutOfScope) {
+			err = s.refuseFor(ctx, op.OperationID, outOfScope, http.StatusForbidden)
+		}
 		if err != nil {
 			return nil, s.explain(ctx, err)
 		}
 		return output, nil
 	})
 }
+
+// outOfScope is what is answered to whom would bring something out of what they are limited to.
+const outOfScope = "Your permission is limited to some resources, and this would lie outside of them."
 
 // route adds a plain gin route for GET, for what is no typed operation. Only public ones are plain.
 func (s *server) route(path string, a access, handler gin.HandlerFunc) {

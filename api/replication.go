@@ -52,12 +52,13 @@ func (s *server) retryUpload(ctx context.Context, in *ByID) (*accepted, error) {
 	if len(idle) == 0 {
 		return nil, problem.New(http.StatusConflict, fmt.Sprintf("Backup %s is being copied already.", row.ID))
 	}
-	if err := s.announceCopies(ctx, row, idle); err != nil {
+	entry, err := s.announceCopies(ctx, row, idle)
+	if err != nil {
 		return nil, err
 	}
 	// From here on the results say pending and must come to an end, whether or not the client still waits.
 	if err := s.startCopies(context.WithoutCancel(ctx), row, idle); err != nil {
-		return nil, err
+		return nil, s.notDone(ctx, entry, err)
 	}
 	if row, err = s.execution(ctx, in.ID); err != nil {
 		return nil, err
@@ -128,21 +129,24 @@ func (s *server) notBeingCopied(ctx context.Context, row db.Execution, locations
 }
 
 // announceCopies marks the copies as pending, which keeps the backup from being deleted meanwhile.
-func (s *server) announceCopies(ctx context.Context, row db.Execution, locations []db.StorageLocation) error {
-	return s.db.InTx(ctx, func(q *db.Queries) error {
+func (s *server) announceCopies(ctx context.Context, row db.Execution, locations []db.StorageLocation) (db.AuditEntry, error) {
+	ids := make([]string, len(locations))
+	for i, location := range locations {
+		ids[i] = location.ID
+	}
+	entry := audited(ctx, "execution.retry_upload", "execution", row.ID, map[string]any{"storage_location_ids": ids})
+	return entry, s.db.InTx(ctx, func(q *db.Queries) error {
 		if err := q.HoldBackup(ctx, row.ID); err != nil {
 			return err
 		}
-		ids := make([]string, len(locations))
-		for i, location := range locations {
-			ids[i] = location.ID
+		for _, location := range locations {
 			if _, err := q.RecordTarget(ctx, row.ID, db.TargetReport{Result: domain.StorageResult{
 				StorageLocationID: location.ID, Name: location.Name, Status: domain.TargetPending,
 			}}); err != nil {
 				return err
 			}
 		}
-		return q.AddAudit(ctx, audited(ctx, "execution.retry_upload", "execution", row.ID, map[string]any{"storage_location_ids": ids}))
+		return q.AddAudit(ctx, entry)
 	})
 }
 

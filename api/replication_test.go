@@ -74,6 +74,12 @@ func (f *fixture) replicatedBackup() (backup, second string) {
 	f.t.Helper()
 	job, datasource, storage := f.job("orders")
 	second = f.second("second")
+	return f.replicatedOf(job, datasource, storage, second), second
+}
+
+// replicatedOf is a completed backup of a job whose copy on second failed.
+func (f *fixture) replicatedOf(job, datasource, storage, second string) string {
+	f.t.Helper()
 	row, err := f.db.CreateExecution(f.t.Context(), db.Execution{
 		JobID: &job, DatasourceID: &datasource, StorageLocationID: &storage,
 		Metadata: domain.ExecutionMetadata{
@@ -84,7 +90,7 @@ func (f *fixture) replicatedBackup() (backup, second string) {
 	require.NoError(f.t, err)
 	f.finish(row.ID)
 	f.result(row.ID, second, domain.TargetFailed)
-	return row.ID, second
+	return row.ID
 }
 
 func (f *fixture) result(backup, location string, status domain.TargetStatus) {

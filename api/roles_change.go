@@ -33,7 +33,7 @@ func (s *server) updateRole(ctx context.Context, in *patchOf[RoleDocument]) (*ve
 
 type setPermissionsInput struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    struct {
 		Permissions []auth.Permission `json:"permissions" maxItems:"100" nullable:"false"`
 	}

@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/db/dbtest"
 	"github.com/dataguardian/dataguardian/internal/auth"
 	"github.com/dataguardian/dataguardian/internal/contract"
 )
@@ -156,6 +157,44 @@ func TestAScheduleIsPreviewedInItsTimeZone(t *testing.T) {
 	require.Equal(t, http.StatusForbidden, f.as(auth.DatasourcesRead).call("GET", "/api/schedules/preview?cron=@daily", nil).status)
 }
 
+// The jitter spreads runs that are due at the same moment: what is shown of one that has not begun is neither past nor the run
+// after it.
+func TestTheNextRunOfAJobWhoseTimeHasJustComeIsTheOneThatHasNotBegun(t *testing.T) {
+	f := signedIn(t)
+	f.schedules()
+	_, datasource, storage := f.job("by hand")
+	due := time.Now().UTC().Add(-2 * time.Minute).Truncate(time.Minute)
+	bodies := f.runJobs(datasource)
+	bodies["/api/backup-jobs"] = object{"name": "nightly", "datasource_id": datasource, "storage_location_id": storage}
+	tables := map[string]string{"/api/backup-jobs": "backup_jobs", "/api/db-sync-jobs": "database_sync_jobs", "/api/restore-drill-jobs": "restore_drill_jobs"}
+	for path, body := range bodies {
+		body["schedule_cron"] = due.Format("4 15 * * *")
+		id := f.call("POST", path, body).ok(201).get("id").(string)
+		shows := func(want time.Time, why string) {
+			t.Helper()
+			listed := object{}
+			for _, item := range f.call("GET", path, nil).ok(200).get("items").([]any) {
+				if item.(object)["id"] == id {
+					listed = item.(object)
+				}
+			}
+			for _, shown := range []any{f.call("GET", path+"/"+id, nil).ok(200).get("next_execution_at"), listed["next_execution_at"]} {
+				at, err := time.Parse(time.RFC3339, shown.(string))
+				require.NoError(t, err)
+				require.Equal(t, want, at.UTC(), "%s: %s", path, why)
+			}
+		}
+		tomorrow := due.AddDate(0, 0, 1)
+		shows(tomorrow, "the job was made after that")
+		dbtest.Execute(t, f.url, `UPDATE `+tables[path]+` SET updated_at = now() - interval '1 hour', last_execution_at = now() - interval '1 day' WHERE id = $1`, id)
+		shows(due.Add(5*time.Minute), "it begins by then")
+		dbtest.Execute(t, f.url, `UPDATE `+tables[path]+` SET last_execution_at = now() - interval '1 minute' WHERE id = $1`, id)
+		shows(tomorrow, "it has begun")
+		f.call("PATCH", path+"/"+id, object{"enabled": false}).ok(200)
+		require.Nil(t, f.call("GET", path+"/"+id, nil).ok(200).get("next_execution_at"))
+	}
+}
+
 // runJobs are bodies of a sync job and a drill job, by their paths.
 func (f *fixture) runJobs(datasource string) map[string]object {
 	f.t.Helper()
@@ -190,7 +229,7 @@ func TestTheScheduleOfASyncOrDrillIsMadeChangedAndRemovedWithIt(t *testing.T) {
 		require.Equal(t, 24*time.Hour, made.CatchupWindow)
 		require.Equal(t, "Europe/Berlin", made.Spec.TimeZoneName)
 
-		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, nil, "the disk is being moved")) // as the upkeep notes it
+		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, int64(job.get("version").(float64)), nil, "the disk is being moved")) // as the upkeep notes it
 		paused := f.call("GET", one, nil).ok(200)
 		require.Equal(t, "the disk is being moved", paused.get("schedule_pause"))
 		require.Nil(t, paused.get("next_execution_at"))

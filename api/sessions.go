@@ -53,24 +53,23 @@ func (s *server) registerSessions() {
 	})
 }
 
-func (s *server) listSessions(ctx context.Context, _ *empty) (*body[list[SessionInfo]], error) {
-	who := principalOf(ctx)
-	rows, err := s.db.ListSessions(ctx, who.User.ID)
+func (s *server) listSessions(ctx context.Context, in *Paging) (*body[page[SessionInfo]], error) {
+	return s.sessionsOf(ctx, principalOf(ctx).User.ID, in.page())
+}
+
+// sessionsOf is a page of the sessions of a user; the caller's own is marked.
+func (s *server) sessionsOf(ctx context.Context, userID string, wanted db.Page) (*body[page[SessionInfo]], error) {
+	rows, next, err := s.db.ListSessions(ctx, userID, wanted)
 	if err != nil {
 		return nil, err
 	}
-	return viewSessions(rows, who.SessionID), nil
-}
-
-func viewSessions(rows []db.Session, current string) *body[list[SessionInfo]] {
-	items := make([]SessionInfo, len(rows))
-	for i, row := range rows {
-		items[i] = SessionInfo{
+	current := principalOf(ctx).SessionID
+	return pageOf(rows, next, func(row db.Session) SessionInfo {
+		return SessionInfo{
 			ID: row.ID, Current: row.ID == current, IP: row.IP, UserAgent: row.UserAgent,
 			CreatedAt: row.CreatedAt, LastSeenAt: row.LastSeenAt, ExpiresAt: row.ExpiresAt,
 		}
-	}
-	return &body[list[SessionInfo]]{list[SessionInfo]{items}}
+	}), nil
 }
 
 // signOutEverywhere ends every session of the caller, this one too.

@@ -33,7 +33,7 @@ type Setting struct {
 
 type settingsInput struct {
 	Approved
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another state is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another state is 412"`
 	// Values are JSON by key: they are typed by the registry, not by this struct.
 	Body map[string]json.RawMessage `doc:"Values by key; null takes the default again" example:"{\"scrub.weekly_share_percent\": 10}"`
 }

@@ -91,7 +91,8 @@ const fillOthers = `
 	SELECT gen_random_uuid(), u.id, 'token ' || n, sha256(convert_to('token ' || n, 'UTF8')), ARRAY['datasources.read'], now() - random() * interval '400 days', now() + interval '1 year'
 	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
 	INSERT INTO auth_sessions (id, user_id, token_hash, created_at, last_seen_at, expires_at)
-	SELECT gen_random_uuid(), u.id, sha256(convert_to('session ' || u.id, 'UTF8')), now(), now(), now() + interval '1 hour' FROM users u WHERE NOT is_owner;
+	SELECT gen_random_uuid(), u.id, sha256(convert_to('session ' || n, 'UTF8')), now() - random() * interval '20 days', now(), now() + interval '1 hour'
+	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;
 	INSERT INTO approvals (id, action, permission, resource, resource_id, summary, request_hash, status, requested_by, requester_name, created_at, expires_at)
 	SELECT gen_random_uuid(), 'delete_backup', 'executions.control', 'execution', gen_random_uuid(), 'Delete it', sha256(convert_to(n::text, 'UTF8')), CASE WHEN n %% 18 = 5 THEN 'pending' ELSE 'used' END, u.id, 'owner',
 	       now() - random() * interval '400 days', now() + interval '1 day' FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;

@@ -139,6 +139,8 @@ func (s *speed) lists() []listed {
 		{operation: "list-approvals", path: "/api/approvals?", table: "approvals"},
 		{operation: "list-tokens", path: "/api/auth/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},
 		{operation: "list-user-tokens", path: "/api/access/users/" + owner + "/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},
+		{operation: "list-sessions", path: "/api/auth/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
+		{operation: "list-user-sessions", path: "/api/access/users/" + owner + "/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
 	}, s.filtered(job, datasource, storage)...)
 }
 

@@ -47,12 +47,12 @@ func (s *server) testStorageDraft(ctx context.Context, in *body[StorageLocationD
 	if err := (StorageLocationDocument{Name: "draft", Type: draft.Type, Pool: draft.Pool, Config: draft.Config}).fill(&row).OrNil(); err != nil {
 		return nil, err
 	}
-	result, err := s.checkDraft(ctx, row)
-	if err != nil {
+	changes := map[string]any{"type": row.Type, "pool": row.Pool, "config": maskedStorage(row.Config)}
+	if err := s.announce(ctx, audited(ctx, "storage_location.test_draft", "storage_location", stored.ID, changes)); err != nil {
 		return nil, err
 	}
-	changes := map[string]any{"status": result.Status, "type": row.Type, "pool": row.Pool, "config": maskedStorage(row.Config)}
-	return &body[CheckResult]{result}, s.db.AddAudit(ctx, audited(ctx, "storage_location.test_draft", "storage_location", stored.ID, changes))
+	result, err := s.checkDraft(ctx, row)
+	return &body[CheckResult]{result}, err
 }
 
 // checkDraft runs the test of a location that is not saved. Its configuration goes through Temporal

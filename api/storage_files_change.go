@@ -72,11 +72,11 @@ func (s *server) copyFile(ctx context.Context, in *copyFileInput) (*fileChanged,
 	if in.Body.From == in.Body.To {
 		return nil, invalidField("to", "is the file itself; give another path")
 	}
-	row, err := s.changeable(ctx, in.ID, "storage_location.copy_file", map[string]any{"from": in.Body.From, "to": in.Body.To, "overwrite": in.Body.Overwrite})
+	row, entry, err := s.changeable(ctx, in.ID, "storage_location.copy_file", map[string]any{"from": in.Body.From, "to": in.Body.To, "overwrite": in.Body.Overwrite})
 	if err != nil {
 		return nil, err
 	}
-	return changeFiles(ctx, s, contract.CopyFile, row, "Copy a file", "from", contract.CopyFileInput{
+	return changeFiles(ctx, s, contract.CopyFile, row, entry, "Copy a file", "from", contract.CopyFileInput{
 		StorageLocationID: row.ID, From: in.Body.From, To: in.Body.To, Overwrite: in.Body.Overwrite, Labels: contract.Labels{Storage: row.Name},
 	})
 }
@@ -85,31 +85,42 @@ func (s *server) deleteFiles(ctx context.Context, in *deleteFilesInput) (*fileCh
 	if err := checkFilePath("query.path", in.Path); err != nil {
 		return nil, err
 	}
-	row, err := s.changeable(ctx, in.ID, "storage_location.delete_files", map[string]any{"path": in.Path})
+	row, entry, err := s.changeable(ctx, in.ID, "storage_location.delete_files", map[string]any{"path": in.Path})
 	if err != nil {
 		return nil, err
 	}
-	return changeFiles(ctx, s, contract.DeleteFiles, row, "Delete files", "query.path", contract.DeleteFilesInput{
+	return changeFiles(ctx, s, contract.DeleteFiles, row, entry, "Delete files", "query.path", contract.DeleteFilesInput{
 		StorageLocationID: row.ID, Path: in.Path, Labels: contract.Labels{Storage: row.Name},
 	})
 }
 
-// changeable reads an enabled location and writes the audit entry of the change: it comes first, so
-// that there is none without one.
-func (s *server) changeable(ctx context.Context, id, action string, changes map[string]any) (db.StorageLocation, error) {
+// changeable reads an enabled location and announces what is about to be changed on it.
+func (s *server) changeable(ctx context.Context, id, action string, changes map[string]any) (db.StorageLocation, db.AuditEntry, error) {
 	row, err := s.db.GetStorageLocation(ctx, id)
 	if err != nil {
-		return row, missing(err, "storage location", id)
+		return row, db.AuditEntry{}, missing(err, "storage location", id)
 	}
 	if !row.Enabled {
-		return row, problem.New(http.StatusConflict, fmt.Sprintf("Storage location %q is disabled; enable it first.", row.Name))
+		return row, db.AuditEntry{}, problem.New(http.StatusConflict, fmt.Sprintf("Storage location %q is disabled; enable it first.", row.Name))
 	}
-	return row, s.db.AddAudit(ctx, audited(ctx, action, "storage_location", row.ID, changes))
+	entry := audited(ctx, action, "storage_location", row.ID, changes)
+	return row, entry, s.announce(ctx, entry)
 }
 
-// changeFiles runs a workflow that changes files, and waits as long as a test may take. One that
-// nobody takes up is called off: it must not happen when nobody expects it any more.
+// changeFiles makes a change that was announced, and tells the trail when it was not made.
 func changeFiles[In any](ctx context.Context, s *server, handle contract.Workflow[In, contract.FilesChanged], row db.StorageLocation,
+	entry db.AuditEntry, what, field string, in In,
+) (*fileChanged, error) {
+	changed, err := workOnFiles(ctx, s, handle, row, what, field, in)
+	if err != nil {
+		return nil, s.notDone(ctx, entry, err)
+	}
+	return changed, nil
+}
+
+// workOnFiles runs a workflow that changes files, and waits as long as a test may take. One that
+// nobody takes up is called off: it must not happen when nobody expects it any more.
+func workOnFiles[In any](ctx context.Context, s *server, handle contract.Workflow[In, contract.FilesChanged], row db.StorageLocation,
 	what, field string, in In,
 ) (*fileChanged, error) {
 	run, err := startFileWork(ctx, s, handle, row, what, 0, in)

@@ -40,9 +40,9 @@ type downloadInput struct {
 
 // RangeInput asks for a part of a file, or for nothing if it is still the same.
 type RangeInput struct {
-	Range       string `header:"Range" doc:"A part of a file, as bytes=from-to; of several parts all of it is sent"`
-	IfRange     string `header:"If-Range" doc:"ETag of what the part is of; of another file all of it is sent"`
-	IfNoneMatch string `header:"If-None-Match" doc:"ETag of what you have; 304 if it is still that"`
+	Range       string `header:"Range" maxLength:"256" doc:"A part of a file, as bytes=from-to; of several parts all of it is sent"`
+	IfRange     string `header:"If-Range" maxLength:"512" doc:"ETag of what the part is of; of another file all of it is sent"`
+	IfNoneMatch string `header:"If-None-Match" maxLength:"512" doc:"ETag of what you have; 304 if it is still that"`
 }
 
 func (in RangeInput) header() http.Header {

@@ -72,29 +72,36 @@ func (s *server) startImport(ctx context.Context, in *importInput) (*body[Import
 	if err != nil {
 		return nil, missing(err, "storage location", in.ID)
 	}
-	// The entry comes first: of a start that fails there is an entry too, and none without one.
 	entry := audited(ctx, "storage_location.import", "storage_location", row.ID, map[string]any{"dry_run": in.Body.DryRun})
-	if err := s.db.InTx(ctx, func(q *db.Queries) error { return q.AddAudit(ctx, entry) }); err != nil {
+	if err := s.announce(ctx, entry); err != nil {
 		return nil, err
 	}
+	id := contract.ImportWorkflowID(row.ID)
+	if err := s.startImportWorkflow(ctx, row, in.Body.DryRun); err != nil {
+		return nil, s.notDone(ctx, entry, err)
+	}
+	return &body[ImportState]{ImportState{Status: "running", WorkflowID: id, TemporalURL: s.temporalURL(id)}}, nil
+}
+
+// startImportWorkflow starts the workflow, of which one runs at a time for each location.
+func (s *server) startImportWorkflow(ctx context.Context, row db.StorageLocation, dryRun bool) error {
 	starting, stop := context.WithTimeout(ctx, startTimeout)
 	defer stop()
-	id := contract.ImportWorkflowID(row.ID)
-	_, err = contract.ImportStorage.Start(starting, s.temporal, client.StartWorkflowOptions{
-		ID: id, TaskQueue: contract.TaskQueue(row.Pool), WorkflowExecutionErrorWhenAlreadyStarted: true,
+	_, err := contract.ImportStorage.Start(starting, s.temporal, client.StartWorkflowOptions{
+		ID: contract.ImportWorkflowID(row.ID), TaskQueue: contract.TaskQueue(row.Pool), WorkflowExecutionErrorWhenAlreadyStarted: true,
 		WorkflowIDReusePolicy: enumspb.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
 		StaticSummary:         "Import the backups on " + row.Name,
 		TypedSearchAttributes: temporal.NewSearchAttributes(
 			contract.SearchOperation.ValueSet("import"), contract.SearchStorage.ValueSet(row.Name)),
-	}, contract.ImportInput{StorageLocationID: row.ID, DryRun: in.Body.DryRun, Labels: contract.Labels{Storage: row.Name}})
+	}, contract.ImportInput{StorageLocationID: row.ID, DryRun: dryRun, Labels: contract.Labels{Storage: row.Name}})
 	var running *serviceerror.WorkflowExecutionAlreadyStarted
 	if errors.As(err, &running) {
-		return nil, problem.New(http.StatusConflict, fmt.Sprintf("An import of %s is running; wait for its end.", row.Name))
+		return problem.New(http.StatusConflict, fmt.Sprintf("An import of %s is running; wait for its end.", row.Name))
 	}
 	if err != nil {
-		return nil, s.temporalDown(ctx, "start the import", err)
+		return s.temporalDown(ctx, "start the import", err)
 	}
-	return &body[ImportState]{ImportState{Status: "running", WorkflowID: id, TemporalURL: s.temporalURL(id)}}, nil
+	return nil
 }
 
 func (s *server) getImport(ctx context.Context, in *ByID) (*body[ImportState], error) {

@@ -51,7 +51,7 @@ type SyncJob struct {
 	SyncOptions        domain.SyncOptions     `json:"sync_options"`
 	SchedulePause      string                 `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
 	LastExecutionAt    *time.Time             `json:"last_execution_at"`
-	NextExecutionAt    *time.Time             `json:"next_execution_at"`
+	NextExecutionAt    *time.Time             `json:"next_execution_at" doc:"As that of a backup job"`
 	Version            int64                  `json:"version"`
 	CreatedAt          time.Time              `json:"created_at"`
 	UpdatedAt          time.Time              `json:"updated_at"`
@@ -96,7 +96,8 @@ func (s *server) listSyncJobs(ctx context.Context, in *listSyncJobsInput) (*body
 	if err != nil {
 		return nil, err
 	}
-	return pageOf(rows, next, viewSyncJob), nil
+	out := pageOf(rows, next, viewSyncJob)
+	return out, s.withJitter(ctx, startingOf(out.Body.Items, (*SyncJob).starting)...)
 }
 
 func (s *server) getSyncJob(ctx context.Context, in *ByID) (*versioned[SyncJob], error) {
@@ -104,7 +105,8 @@ func (s *server) getSyncJob(ctx context.Context, in *ByID) (*versioned[SyncJob],
 	if err != nil {
 		return nil, missing(err, "sync job", in.ID)
 	}
-	return &versioned[SyncJob]{etag(row.Version), viewSyncJob(row)}, nil
+	out := &versioned[SyncJob]{etag(row.Version), viewSyncJob(row)}
+	return out, s.withJitter(ctx, out.Body.starting())
 }
 
 func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (*created[SyncJob], error) {

@@ -38,15 +38,14 @@ func (s *server) registerUserSessions() {
 	}, s.revokeUserToken)
 }
 
-func (s *server) listUserSessions(ctx context.Context, in *ByID) (*body[list[SessionInfo]], error) {
+func (s *server) listUserSessions(ctx context.Context, in *struct {
+	ByID
+	Paging
+}) (*body[page[SessionInfo]], error) {
 	if _, err := s.db.UserByID(ctx, in.ID); err != nil {
 		return nil, missing(err, "user", in.ID)
 	}
-	rows, err := s.db.ListSessions(ctx, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	return viewSessions(rows, principalOf(ctx).SessionID), nil
+	return s.sessionsOf(ctx, in.ID, in.page())
 }
 
 func (s *server) endUserSessions(ctx context.Context, in *ByID) (*empty, error) {

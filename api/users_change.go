@@ -65,7 +65,7 @@ func (s *server) updateUser(ctx context.Context, in *patchOf[AccountDocument]) (
 
 type setRolesInput struct {
 	ID      string `path:"id" format:"uuid" doc:"Its id"`
-	IfMatch string `header:"If-Match" doc:"ETag of the answer that the change starts from; another version is 412"`
+	IfMatch string `header:"If-Match" maxLength:"128" doc:"ETag of the answer that the change starts from; another version is 412"`
 	Body    struct {
 		Roles []string `json:"roles" maxItems:"100" nullable:"false" doc:"Names of roles"`
 	}

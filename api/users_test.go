@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -422,4 +423,34 @@ func TestRolesAreManaged(t *testing.T) {
 	require.Len(t, f.call("GET", rolesPath, nil).ok(200).get("items"), 4)
 	f.call("DELETE", rolesPath+"/"+id, nil).ok(204)
 	f.call("GET", rolesPath+"/"+id, nil).problem(404)
+}
+
+func TestSessionsAreListedPageByPage(t *testing.T) {
+	f := signedIn(t)
+	ana := f.as()
+	id := ana.me()
+	all := ana.call("GET", "/api/auth/sessions", nil).ids("id")
+	for range 4 {
+		f.session(id, time.Now().Add(time.Hour))
+	}
+	f.session(id, time.Now().Add(-time.Minute)) // has expired
+	for path, who := range map[string]*fixture{"/api/auth/sessions": ana, usersPath + "/" + id + "/sessions": f} {
+		var found []string
+		for cursor := ""; ; {
+			page := who.call("GET", path+"?limit=2&cursor="+cursor, nil)
+			require.LessOrEqual(t, len(page.ids("id")), 2)
+			found = append(found, page.ids("id")...)
+			if cursor = page.get("next_cursor").(string); cursor == "" {
+				break
+			}
+		}
+		require.Len(t, found, 5, path)
+		require.Len(t, slices.Compact(slices.Sorted(slices.Values(found))), 5)
+		require.Equal(t, all[0], found[4], "the newest first")
+		require.Equal(t, found, who.call("GET", path, nil).ids("id"))
+		who.call("GET", path+"?cursor=none", nil).wrong("query.cursor")
+		who.call("GET", path+"?limit=201", nil).wrong("query.limit")
+	}
+	current := ana.call("GET", "/api/auth/sessions", nil).get("items").([]any)[4].(object)
+	require.Equal(t, true, current["current"])
 }

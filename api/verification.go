@@ -79,12 +79,12 @@ func (s *server) verifyExecution(ctx context.Context, in *verifyInput) (*accepte
 	if datasource, err := s.db.GetDatasource(ctx, *row.DatasourceID); err == nil {
 		labels.Datasource = datasource.Name
 	}
-	if err := s.db.AddAudit(ctx, audited(ctx, "execution.verify", "execution", row.ID,
-		map[string]any{"mode": in.Body.Mode, "storage_location_id": location.ID})); err != nil {
+	entry := audited(ctx, "execution.verify", "execution", row.ID, map[string]any{"mode": in.Body.Mode, "storage_location_id": location.ID})
+	if err := s.announce(ctx, entry); err != nil {
 		return nil, err
 	}
 	if err := s.startVerification(ctx, row, location, labels, in.Body.Mode); err != nil {
-		return nil, err
+		return nil, s.notDone(ctx, entry, err)
 	}
 	return &acceptedVerification{Location: "/api/executions/" + row.ID + "/verification", Body: s.verificationState(row, "running", "")}, nil
 }

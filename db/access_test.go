@@ -102,14 +102,14 @@ func TestASessionIsFoundByItsHashUntilItIsEnded(t *testing.T) {
 	require.Contains(t, found.Permissions, "access.manage")
 
 	require.NoError(t, d.TouchSession(t.Context(), created.ID, ends.Add(time.Hour)))
-	list, err := d.ListSessions(t.Context(), owner.ID)
+	list, _, err := d.ListSessions(t.Context(), owner.ID, db.Page{})
 	require.NoError(t, err)
 	require.Len(t, list, 1)
 	require.Equal(t, ends.Add(time.Hour), list[0].ExpiresAt)
 
 	require.ErrorIs(t, d.DeleteSession(t.Context(), uuid.NewString(), created.ID), db.ErrNotFound, "nobody ends another's session")
 	require.NoError(t, d.TouchSession(t.Context(), created.ID, time.Now().Add(-time.Minute)))
-	list, err = d.ListSessions(t.Context(), owner.ID)
+	list, _, err = d.ListSessions(t.Context(), owner.ID, db.Page{})
 	require.NoError(t, err)
 	require.Empty(t, list)
 	n, err := d.DeleteExpiredSessions(t.Context())

@@ -145,6 +145,12 @@ func (q *Queries) UseApproval(ctx context.Context, id, userID string, action dom
 	return translate("use approval "+id, err)
 }
 
+// UndecideApproval takes an approval back that was given and not used: the request is open again. Errors: ErrNotOpen.
+func (q *Queries) UndecideApproval(ctx context.Context, id string) (Approval, error) {
+	row, err := q.q.UndecideApproval(ctx, id)
+	return openApproval("take approval "+id+" back", row, err)
+}
+
 // ReopenApproval gives an approval back that was used up for what could not be begun then.
 func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
 	if !isID(id) {

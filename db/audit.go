@@ -3,6 +3,8 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -18,10 +20,14 @@ type AuditEntry struct {
 	ResourceID string
 	IP         string
 	UserAgent  string
+	RequestID  string // of the request that did it, "" for none
 	Changes    map[string]any
 }
 
-// AddAudit appends an entry. Call it in the transaction of the change, so that there is neither a
+// ErrNotAudited says that an entry could not be written into the audit trail; what it is about must not happen.
+var ErrNotAudited = errors.New("the audit trail takes no entry")
+
+// AddAudit appends an entry. Errors: ErrNotAudited. Call it in the transaction of the change, so that there is neither a
 // change without its entry nor an entry without its change.
 func (q *Queries) AddAudit(ctx context.Context, e AuditEntry) error {
 	const op = "write the audit log"
@@ -39,10 +45,14 @@ func (q *Queries) AddAudit(ctx context.Context, e AuditEntry) error {
 	if count, ok := ctx.Value(auditCount{}).(*atomic.Int64); ok {
 		count.Add(1)
 	}
-	return translate(op, q.q.AddAudit(ctx, dbgen.AddAuditParams{
+	err = q.q.AddAudit(ctx, dbgen.AddAuditParams{
 		ID: id, ActorID: e.ActorID, ActorName: cleanText(e.ActorName), Action: e.Action, Resource: e.Resource,
-		ResourceID: e.ResourceID, IP: cleanText(e.IP), UserAgent: cleanText(e.UserAgent), Changes: changes,
-	}))
+		ResourceID: e.ResourceID, IP: cleanText(e.IP), UserAgent: cleanText(e.UserAgent), RequestID: cleanText(e.RequestID), Changes: changes,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrNotAudited, translate(op, err))
+	}
+	return nil
 }
 
 type auditCount struct{}

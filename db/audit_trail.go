@@ -19,6 +19,7 @@ type AuditRecord struct {
 	UserAgent  string
 	Changes    []byte // a JSON object
 	CreatedAt  time.Time
+	RequestID  string // "" for what no request did
 }
 
 // AuditFilter narrows the audit trail; zero fields do not.

@@ -181,10 +181,20 @@ func (q *Queries) LastScheduledRun(ctx context.Context, kind RunKind, jobID stri
 }
 
 // SetRunJobNext is SetJobNextExecution for a sync job or a drill job.
-func (q *Queries) SetRunJobNext(ctx context.Context, kind RunKind, jobID string, next *time.Time, pause string) error {
+func (q *Queries) SetRunJobNext(ctx context.Context, kind RunKind, jobID string, version int64, next *time.Time, pause string) error {
 	_, err := q.conn.Exec(ctx, kind.runSQL(`UPDATE {jobs} SET next_execution_at = $2, schedule_pause = $3
-		WHERE id = $1 AND (next_execution_at IS DISTINCT FROM $2 OR schedule_pause <> $3)`), jobID, next, cleanText(pause))
+		WHERE id = $1 AND version = $4 AND (next_execution_at IS DISTINCT FROM $2 OR schedule_pause <> $3)`), jobID, next, cleanText(pause), version)
 	return translate("note the next run of "+string(kind)+" job "+jobID, err)
+}
+
+// AwaitRunJob is AwaitBackupJob for a sync job or a drill job.
+func (q *Queries) AwaitRunJob(ctx context.Context, kind RunKind, jobID string) error {
+	op := "await the changes of " + string(kind) + " job " + jobID
+	if err := checkID(op, jobID); err != nil {
+		return err
+	}
+	_, err := q.conn.Exec(ctx, kind.runSQL(`SELECT id FROM {jobs} WHERE id = $1 FOR SHARE`), jobID)
+	return translate(op, err)
 }
 
 // LinkRun records the executions that a run is made of; nil leaves what is there.

@@ -13,10 +13,20 @@ import (
 )
 
 // SetJobNextExecution notes when a backup job runs next, nil for never, and why its schedule is paused in Temporal, ""
-// for not. A job that is gone is no error.
-func (q *Queries) SetJobNextExecution(ctx context.Context, id string, next *time.Time, pause string) error {
+// for not. A job that is gone, or has another version by now, is no error: who changed it noted that too.
+func (q *Queries) SetJobNextExecution(ctx context.Context, id string, version int64, next *time.Time, pause string) error {
 	return translate("note the next run of backup job "+id,
-		q.q.SetJobNextExecution(ctx, dbgen.SetJobNextExecutionParams{ID: id, NextExecutionAt: next, SchedulePause: cleanText(pause)}))
+		q.q.SetJobNextExecution(ctx, dbgen.SetJobNextExecutionParams{ID: id, Version: version, NextExecutionAt: next, SchedulePause: cleanText(pause)}))
+}
+
+// AwaitBackupJob returns when no transaction is changing the job: what is read afterwards is what they have made of it. A
+// job that is gone is no error.
+func (q *Queries) AwaitBackupJob(ctx context.Context, id string) error {
+	op := "await the changes of backup job " + id
+	if err := checkID(op, id); err != nil {
+		return err
+	}
+	return translate(op, q.q.AwaitBackupJob(ctx, id))
 }
 
 // LastScheduledExecution is when the newest execution that the schedule of a backup job started was queued; zero if there

@@ -80,17 +80,21 @@ func (q *Queries) DeleteSessions(ctx context.Context, userID, keep string) (int6
 	return n, translate(op, err)
 }
 
-// ListSessions lists a user's sessions that have not expired, newest first.
-func (q *Queries) ListSessions(ctx context.Context, userID string) ([]Session, error) {
-	rows, err := q.q.ListSessions(ctx, userID)
+// ListSessions reads one page of a user's sessions that have not expired, newest first. Errors: ErrInvalidCursor.
+func (q *Queries) ListSessions(ctx context.Context, userID string, page Page) ([]Session, string, error) {
+	from, err := page.position()
 	if err != nil {
-		return nil, translate("list the sessions of user "+userID, err)
+		return nil, "", err
 	}
-	out := make([]Session, len(rows))
-	for i, row := range rows {
-		out[i] = session(row)
+	rows, err := q.q.ListSessions(ctx, dbgen.ListSessionsParams{
+		UserID: userID, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
+	})
+	if err != nil {
+		return nil, "", translate("list the sessions of user "+userID, err)
 	}
-	return out, nil
+	rows, next := pageOf(rows, page, func(r dbgen.AuthSession) (time.Time, string) { return r.CreatedAt, r.ID })
+	sessions, err := convert(rows, func(r dbgen.AuthSession) (Session, error) { return session(r), nil })
+	return sessions, next, err
 }
 
 // DeleteExpiredSessions removes what nobody can use any more and returns how many there were.

@@ -17,6 +17,9 @@ func TestPruningRemovesWhatHasExpiredOrIsOldAndNothingElse(t *testing.T) {
 	d := dbtest.Open(t, url)
 	datasource, err := d.CreateDatasource(t.Context(), db.Datasource{Name: "a", Type: domain.Postgres, Enabled: true})
 	require.NoError(t, err)
+	disk := newStorage(t, d, "disk")
+	dbtest.Execute(t, url, `INSERT INTO storage_health_checks (id, storage_location_id, status, location_status, checked_at)
+		SELECT gen_random_uuid(), $1, 'ok', 'healthy', now() - n * interval '1 day' FROM generate_series(1, 35) n`, disk.ID)
 	user := uuid.NewString()
 	dbtest.Execute(t, url, `INSERT INTO users (id, email) VALUES ($1, 'a@example.com')`, user)
 	dbtest.Execute(t, url, `INSERT INTO health_checks (id, datasource_id, status, checked_at)
@@ -25,12 +28,17 @@ func TestPruningRemovesWhatHasExpiredOrIsOldAndNothingElse(t *testing.T) {
 		SELECT gen_random_uuid(), 'cleanup_completed', 'info', 'system', 'x', now() - n * interval '10 days' FROM generate_series(1, 12) n`)
 	dbtest.Execute(t, url, `INSERT INTO api_tokens (id, user_id, name, token_hash, permissions, expires_at)
 		SELECT gen_random_uuid(), $1, 'token ' || n, sha256(n::text::bytea), '{"dashboard.read"}', now() - n * interval '20 days' FROM generate_series(0, 2) n`, user)
+	dbtest.Execute(t, url, `INSERT INTO auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
+		SELECT gen_random_uuid(), $1, sha256(n::text::bytea), '', '', now() + (n - 2) * interval '1 hour' FROM generate_series(0, 4) n`, user)
 	removed, err := d.Prune(t.Context(), domain.DefaultPrune(), time.Now().Add(time.Minute))
 	require.NoError(t, err)
 	require.Equal(t, map[string]int64{
 		"health_checks": 11, "notifications": 4, "api_tokens": 1,
-		"auth_sessions": 0, "oidc_handoffs": 0, "idempotency_keys": 0, "storage_health_checks": 0,
+		"auth_sessions": 3, "oidc_handoffs": 0, "idempotency_keys": 0, "storage_health_checks": 6,
 	}, removed)
+	for table, left := range map[string]int{"auth_sessions": 2, "storage_health_checks": 29, "health_checks": 29, "api_tokens": 2, "notifications": 8} {
+		require.Equal(t, left, dbtest.Count(t, url, `SELECT count(*) FROM `+table), table)
+	}
 }
 
 func TestOldExecutionsGoWhenASettingSaysSoButNoBackup(t *testing.T) {

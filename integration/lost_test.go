@@ -2,11 +2,14 @@ package integration
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
@@ -15,8 +18,8 @@ import (
 	"github.com/dataguardian/dataguardian/worker"
 )
 
-// A worker has one slot, and a restore holds it: what people wait for goes on all the same. Then somebody
-// terminates the restore, which can not clean up after itself.
+// A worker has one slot, and a restore holds it: what people wait for goes on all the same, and another transfer waits for the
+// slot. Then somebody terminates the restore, which can not clean up after itself.
 func TestALostRestoreLeavesNothingAndABusyWorkerStillAnswers(t *testing.T) {
 	const pool = "one-slot"
 	s := newSetup(t, withRows(200), withPool(pool))
@@ -52,12 +55,25 @@ func TestALostRestoreLeavesNothingAndABusyWorkerStillAnswers(t *testing.T) {
 	}
 	require.Equal(t, []string{target + "_dg_" + domain.ID8(restore.ID)}, staging())
 
+	// Of another datasource, at another location: it waits for nothing but the slot.
+	second, err := shared.owner.RunJob(t.Context(), makeFilesJob(t, shared.owner, pool, unique(t)+"_files", 1000, client.BackupJobDocument{}).ID, nil)
+	require.NoError(t, err)
+	waitsForSlot := func() bool {
+		described, err := shared.dialled.DescribeWorkflowExecution(t.Context(), second.Metadata.WorkflowID, "")
+		require.NoError(t, err)
+		return slices.ContainsFunc(described.PendingActivities, func(a *workflowpb.PendingActivityInfo) bool {
+			return a.ActivityType.Name == contract.Dump.Name && a.State == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
+		})
+	}
+	require.Eventually(t, waitsForSlot, time.Minute, 50*time.Millisecond)
+
 	checked, err := shared.owner.TestStorageLocation(t.Context(), s.storage.ID)
 	require.NoError(t, err)
 	require.Equal(t, domain.HealthOK, checked.Status, checked.Message)
 	_, err = shared.owner.ListFiles(t.Context(), s.storage.ID, "")
 	require.NoError(t, err)
 
+	require.True(t, waitsForSlot(), "while the restore holds it")
 	require.NoError(t, shared.dialled.TerminateWorkflow(t.Context(), restore.Metadata.WorkflowID, "", "by hand"))
 	close(release)
 	_, err = reconcile.Sweep(t.Context(), shared.db, shared.dialled, time.Minute, quiet())
@@ -67,4 +83,7 @@ func TestALostRestoreLeavesNothingAndABusyWorkerStillAnswers(t *testing.T) {
 	defer cancel()
 	require.NoError(t, shared.dialled.GetWorkflow(waiting, contract.CleanRestoreWorkflowID(restore.ID), "").Get(waiting, nil))
 	require.Empty(t, staging())
+	ended := wait(t, second)
+	require.Equal(t, domain.Completed, ended.Status, ended.ErrorMessage)
+	require.Equal(t, int32(1), s.attempts(t, ended, "Dump"), "that it waited was no try")
 }

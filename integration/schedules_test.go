@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -117,13 +118,21 @@ func (i *island) runs(job client.BackupJob) map[time.Time]client.Execution {
 const often = 6 * time.Second
 
 // runOften is what somebody may do in Temporal. No upkeep puts it back here.
-func (i *island) runOften(jobID string) {
+func (i *island) runOften(jobID string) { i.runEvery(jobID, often) }
+
+// runOnce is runOften for one run at a whole second: an interval as long as it is since 1970 is met then, and not again for half
+// a century.
+func (i *island) runOnce(jobID string, at time.Time) {
+	i.runEvery(jobID, time.Duration(at.Unix())*time.Second)
+}
+
+func (i *island) runEvery(jobID string, every time.Duration) {
 	i.t.Helper()
 	handle := i.dialled.ScheduleClient().GetHandle(i.t.Context(), contract.BackupScheduleID(jobID))
 	require.NoError(i.t, handle.Update(i.t.Context(), temporal.ScheduleUpdateOptions{
 		DoUpdate: func(in temporal.ScheduleUpdateInput) (*temporal.ScheduleUpdate, error) {
 			changed := in.Description.Schedule
-			changed.Spec = &temporal.ScheduleSpec{Intervals: []temporal.ScheduleIntervalSpec{{Every: often}}}
+			changed.Spec = &temporal.ScheduleSpec{Intervals: []temporal.ScheduleIntervalSpec{{Every: every}}}
 			return &temporal.ScheduleUpdate{Schedule: &changed}, nil
 		},
 	}))
@@ -251,6 +260,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 		return true
 	}
 	require.Eventually(t, there, time.Minute, 100*time.Millisecond)
+	i.requireMendedAtStart(contract.BackupScheduleID(slow.ID), contract.BackupScheduleID(other.ID))
 	running, err := i.owner.RunJob(t.Context(), slow.ID, nil)
 	require.NoError(t, err)
 	i.await(running.ID, domain.Running)
@@ -267,7 +277,40 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i.await(again.ID, domain.Completed)
 }
 
-// The catalogue is away while a backup runs and ends: nothing is lost, and a cron is met before, in or after the outage.
+// requireMendedAtStart edits one schedule in Temporal and deletes another, and has an API process start: that, and not the next run of
+// the upkeep, which is minutes away, puts them right.
+func (i *island) requireMendedAtStart(edited, deleted string) {
+	i.t.Helper()
+	ctx, schedules := i.t.Context(), i.dialled.ScheduleClient()
+	require.Eventually(i.t, func() bool { // what is asked for during a run is not begun
+		d, err := schedules.GetHandle(ctx, contract.UpkeepScheduleID).Describe(ctx)
+		return err == nil && d.Info.NumActions > 0 && len(d.Info.RunningWorkflows) == 0
+	}, time.Minute, 100*time.Millisecond)
+	wanted, err := schedules.GetHandle(ctx, edited).Describe(ctx)
+	require.NoError(i.t, err)
+	i.runEvery(strings.TrimPrefix(edited, contract.BackupSchedulePrefix), 1000*time.Hour)
+	require.NoError(i.t, schedules.GetHandle(ctx, deleted).Delete(ctx))
+	require.Eventually(i.t, func() bool { // Temporal's lists know of it only a moment later
+		entries, err := schedules.List(ctx, temporal.ScheduleListOptions{})
+		isDeleted, isEdited := err == nil, false
+		for isDeleted && entries.HasNext() {
+			entry, err := entries.Next()
+			isDeleted = err == nil && entry.ID != deleted
+			isEdited = isEdited || err == nil && entry.ID == edited && len(entry.Spec.Intervals) == 1
+		}
+		return isDeleted && isEdited
+	}, time.Minute, 100*time.Millisecond)
+	stop := process.StartReconcilingEvery(ctx, time.Hour, i.db, i.dialled, quiet())
+	defer stop()
+	require.Eventually(i.t, func() bool {
+		_, err := schedules.GetHandle(ctx, deleted).Describe(ctx)
+		now, editedErr := schedules.GetHandle(ctx, edited).Describe(ctx)
+		return err == nil && editedErr == nil && len(now.Schedule.Spec.Intervals) == 0 && len(now.Schedule.Spec.Calendars) == len(wanted.Schedule.Spec.Calendars)
+	}, time.Minute, 100*time.Millisecond)
+}
+
+// The catalogue is away while a backup runs and ends, and while another one comes due: nothing is lost, what was due begins
+// when the catalogue is back, once, and a cron is met before, in or after the outage.
 func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	i := newIsland(t)
 	i.pool = "patient" // the worker of the default pool gives up sooner than the product does
@@ -278,15 +321,25 @@ func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	t.Cleanup(stop)
 	minutely := i.filesJob("every minute", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
 	job := i.filesJob("slow", 4<<20, client.BackupJobDocument{BackupOptions: domain.BackupOptions{BandwidthLimitMbps: 8}})
+	meanwhile := i.filesJob("due in the outage", 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *"})
 	running, err := i.owner.RunJob(t.Context(), job.ID, nil)
 	require.NoError(t, err)
 	i.await(running.ID, domain.Running)
+	due := time.Now().Truncate(time.Second).Add(6 * time.Second)
+	i.runOnce(meanwhile.ID, due)
 	port := i.postgres.Port()
 	require.NoError(t, i.postgres.Stop(t.Context()))
-	time.Sleep(8 * time.Second) // the dump takes about four: its end falls into the outage
+	require.True(t, time.Now().Before(due), "the outage began too late to tell anything")
+	time.Sleep(time.Until(due.Add(3 * time.Second))) // the dump takes about four: its end falls into the outage too
+	up := time.Now()
 	i.startPostgres(port)
 	ended := i.await(running.ID, domain.Completed)
 	require.True(t, ended.Metadata.Verification.OK)
+	require.Eventually(t, func() bool { return i.runs(meanwhile)[due.UTC()].Status == domain.Completed }, time.Minute, 100*time.Millisecond)
+	made, err := i.owner.ListExecutions(t.Context(), client.ExecutionFilter{Job: meanwhile.ID})
+	require.NoError(t, err)
+	require.Len(t, made, 1, "though it was tried more than once")
+	require.True(t, made[0].StartedAt.After(up))
 
 	first := *minutely.NextExecutionAt
 	require.Eventually(t, func() bool { return i.runs(minutely)[first].Status == domain.Completed }, 90*time.Second, 100*time.Millisecond)

@@ -63,7 +63,7 @@ func requirePassword(t *testing.T, url, userID, password string, sessions, token
 	match, err := passwords.Matches(t.Context(), password, user.PasswordHash)
 	require.NoError(t, err)
 	require.True(t, match)
-	open, err := database.ListSessions(t.Context(), userID)
+	open, _, err := database.ListSessions(t.Context(), userID, db.Page{})
 	require.NoError(t, err)
 	require.Len(t, open, sessions)
 	left, err := database.CountAPITokens(t.Context(), userID)

@@ -292,6 +292,39 @@ func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
 	return err
 }
 
+const undecideApproval = `-- name: UndecideApproval :one
+UPDATE approvals SET status = 'pending', decided_by = NULL, decider_name = '', note = '', decided_at = NULL
+WHERE id = $1 AND status = 'approved' AND expires_at > now()
+RETURNING id, action, permission, resource, resource_id, summary, request, request_hash, status, requested_by, requester_name, decided_by, decider_name, note, created_at, decided_at, used_at, expires_at
+`
+
+// Whoever approved it may not do so any more: another person is asked again.
+func (q *Queries) UndecideApproval(ctx context.Context, id string) (Approval, error) {
+	row := q.db.QueryRow(ctx, undecideApproval, id)
+	var i Approval
+	err := row.Scan(
+		&i.ID,
+		&i.Action,
+		&i.Permission,
+		&i.Resource,
+		&i.ResourceID,
+		&i.Summary,
+		&i.Request,
+		&i.RequestHash,
+		&i.Status,
+		&i.RequestedBy,
+		&i.RequesterName,
+		&i.DecidedBy,
+		&i.DeciderName,
+		&i.Note,
+		&i.CreatedAt,
+		&i.DecidedAt,
+		&i.UsedAt,
+		&i.ExpiresAt,
+	)
+	return i, err
+}
+
 const useApproval = `-- name: UseApproval :execrows
 UPDATE approvals SET status = 'used', used_at = now()
 WHERE id = $1 AND requested_by = $2 AND action = $3 AND request_hash = $4

@@ -11,8 +11,8 @@ import (
 )
 
 const addAudit = `-- name: AddAudit :exec
-INSERT INTO audit_logs (id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO audit_logs (id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, request_id, changes)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 `
 
 type AddAuditParams struct {
@@ -24,6 +24,7 @@ type AddAuditParams struct {
 	ResourceID string
 	IP         string
 	UserAgent  string
+	RequestID  string
 	Changes    []byte
 }
 
@@ -37,13 +38,14 @@ func (q *Queries) AddAudit(ctx context.Context, arg AddAuditParams) error {
 		arg.ResourceID,
 		arg.IP,
 		arg.UserAgent,
+		arg.RequestID,
 		arg.Changes,
 	)
 	return err
 }
 
 const getAudit = `-- name: GetAudit :one
-SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at FROM audit_logs WHERE id = $1
+SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at, request_id FROM audit_logs WHERE id = $1
 `
 
 func (q *Queries) GetAudit(ctx context.Context, id string) (AuditLog, error) {
@@ -60,12 +62,13 @@ func (q *Queries) GetAudit(ctx context.Context, id string) (AuditLog, error) {
 		&i.UserAgent,
 		&i.Changes,
 		&i.CreatedAt,
+		&i.RequestID,
 	)
 	return i, err
 }
 
 const listAudit = `-- name: ListAudit :many
-SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at FROM audit_logs
+SELECT id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes, created_at, request_id FROM audit_logs
 WHERE ($1::uuid IS NULL OR actor_id = $1)
   AND ($2::text IS NULL OR actor_name = $2)
   AND ($3::text IS NULL OR action = $3)
@@ -123,6 +126,7 @@ func (q *Queries) ListAudit(ctx context.Context, arg ListAuditParams) ([]AuditLo
 			&i.UserAgent,
 			&i.Changes,
 			&i.CreatedAt,
+			&i.RequestID,
 		); err != nil {
 			return nil, err
 		}

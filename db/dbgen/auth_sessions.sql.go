@@ -95,11 +95,28 @@ func (q *Queries) DeleteSessionsOfUser(ctx context.Context, arg DeleteSessionsOf
 }
 
 const listSessions = `-- name: ListSessions :many
-SELECT id, user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at FROM auth_sessions WHERE user_id = $1 AND expires_at > now() ORDER BY created_at DESC, id DESC
+SELECT id, user_id, token_hash, ip, user_agent, created_at, last_seen_at, expires_at FROM auth_sessions
+WHERE user_id = $1 AND expires_at > now()
+  AND ($2::timestamptz IS NULL
+       OR (created_at, id) < ($2::timestamptz, $3::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT $4::int
 `
 
-func (q *Queries) ListSessions(ctx context.Context, userID string) ([]AuthSession, error) {
-	rows, err := q.db.Query(ctx, listSessions, userID)
+type ListSessionsParams struct {
+	UserID          string
+	BeforeCreatedAt *time.Time
+	BeforeID        *string
+	PageSize        int32
+}
+
+func (q *Queries) ListSessions(ctx context.Context, arg ListSessionsParams) ([]AuthSession, error) {
+	rows, err := q.db.Query(ctx, listSessions,
+		arg.UserID,
+		arg.BeforeCreatedAt,
+		arg.BeforeID,
+		arg.PageSize,
+	)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,15 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+const awaitBackupJob = `-- name: AwaitBackupJob :exec
+SELECT id FROM backup_jobs WHERE id = $1 FOR SHARE
+`
+
+func (q *Queries) AwaitBackupJob(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, awaitBackupJob, id)
+	return err
+}
+
 const backupJobHolders = `-- name: BackupJobHolders :many
 SELECT holder::text FROM (
     SELECT e.status || ' ' || e.operation || ' ' || e.id AS holder, 1 AS rank, e.created_at
@@ -249,18 +258,25 @@ func (q *Queries) SetJobLastExecution(ctx context.Context, arg SetJobLastExecuti
 
 const setJobNextExecution = `-- name: SetJobNextExecution :exec
 UPDATE backup_jobs SET next_execution_at = $1, schedule_pause = $2
-WHERE id = $3 AND (next_execution_at IS DISTINCT FROM $1 OR schedule_pause <> $2)
+WHERE id = $3 AND version = $4 AND (next_execution_at IS DISTINCT FROM $1 OR schedule_pause <> $2)
 `
 
 type SetJobNextExecutionParams struct {
 	NextExecutionAt *time.Time
 	SchedulePause   string
 	ID              string
+	Version         int64
 }
 
-// When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays.
+// When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays. What was
+// made of an older version is not stored.
 func (q *Queries) SetJobNextExecution(ctx context.Context, arg SetJobNextExecutionParams) error {
-	_, err := q.db.Exec(ctx, setJobNextExecution, arg.NextExecutionAt, arg.SchedulePause, arg.ID)
+	_, err := q.db.Exec(ctx, setJobNextExecution,
+		arg.NextExecutionAt,
+		arg.SchedulePause,
+		arg.ID,
+		arg.Version,
+	)
 	return err
 }
 

@@ -81,6 +81,7 @@ type AuditLog struct {
 	UserAgent  string
 	Changes    []byte
 	CreatedAt  time.Time
+	RequestID  string
 }
 
 type AuthSession struct {

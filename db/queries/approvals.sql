@@ -46,3 +46,9 @@ WHERE id = @id AND requested_by = @requested_by AND action = @action AND request
 
 -- name: ReopenApproval :exec
 UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = @id AND status = 'used';
+
+-- Whoever approved it may not do so any more: another person is asked again.
+-- name: UndecideApproval :one
+UPDATE approvals SET status = 'pending', decided_by = NULL, decider_name = '', note = '', decided_at = NULL
+WHERE id = @id AND status = 'approved' AND expires_at > now()
+RETURNING *;

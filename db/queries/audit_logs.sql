@@ -1,6 +1,6 @@
 -- name: AddAudit :exec
-INSERT INTO audit_logs (id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, changes)
-VALUES (@id, @actor_id, @actor_name, @action, @resource, @resource_id, @ip, @user_agent, @changes);
+INSERT INTO audit_logs (id, actor_id, actor_name, action, resource, resource_id, ip, user_agent, request_id, changes)
+VALUES (@id, @actor_id, @actor_name, @action, @resource, @resource_id, @ip, @user_agent, @request_id, @changes);
 
 -- name: ListAudit :many
 SELECT * FROM audit_logs

@@ -15,7 +15,12 @@ UPDATE auth_sessions SET last_seen_at = now(), expires_at = @expires_at WHERE id
 DELETE FROM auth_sessions WHERE id = @id AND user_id = @user_id;
 
 -- name: ListSessions :many
-SELECT * FROM auth_sessions WHERE user_id = @user_id AND expires_at > now() ORDER BY created_at DESC, id DESC;
+SELECT * FROM auth_sessions
+WHERE user_id = @user_id AND expires_at > now()
+  AND (sqlc.narg('before_created_at')::timestamptz IS NULL
+       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
+ORDER BY created_at DESC, id DESC
+LIMIT sqlc.arg('page_size')::int;
 
 -- name: DeleteExpiredSessions :execrows
 DELETE FROM auth_sessions WHERE expires_at <= now();

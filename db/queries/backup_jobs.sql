@@ -47,10 +47,14 @@ DELETE FROM backup_jobs WHERE id = @id;
 UPDATE backup_jobs SET last_execution_at = @started_at
 WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at);
 
--- When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays.
+-- When the job runs next, and whether somebody paused its schedule in Temporal. No change of the job: its version stays. What was
+-- made of an older version is not stored.
 -- name: SetJobNextExecution :exec
 UPDATE backup_jobs SET next_execution_at = @next_execution_at, schedule_pause = @schedule_pause
-WHERE id = @id AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
+WHERE id = @id AND version = @version AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
+
+-- name: AwaitBackupJob :exec
+SELECT id FROM backup_jobs WHERE id = @id FOR SHARE;
 
 -- One from the future was made while a clock was wrong, and must not keep others from being made until then.
 -- name: LastScheduledExecution :one

@@ -86,6 +86,19 @@ func (c *cutter) scan(piece []byte) (n int, ends bool) {
 	return n, false
 }
 
+// longPart is how many average chunks a part of a stream has at least, after which a chunk of any size ends.
+const longPart = 8
+
+// edge is told that a part of the stream ends here, which has so many bytes, and reports whether the chunk does too: unless it
+// is shorter than chunks are, which it may be after a long part only, so that many short parts give no more chunks.
+func (c *cutter) edge(part int64) bool {
+	if c.length == 0 || (c.length < c.params.Min && part < longPart*int64(c.params.Average)) {
+		return false
+	}
+	c.length, c.fingerprint = 0, 0
+	return true
+}
+
 const (
 	window   = 64   // bytes that a fingerprint depends on
 	laneSize = 2048 // bytes that each of four lanes looks at

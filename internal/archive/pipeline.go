@@ -87,19 +87,29 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	filled, scanned := 0, 0 // of current
+	edges, offset := edgesOf(r), int64(0) // of current
+	filled, scanned := 0, 0               // of current
 	for {
 		n, err := r.Read(current.bytes()[filled:min(filled+readSize, longest)])
 		filled += n
+		edges.read()
 		for {
-			length, ends := cutter.scan(current.bytes()[scanned:filled])
+			length, ends := cutter.scan(current.bytes()[scanned:edges.limit(offset, filled)])
 			scanned += length
+			if !ends {
+				passed, cut := edges.pass(cutter)
+				if passed && !cut {
+					continue
+				}
+				ends = cut
+			}
 			if !ends {
 				break
 			}
 			if current, err = p.split(ctx, current, scanned, filled, err); current == nil {
 				return err
 			}
+			offset += int64(scanned)
 			filled, scanned = filled-scanned, 0
 		}
 		if errors.Is(err, io.EOF) {

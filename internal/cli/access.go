@@ -27,7 +27,7 @@ func accessResources() []resource {
 				{header: "ACTIVE", path: "is_active"}, {header: "OWNER", path: "owner"}, {header: "LAST SIGN-IN", path: "last_login_at"},
 			},
 			actions: []action{
-				{name: "sessions", short: "List their sessions", path: users + "/{id}/sessions", unpaged: true, columns: sessionColumns},
+				{name: "sessions", short: "List their sessions", path: users + "/{id}/sessions", columns: sessionColumns},
 				{name: "end-sessions", short: "End all their sessions", method: http.MethodDelete, path: users + "/{id}/sessions", confirm: "End all sessions of user %s?"},
 				{name: "tokens", short: "List their API tokens", path: users + "/{id}/tokens", columns: tokenColumns},
 			},

@@ -35,6 +35,15 @@ type result struct {
 // run runs a command line with standard input.
 func (h home) run(stdin string, args ...string) result {
 	h.t.Helper()
+	var errs bytes.Buffer
+	got := h.runOn(&errs, stdin, args...)
+	got.stderr = errs.String() + got.stderr
+	return got
+}
+
+// runOn is run with another standard error, such as a terminal; what the result has of it is the error that ended the command.
+func (h home) runOn(errs io.Writer, stdin string, args ...string) result {
+	h.t.Helper()
 	root := &cobra.Command{Use: "dataguardian", SilenceUsage: true, SilenceErrors: true}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return cli.BadUsage(cmd, "%v", err) })
 	root.AddGroup(&cobra.Group{ID: cli.GroupID})
@@ -49,15 +58,15 @@ func (h home) run(stdin string, args ...string) result {
 			return settings, nil
 		},
 	})...)
-	var out, errs bytes.Buffer
+	var out bytes.Buffer
 	root.SetArgs(args)
 	root.SetIn(strings.NewReader(stdin))
 	root.SetOut(&out)
-	root.SetErr(&errs)
+	root.SetErr(errs)
 	err := root.ExecuteContext(context.Background())
-	got := result{stdout: out.String(), stderr: errs.String()}
+	got := result{stdout: out.String()}
 	if err != nil {
-		got.stderr += err.Error()
+		got.stderr = err.Error()
 		got.code = 1
 		if coded, ok := err.(interface{ ExitCode() int }); ok {
 			got.code = coded.ExitCode()

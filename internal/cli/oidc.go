@@ -47,12 +47,12 @@ func (s *session) signInByBrowser(ctx context.Context) (client.Session, error) {
 		s.OIDCLoginURL("http://"+listener.Addr().String()+"/callback", base64.RawURLEncoding.EncodeToString(challenge[:]), state))
 	select {
 	case got := <-brought:
+		stopping, stop := context.WithTimeout(ctx, time.Second) // the browser still reads the page, also that it is refused
+		defer stop()
+		_ = server.Shutdown(stopping)
 		if got.refusal != "" {
 			return client.Session{}, Error{errors.New(clean(got.refusal)), exitForbidden}
 		}
-		stopping, stop := context.WithTimeout(ctx, time.Second) // the browser still reads the page
-		defer stop()
-		_ = server.Shutdown(stopping)
 		return s.OIDCToken(ctx, got.code, verifier)
 	case <-ctx.Done():
 		return client.Session{}, failed("nobody signed in within %s", browserTimeout)

@@ -16,7 +16,7 @@ const settingsPath = "/api/system/settings"
 func platformResources() []resource {
 	return append(append(accessResources(), approvalResource()), []resource{
 		{
-			name: "session", title: "session", aliases: []string{"sessions"}, path: "/api/auth/sessions", unpaged: true, verbs: []string{list, remove},
+			name: "session", title: "session", aliases: []string{"sessions"}, path: "/api/auth/sessions", verbs: []string{list, remove},
 			columns: sessionColumns,
 			actions: []action{
 				{name: "end-others", short: "End all your sessions but this one", method: http.MethodDelete, path: "/api/auth/sessions"},

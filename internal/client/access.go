@@ -100,6 +100,7 @@ type AuditLog struct {
 	ResourceID string         `json:"resource_id"`
 	IP         string         `json:"ip"`
 	UserAgent  string         `json:"user_agent"`
+	RequestID  string         `json:"request_id"`
 	Changes    map[string]any `json:"changes"`
 	CreatedAt  time.Time      `json:"created_at"`
 }
@@ -159,9 +160,7 @@ func (c *Client) ChangePassword(ctx context.Context, current, next string) error
 
 // Sessions lists the sessions of who is signed in.
 func (c *Client) Sessions(ctx context.Context) ([]SessionInfo, error) {
-	var out items[SessionInfo]
-	err := c.call(ctx, http.MethodGet, "/api/auth/sessions", nil, nil, &out)
-	return out.Items, err
+	return collect[SessionInfo](ctx, c, "/api/auth/sessions", nil)
 }
 
 // EndSession ends one session of who is signed in; "" ends all but this one.

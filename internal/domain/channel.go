@@ -135,6 +135,11 @@ func (c ChannelConfig) SecretValues() []string {
 			values = append(values, *field)
 		}
 	}
+	for _, header := range c.Headers { // a server may repeat the token without the scheme before it
+		if _, credentials, found := strings.Cut(header.Value, " "); found && len(credentials) > 8 {
+			values = append(values, credentials)
+		}
+	}
 	if u, err := url.Parse(c.URL); err == nil {
 		// Whole, as a server may repeat it, and in its parts, of which one is the token.
 		parts := append(strings.Split(u.EscapedPath(), "/"), strings.Split(u.Path, "/")...)

@@ -3,12 +3,12 @@ package notify
 import "github.com/dataguardian/dataguardian/internal/domain"
 
 // Builtin is the text of every type of event on every type of channel until somebody writes another.
-func Builtin(channel domain.ChannelType, _ domain.NotificationType) Template {
+func Builtin(channel domain.ChannelType, event domain.NotificationType) Template {
 	switch channel {
 	case domain.ChannelSMTP:
-		return Template{Subject: builtinSubject, Body: builtinMail, HTML: builtinHTML}
+		return Template{Subject: builtinSubject, Body: builtinMail(event), HTML: builtinHTML(event)}
 	case domain.ChannelWhatsApp:
-		return Template{Body: mark + builtinWhatsApp}
+		return Template{Body: builtinWhatsApp(event)}
 	default:
 		return Template{Subject: mark + "{{.Title}}", Body: builtinWebhook}
 	}
@@ -19,36 +19,57 @@ const builtinSubject = `[DataGuardian] {{if eq .Severity "critical"}}CRITICAL: {
 // mark is the sign of a severity.
 const mark = "{{if eq .Severity \"critical\"}}\U0001F534{{else if eq .Severity \"warning\"}}\U0001F7E1{{else}}\U0001F7E2{{end}} "
 
-const builtinMail = `{{.Title}}
+// builtinMail and builtinHTML show the execution where an event of the type can have one.
+func builtinMail(event domain.NotificationType) string {
+	text := `{{.Title}}
 {{if .Message}}
 {{.Message}}
 {{end}}{{if .Advice}}
 What to do: {{.Advice}}
 {{end}}
 {{range .Facts}}{{.Name}}: {{.Value}}
-{{end}}{{if .Link}}
-Execution: {{.Link}}{{end}}{{if .TemporalURL}}
-Workflow: {{.TemporalURL}}{{end}}`
+{{end}}`
+	if has(event, "Link") {
+		text += "{{if .Link}}\nExecution: {{.Link}}{{end}}"
+	}
+	return text + "{{if .TemporalURL}}\nWorkflow: {{.TemporalURL}}{{end}}"
+}
 
 const builtinWebhook = `{{if .Message}}{{.Message}}
 {{end}}{{if .Advice}}
 What to do: {{.Advice}}{{end}}`
 
-const builtinWhatsApp = `*{{.Title}}*
+// builtinWhatsApp names what an event of the type can be about.
+func builtinWhatsApp(event domain.NotificationType) string {
+	text := mark + `*{{.Title}}*
 {{if .Message}}
 {{.Message}}
 {{end}}{{if .Advice}}
 _{{.Advice}}_
-{{end}}{{if .Datasource}}
-Datasource: {{.Datasource}}{{end}}{{if .Source}}
-Source: {{.Source}}{{end}}{{if .Target}}
-Target: {{.Target}}{{end}}{{if .Job}}
-Job: {{.Job}}{{end}}{{if .Storage}}
-Storage: {{.Storage}}{{end}}
-Time: {{date "2006-01-02 15:04 UTC" .Time}}{{if .Link}}
-{{.Link}}{{end}}`
+{{end}}`
+	for _, name := range []string{"Datasource", "Source", "Target", "Job", "Storage"} {
+		if has(event, name) {
+			text += "{{if ." + name + "}}\n" + name + ": {{." + name + "}}{{end}}"
+		}
+	}
+	text += "\nTime: {{date \"2006-01-02 15:04 UTC\" .Time}}"
+	if has(event, "Link") {
+		text += "{{if .Link}}\n{{.Link}}{{end}}"
+	}
+	return text
+}
 
-const builtinHTML = `<!DOCTYPE html>
+func builtinHTML(event domain.NotificationType) string {
+	link := ""
+	if has(event, "Link") {
+		link = `{{if .Link}}<a href="{{.Link}}">Execution</a>{{end}} `
+	}
+	return htmlTop + `<p>` + link + `{{if .TemporalURL}}<a href="{{.TemporalURL}}">Workflow</a>{{end}}</p>
+</div>
+</body></html>`
+}
+
+const htmlTop = `<!DOCTYPE html>
 <html><body style="font-family:sans-serif;color:#1f2328;max-width:640px">
 <div style="border-left:6px solid {{if eq .Severity "critical"}}#cf222e{{else if eq .Severity "warning"}}#d4a72c{{else}}#1a7f37{{end}};padding:4px 16px">
 <h2 style="margin:8px 0">{{.Title}}</h2>
@@ -57,6 +78,4 @@ const builtinHTML = `<!DOCTYPE html>
 <table style="border-collapse:collapse">{{range .Facts}}
 <tr><td style="padding:2px 16px 2px 0;color:#59636e">{{.Name}}</td><td>{{.Value}}</td></tr>{{end}}
 </table>
-<p>{{if .Link}}<a href="{{.Link}}">Execution</a>{{end}} {{if .TemporalURL}}<a href="{{.TemporalURL}}">Workflow</a>{{end}}</p>
-</div>
-</body></html>`
+`

@@ -199,7 +199,7 @@ func Sample(t domain.NotificationType, now time.Time) Event {
 	if e.Severity != domain.SeverityInfo {
 		e.Status, e.FailureClass, e.Hint = "failed", "Unreachable", "Check that the server runs."
 	}
-	return e.Complete()
+	return e.withoutForeign().Complete()
 }
 
 func formatBytes(n int64) string {

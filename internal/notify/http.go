@@ -23,23 +23,21 @@ import (
 // Answer is what an HTTP server said, as far as it was read.
 type Answer struct {
 	Status     int
-	Text       string
+	Text       string // as it came: it may hold secrets, String does not
 	RetryAfter time.Duration
+
+	cutOff  bool // there was more, or it broke off
+	secrets []string
 }
 
 // String is what people are shown: the status and the beginning of the text.
 func (a Answer) String() string {
-	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, http.StatusText(a.Status), Shown(a.Text)))
-}
-
-// Shown is what people are shown of what a server said: one line of it, and not all of a long one.
-func Shown(text string) string {
-	return Cut(oneLine(strings.ToValidUTF8(text, "\uFFFD")), answerKept)
+	return strings.TrimSpace(fmt.Sprintf("%d %s %s", a.Status, http.StatusText(a.Status), Shown(a.Text, a.cutOff, a.secrets)))
 }
 
 // Do makes a request with a client of internal/outbound. A server that was not reached, or did not answer in
-// time, is an error; any answer of its is none, see Check.
-func Do(client *http.Client, request *http.Request) (Answer, error) {
+// time, is an error; any answer of its is none, see Check. Nobody is shown secrets, which the server may repeat.
+func Do(client *http.Client, request *http.Request, secrets []string) (Answer, error) {
 	request.Header.Set("User-Agent", "DataGuardian")
 	var wroteRequest atomic.Bool
 	request = request.WithContext(httptrace.WithClientTrace(request.Context(), &httptrace.ClientTrace{
@@ -47,18 +45,18 @@ func Do(client *http.Client, request *http.Request) (Answer, error) {
 	}))
 	answer, err := client.Do(request) //nolint:gosec // internal/outbound refuses what may not be reached
 	if err != nil {
-		classified := NetworkError(request.Context(), "connect to "+request.URL.Host, withoutURL(err))
+		classified := NetworkError(request.Context(), "connect to "+request.URL.Host, ShownError(withoutURL(err), secrets))
 		if wroteRequest.Load() {
 			classified = unclear{classified}
 		}
 		return Answer{}, classified
 	}
 	defer func() { _ = answer.Body.Close() }()
-	out := Answer{Status: answer.StatusCode, RetryAfter: retryAfterOf(answer.Header.Get("Retry-After"), time.Now())}
+	out := Answer{Status: answer.StatusCode, RetryAfter: retryAfterOf(answer.Header.Get("Retry-After"), time.Now()), secrets: secrets}
 	// The rest of a huge answer is not read. One that breaks off was an answer all the same: its status says whether the
 	// message was taken, and one that was taken is not to be sent again for the sake of a few words.
-	text, _ := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	out.Text = string(text)
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
+	out.Text, out.cutOff = string(text), err != nil || len(text) == maxAnswer
 	return out, nil
 }
 

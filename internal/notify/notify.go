@@ -15,11 +15,8 @@ import (
 // Timeout bounds one message to one recipient, from the first packet to the last byte of the answer.
 const Timeout = 20 * time.Second
 
-// maxAnswer is how much of a server's answer is read, in bytes, and answerKept how much of it is shown, in characters.
-const (
-	maxAnswer  = 64 << 10
-	answerKept = 300
-)
+// maxAnswer is how much of a server's answer is read, in bytes.
+const maxAnswer = 64 << 10
 
 // Message is what a channel sends. Text and HTML are finished, within the channel's limits.
 type Message struct {

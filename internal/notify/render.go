@@ -2,6 +2,7 @@ package notify
 
 import (
 	"cmp"
+	"errors"
 	"sort"
 	"strings"
 	"unicode"
@@ -15,7 +16,7 @@ const maxSubject = 200 // characters
 // event is t, or the built-in one for nil; a digest always has the built-in text. A text that is too long for
 // the channel loses the end of the event's own message first: what happened, where and what to do stay.
 func Render(channel domain.ChannelType, t *Template, events []Event) (Message, error) {
-	event, digest := events[0].Complete(), []Event(nil)
+	event, digest := events[0].bounded().Complete(), []Event(nil)
 	if len(events) > 1 {
 		event, digest, t = Digest(events), worstFirst(events), nil
 	}
@@ -55,7 +56,7 @@ func (t Template) fit(e Event, most int, as func(string) string) (out rendered, 
 		out, err = t.render(e)
 		return err == nil && Characters(as(out.text)) <= most
 	}
-	if fits(len(message)) || err != nil {
+	if fits(len(message)) || (err != nil && !errors.Is(err, errTooMuch)) {
 		return out, err
 	}
 	n := sort.Search(len(message), func(n int) bool { return !fits(n) }) - 1

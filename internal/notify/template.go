@@ -6,11 +6,8 @@ import (
 	"fmt"
 	htmltemplate "html/template"
 	"io"
-	"reflect"
-	"slices"
 	"strings"
 	"text/template"
-	"text/template/parse"
 	"time"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
@@ -28,56 +25,10 @@ const (
 	maxOutput = 256 << 10 // bytes of what it makes
 )
 
-// functions are all that a template can call besides the comparisons and logic of text/template.
-var functions = template.FuncMap{
-	"upper":    strings.ToUpper,
-	"lower":    strings.ToLower,
-	"trim":     strings.TrimSpace,
-	"truncate": truncate,
-	"default":  func(fallback, value string) string { return orDefault(value, fallback) },
-	"bytes":    formatBytes,
-	"duration": formatDuration,
-	"date":     func(layout string, t time.Time) string { return t.UTC().Format(layout) },
-}
-
-// callable are the functions that a template may name.
-var callable = []string{
-	"upper", "lower", "trim", "truncate", "default", "bytes", "duration", "date",
-	"and", "or", "not", "eq", "ne", "lt", "le", "gt", "ge", "len",
-}
-
-// Functions lists what templates may call, and Variables what they may show, for documents.
-func Functions() []string { return slices.Clone(callable) }
-
-// Variables lists the fields of an event that templates may show.
-func Variables() []string {
-	var names []string
-	for i := range reflect.TypeFor[Event]().NumField() {
-		if name := reflect.TypeFor[Event]().Field(i).Name; name != "Metadata" {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-func truncate(most int, text string) string {
-	runes := []rune(text)
-	if most < 1 || len(runes) <= most {
-		return text
-	}
-	return string(runes[:most-1]) + "…"
-}
-
-func orDefault(value, fallback string) string {
-	if strings.TrimSpace(value) == "" {
-		return fallback
-	}
-	return value
-}
-
-// Check finds what is wrong with a template for a type of channel: what can not be parsed, every variable and
-// function that does not exist, in branches that are seldom taken too, and what fails on samples.
-func (t Template) Check(channel domain.ChannelType) domain.Invalid {
+// Check finds what is wrong with a template for a type of channel and events of a type, "" for all: what can not be
+// parsed, every variable and function that does not exist where it stands, in branches that are never taken too, and
+// what fails on samples.
+func (t Template) Check(channel domain.ChannelType, event domain.NotificationType) domain.Invalid {
 	var v domain.Invalid
 	if strings.TrimSpace(t.Body) == "" {
 		v.Add("body", "is required")
@@ -89,7 +40,7 @@ func (t Template) Check(channel domain.ChannelType) domain.Invalid {
 		v.Add("html", "is for mail only; leave it out")
 	}
 	for _, part := range t.parts() {
-		if err := checkSource(part.source); err != nil {
+		if err := checkSource(part.source, event); err != nil {
 			v.Add(part.name, "%s", err)
 		}
 	}
@@ -97,6 +48,9 @@ func (t Template) Check(channel domain.ChannelType) domain.Invalid {
 		return v
 	}
 	for _, kind := range domain.NotificationTypes() {
+		if event != "" && kind != event {
+			continue
+		}
 		for _, e := range []Event{Sample(kind, time.Unix(0, 0)), Event{Type: kind}.Complete()} {
 			if _, err := t.render(e); err != nil {
 				var failed partError
@@ -128,104 +82,6 @@ func (p partError) Unwrap() error { return p.error }
 
 // withoutName takes the name that text/template puts in front of its errors away.
 func withoutName(err error) string { return strings.TrimPrefix(err.Error(), "template: ") }
-
-func checkSource(source string) error {
-	if len(source) > maxSource {
-		return fmt.Errorf("is %d bytes long; give at most %d", len(source), maxSource)
-	}
-	parsed, err := template.New("").Funcs(functions).Parse(source)
-	if err != nil {
-		return errors.New("can not be read: " + withoutName(err))
-	}
-	if len(parsed.Templates()) > 1 || (parsed.Tree != nil && len(parsed.DefinedTemplates()) > 0 && strings.Contains(source, "define")) {
-		return errors.New("defines templates in it, which is not offered")
-	}
-	if parsed.Tree == nil {
-		return nil
-	}
-	return checkNodes(parsed.Root)
-}
-
-// checkNodes goes through everything that a template holds.
-func checkNodes(node parse.Node) error {
-	if node == nil || reflect.ValueOf(node).IsNil() {
-		return nil
-	}
-	switch n := node.(type) {
-	case *parse.ListNode:
-		return checkAll(n.Nodes)
-	case *parse.ActionNode:
-		return checkNodes(n.Pipe)
-	case *parse.PipeNode:
-		for _, c := range n.Cmds {
-			if err := checkAll(c.Args); err != nil {
-				return err
-			}
-		}
-	case *parse.IfNode:
-		return checkBranch(&n.BranchNode)
-	case *parse.WithNode:
-		return checkBranch(&n.BranchNode)
-	case *parse.RangeNode:
-		return checkRange(n)
-	case *parse.TemplateNode:
-		return errors.New("calls a template, which is not offered")
-	case *parse.FieldNode:
-		return checkFields(n.Ident)
-	case *parse.VariableNode:
-		return checkFields(n.Ident[1:])
-	case *parse.ChainNode:
-		if err := checkFields(n.Field); err != nil {
-			return err
-		}
-		return checkNodes(n.Node)
-	case *parse.IdentifierNode:
-		if !slices.Contains(callable, n.Ident) {
-			return fmt.Errorf("calls %s, which does not exist; there are %s", n.Ident, strings.Join(callable, ", "))
-		}
-	}
-	return nil
-}
-
-// checkRange lets only the one list be gone through, and once.
-func checkRange(n *parse.RangeNode) error {
-	if pipe := n.Pipe.String(); strings.TrimPrefix(pipe[strings.LastIndex(pipe, "=")+1:], " ") != ".Facts" && !strings.HasSuffix(pipe, "$.Facts") {
-		return fmt.Errorf("ranges over %s; only .Facts is a list", pipe)
-	}
-	if strings.Contains(n.List.String(), "{{range ") { // a few of them inside each other run for ever
-		return errors.New("has a range inside another")
-	}
-	return checkBranch(&n.BranchNode)
-}
-
-func checkAll(nodes []parse.Node) error {
-	for _, n := range nodes {
-		if err := checkNodes(n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func checkBranch(b *parse.BranchNode) error {
-	for _, n := range []parse.Node{b.Pipe, b.List, b.ElseList} {
-		if err := checkNodes(n); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// checkFields knows the variables, and the two fields of a fact.
-func checkFields(path []string) error {
-	for i, name := range path {
-		known := i == 0 && (slices.Contains(Variables(), name) || name == "Name" || name == "Value")
-		if !known {
-			return fmt.Errorf("shows .%s, which does not exist; there are .%s", strings.Join(path, "."), strings.Join(Variables(), ", ."))
-		}
-	}
-	return nil
-}
 
 // rendered is a template filled in.
 type rendered struct{ subject, text, html string }
@@ -267,12 +123,15 @@ func fillHTML(source string, e Event) (string, error) {
 	return out.String(), err
 }
 
+// errTooMuch is the end of a template that makes too much.
+var errTooMuch = fmt.Errorf("it makes more than %d bytes", maxOutput)
+
 // limited ends a template that makes too much.
 type limited struct{ bytes.Buffer }
 
 func (l *limited) Write(p []byte) (int, error) {
 	if l.Len()+len(p) > maxOutput {
-		return 0, fmt.Errorf("it makes more than %d bytes", maxOutput)
+		return 0, errTooMuch
 	}
 	return l.Buffer.Write(p)
 }

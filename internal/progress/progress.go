@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/mattn/go-isatty"
@@ -25,7 +26,8 @@ type Line struct {
 	tenth    int64
 	shown    bool
 	bar      *progressbar.ProgressBar
-	total    int64 // of the bar, -1 unknown
+	rest     func() // stops what keeps the bar moving
+	total    int64  // of the bar, -1 unknown
 }
 
 // New shows on out; verb says what is being done.
@@ -58,7 +60,9 @@ func (l *Line) draw(p domain.Progress) {
 		l.phase, l.total = p.Phase, -1
 		l.bar = progressbar.NewOptions64(-1, progressbar.OptionSetWriter(l.out), progressbar.OptionShowBytes(true),
 			progressbar.OptionSetDescription(fmt.Sprintf("%s %s", l.verb, p.Phase)), progressbar.OptionClearOnFinish(),
-			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth())
+			progressbar.OptionUseANSICodes(true), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionFullWidth(),
+			progressbar.OptionSetSpinnerChangeInterval(0)) // its own goroutine never ends: it would draw over what comes after the bar
+		l.rest = spin(l.bar)
 	}
 	total := int64(-1)
 	if p.Total > 0 {
@@ -69,6 +73,26 @@ func (l *Line) draw(p domain.Progress) {
 		l.bar.ChangeMax64(total)
 	}
 	_ = l.bar.Set64(p.Bytes) // fails only for more than the total
+}
+
+// spin draws a bar again and again, also while nothing is told of how far it is. stop returns when it has ended.
+func spin(bar *progressbar.ProgressBar) (stop func()) {
+	_ = bar.RenderBlank() // fails only with the terminal
+	ended := make(chan struct{})
+	var drawing sync.WaitGroup
+	drawing.Go(func() {
+		ticker := time.NewTicker(200 * time.Millisecond)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ended:
+				return
+			case <-ticker.C:
+				_ = bar.RenderBlank()
+			}
+		}
+	})
+	return func() { close(ended); drawing.Wait() }
 }
 
 // details are the figures that are known.
@@ -94,6 +118,7 @@ func (l *Line) details(p domain.Progress) []string {
 // End leaves a clean line for what is written next.
 func (l *Line) End() {
 	if l.bar != nil {
+		l.rest()
 		_ = l.bar.Clear()
 		_ = l.bar.Exit()
 		l.bar = nil

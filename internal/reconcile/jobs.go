@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
-	"strings"
 	"sync"
 	"time"
 
@@ -22,8 +20,8 @@ type scheduledKind struct {
 	prefix string // of the schedule ids; the job's id follows
 	// list reads every job of the kind, also those without a cron.
 	list func(context.Context, *db.DB, domain.ScheduleSettings) ([]scheduledJob, error)
-	// exists is ErrNotFound for a job that is gone.
-	exists func(ctx context.Context, database *db.DB, id string) error
+	// read is list for one job, when nobody is changing it. Errors: db.ErrNotFound.
+	read func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error)
 }
 
 // scheduledJob is a job, and what its schedule is to be; without a cron it has none.
@@ -36,10 +34,7 @@ type scheduledJob struct {
 
 // scheduledKinds lists all of them.
 var scheduledKinds = []scheduledKind{
-	{prefix: contract.BackupSchedulePrefix, list: listBackupJobs, exists: func(ctx context.Context, database *db.DB, id string) error {
-		_, err := database.GetBackupJob(ctx, id)
-		return err
-	}},
+	{prefix: contract.BackupSchedulePrefix, list: listBackupJobs, read: readBackupJob},
 	syncSchedules,
 	drillSchedules,
 }
@@ -57,10 +52,9 @@ type JobSchedules struct {
 func (s *JobSchedules) Ensure(ctx context.Context, database *db.DB, temporal client.Client) (contract.SchedulesReport, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var report contract.SchedulesReport
 	settings, err := database.ScheduleSettings(ctx)
 	if err != nil {
-		return report, err
+		return contract.SchedulesReport{}, err
 	}
 	var prefixes []string
 	for _, kind := range scheduledKinds {
@@ -68,31 +62,32 @@ func (s *JobSchedules) Ensure(ctx context.Context, database *db.DB, temporal cli
 	}
 	listed, err := schedule.List(ctx, temporal, prefixes...)
 	if err != nil {
-		return report, err
+		return contract.SchedulesReport{}, err
 	}
 	if s.comparesAll(time.Now()) {
 		s.right, s.checked = map[string]schedule.Spec{}, time.Now()
 	}
+	look := &comparison{db: database, temporal: temporal, settings: settings, right: s.right, listed: listed}
 	var failed []error
 	for _, kind := range scheduledKinds {
 		jobs, err := kind.list(ctx, database, settings)
 		if err != nil {
-			return report, errors.Join(append(failed, err)...)
+			return look.report, errors.Join(append(failed, err)...)
 		}
 		for _, job := range jobs {
-			report.Jobs++
-			if err := s.ensureOne(ctx, database, temporal, job, listed, &report); err != nil {
+			look.report.Jobs++
+			if err := look.ensureOne(ctx, kind, job); err != nil {
 				failed = append(failed, err)
 				if unreachable(err) {
-					return report, errors.Join(failed...)
+					return look.report, errors.Join(failed...)
 				}
 			}
 		}
-		if err := s.removeForgotten(ctx, database, temporal, kind, jobs, listed, &report); err != nil {
+		if err := look.removeForgotten(ctx, kind, jobs); err != nil {
 			failed = append(failed, err)
 		}
 	}
-	return report, errors.Join(failed...)
+	return look.report, errors.Join(failed...)
 }
 
 // recheckJobsAfter is how long the schedule of a job that was found right is believed to be: there may be ten thousand, of which
@@ -101,65 +96,6 @@ const recheckJobsAfter = time.Hour
 
 func (s *JobSchedules) comparesAll(now time.Time) bool {
 	return s.right == nil || now.Sub(s.checked) > recheckJobsAfter
-}
-
-func (s *JobSchedules) ensureOne(ctx context.Context, database *db.DB, temporal client.Client, job scheduledJob, listed map[string]schedule.Listed, report *contract.SchedulesReport) error {
-	entry, there := listed[job.spec.ID]
-	if job.spec.Cron == "" {
-		return nil // removeForgotten takes what is left of an earlier cron
-	}
-	if right, known := s.right[job.spec.ID]; !there || !known || !reflect.DeepEqual(right, job.spec) || !entry.Fits(job.spec) {
-		if err := schedule.Put(ctx, temporal, job.spec); err != nil {
-			return err
-		}
-		switch {
-		case !there:
-			report.Made++
-		case known || !entry.Fits(job.spec):
-			report.Corrected++
-		}
-		s.right[job.spec.ID] = job.spec
-	}
-	pause := ""
-	if job.spec.Enabled {
-		pause = entry.Pause
-	}
-	if pause != "" {
-		report.Paused++
-	}
-	if job.note == nil {
-		return nil
-	}
-	return job.note(ctx, database, pause)
-}
-
-// removeForgotten deletes the schedules of jobs that are gone or have no cron any more.
-func (s *JobSchedules) removeForgotten(ctx context.Context, database *db.DB, temporal client.Client, kind scheduledKind, jobs []scheduledJob, listed map[string]schedule.Listed, report *contract.SchedulesReport) error {
-	crons := map[string]string{}
-	for _, job := range jobs {
-		crons[job.spec.ID] = job.spec.Cron
-	}
-	for id := range listed {
-		jobID, ours := strings.CutPrefix(id, kind.prefix)
-		cron, known := crons[id]
-		if !ours || cron != "" {
-			continue
-		}
-		if !known { // one that was made since the jobs were read is not to go
-			if err := kind.exists(ctx, database, jobID); !errors.Is(err, db.ErrNotFound) {
-				if err != nil {
-					return err
-				}
-				continue
-			}
-		}
-		if err := schedule.Remove(ctx, temporal, id); err != nil {
-			return err
-		}
-		delete(s.right, id)
-		report.Removed++
-	}
-	return nil
 }
 
 func listBackupJobs(ctx context.Context, database *db.DB, settings domain.ScheduleSettings) ([]scheduledJob, error) {
@@ -186,13 +122,33 @@ func listBackupJobs(ctx context.Context, database *db.DB, settings domain.Schedu
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, scheduledJob{id: row.ID, spec: BackupSchedule(row, datasource, storage, settings), note: noteBackupJob(row)})
+			out = append(out, scheduledBackup(row, datasource, storage, settings))
 		}
 		if next == "" {
 			return out, nil
 		}
 		page.Cursor = next
 	}
+}
+
+func readBackupJob(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
+	if err := database.AwaitBackupJob(ctx, id); err != nil {
+		return scheduledJob{}, err
+	}
+	row, err := database.GetBackupJob(ctx, id)
+	if err != nil {
+		return scheduledJob{}, err
+	}
+	datasource, err := database.GetDatasource(ctx, row.DatasourceID)
+	if err != nil {
+		return scheduledJob{}, err
+	}
+	storage, err := database.GetStorageLocation(ctx, row.StorageLocationID)
+	return scheduledBackup(row, datasource, storage, settings), err
+}
+
+func scheduledBackup(row db.BackupJob, datasource db.Datasource, storage db.StorageLocation, settings domain.ScheduleSettings) scheduledJob {
+	return scheduledJob{id: row.ID, spec: BackupSchedule(row, datasource, storage, settings), note: noteBackupJob(row)}
 }
 
 // noteBackupJob keeps the next run of a job true, for lists that are sorted by it.
@@ -202,7 +158,7 @@ func noteBackupJob(row db.BackupJob) func(context.Context, *db.DB, string) error
 		if sameTime(next, row.NextExecutionAt) && pause == row.SchedulePause {
 			return nil
 		}
-		return database.SetJobNextExecution(ctx, row.ID, next, pause)
+		return database.SetJobNextExecution(ctx, row.ID, row.Version, next, pause)
 	}
 }
 

@@ -13,14 +13,26 @@ import (
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-var syncSchedules = scheduledKind{prefix: contract.SyncScheduleID(""), list: listSyncJobs, exists: func(ctx context.Context, database *db.DB, id string) error {
-	_, err := database.GetSyncJob(ctx, id)
-	return err
+var syncSchedules = scheduledKind{prefix: contract.SyncScheduleID(""), list: listSyncJobs, read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
+	if err := database.AwaitRunJob(ctx, db.RunSync, id); err != nil {
+		return scheduledJob{}, err
+	}
+	row, err := database.GetSyncJob(ctx, id)
+	if err != nil {
+		return scheduledJob{}, err
+	}
+	return scheduledSync(ctx, database, row, settings)
 }}
 
-var drillSchedules = scheduledKind{prefix: contract.DrillScheduleID(""), list: listDrillJobs, exists: func(ctx context.Context, database *db.DB, id string) error {
-	_, err := database.GetDrillJob(ctx, id)
-	return err
+var drillSchedules = scheduledKind{prefix: contract.DrillScheduleID(""), list: listDrillJobs, read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
+	if err := database.AwaitRunJob(ctx, db.RunDrill, id); err != nil {
+		return scheduledJob{}, err
+	}
+	row, err := database.GetDrillJob(ctx, id)
+	if err != nil {
+		return scheduledJob{}, err
+	}
+	return scheduledDrill(ctx, database, row, settings)
 }}
 
 func listSyncJobs(ctx context.Context, database *db.DB, settings domain.ScheduleSettings) ([]scheduledJob, error) {
@@ -31,14 +43,14 @@ func listSyncJobs(ctx context.Context, database *db.DB, settings domain.Schedule
 			return nil, err
 		}
 		for _, row := range rows {
-			spec, err := SyncSchedule(ctx, database.Queries, row, settings)
+			job, err := scheduledSync(ctx, database, row, settings)
 			if errors.Is(err, db.ErrNotFound) {
 				continue // the job has just been deleted
 			}
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunSync, row.ID, spec, row.NextExecutionAt, row.SchedulePause)})
+			out = append(out, job)
 		}
 		if page.Cursor = next; next == "" {
 			return out, nil
@@ -54,14 +66,14 @@ func listDrillJobs(ctx context.Context, database *db.DB, settings domain.Schedul
 			return nil, err
 		}
 		for _, row := range rows {
-			spec, err := DrillSchedule(ctx, database.Queries, row, settings)
+			job, err := scheduledDrill(ctx, database, row, settings)
 			if errors.Is(err, db.ErrNotFound) {
 				continue
 			}
 			if err != nil {
 				return nil, err
 			}
-			out = append(out, scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunDrill, row.ID, spec, row.NextExecutionAt, row.SchedulePause)})
+			out = append(out, job)
 		}
 		if page.Cursor = next; next == "" {
 			return out, nil
@@ -69,14 +81,24 @@ func listDrillJobs(ctx context.Context, database *db.DB, settings domain.Schedul
 	}
 }
 
+func scheduledSync(ctx context.Context, database *db.DB, row db.SyncJob, settings domain.ScheduleSettings) (scheduledJob, error) {
+	spec, err := SyncSchedule(ctx, database.Queries, row, settings)
+	return scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunSync, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
+}
+
+func scheduledDrill(ctx context.Context, database *db.DB, row db.DrillJob, settings domain.ScheduleSettings) (scheduledJob, error) {
+	spec, err := DrillSchedule(ctx, database.Queries, row, settings)
+	return scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunDrill, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
+}
+
 // noteRunJob is noteBackupJob for a sync job or a drill job, of which next and paused are stored.
-func noteRunJob(kind db.RunKind, id string, spec schedule.Spec, next *time.Time, paused string) func(context.Context, *db.DB, string) error {
+func noteRunJob(kind db.RunKind, id string, version int64, spec schedule.Spec, next *time.Time, paused string) func(context.Context, *db.DB, string) error {
 	return func(ctx context.Context, database *db.DB, pause string) error {
 		now := NextRun(spec.Cron, spec.TimeZone, spec.Enabled, pause, time.Now())
 		if sameTime(now, next) && pause == paused {
 			return nil
 		}
-		return database.SetRunJobNext(ctx, kind, id, now, pause)
+		return database.SetRunJobNext(ctx, kind, id, version, now, pause)
 	}
 }
 

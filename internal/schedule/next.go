@@ -19,6 +19,21 @@ func Between(cron, timeZone string, from, to time.Time, most int) ([]time.Time, 
 	return runs(cron, timeZone, from, most, to.Before)
 }
 
+// Latest is when the cron ran last, no later than before and less than within ago; zero when it did not.
+func Latest(cron, timeZone string, before time.Time, within time.Duration) (time.Time, error) {
+	for back := min(within, time.Minute); ; back = min(within, 4*back) {
+		runs, err := Between(cron, timeZone, before.Add(-back), before, int(back/time.Minute)+1)
+		switch {
+		case err != nil:
+			return time.Time{}, err
+		case len(runs) > 0:
+			return runs[len(runs)-1], nil
+		case back == within:
+			return time.Time{}, nil
+		}
+	}
+}
+
 // runs are the first most ones after from, up to the one that is too late.
 func runs(cron, timeZone string, from time.Time, most int, tooLate func(time.Time) bool) ([]time.Time, error) {
 	w, err := parse(cron, timeZone)

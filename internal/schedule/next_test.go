@@ -199,3 +199,31 @@ func TestBetweenTwoTimesRunsAreThoseOfNext(t *testing.T) {
 	_, err = Between("x", berlin, from, to, 2)
 	require.Error(t, err)
 }
+
+func TestTheLatestRunIsTheLastOneThatWasDue(t *testing.T) {
+	for name, c := range map[string]struct {
+		cron, zone, before string
+		within             time.Duration
+		want               string // in UTC, "" for none
+	}{
+		"every minute":                      {"* * * * *", "UTC", "2026-06-10 12:00", 24 * time.Hour, "2026-06-10 12:00"},
+		"many, hours ago":                   {"* 0-3 * * *", "UTC", "2026-06-10 15:00", 24 * time.Hour, "2026-06-10 03:59"},
+		"a night ago":                       {"30 2 * * *", "UTC", "2026-06-11 02:29", 24 * time.Hour, "2026-06-10 02:30"},
+		"longer ago":                        {"30 2 * * *", "UTC", "2026-06-10 02:40", 5 * time.Minute, ""},
+		"a time that the clock shows twice": {"30 2 * * *", berlin, "2026-10-25 01:34", 5 * time.Minute, "2026-10-25 01:30"},
+		"a time that the clock jumped over": {"30 2 * * *", berlin, "2026-03-29 01:32", 5 * time.Minute, "2026-03-29 01:30"},
+		"nothing, as nothing may be later":  {"* * * * *", "UTC", "2026-06-10 12:00", 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Latest(c.cron, c.zone, utc(t, c.before), c.within)
+			require.NoError(t, err)
+			if c.want == "" {
+				require.Zero(t, got)
+			} else {
+				require.Equal(t, c.want, got.UTC().Format("2006-01-02 15:04"))
+			}
+		})
+	}
+	_, err := Latest("x", "UTC", time.Now(), time.Hour)
+	require.Error(t, err)
+}

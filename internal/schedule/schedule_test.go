@@ -156,3 +156,46 @@ func TestAScheduleStartsItsWorkflowWithItsInput(t *testing.T) {
 	}
 	require.ErrorContains(t, schedule.Put(t.Context(), temporalClient, schedule.Spec{ID: "bad", Cron: "x"}), "five fields")
 }
+
+// Somebody has Temporal make up for some nights (a backfill), among them those on which the clock was set.
+func TestABackfillOverBothChangesOfTheClockRunsEveryNightOnce(t *testing.T) {
+	s := nightly("backfilled")
+	s.Enabled, s.Jitter = false, 0 // a paused schedule starts nothing else
+	put(t, s)
+	zone, err := time.LoadLocation(s.TimeZone)
+	require.NoError(t, err)
+	handle := temporalClient.ScheduleClient().GetHandle(t.Context(), s.ID)
+	var wanted []string
+	changes := 0
+	for at := time.Date(time.Now().Year(), time.January, 1, 0, 0, 0, 0, zone); ; changes++ {
+		_, at = at.ZoneBounds()
+		if at.Year() != time.Now().Year() {
+			break
+		}
+		from, to := at.Add(-36*time.Hour), at.Add(36*time.Hour)
+		runs, err := schedule.Between(s.Cron, s.TimeZone, from, to, 10)
+		require.NoError(t, err)
+		require.Len(t, runs, 3, "three nights")
+		for _, run := range runs {
+			wanted = append(wanted, run.Format(time.RFC3339))
+		}
+		require.NoError(t, handle.Backfill(t.Context(), client.ScheduleBackfillOptions{
+			Backfill: []client.ScheduleBackfill{{Start: from, End: to, Overlap: enumspb.SCHEDULE_OVERLAP_POLICY_ALLOW_ALL}},
+		}))
+	}
+	require.Equal(t, 2, changes)
+	var started []string
+	require.Eventually(t, func() bool {
+		started = nil
+		actions := described(t, s.ID).Info.RecentActions
+		for _, action := range actions {
+			repeat, err := schedule.IsRepeat(s.Cron, s.TimeZone, action.ScheduleTime) // as the first activity of the run asks
+			require.NoError(t, err)
+			if !repeat {
+				started = append(started, action.ScheduleTime.UTC().Format(time.RFC3339))
+			}
+		}
+		return len(actions) > 0 && actions[len(actions)-1].ScheduleTime.UTC().Format(time.RFC3339) == wanted[len(wanted)-1]
+	}, 30*time.Second, 50*time.Millisecond)
+	require.Equal(t, wanted, started)
+}

@@ -3,6 +3,7 @@ package platform
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,11 +23,21 @@ const sleeping = "/bin/sleep"
 // callers is how many clients make and change jobs at the same time.
 const callers = 4
 
+// A busy API or Temporal may refuse a change of a job for a while (503): it is made again, so many times, this long apart.
+const (
+	changeAttempts = 20
+	changeAgain    = time.Second
+)
+
+// lateStart is how late the measurement of a due minute may begin: what runs before it is not in the figures.
+const lateStart = 2 * time.Second
+
 // Scheduled are jobs with schedules, each of the smallest backup there is: a folder with one file. So what is measured is
 // what starting and recording costs.
 type Scheduled struct {
 	p       *Platform
 	jobs    []string
+	made    float64    // jobs a second
 	workers []*process // besides the platform's own
 }
 
@@ -44,43 +55,49 @@ type Due struct {
 	PeakRSS   int64            // of the platform's own worker
 }
 
-// Schedule makes n jobs that are not due before the next January, and returns how many it made a second.
-func (p *Platform) Schedule(ctx context.Context, n int) (*Scheduled, float64, error) {
+// Schedule makes n jobs that are not due before the next January.
+func (p *Platform) Schedule(ctx context.Context, n int) (*Scheduled, error) {
 	s := &Scheduled{p: p, jobs: make([]string, n)}
 	tree := filepath.Join(p.dir, "smallest")
 	if err := os.MkdirAll(tree, 0o755); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(tree, "file"), []byte("the smallest backup there is"), 0o644); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	// No jitter, and one datasource for all of them: neither is what is measured.
 	if err := p.catalogueDo(ctx, `INSERT INTO system_settings (key, value) VALUES ('schedules.jitter_seconds', '0'), ('concurrency.per_datasource', '0')
 		ON CONFLICT (key) DO UPDATE SET value = excluded.value`); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	datasource, err := p.api.Datasources.Create(ctx, client.DatasourceDocument{
 		Name: "smallest", Type: domain.Files, Pool: pool, ConnectionConfig: domain.ConnectionConfig{SourcePath: tree},
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("bench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	storage, err := p.api.StorageLocations.Create(ctx, client.StorageLocationDocument{
 		Name: "smallest", Type: domain.StorageLocal, Pool: pool, Config: domain.StorageConfig{Path: filepath.Join(p.dir, storageFolder, "smallest")},
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("bench: %w", err)
+		return nil, fmt.Errorf("bench: %w", err)
 	}
 	began := time.Now()
 	err = together(n, func(i int) error {
-		job, err := p.api.BackupJobs.Create(ctx, client.BackupJobDocument{
-			Name: fmt.Sprintf("scheduled %d", i), DatasourceID: datasource.ID, StorageLocationID: storage.ID, ScheduleCron: "0 0 1 1 *",
+		return whileUnavailable(ctx, func() error {
+			job, err := p.api.BackupJobs.Create(ctx, client.BackupJobDocument{
+				Name: fmt.Sprintf("scheduled %d", i), DatasourceID: datasource.ID, StorageLocationID: storage.ID, ScheduleCron: "0 0 1 1 *",
+			})
+			s.jobs[i] = job.ID
+			return err
 		})
-		s.jobs[i] = job.ID
-		return err
 	})
-	return s, float64(n) / time.Since(began).Seconds(), err
+	s.made = float64(n) / time.Since(began).Seconds()
+	return s, err
 }
+
+// Made is how many jobs a second were made, each with its schedule.
+func (s *Scheduled) Made() float64 { return s.made }
 
 // Workers makes it so many worker processes in all.
 func (s *Scheduled) Workers(n int) error {
@@ -111,21 +128,28 @@ func (s *Scheduled) Run(ctx context.Context, n int, wait, patience time.Duration
 			Command: []string{sleeping, fmt.Sprintf("%.3f", wait.Seconds())}, FailRun: true,
 		}}}}
 	}
-	at := time.Now().UTC().Add(time.Duration(n)*60*time.Millisecond + 70*time.Second).Truncate(time.Minute) // they are changed until then
+	// They are changed until then: a change may take four times as long as making a job did.
+	preparation := time.Duration(4 * float64(n) / s.made * float64(time.Second))
+	at := time.Now().UTC().Add(preparation + 80*time.Second).Truncate(time.Minute)
 	change["schedule_cron"] = fmt.Sprintf("%d %d %d %d *", at.Minute(), at.Hour(), at.Day(), int(at.Month()))
 	if err := together(n, func(i int) error {
-		_, err := s.p.api.BackupJobs.Update(ctx, jobs[i], change)
-		return err
+		return whileUnavailable(ctx, func() error {
+			_, err := s.p.api.BackupJobs.Update(ctx, jobs[i], change)
+			return err
+		})
 	}); err != nil {
 		return Due{}, err
 	}
-	if time.Until(at) < 0 {
-		return Due{}, fmt.Errorf("bench: changing %d jobs took longer than was thought", n)
-	}
 	time.Sleep(time.Until(at))
+	if err := measure.ForgetPeak(s.p.worker.pid()); err != nil {
+		return Due{}, err
+	}
 	before, err := s.spent()
 	if err != nil {
 		return Due{}, err
+	}
+	if late := time.Since(at); late > lateStart {
+		return Due{}, fmt.Errorf("bench: changing %d jobs took %s longer than was thought", n, late)
 	}
 	due := Due{Jobs: n}
 	for end := time.Now().Add(patience); ; time.Sleep(time.Second) {
@@ -201,6 +225,21 @@ func (p *Platform) catalogueRow(ctx context.Context, into []any, query string, a
 	}
 	defer func() { _ = c.Close(ctx) }()
 	return c.QueryRow(ctx, query, arguments...).Scan(into...)
+}
+
+// whileUnavailable calls change again while the API says that it is not available: nothing has changed then.
+func whileUnavailable(ctx context.Context, change func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := change()
+		if client.Status(err) != http.StatusServiceUnavailable || attempt == changeAttempts {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(changeAgain):
+		}
+	}
 }
 
 // together calls do for 0 to n-1 by several callers; it ends with the first error.

@@ -31,6 +31,10 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if err != nil {
 		return engine.Report{}, err
 	}
+	plain, err := e.isBytewise(ctx, s, dumper, src, opts)
+	if err != nil {
+		return engine.Report{}, err
+	}
 	s.close() // the dump may take hours
 	stream := engine.Stream{Name: StreamName, Format: Format, Properties: plan.properties}
 	stream.Properties[propToolVersion] = dumper.version.text
@@ -39,13 +43,20 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 		return engine.Report{}, err
 	}
 	defer env.remove()
-	command := env.command(dumper, src, slices.Concat(dumpArgs(dumper), opts.ExtraArgs, []string{"--", src.Config.Database})...)
+	command := env.command(dumper, src, slices.Concat(dumpArgs(dumper, plain), opts.ExtraArgs, []string{"--", src.Config.Database})...)
 	command.IdleTimeout = opts.IdleTimeout
+	var texts bytewise
 	stderr, err := process.Pull(ctx, buffered(command), func(ctx context.Context, r io.Reader) error {
 		dump := newRecutter(r)
+		if plain {
+			dump.readBytewise(&texts)
+		}
 		dump.atEnd = func() { dump.countRows(stream.Properties) }
 		return sink(ctx, stream, dump)
 	})
+	if texts.changed {
+		e.changed.Store(placeOf(src), true)
+	}
 	if err != nil {
 		return engine.Report{}, classifyTool(op, env.explain(err))
 	}
@@ -57,14 +68,18 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 }
 
 // dumpArgs are the tool's arguments. Nothing in a dump depends on when or where it was made, so that what
-// did not change gives equal chunks.
-func dumpArgs(t tool) []string {
-	args := []string{
-		"--single-transaction", "--skip-lock-tables", "--quick",
-		"--routines", "--triggers", "--events", "--hex-blob", "--default-character-set=utf8mb4",
+// did not change gives equal chunks. With plain they are those for isBytewise.
+func dumpArgs(t tool, plain bool) []string {
+	encoding := []string{"--hex-blob", "--default-character-set=utf8mb4"}
+	if plain {
+		// --hex-blob would take texts that are read in character set binary for binary data.
+		encoding = []string{"--skip-hex-blob", "--default-character-set=binary"}
+	}
+	args := append(encoding,
+		"--single-transaction", "--skip-lock-tables", "--quick", "--routines", "--triggers", "--events",
 		"--skip-dump-date", "--skip-add-locks", "--no-tablespaces",
 		fmt.Sprintf("--net-buffer-length=%d", packetBytes), "--max-allowed-packet=1G",
-	}
+	)
 	if t.version.mariadb {
 		return args
 	}

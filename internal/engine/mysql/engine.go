@@ -43,6 +43,7 @@ type Engine struct {
 	kind         domain.DatasourceType
 	tools        toolbox
 	queryTimeout time.Duration
+	changed      sync.Map // databases, by placeOf, that were to be dumped bytewise and could not
 }
 
 // New returns the engine of a type, domain.MySQL or domain.MariaDB. It looks for tools at each use, so

@@ -21,7 +21,8 @@ var (
 type rowCount struct {
 	rows    map[string]int64
 	table   string
-	unknown bool // an INSERT was of another form
+	counted int64 // rows of table that are not in rows yet
+	unknown bool  // an INSERT was of another form
 
 	depth   int  // of parentheses, in rows that are not a line each
 	quoted  bool // in a text
@@ -32,6 +33,7 @@ var insertInto = regexp.MustCompile("(?:INSERT|REPLACE) (?:IGNORE )?INTO `((?:[^
 
 // begin takes the header of an INSERT.
 func (c *rowCount) begin(header []byte) {
+	c.settle()
 	found := insertInto.FindSubmatch(header)
 	if found == nil || c.open() {
 		c.unknown = true
@@ -64,11 +66,18 @@ func (c *rowCount) within(p []byte) {
 	}
 }
 
-func (c *rowCount) row() {
+func (c *rowCount) row() { c.counted++ }
+
+// settle adds what was counted to rows.
+func (c *rowCount) settle() {
+	if c.counted == 0 {
+		return
+	}
 	if c.rows == nil {
 		c.rows = map[string]int64{}
 	}
-	c.rows[c.table]++
+	c.rows[c.table] += c.counted
+	c.counted = 0
 }
 
 // countRows records the rows of a dump that has been read to its end.

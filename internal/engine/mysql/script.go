@@ -3,6 +3,7 @@ package mysql
 import (
 	"bytes"
 	"errors"
+	"io"
 	"regexp"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -16,8 +17,8 @@ type script struct {
 	statement func(text []byte) ([]byte, error)
 	// wanted, where set, is asked whether the rows of an INSERT go to out.
 	wanted func(header []byte) bool
-	// out, where set, gets the whole script.
-	out *bytes.Buffer
+	// out, where set, gets the whole script, and keeps nothing that it is given.
+	out io.Writer
 	// cuts, where set, begins the INSERTs of dumps with a row a line elsewhere.
 	cuts *cuts
 
@@ -125,7 +126,7 @@ func (s *script) pass(p []byte) {
 		s.cuts.end()
 	}
 	if s.out != nil {
-		s.out.Write(p)
+		_, _ = s.out.Write(p) // memory
 	}
 }
 
@@ -283,6 +284,9 @@ func (s *script) ends() {
 func (s *script) close() {
 	s.pass(s.text)
 	s.text = nil
+	if s.cuts != nil {
+		s.cuts.count.settle()
+	}
 }
 
 var versionComment = regexp.MustCompile(`/\*M?!\d*\s*|\*/`)

@@ -63,6 +63,7 @@ func walkArchive(w *walker) (summary, error) {
 		return found, err
 	}
 	for !a.atEnd() {
+		a.starts = append(a.starts, a.position())
 		block, err := a.block()
 		if err != nil {
 			return found, err

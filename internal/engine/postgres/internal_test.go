@@ -125,6 +125,30 @@ func TestTheWalkerStandsInTheWayOfTheEnd(t *testing.T) {
 	require.Equal(t, failure.Corrupt, failure.ClassOf(err))
 }
 
+func TestTheBlocksOfADumpAreItsParts(t *testing.T) {
+	whole := sampleArchive(versionTableAM)
+	found, err := walk(whole, false)
+	require.NoError(t, err)
+	var offsets []int64
+	for _, block := range found.blocks {
+		offsets = append(offsets, block.offset)
+	}
+	for _, longest := range []int{1, 7, 200, len(whole)} {
+		r := &walked{r: bytes.NewReader(whole), w: newWalker()}
+		var parts []int64
+		for passed := int64(0); passed < int64(len(whole)); {
+			n, err := r.Read(make([]byte, longest))
+			require.NoError(t, err)
+			for _, part := range r.Parts() {
+				require.GreaterOrEqual(t, part, passed)
+				require.Less(t, part, passed+int64(n))
+			}
+			parts, passed = append(parts, r.Parts()...), passed+int64(n)
+		}
+		require.Equal(t, offsets, parts, "pieces of %d bytes", longest)
+	}
+}
+
 // TestOnlyTheRowsLineBreaksAreCounted: the length of a row may look like one.
 func TestOnlyTheRowsLineBreaksAreCounted(t *testing.T) {
 	w := &archiveWriter{}

@@ -33,7 +33,8 @@ type walker struct {
 	pending []byte // what the last Write brought and parse has not looked at yet
 	passed  int64  // bytes written up to the end of pending
 	copied  *bytes.Buffer
-	lines   bool // whether the line breaks of each block are counted
+	starts  []int64 // offsets of the blocks that begin in what the last Write brought
+	lines   bool    // whether the line breaks of each block are counted
 	eof     bool
 	resume  func() (struct{}, bool)
 	stop    func()
@@ -57,6 +58,7 @@ func newWalkerOf(walk func(*walker) (summary, error)) *walker {
 
 // Write looks at p and keeps nothing of it.
 func (w *walker) Write(p []byte) (int, error) {
+	w.starts = w.starts[:0]
 	if !w.done {
 		w.pending = p
 		w.passed += int64(len(p))
@@ -167,6 +169,10 @@ func (s *walked) Read(p []byte) (int, error) {
 	}
 	return n, err
 }
+
+// Parts are the offsets of the blocks, each the rows of a table or large objects, that begin in what the last Read gave: the
+// archive ends chunks there (archive.Parted).
+func (s *walked) Parts() []int64 { return s.w.starts }
 
 // WriteTo is Read up to the end, without a copy where the stream can show what it has.
 func (s *walked) WriteTo(w io.Writer) (int64, error) {

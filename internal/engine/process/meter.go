@@ -1,6 +1,7 @@
 package process
 
 import (
+	"bytes"
 	"sync/atomic"
 	"time"
 )
@@ -37,20 +38,29 @@ func (m *Meter) idle(start time.Time) time.Duration {
 type tail struct {
 	limit int
 	kept  []byte
+	cut   bool // there was more before it
 }
 
 func (t *tail) Write(p []byte) (int, error) {
 	n := len(p)
 	t.kept = append(t.kept, p...)
 	if len(t.kept) > 2*t.limit {
-		t.kept = append(t.kept[:0], t.kept[len(t.kept)-t.limit:]...)
+		t.kept, t.cut = append(t.kept[:0], t.kept[len(t.kept)-t.limit:]...), true
 	}
 	return n, nil
 }
 
 func (t *tail) String() string {
-	if len(t.kept) > t.limit {
-		return string(t.kept[len(t.kept)-t.limit:])
+	text, cut := t.kept, t.cut
+	if len(text) > t.limit {
+		text, cut = text[len(text)-t.limit:], true
 	}
-	return string(t.kept)
+	if cut { // it may begin within a secret, of which nobody would know the end
+		for _, end := range []string{"\n", " "} {
+			if _, rest, found := bytes.Cut(text, []byte(end)); found && len(rest) > 0 {
+				return string(rest)
+			}
+		}
+	}
+	return string(text)
 }

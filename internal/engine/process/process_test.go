@@ -90,6 +90,19 @@ func TestStandardErrorIsBoundedAndRedacted(t *testing.T) {
 	require.NotContains(t, err.Error()+stderr, "other")
 }
 
+// What is kept begins somewhere: of a secret that lies there nobody would know the end.
+func TestStandardErrorDoesNotBeginWithinASecret(t *testing.T) {
+	for _, left := range []int{1, 6, 10} {
+		for _, end := range []string{`\n`, ` `} {
+			c := script(fmt.Sprintf(`printf 'the word is s3cret-word!%s' >&2; head -c %d /dev/zero | tr '\0' x >&2; exit 1`, end, 16<<10-1-left))
+			c.Secrets = []string{"s3cret-word!"}
+			stderr, err := process.Pull(t.Context(), c, readAll(&bytes.Buffer{}))
+			require.Error(t, err)
+			require.Equal(t, strings.Repeat("x", 16<<10-1-left), stderr)
+		}
+	}
+}
+
 func TestAMissingProgramIsToolMissing(t *testing.T) {
 	_, err := process.Pull(t.Context(), process.Command{Path: "/nonexistent/pg_dump"}, readAll(&bytes.Buffer{}))
 	require.Equal(t, failure.ToolMissing, failure.ClassOf(err))

@@ -42,7 +42,7 @@ func Ping(ctx context.Context, address string, timeout time.Duration) (answer st
 	if err != nil {
 		return "", failure.New(failure.ConfigInvalid, "ping the heartbeat", "its address can not be used", "Check heartbeat_url of the job.")
 	}
-	said, err := notify.Do(outbound.Client(timeout), request)
+	said, err := notify.Do(outbound.Client(timeout), request, domain.ChannelConfig{URL: address}.SecretValues())
 	if err != nil {
 		return "", err
 	}

@@ -53,10 +53,10 @@ func TestEveryMessageIsWithinTheLimitsOfItsProvider(t *testing.T) {
 	cloud := cloudConfig(server.URL)
 	template := cloud
 	template.Template = "dataguardian_alert"
-	slack := open(t, domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL + "/services/x", Format: domain.WebhookSlack})
-	hook := open(t, domain.ChannelWebhook, webhookConfig(server.URL))
-	evolution := open(t, domain.ChannelWhatsApp, evolutionConfig(server.URL))
-	plain, templated := open(t, domain.ChannelWhatsApp, cloud), open(t, domain.ChannelWhatsApp, template)
+	slack := calmly(t, domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL + "/services/x", Format: domain.WebhookSlack})
+	hook := calmly(t, domain.ChannelWebhook, webhookConfig(server.URL))
+	evolution := calmly(t, domain.ChannelWhatsApp, evolutionConfig(server.URL))
+	plain, templated := calmly(t, domain.ChannelWhatsApp, cloud), calmly(t, domain.ChannelWhatsApp, template)
 	send := func(channel notify.Channel, kind domain.ChannelType, events []notify.Event) (body []byte, m notify.Message) {
 		m = message(t, kind, events...)
 		_, err := channel.Send(t.Context(), m, channel.Recipients()[0])
@@ -123,12 +123,12 @@ func TestALongErrorLosesItsOwnEndAndNotWhatToDo(t *testing.T) {
 	server := notifytest.HTTP(t, notifytest.Say(http.StatusOK, notifytest.CloudOK))
 	e := notify.Sample(domain.NotifyBackupFailed, time.Now())
 	e.Message, e.Hint, e.Link = strings.Repeat("& no route to <host> ", 1000), "Start the server.", "https://backup.example.com/api/executions/1"
-	slack := open(t, domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL, Format: domain.WebhookSlack})
+	slack := calmly(t, domain.ChannelWebhook, domain.ChannelConfig{URL: server.URL, Format: domain.WebhookSlack})
 	_, err := slack.Send(t.Context(), message(t, domain.ChannelWebhook, e), "")
 	require.NoError(t, err)
 	config := cloudConfig(server.URL)
 	config.Template = "dataguardian_alert"
-	_, err = open(t, domain.ChannelWhatsApp, config).Send(t.Context(), message(t, domain.ChannelWhatsApp, e), "4915112345678")
+	_, err = calmly(t, domain.ChannelWhatsApp, config).Send(t.Context(), message(t, domain.ChannelWhatsApp, e), "4915112345678")
 	require.NoError(t, err)
 	for _, got := range server.Received() {
 		require.Contains(t, string(got.Body), "Start the server.")

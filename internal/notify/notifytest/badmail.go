@@ -47,10 +47,13 @@ func repeat(conn net.Conn, block []byte) {
 // MailStages are the moments at which BadMail can go bad.
 var MailStages = []string{"CONNECT", "EHLO", "MAIL", "RCPT", "DATA", "."}
 
+// AtHandshake is one more, of clients that use STARTTLS: after its answer to that.
+const AtHandshake = "STARTTLS"
+
 // BadMail is a mail server without encryption that answers well until stage, and then as bad says.
 func BadMail(t testing.TB, stage string, bad func(net.Conn)) *net.TCPAddr {
 	t.Helper()
-	require.Contains(t, MailStages, stage)
+	require.Contains(t, append([]string{AtHandshake}, MailStages...), stage)
 	return serveTCP(t, func(conn net.Conn) { badMail(conn, stage, bad) })
 }
 
@@ -99,8 +102,13 @@ func badMail(conn net.Conn, stage string, bad func(net.Conn)) {
 			command = "."
 		}
 		text := "250 OK"
-		if command == "DATA" {
+		switch command {
+		case "DATA":
 			text, inData = "354 go on", true
+		case "EHLO":
+			text = "250-mail.example\r\n250 STARTTLS"
+		case AtHandshake:
+			_, _ = conn.Write([]byte("220 go on\r\n"))
 		}
 		if !answer(command, text) {
 			return

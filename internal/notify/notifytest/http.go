@@ -75,6 +75,13 @@ func (s *HTTPServer) Received() []Request {
 	return append([]Request(nil), s.requests...)
 }
 
+// Forget empties what Received tells.
+func (s *HTTPServer) Forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
 // CA is the PEM of the certificate of HTTPS.
 func (s *HTTPServer) CA() string { return pemOf(s.Certificate()) }
 

@@ -39,6 +39,8 @@ type MailServer struct {
 	raw  []string
 	to   [][]string
 	fail error
+
+	offers, signedIn []string
 }
 
 // Mail starts a mail server that wants encryption (domain.MailStartTLS or MailTLS) and a sign-in, or with
@@ -50,9 +52,9 @@ func Mail(t testing.TB, encryption string) *MailServer {
 	t.Cleanup(certified.Close)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	m := &MailServer{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, CA: pemOf(certified.Certificate())}
-	server := smtp.NewServer(smtp.BackendFunc(func(*smtp.Conn) (smtp.Session, error) {
-		return &session{server: m, open: encryption == domain.MailPlain}, nil
+	m := &MailServer{Host: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port, CA: pemOf(certified.Certificate()), offers: []string{sasl.Plain}}
+	server := smtp.NewServer(smtp.BackendFunc(func(conn *smtp.Conn) (smtp.Session, error) {
+		return &session{server: m, conn: conn, open: encryption == domain.MailPlain}, nil
 	}))
 	server.Domain = "mail.example"
 	config := &tls.Config{Certificates: certified.TLS.Certificates, MinVersion: tls.VersionTLS12}
@@ -98,23 +100,10 @@ func (m *MailServer) Received() (messages []*mail.Message, recipients [][]string
 
 type session struct {
 	server   *MailServer
+	conn     *smtp.Conn
 	open     bool
 	signedIn bool
 	to       []string
-}
-
-// AuthMechanisms is what go-smtp asks for.
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain} }
-
-// Auth checks the account.
-func (s *session) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, user, password string) error {
-		if user != MailUser || password != MailPassword {
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "Authentication credentials invalid"}
-		}
-		s.signedIn = true
-		return nil
-	}), nil
 }
 
 // Mail takes a sender that has signed in.

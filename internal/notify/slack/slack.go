@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,12 +68,12 @@ func message(m notify.Message) slackgo.WebhookMessage {
 	if text := m.Within(maxSection, escape); text != "" {
 		blocks = append(blocks, slackgo.NewSectionBlock(markdown(text), nil, nil))
 	}
-	var fields []*slackgo.TextBlockObject
-	for _, fact := range m.Event.Facts[:min(len(m.Event.Facts), maxFields)] {
-		name := "*" + escape(fact.Name) + "*\n"
-		fields = append(fields, markdown(name+notify.Shorten(fact.Value, maxField-notify.Characters(name), escape)))
-	}
-	if len(fields) > 0 {
+	for facts := range slices.Chunk(m.Event.Facts, maxFields) {
+		var fields []*slackgo.TextBlockObject
+		for _, fact := range facts {
+			name := "*" + escape(fact.Name) + "*\n"
+			fields = append(fields, markdown(name+notify.Shorten(fact.Value, maxField-notify.Characters(name), escape)))
+		}
 		blocks = append(blocks, slackgo.NewSectionBlock(nil, fields, nil))
 	}
 	if buttons := buttonsOf(m.Event); len(buttons) > 0 {

@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
@@ -19,7 +20,7 @@ import (
 func (c *Channel) classify(ctx context.Context, err error) error {
 	op := "send mail through " + net.JoinHostPort(c.config.Host, fmt.Sprint(c.config.Port))
 	code, cause := codeOf(err), err
-	err = errors.New(notify.Shown(err.Error())) // which quotes the server
+	err = notify.ShownError(err, c.secrets()) // which quotes the server
 	switch {
 	case errors.Is(cause, errTalksTooMuch), strings.Contains(cause.Error(), errTalksTooMuch.Error()):
 		return failure.Wrap(failure.Unreachable, op, errTalksTooMuch, "Check that a mail server is there.")
@@ -34,8 +35,19 @@ func (c *Channel) classify(ctx context.Context, err error) error {
 	case time.Until(deadlineOf(ctx)) < deadlineSkew: // whatever was being read then
 		return failure.New(failure.Timeout, op, "no answer in time", "It is tried again.")
 	default:
-		return notify.NetworkError(ctx, op, cause)
+		return notify.NetworkError(ctx, op, err)
 	}
+}
+
+// secrets are the channel's, and how signing in writes them, which a server may repeat as a command that it does not know.
+func (c *Channel) secrets() []string {
+	secrets := c.config.SecretValues()
+	if c.config.Password != "" {
+		for _, text := range []string{c.config.Password, "\x00" + c.config.Username + "\x00" + c.config.Password} {
+			secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(text)))
+		}
+	}
+	return secrets
 }
 
 func codeOf(err error) int {

@@ -62,7 +62,7 @@ func (c *Channel) Send(ctx context.Context, m notify.Message, to string) (string
 	if err := client.DialAndSendWithContext(ctx, message); err != nil && !message.IsDelivered() {
 		return "", c.classify(ctx, err)
 	}
-	return notify.Shown(message.ServerResponse()), nil
+	return notify.Shown(message.ServerResponse(), false, c.secrets()), nil
 }
 
 func (c *Channel) options(ctx context.Context) []gomail.Option {
@@ -95,14 +95,16 @@ func (c *Channel) options(ctx context.Context) []gomail.Option {
 		options = append(options, gomail.WithTLSPolicy(gomail.TLSMandatory))
 	}
 	if c.config.Username != "" {
-		how := gomail.WithSMTPAuth(gomail.SMTPAuthAutoDiscover)
-		if implicit { // the library takes a connection that it did not dial itself for an open one, and finds nothing
-			how = gomail.WithOpportunisticSMTPAuth(gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1, gomail.SMTPAuthCramMD5,
-				gomail.SMTPAuthPlain, gomail.SMTPAuthLogin)
-		}
-		options = append(options, how, gomail.WithUsername(c.config.Username), gomail.WithPassword(c.config.Password))
+		options = append(options, gomail.WithOpportunisticSMTPAuth(mechanisms...), gomail.WithUsername(c.config.Username), gomail.WithPassword(c.config.Password))
 	}
 	return options
+}
+
+// mechanisms are the ways of signing in, the best first. They are named, because the library's own search takes an
+// encrypted connection that it did not dial itself for an open one.
+var mechanisms = []gomail.SMTPAuthType{
+	gomail.SMTPAuthSCRAMSHA256PLUS, gomail.SMTPAuthSCRAMSHA256, gomail.SMTPAuthSCRAMSHA1PLUS, gomail.SMTPAuthSCRAMSHA1,
+	gomail.SMTPAuthCramMD5, gomail.SMTPAuthPlain, gomail.SMTPAuthLogin,
 }
 
 // message is the mail. Its Message-ID is the delivery's, so that a mail that is sent a second time after a crash

@@ -31,41 +31,41 @@ const (
 
 // Body is what is posted.
 type Body struct {
-	Schema       string       `json:"schema"`
-	DeliveryID   string       `json:"delivery_id"`
-	SentAt       time.Time    `json:"sent_at"`
-	Test         bool         `json:"test"`
-	Title        string       `json:"title"`
-	Text         string       `json:"text"`
-	Notification Notification `json:"notification"`
-	Links        Links        `json:"links"`
-	Digest       *Digest      `json:"digest,omitempty"`
+	Schema       string       `json:"schema" doc:"dataguardian.notification/1"`
+	DeliveryID   string       `json:"delivery_id" doc:"The same for every attempt"`
+	SentAt       time.Time    `json:"sent_at" doc:"Of this attempt"`
+	Test         bool         `json:"test" doc:"A sample: nothing happened"`
+	Title        string       `json:"title" doc:"By the template's subject"`
+	Text         string       `json:"text" doc:"By the template's body; at most 3,000 characters"`
+	Notification Notification `json:"notification" doc:"What happened; of a digest the most severe"`
+	Links        Links        `json:"links" doc:"Where there is more"`
+	Digest       *Digest      `json:"digest,omitempty" doc:"Where the message stands for several notifications"`
 }
 
 // Notification is what happened; of a digest the most severe of them.
 type Notification struct {
-	ID         string                  `json:"id"`
-	Type       domain.NotificationType `json:"type"`
-	Severity   domain.Severity         `json:"severity"`
-	Title      string                  `json:"title"`
-	Message    string                  `json:"message"`
-	EntityType domain.EntityType       `json:"entity_type"`
-	EntityID   string                  `json:"entity_id,omitempty"`
-	CreatedAt  time.Time               `json:"created_at"`
-	Metadata   map[string]any          `json:"metadata,omitempty"`
+	ID         string                  `json:"id" doc:"Of the notification in the API"`
+	Type       domain.NotificationType `json:"type" doc:"What happened"`
+	Severity   domain.Severity         `json:"severity" doc:"info, warning or critical"`
+	Title      string                  `json:"title" doc:"One line"`
+	Message    string                  `json:"message" doc:"What went wrong, not cut; may be empty"`
+	EntityType domain.EntityType       `json:"entity_type" doc:"What it is about; system where that is nothing in particular"`
+	EntityID   string                  `json:"entity_id,omitempty" doc:"Of what it is about"`
+	CreatedAt  time.Time               `json:"created_at" doc:"When it happened"`
+	Metadata   map[string]any          `json:"metadata,omitempty" doc:"What else is known; members differ by type, and come and go"`
 }
 
 // Links lead to where there is more; "" for none.
 type Links struct {
-	Execution string `json:"execution,omitempty"`
-	Temporal  string `json:"temporal,omitempty"`
+	Execution string `json:"execution,omitempty" doc:"In the API, where notifications.public_url is set"`
+	Temporal  string `json:"temporal,omitempty" doc:"In Temporal's UI"`
 }
 
 // Digest says what one message stands for.
 type Digest struct {
-	Count         int                             `json:"count"`
-	Types         map[domain.NotificationType]int `json:"types"`
-	Notifications []Notification                  `json:"notifications"` // the first maxListed
+	Count         int                             `json:"count" doc:"How many"`
+	Types         map[domain.NotificationType]int `json:"types" doc:"How many of each type"`
+	Notifications []Notification                  `json:"notifications" doc:"The first 50, the worst first"`
 }
 
 const maxListed = 50
@@ -131,7 +131,7 @@ func Post(ctx context.Context, client *http.Client, config domain.ChannelConfig,
 	if config.Secret != "" {
 		request.Header.Set(HeaderSignature, Sign(config.Secret, time.Now(), body))
 	}
-	return notify.Do(client, request)
+	return notify.Do(client, request, config.SecretValues())
 }
 
 // Sign is the value of HeaderSignature.

@@ -1,0 +1,68 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/schedule"
+)
+
+// starting is when a job with a schedule begins next, as its answer shows it.
+type starting struct {
+	next           **time.Time
+	cron, timeZone string
+	last           *time.Time // when it began last
+	changed        time.Time
+}
+
+func (j *BackupJob) starting() starting {
+	return starting{&j.NextExecutionAt, j.ScheduleCron, j.ScheduleTimezone, j.LastExecutionAt, j.UpdatedAt}
+}
+
+func (j *SyncJob) starting() starting {
+	return starting{&j.NextExecutionAt, j.ScheduleCron, j.ScheduleTimezone, j.LastExecutionAt, j.UpdatedAt}
+}
+
+func (j *DrillJob) starting() starting {
+	return starting{&j.NextExecutionAt, j.ScheduleCron, j.ScheduleTimezone, j.LastExecutionAt, j.UpdatedAt}
+}
+
+// withJitter corrects the next run of jobs whose time has come and that have not begun, because the jitter spreads those of one
+// moment: it is by the end of that.
+func (s *server) withJitter(ctx context.Context, jobs ...starting) error {
+	settings, err := s.db.ScheduleSettings(ctx)
+	switch {
+	case failure.ClassOf(err) == failure.ConfigInvalid:
+		return nil // jobs can be read all the same; who saves one is told
+	case err != nil:
+		return err
+	}
+	for _, job := range jobs {
+		job.delay(time.Now(), time.Duration(settings.JitterSeconds)*time.Second)
+	}
+	return nil
+}
+
+func (j starting) delay(now time.Time, jitter time.Duration) {
+	next := *j.next
+	if next == nil || jitter == 0 {
+		return
+	}
+	due, err := schedule.Latest(j.cron, j.timeZone, now, jitter)
+	if err != nil || due.IsZero() || !due.After(j.changed) || j.last != nil && !j.last.Before(due) {
+		return
+	}
+	if by := due.Add(jitter); by.Before(*next) { // no run is delayed beyond the next one
+		*j.next = &by
+	}
+}
+
+// startingOf lists them of the items of a page.
+func startingOf[T any](items []T, of func(*T) starting) []starting {
+	out := make([]starting, len(items))
+	for i := range items {
+		out[i] = of(&items[i])
+	}
+	return out
+}

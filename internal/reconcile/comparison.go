@@ -1,0 +1,114 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"strings"
+
+	"go.temporal.io/sdk/client"
+
+	"github.com/dataguardian/dataguardian/db"
+	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/schedule"
+)
+
+// writes bounds how often a schedule is written whose job is changed again and again meanwhile. The next upkeep looks again.
+const writes = 4
+
+// comparison is one look at the schedules of all jobs.
+type comparison struct {
+	db       *db.DB
+	temporal client.Client
+	settings domain.ScheduleSettings
+	right    map[string]schedule.Spec   // those of JobSchedules
+	listed   map[string]schedule.Listed // as Temporal had them at the beginning
+	report   contract.SchedulesReport
+}
+
+func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job scheduledJob) error {
+	entry, there := c.listed[job.spec.ID]
+	if job.spec.Cron == "" {
+		return nil // removeForgotten takes what is left of an earlier cron
+	}
+	if right, known := c.right[job.spec.ID]; !there || !known || !reflect.DeepEqual(right, job.spec) || !entry.Fits(job.spec) {
+		now, isThere, err := c.settle(ctx, kind, job.spec.ID)
+		if err != nil || !isThere {
+			return err
+		}
+		switch {
+		case !there:
+			c.report.Made++
+		case known || !entry.Fits(job.spec):
+			c.report.Corrected++
+		}
+		job = now
+	}
+	pause := ""
+	if job.spec.Enabled {
+		pause = entry.Pause
+	}
+	if pause != "" {
+		c.report.Paused++
+	}
+	if job.note == nil {
+		return nil
+	}
+	return job.note(ctx, c.db, pause)
+}
+
+// settle makes a schedule what its job says now, and not when all jobs were listed, or removes it: isThere says which. Who changes
+// a job writes its schedule before that is committed, so the job is read once more after the schedule was written: what they
+// wrote was perhaps undone.
+func (c *comparison) settle(ctx context.Context, kind scheduledKind, scheduleID string) (job scheduledJob, isThere bool, err error) {
+	var wrote *schedule.Spec
+	for range writes {
+		job, err = kind.read(ctx, c.db, c.settings, strings.TrimPrefix(scheduleID, kind.prefix))
+		if errors.Is(err, db.ErrNotFound) {
+			job, err = scheduledJob{}, nil // as one without a cron
+		}
+		if err != nil {
+			return job, false, err
+		}
+		isThere = job.spec.Cron != ""
+		if wrote != nil && reflect.DeepEqual(*wrote, job.spec) {
+			break
+		}
+		spec := job.spec
+		if wrote = &spec; isThere {
+			err = schedule.Put(ctx, c.temporal, spec)
+		} else {
+			err = schedule.Remove(ctx, c.temporal, scheduleID)
+		}
+		if err != nil {
+			return job, false, err
+		}
+	}
+	delete(c.right, scheduleID)
+	if isThere {
+		c.right[scheduleID] = job.spec
+	}
+	return job, isThere, nil
+}
+
+// removeForgotten deletes the schedules of jobs that are gone or have no cron any more.
+func (c *comparison) removeForgotten(ctx context.Context, kind scheduledKind, jobs []scheduledJob) error {
+	crons := map[string]string{}
+	for _, job := range jobs {
+		crons[job.spec.ID] = job.spec.Cron
+	}
+	for id := range c.listed {
+		if !strings.HasPrefix(id, kind.prefix) || crons[id] != "" {
+			continue
+		}
+		_, isThere, err := c.settle(ctx, kind, id) // one that was made since the jobs were read stays
+		if err != nil {
+			return err
+		}
+		if !isThere {
+			c.report.Removed++
+		}
+	}
+	return nil
+}
