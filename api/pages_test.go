@@ -28,6 +28,7 @@ func TestEveryListIsWalkedWholeAndOnceWhileRowsAreAdded(t *testing.T) {
 		for _, key := range keys {
 			known[key] = true
 		}
+		columns := s.columnsOf(l)
 		limit, cursor := min(len(keys)/3+1, 200), ""
 		var walked []string
 		seen := make(map[string]bool)
@@ -43,7 +44,7 @@ func TestEveryListIsWalkedWholeAndOnceWhileRowsAreAdded(t *testing.T) {
 			if cursor = answer.get("next_cursor").(string); cursor == "" {
 				break
 			}
-			s.add(l)
+			s.add(l, columns)
 		}
 		require.Equal(t, keys, walked, l.path)
 	}
@@ -89,21 +90,31 @@ func keyOf(item object) string {
 	return ""
 }
 
-// add copies a row of a list twice: once at its own time, once as of now.
-func (s *speed) add(l listed) {
-	s.t.Helper()
-	table, where := l.table, "true"
-	if strings.HasPrefix(table, "(") {
-		table = "backup_executions"
+// rowsOf is the table that the rows of a list are in.
+func (l listed) rowsOf() string {
+	if strings.HasPrefix(l.table, "(") {
+		return "backup_executions"
 	}
+	return l.table
+}
+
+// columnsOf are the columns of that table that can be written.
+func (s *speed) columnsOf(l listed) string {
+	s.t.Helper()
+	return s.one(`SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
+		WHERE table_schema = 'public' AND is_generated = 'NEVER' AND table_name = '` + l.rowsOf() + `'`)
+}
+
+// add copies a row of a list twice: once at its own time, once as of now.
+func (s *speed) add(l listed, columns string) {
+	s.t.Helper()
+	where := "true"
 	if l.where != "" {
 		where = l.where
 	}
-	columns := s.one(`SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns
-		WHERE table_schema = 'public' AND is_generated = 'NEVER' AND table_name = '` + table + `'`)
-	for _, at := range []string{`'{}'`, `jsonb_build_object('created_at', clock_timestamp(), 'checked_at', clock_timestamp())`} {
-		_, err := s.conn.Exec(s.t.Context(), fmt.Sprintf(`INSERT INTO %[1]s (%[2]s) SELECT %[2]s FROM jsonb_populate_record(
-			(SELECT t FROM %[1]s t WHERE %[3]s LIMIT 1), %[4]s || %[5]s)`, table, columns, where, madeUp, at))
-		require.NoError(s.t, err, l.path)
-	}
+	_, err := s.conn.Exec(s.t.Context(), fmt.Sprintf(`INSERT INTO %[1]s (%[2]s)
+		SELECT r.* FROM (VALUES ('{}'), (jsonb_build_object('created_at', clock_timestamp(), 'checked_at', clock_timestamp()))) AS extra (changes)
+		CROSS JOIN LATERAL (SELECT %[2]s FROM jsonb_populate_record((SELECT t FROM %[1]s t WHERE %[3]s LIMIT 1), %[4]s || extra.changes)) r`,
+		l.rowsOf(), columns, where, madeUp))
+	require.NoError(s.t, err, l.path)
 }
