@@ -102,3 +102,35 @@ func TestAnOperationWithoutDeclarationDoesNotRegister(t *testing.T) {
 	require.Panics(t, func() { s.declare(http.MethodGet, "/api/x", requires("no.such")) })
 	require.Panics(t, func() { s.route("/api/x", requires(auth.SystemRead), nil) })
 }
+
+// What an operation asks for besides is asked for of whoever may do all else, too.
+func TestTheSecondPermissionIsAskedForAsWell(t *testing.T) {
+	b := newBook(t)
+	download, restore := b.makes["download-backup"](), b.makes["restore-backup"]()
+	verification := restore.body.(object)
+	overwrite := with(with(verification, false, "verification_mode"), "RESTORE orders", "confirmation_phrase")
+	config := requestExamples["apply-config"]
+	for name, c := range map[string]struct {
+		lacks        auth.Permission
+		method, path string
+		body         any
+	}{
+		"the plain dump is read from backups":  {auth.BackupsRead, "GET", download.path, nil},
+		"a restore writes a target":            {auth.BackupsRestore, "POST", restore.path, overwrite},
+		"a verification of a restore":          {auth.BackupsRestoreVerify, "POST", restore.path, verification},
+		"a document changes datasources":       {auth.DatasourcesWrite, "POST", "/api/system/config", config},
+		"a document changes storage locations": {auth.StorageWrite, "POST", "/api/system/config", config},
+		"a document changes backup jobs":       {auth.BackupJobsWrite, "POST", "/api/system/config", config},
+	} {
+		t.Run(name, func(t *testing.T) {
+			other := b.as(slices.DeleteFunc(auth.Permissions(), func(p auth.Permission) bool { return p == c.lacks })...)
+			other.t = t
+			headers := []string{}
+			if c.path == "/api/system/config" {
+				headers = []string{"Content-Type", yamlType}
+			}
+			refused := other.call(c.method, c.path, c.body, headers...).problem(http.StatusForbidden)
+			require.Contains(t, refused.Detail, string(c.lacks))
+		})
+	}
+}
