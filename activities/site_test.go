@@ -69,7 +69,8 @@ func newSite(t *testing.T) *site {
 		// takes the tests with it, as soon as the machine is slow enough for a record to be due before.
 		recordEvery: time.Hour,
 	}
-	t.Cleanup(func() { requireDocumented(t, s.d) })
+	first := s.d // tests may open another, which is closed before
+	t.Cleanup(func() { requireDocumented(t, first) })
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
 	require.NoError(t, err)
 	s.job = s.newJob("nightly", datasource.ID, s.location("/disk"))

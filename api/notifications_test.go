@@ -273,7 +273,7 @@ func TestTemplatesAreStrictVersionedAndPreviewed(t *testing.T) {
 	require.Len(t, defaults.get("templates"), 3*len(domain.NotificationTypes()))
 	require.Len(t, defaults.get("variables_of"), len(domain.NotificationTypes()))
 	for _, one := range defaults.get("templates").([]any) { // what is offered to begin with can be saved
-		f.call("POST", path, with(object(one.(map[string]any)), false, "activate")).ok(http.StatusCreated)
+		f.call("POST", path, with(one.(map[string]any), false, "activate")).ok(http.StatusCreated)
 	}
 	wrong := f.call("POST", path+"/preview", with(preview, "{{with .Link}}{{.Title}}{{end}}", "body"))
 	require.Equal(t, http.StatusUnprocessableEntity, wrong.status, wrong.text)

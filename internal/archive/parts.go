@@ -8,7 +8,7 @@ import "io"
 type Parted interface {
 	io.Reader
 
-	// Parts are the offsets in the stream, ascending, of the parts that begin in what the last Read gave. The slice is good
+	// Parts are the offsets in the stream, ascending, of the parts that begin in what the last Read gave, if that was anything. The slice is good
 	// until the next Read.
 	Parts() []int64
 }

@@ -103,6 +103,44 @@ func TestShortPartsMakeNoShortChunks(t *testing.T) {
 	require.Greater(t, atEnds, len(chunks)/2, "most chunks end where a part does")
 }
 
+// TestWhatAStreamSaysOfItsPartsWithoutGivingAnythingIsNotAsked: at its end, or with an error, a stream may still name the parts
+// of the read before, or parts that it has not given.
+func TestWhatAStreamSaysOfItsPartsWithoutGivingAnythingIsNotAsked(t *testing.T) {
+	text := dumpText(6, 3000)
+	for _, end := range []error{io.EOF, io.ErrUnexpectedEOF} {
+		for _, stale := range [][]int64{{0, 10, 2990}, {3001, 5000}} {
+			w, err := NewWriter(context.Background(), options(newMemory()))
+			require.NoError(t, err)
+			err = w.WriteStream(context.Background(), StreamMeta{Name: "main", Format: "text"}, &endingText{text: text, end: end, stale: stale})
+			if end == io.EOF {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, end)
+			}
+		}
+	}
+}
+
+// endingText gives its text at once, then its end, and names stale parts with it.
+type endingText struct {
+	text  []byte
+	end   error
+	stale []int64
+	parts []int64
+}
+
+func (e *endingText) Read(p []byte) (int, error) {
+	if len(e.text) == 0 {
+		e.parts = e.stale
+		return 0, e.end
+	}
+	n := copy(p, e.text)
+	e.text = e.text[n:]
+	return n, nil
+}
+
+func (e *endingText) Parts() []int64 { return e.parts }
+
 func TestAStreamOfOnePartIsCutAsOneWithoutParts(t *testing.T) {
 	text := dumpText(5, 200_000)
 	require.Equal(t, writeParts(t, options(newMemory()), bytes.NewReader(text)).Objects, writeParts(t, options(newMemory()), partsOf(1, text)).Objects)

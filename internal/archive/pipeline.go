@@ -92,7 +92,9 @@ func (p *pipeline) cut(ctx context.Context, r io.Reader) error {
 	for {
 		n, err := r.Read(current.bytes()[filled:min(filled+readSize, longest)])
 		filled += n
-		edges.read()
+		if n > 0 { // what a stream says of its parts is about what it gave
+			edges.read()
+		}
 		for {
 			length, ends := cutter.scan(current.bytes()[scanned:edges.limit(offset, filled)])
 			scanned += length

@@ -55,7 +55,7 @@ func notificationSettings() []Setting {
 		integerSetting(SettingNotifyFlapWindow, d.FlapWindowMinutes, 1, 1440, "In how many minutes the changes of a source's state are counted"),
 		integerSetting(SettingNotifyGatherLimit, d.GatherLimitSeconds, 0, 900, "How long a delivery waits at most while others keep coming"),
 		integerSetting(SettingNotifyGather, d.GatherSeconds, 0, 300, "How long a delivery waits for others of its channel, so that a storm is one message; 0: it does not wait"),
-		integerSetting(SettingNotifyPerMinute, d.PerMinute, 1, 600, "Most messages that a channel gets in a minute; what is more waits, and is gathered"),
+		integerSetting(SettingNotifyPerMinute, d.PerMinute, 1, 600, "Most deliveries that a channel begins in 60 seconds, of which a digest is one and so is a mail to many addresses; what is more waits, and is gathered"),
 		stringSetting(SettingNotifyPublicURL, d.PublicURL, "Address of the API as people reach it, for links in notifications; empty: no links", checkPublicURL),
 		integerSetting(SettingNotifyRetry, d.RetryHours, 1, 168, "How many hours a delivery is tried that fails in a way that may pass"),
 	}

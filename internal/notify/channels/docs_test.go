@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -208,7 +209,7 @@ func partsOf(t *testing.T, m *mail.Message) (text, html string) {
 	parts, read := multipart.NewReader(m.Body, params["boundary"]), []string{}
 	for {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		require.NoError(t, err)
