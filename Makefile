@@ -125,7 +125,7 @@ API_REPORT ?= docs/benchmarks/api.md
 
 # The test of the same name, with the table that its limits are about; it prints what it measured.
 .PHONY: bench-api
-bench-api: deps ## Measure the lists of the API and the dashboard, and hold them against their limits (ROWS=1000000)
+bench-api: deps ## Measure the lists of the API and the dashboard, and hold them against their limits (ROWS=1000000, API_REPORT=docs/benchmarks/api.md)
 	$(GO) test ./api -count=1 -timeout 60m -v -run '^TestSpeed' -speed-rows=$(or $(ROWS),1000000) -speed-limits $(if $(API_REPORT),-speed-report $(abspath $(API_REPORT)))
 
 .PHONY: clean

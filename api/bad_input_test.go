@@ -234,17 +234,6 @@ func FuzzUnmarshal(f *testing.F) {
 	})
 }
 
-func FuzzPatch(f *testing.F) {
-	f.Add([]byte(`{"connection_config": {"ssh_tunnel": null, "port": 1}}`))
-	f.Add([]byte(`{"tags": null, "connection_config": null}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		document := DatasourceDocument{Name: "kept"}
-		if err := (Patch[DatasourceDocument]{raw: data}).ApplyTo(&document); err != nil {
-			require.Equal(t, DatasourceDocument{Name: "kept"}, document, "a refused patch changes nothing")
-		}
-	})
-}
-
 func FuzzIfMatch(f *testing.F) {
 	for _, seed := range []string{`"3"`, `*`, `W/"1"`, `"-1"`, `"`, `""`} {
 		f.Add(seed)

@@ -69,11 +69,12 @@ func (s *server) listDatasourceHealth(ctx context.Context, in *Paging) (*body[pa
 	if err != nil {
 		return nil, err
 	}
-	last, err := s.db.LatestHealthChecks(ctx, idsOf(rows, func(d db.Datasource) string { return d.ID }))
+	ids := idsOf(rows, func(d db.Datasource) string { return d.ID })
+	last, err := s.db.LatestHealthChecks(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	states, unserved, err := s.checkedStates(ctx, domain.CheckedDatasource)
+	states, unserved, err := s.checkedStates(ctx, domain.CheckedDatasource, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +119,7 @@ func (s *server) listStorageHealth(ctx context.Context, in *Paging) (*body[page[
 	if err != nil {
 		return nil, err
 	}
-	states, unserved, err := s.checkedStates(ctx, domain.CheckedStorage)
+	states, unserved, err := s.checkedStates(ctx, domain.CheckedStorage, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -165,9 +166,9 @@ func viewStorageCheck(c db.StorageHealthCheck) StorageCheck {
 	}
 }
 
-// checkedStates reads the states of a kind, and which pools no worker serves.
-func (s *server) checkedStates(ctx context.Context, kind domain.CheckedKind) (map[string]db.CheckedState, map[string]bool, error) {
-	states, err := s.db.HealthStates(ctx, kind)
+// checkedStates reads the states of a page of a kind, and which pools no worker serves.
+func (s *server) checkedStates(ctx context.Context, kind domain.CheckedKind, ids []string) (map[string]db.CheckedState, map[string]bool, error) {
+	states, err := s.db.HealthStatesOf(ctx, kind, ids)
 	if err != nil {
 		return nil, nil, err
 	}

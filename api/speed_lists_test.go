@@ -13,12 +13,11 @@ import (
 type listed struct {
 	operation string
 	path      string // with its filters, ending in ? or &
-	table     string
+	table     string // t in where and in shown
 	where     string // of the filters; "" for none
 	keys      string // of the order; "" is created_at, id
 	ascending bool
-	// enriched lists show more than their table has: the bare SELECT of their page is all that they ask for.
-	enriched bool
+	shown     string // of a list that shows more than its table has: the further columns
 }
 
 // order is the order of the list, and what a page begins after.
@@ -49,39 +48,82 @@ func (l listed) bare(columns string, limit int, after bool) string {
 	if after {
 		conditions = append(conditions, position)
 	}
-	return fmt.Sprintf("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT %d", columns, l.table, strings.Join(conditions, " AND "), order, limit)
+	return fmt.Sprintf("SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %d", columns, l.table, strings.Join(conditions, " AND "), order, limit)
 }
 
-// lists are all that the API has, and those of executions by each filter.
+// columns are those of the page.
+func (l listed) columns() string {
+	if l.shown == "" {
+		return "t.*"
+	}
+	return "t.*, " + l.shown
+}
+
+// What lists show besides the columns of their tables, as one SELECT.
+const (
+	storedAt = `(SELECT jsonb_agg(jsonb_build_object('id', l.id, 'name', l.name, 'type', l.type, 'status', l.status, 'pool', l.pool, 'manifest_path', c.path,
+		'damaged_objects', (SELECT count(*) FROM damaged_objects d WHERE d.healed_at IS NULL AND d.storage_location_id = l.id AND (d.object_key = c.path
+			OR EXISTS (SELECT FROM backup_chunks b WHERE b.execution_id = e.id AND b.chunk_id = d.chunk_id AND b.generation = d.folder)))))
+		FROM (SELECT e.storage_location_id AS id, e.metadata ->> 'manifest_path' AS path
+			UNION ALL SELECT r.storage_location_id, r.manifest_path FROM backup_replicas r WHERE r.execution_id = e.id AND r.copied_at IS NOT NULL) c
+		JOIN storage_locations l ON l.id = c.id)`
+	lastBackup = `(SELECT to_jsonb(e) || jsonb_build_object('stored_at', ` + storedAt + `) FROM backup_executions e
+		WHERE e.datasource_id = t.id AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
+		ORDER BY e.created_at DESC, e.id DESC LIMIT 1) AS last_backup`
+	lastCheck = `(SELECT to_jsonb(c) FROM health_checks c WHERE c.datasource_id = t.id ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) AS last_check,
+		(SELECT h.failures FROM health_states h WHERE h.entity_type = 'datasource' AND h.entity_id = t.id::text) AS failures`
+	lastStorageCheck = `(SELECT to_jsonb(c) FROM storage_health_checks c WHERE c.storage_location_id = t.id ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) AS last_check,
+		(SELECT h.failures FROM health_states h WHERE h.entity_type = 'storage_location' AND h.entity_id = t.id::text) AS failures,
+		(SELECT regr_slope(sample.used_bytes::float8, EXTRACT(EPOCH FROM sample.checked_at))
+			FROM (SELECT now() - interval '30 days' + n * interval '1 day' AS since, interval '1 day' AS length FROM generate_series(0, 27) AS n
+				UNION ALL SELECT now() - interval '2 days' + n * interval '6 hours', interval '6 hours' FROM generate_series(0, 7) AS n) slots
+			CROSS JOIN LATERAL (SELECT c.checked_at, c.used_bytes FROM storage_health_checks c
+				WHERE c.storage_location_id = t.id AND c.checked_at > slots.since AND c.checked_at <= slots.since + slots.length
+				ORDER BY c.checked_at DESC, c.id DESC LIMIT 1) sample) AS bytes_per_second`
+	neededBy = `(SELECT jsonb_agg(jsonb_build_object('id', e.id, 'datasource_id', e.datasource_id, 'job_id', e.job_id, 'job_name', j.name, 'created_at', e.created_at)
+			ORDER BY e.created_at, e.id)
+		FROM backup_chunks c JOIN backup_executions e ON e.id = c.execution_id LEFT JOIN backup_jobs j ON j.id = e.job_id
+		WHERE c.generation = t.folder AND c.chunk_id = t.chunk_id AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
+			AND (e.storage_location_id = t.storage_location_id OR EXISTS (SELECT FROM backup_replicas r
+				WHERE r.execution_id = e.id AND r.storage_location_id = t.storage_location_id AND r.copied_at IS NOT NULL))) AS needed_by`
+	rolesOf       = `ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id WHERE ur.user_id = t.id ORDER BY r.name) AS roles`
+	permissionsOf = `ARRAY(SELECT p.name FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id WHERE rp.role_id = t.id ORDER BY p.name) AS permissions`
+	lastRetention = `(SELECT r.result FROM backup_job_retention r WHERE r.job_id = t.id) AS last_retention`
+)
+
+// lists are all that the API has, and those of executions by each filter; filtered adds those of the other lists.
 func (s *speed) lists() []listed {
 	job, datasource := s.one("SELECT id::text FROM jobs WHERE n = 7"), s.one("SELECT id::text FROM d WHERE n = 7")
 	storage, owner := s.one("SELECT id::text FROM s WHERE n = 7"), s.one("SELECT id::text FROM users WHERE is_owner")
-	chunked := s.one("SELECT execution_id::text FROM backup_chunks LIMIT 1")
+	chunked := s.one("SELECT execution_id::text FROM backup_chunks GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
 	executions := func(query, where string) listed {
 		return listed{operation: "list-executions", path: "/api/executions?" + query, table: "backup_executions", where: where}
 	}
-	return []listed{
+	return append([]listed{
 		executions("", ""),
 		executions("status=failed&", "status = 'failed'"),
 		executions("operation=restore&", "operation = 'restore'"),
 		executions("storage="+storage+"&", "storage_location_id = '"+storage+"'"),
 		executions("job="+job+"&", "job_id = '"+job+"'"),
 		executions("datasource="+datasource+"&", "datasource_id = '"+datasource+"'"),
-		{operation: "list-execution-chunks", enriched: true, path: "/api/executions/" + chunked + "/chunks?", table: "backup_chunks", where: "execution_id = '" + chunked + "'", keys: "chunk_id", ascending: true},
+		{operation: "list-execution-chunks", path: "/api/executions/" + chunked + "/chunks?", table: "backup_chunks", where: "execution_id = '" + chunked + "'", keys: "chunk_id", ascending: true},
 		{
-			operation: "list-backups", enriched: true, path: "/api/backups/datasources/" + datasource + "?", table: "backup_executions",
+			operation: "list-backups", path: "/api/backups/datasources/" + datasource + "?", table: "(SELECT e.*, " + storedAt + " AS stored_at FROM backup_executions e)",
 			where: "datasource_id = '" + datasource + "' AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL",
 		},
-		{operation: "list-backup-jobs", enriched: true, path: "/api/backup-jobs?", table: "backup_jobs"},
+		{operation: "list-backup-jobs", path: "/api/backup-jobs?", table: "backup_jobs", shown: lastRetention},
 		{operation: "list-datasources", path: "/api/datasources?", table: "datasources"},
 		{operation: "list-storage-locations", path: "/api/storage-locations?", table: "storage_locations"},
-		{operation: "list-backed-up-datasources", enriched: true, path: "/api/backups/datasources?", table: "datasources"},
+		{operation: "list-backed-up-datasources", path: "/api/backups/datasources?", table: "datasources", shown: lastBackup},
 		{operation: "list-restore-targets", path: "/api/backups/restore-targets?", table: "datasources"},
-		{operation: "list-datasource-health", enriched: true, path: "/api/health/datasources?", table: "datasources"},
-		{operation: "list-storage-health", enriched: true, path: "/api/health/storage?", table: "storage_locations"},
-		{operation: "list-datasource-checks", enriched: true, path: "/api/health/datasources/" + datasource + "?", table: "health_checks", where: "datasource_id = '" + datasource + "'", keys: "checked_at, id"},
-		{operation: "list-storage-checks", enriched: true, path: "/api/health/storage/" + storage + "?", table: "storage_health_checks", where: "storage_location_id = '" + storage + "'", keys: "checked_at, id"},
-		{operation: "list-damage", enriched: true, path: "/api/storage-locations/" + storage + "/damage?healed=true&", table: "damaged_objects", where: "storage_location_id = '" + storage + "' AND healed_at IS NOT NULL", keys: "object_key", ascending: true},
+		{operation: "list-datasource-health", path: "/api/health/datasources?", table: "datasources", shown: lastCheck},
+		{operation: "list-storage-health", path: "/api/health/storage?", table: "storage_locations", shown: lastStorageCheck},
+		{operation: "list-datasource-checks", path: "/api/health/datasources/" + datasource + "?", table: "health_checks", where: "datasource_id = '" + datasource + "'", keys: "checked_at, id"},
+		{operation: "list-storage-checks", path: "/api/health/storage/" + storage + "?", table: "storage_health_checks", where: "storage_location_id = '" + storage + "'", keys: "checked_at, id"},
+		{
+			operation: "list-damage", path: "/api/storage-locations/" + storage + "/damage?healed=true&", table: "damaged_objects", shown: neededBy,
+			where: "storage_location_id = '" + storage + "'", keys: "object_key", ascending: true,
+		},
 		{operation: "list-sync-jobs", path: "/api/db-sync-jobs?", table: "database_sync_jobs"},
 		{operation: "list-sync-executions", path: "/api/db-sync-executions?", table: "database_sync_executions"},
 		{operation: "list-drill-jobs", path: "/api/restore-drill-jobs?", table: "restore_drill_jobs"},
@@ -91,14 +133,44 @@ func (s *speed) lists() []listed {
 		{operation: "list-notification-deliveries", path: "/api/notification-deliveries?", table: "notification_deliveries"},
 		{operation: "list-notification-templates", path: "/api/system/notification-templates?", table: "notification_templates"},
 		{operation: "list-audit-logs", path: "/api/audit-logs?", table: "audit_logs"},
-		{operation: "list-users", enriched: true, path: "/api/access/users?", table: "users"},
-		{operation: "list-roles", enriched: true, path: "/api/access/roles?", table: "roles"},
+		{operation: "list-users", path: "/api/access/users?", table: "users", shown: rolesOf},
+		{operation: "list-roles", path: "/api/access/roles?", table: "roles", shown: permissionsOf},
 		{operation: "list-scopes", path: "/api/access/scopes?", table: "access_scopes"},
 		{operation: "list-approvals", path: "/api/approvals?", table: "approvals"},
 		{operation: "list-tokens", path: "/api/auth/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},
 		{operation: "list-user-tokens", path: "/api/access/users/" + owner + "/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},
 		{operation: "list-sessions", path: "/api/auth/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
 		{operation: "list-user-sessions", path: "/api/access/users/" + owner + "/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
+	}, s.filtered(job, datasource, storage)...)
+}
+
+// filtered are the other lists by their filters.
+func (s *speed) filtered(job, datasource, storage string) []listed {
+	sync, drill := s.one("SELECT id::text FROM syncs WHERE n = 7"), s.one("SELECT id::text FROM drills WHERE n = 7")
+	user := s.one("SELECT id::text FROM users WHERE NOT is_owner LIMIT 1")
+	channel := s.one("SELECT channel_id::text FROM notification_deliveries GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
+	return []listed{
+		{operation: "list-sync-jobs", path: "/api/db-sync-jobs?datasource_id=" + datasource + "&", table: "database_sync_jobs", where: "'" + datasource + "' IN (source_datasource_id, target_datasource_id)"},
+		{operation: "list-sync-jobs", path: "/api/db-sync-jobs?storage_location_id=" + storage + "&", table: "database_sync_jobs", where: "storage_location_id = '" + storage + "'"},
+		{operation: "list-sync-executions", path: "/api/db-sync-executions?job_id=" + sync + "&", table: "database_sync_executions", where: "sync_job_id = '" + sync + "'"},
+		{operation: "list-sync-executions", path: "/api/db-sync-executions?status=failed&", table: "database_sync_executions", where: "status = 'failed'"},
+		{operation: "list-drill-jobs", path: "/api/restore-drill-jobs?datasource_id=" + datasource + "&", table: "restore_drill_jobs", where: "'" + datasource + "' IN (datasource_id, target_datasource_id)"},
+		{operation: "list-drill-executions", path: "/api/restore-drill-executions?job_id=" + drill + "&", table: "restore_drill_executions", where: "drill_job_id = '" + drill + "'"},
+		{operation: "list-drill-executions", path: "/api/restore-drill-executions?status=failed&", table: "restore_drill_executions", where: "status = 'failed'"},
+		{operation: "list-notifications", path: "/api/notifications?unread=true&", table: "notifications", where: "read_at IS NULL"},
+		{operation: "list-notifications", path: "/api/notifications?type=backup_failed&", table: "notifications", where: "type = 'backup_failed'"},
+		{operation: "list-notifications", path: "/api/notifications?severity=critical&", table: "notifications", where: "severity = 'critical'"},
+		{operation: "list-notifications", path: "/api/notifications?entity_type=backup_job&entity_id=" + job + "&", table: "notifications", where: "entity_type = 'backup_job' AND entity_id = '" + job + "'"},
+		{operation: "list-notification-deliveries", path: "/api/notification-deliveries?channel_id=" + channel + "&", table: "notification_deliveries", where: "channel_id = '" + channel + "'"},
+		{operation: "list-notification-deliveries", path: "/api/notification-deliveries?status=failed&", table: "notification_deliveries", where: "status = 'failed'"},
+		{operation: "list-notification-templates", path: "/api/system/notification-templates?channel=webhook&type=backup_success&", table: "notification_templates", where: "channel = 'webhook' AND type = 'backup_success'"},
+		{operation: "list-audit-logs", path: "/api/audit-logs?actor=owner@example.com&", table: "audit_logs", where: "actor_name = 'owner@example.com'"},
+		{operation: "list-audit-logs", path: "/api/audit-logs?action=backup_job.update&", table: "audit_logs", where: "action = 'backup_job.update'"},
+		{operation: "list-audit-logs", path: "/api/audit-logs?resource=sync_job&", table: "audit_logs", where: "resource = 'sync_job'"},
+		{operation: "list-audit-logs", path: "/api/audit-logs?resource_id=seven&", table: "audit_logs", where: "resource_id = 'seven'"},
+		{operation: "list-users", path: "/api/access/users?email=user7@example.com&", table: "users", shown: rolesOf, where: "lower(email) = 'user7@example.com'"},
+		{operation: "list-scopes", path: "/api/access/scopes?user_id=" + user + "&", table: "access_scopes", where: "user_id = '" + user + "'"},
+		{operation: "list-approvals", path: "/api/approvals?status=pending&", table: "approvals", where: "status = 'pending' AND expires_at > now()"},
 	}
 }
 

@@ -62,16 +62,27 @@ func (q *Queries) MoveHealth(ctx context.Context, kind domain.CheckedKind, id st
 // HealthStates reads the states of everything of a kind, by id.
 func (q *Queries) HealthStates(ctx context.Context, kind domain.CheckedKind) (map[string]CheckedState, error) {
 	rows, err := q.q.HealthStates(ctx, string(kind))
-	if err != nil {
-		return nil, translate("read health states", err)
-	}
 	out := make(map[string]CheckedState, len(rows))
 	for _, row := range rows {
-		out[row.EntityID] = CheckedState{
-			HealthState: domain.HealthState{Failures: int(row.Failures), Announced: domain.HealthAnnouncement(row.Announced)}, Since: row.Since, CheckedAt: row.CheckedAt,
-		}
+		out[row.EntityID] = checkedState(row)
 	}
-	return out, nil
+	return out, translate("read health states", err)
+}
+
+// HealthStatesOf reads the states of some things of a kind, by id; those that were never checked are left out.
+func (q *Queries) HealthStatesOf(ctx context.Context, kind domain.CheckedKind, ids []string) (map[string]CheckedState, error) {
+	rows, err := q.q.HealthStatesOf(ctx, dbgen.HealthStatesOfParams{EntityType: string(kind), EntityIds: ids})
+	out := make(map[string]CheckedState, len(rows))
+	for _, row := range rows {
+		out[row.EntityID] = checkedState(dbgen.HealthStatesRow(row))
+	}
+	return out, translate("read health states", err)
+}
+
+func checkedState(row dbgen.HealthStatesRow) CheckedState {
+	return CheckedState{
+		HealthState: domain.HealthState{Failures: int(row.Failures), Announced: domain.HealthAnnouncement(row.Announced)}, Since: row.Since, CheckedAt: row.CheckedAt,
+	}
 }
 
 // ForgetHealthStates removes the states of what is gone.

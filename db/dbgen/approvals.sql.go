@@ -150,8 +150,9 @@ func (q *Queries) GetApproval(ctx context.Context, id string) (Approval, error) 
 const listApprovals = `-- name: ListApprovals :many
 SELECT id, action, permission, resource, resource_id, summary, request, request_hash, status, requested_by, requester_name, decided_by, decider_name, note, created_at, decided_at, used_at, expires_at FROM approvals
 WHERE (requested_by = $1::uuid OR permission = ANY($2::text[]))
-  AND ($3::text IS NULL OR CASE
-           WHEN status IN ('pending', 'approved') AND expires_at <= now() THEN 'expired' ELSE status END = $3)
+  AND ($3::text IS NULL
+       OR (status = $3 AND ($3 NOT IN ('pending', 'approved') OR expires_at > now()))
+       OR ($3 = 'expired' AND status IN ('pending', 'approved') AND expires_at <= now()))
   AND ($4::timestamptz IS NULL
        OR (created_at, id) < ($4::timestamptz, $5::uuid))
 ORDER BY created_at DESC, id DESC

@@ -65,6 +65,50 @@ func (q *Queries) HealthStates(ctx context.Context, entityType string) ([]Health
 	return items, nil
 }
 
+const healthStatesOf = `-- name: HealthStatesOf :many
+SELECT entity_id, failures, announced, since, checked_at FROM health_states
+WHERE entity_type = $1 AND entity_id = ANY($2::text[])
+`
+
+type HealthStatesOfParams struct {
+	EntityType string
+	EntityIds  []string
+}
+
+type HealthStatesOfRow struct {
+	EntityID  string
+	Failures  int32
+	Announced string
+	Since     time.Time
+	CheckedAt time.Time
+}
+
+func (q *Queries) HealthStatesOf(ctx context.Context, arg HealthStatesOfParams) ([]HealthStatesOfRow, error) {
+	rows, err := q.db.Query(ctx, healthStatesOf, arg.EntityType, arg.EntityIds)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []HealthStatesOfRow{}
+	for rows.Next() {
+		var i HealthStatesOfRow
+		if err := rows.Scan(
+			&i.EntityID,
+			&i.Failures,
+			&i.Announced,
+			&i.Since,
+			&i.CheckedAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lastCompletedBackups = `-- name: LastCompletedBackups :many
 SELECT job_id::uuid AS job_id, max(finished_at)::timestamptz AS finished_at FROM backup_executions
 WHERE job_id = ANY($1::uuid[]) AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL

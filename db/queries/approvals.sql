@@ -19,8 +19,9 @@ SELECT * FROM approvals WHERE id = @id FOR UPDATE;
 -- name: ListApprovals :many
 SELECT * FROM approvals
 WHERE (requested_by = sqlc.arg('viewer')::uuid OR permission = ANY(sqlc.arg('permissions')::text[]))
-  AND (sqlc.narg('status')::text IS NULL OR CASE
-           WHEN status IN ('pending', 'approved') AND expires_at <= now() THEN 'expired' ELSE status END = sqlc.narg('status'))
+  AND (sqlc.narg('status')::text IS NULL
+       OR (status = sqlc.narg('status') AND (sqlc.narg('status') NOT IN ('pending', 'approved') OR expires_at > now()))
+       OR (sqlc.narg('status') = 'expired' AND status IN ('pending', 'approved') AND expires_at <= now()))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
        OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY created_at DESC, id DESC

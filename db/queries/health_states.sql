@@ -14,6 +14,10 @@ WHERE entity_type = @entity_type AND entity_id = @entity_id;
 -- name: HealthStates :many
 SELECT entity_id, failures, announced, since, checked_at FROM health_states WHERE entity_type = @entity_type ORDER BY entity_id;
 
+-- name: HealthStatesOf :many
+SELECT entity_id, failures, announced, since, checked_at FROM health_states
+WHERE entity_type = @entity_type AND entity_id = ANY(sqlc.arg('entity_ids')::text[]);
+
 -- Those of what is gone. The id of a schedule of a storage location ends with that of the location.
 -- name: ForgetHealthStates :exec
 DELETE FROM health_states h
