@@ -3,6 +3,7 @@ package archive
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"slices"
@@ -112,7 +113,7 @@ func TestWhatAStreamSaysOfItsPartsWithoutGivingAnythingIsNotAsked(t *testing.T) 
 			w, err := NewWriter(context.Background(), options(newMemory()))
 			require.NoError(t, err)
 			err = w.WriteStream(context.Background(), StreamMeta{Name: "main", Format: "text"}, &endingText{text: text, end: end, stale: stale})
-			if end == io.EOF {
+			if errors.Is(end, io.EOF) {
 				require.NoError(t, err)
 			} else {
 				require.ErrorIs(t, err, end)
