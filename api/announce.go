@@ -23,6 +23,9 @@ func (s *server) notDone(ctx context.Context, announced db.AuditEntry, cause err
 	entry := announced
 	entry.Action += "_failed"
 	entry.Changes = map[string]any{"reason": failure.Redact(cause.Error())}
+	if token, by := announced.Changes[usedToken]; by {
+		entry.Changes[usedToken] = token
+	}
 	if err := s.db.AddAudit(lasting, entry); err != nil {
 		s.log.ErrorContext(lasting, "that something was not done could not be audited", "action", entry.Action, "resource_id", entry.ResourceID, "error", err)
 	}

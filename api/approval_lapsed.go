@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/dataguardian/dataguardian/api/problem"
 	"github.com/dataguardian/dataguardian/db"
@@ -14,6 +15,7 @@ import (
 // approvalLapsed rolls a change back whose approval was given by somebody who could not give it now.
 type approvalLapsed struct {
 	id, decider, why string
+	decidedAt        time.Time
 }
 
 func (l *approvalLapsed) Error() string {
@@ -31,7 +33,11 @@ func stillApproved(ctx context.Context, q *db.Queries, id string) error {
 	if err != nil || why == "" {
 		return err
 	}
-	return &approvalLapsed{id: id, decider: row.DeciderName, why: why}
+	lapsed := &approvalLapsed{id: id, decider: row.DeciderName, why: why}
+	if row.DecidedAt != nil {
+		lapsed.decidedAt = *row.DecidedAt
+	}
+	return lapsed
 }
 
 // whyLapsed says why whoever decided could not decide now, "" where they could.
@@ -73,7 +79,7 @@ func whyLapsed(ctx context.Context, q *db.Queries, row db.Approval) (string, err
 // askAnother opens a request again whose approval has lapsed, so that another person can decide on it.
 func (s *server) askAnother(ctx context.Context, lapsed *approvalLapsed) error {
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
-		row, err := q.UndecideApproval(ctx, lapsed.id)
+		row, err := q.UndecideApproval(ctx, lapsed.id, lapsed.decidedAt)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,9 @@ import (
 	"github.com/dataguardian/dataguardian/db"
 )
 
+// usedToken is the key of the API token by which something was done, in its audit entry.
+const usedToken = "api_token"
+
 // audited is an audit entry about what the caller of ctx does. changes must hold no secret: pass
 // the masked views that clients see.
 func audited(ctx context.Context, action, resource, id string, changes map[string]any) db.AuditEntry {
@@ -29,7 +32,7 @@ func audited(ctx context.Context, action, resource, id string, changes map[strin
 		if entry.Changes == nil {
 			entry.Changes = map[string]any{}
 		}
-		entry.Changes["api_token"] = map[string]any{"id": who.Token.ID, "name": who.Token.Name}
+		entry.Changes[usedToken] = map[string]any{"id": who.Token.ID, "name": who.Token.Name}
 	}
 	noteAudit(ctx, entry)
 	return entry

@@ -93,6 +93,10 @@ func (s *server) followAll(ctx context.Context, since time.Time, resumed bool, s
 
 // catchUp sends what is active, and of a client that was away since a time what ended meanwhile.
 func (s *server) catchUp(ctx context.Context, since time.Time, resumed bool, stream *eventStream) error {
+	if resumed { // should it break before what ended meanwhile was sent, the next stream begins there again
+		stream.place = strconv.FormatInt(since.UnixMicro(), 10)
+		defer func() { stream.place = "" }()
+	}
 	for _, status := range []domain.ExecutionStatus{domain.Running, domain.Queued} {
 		for page := (db.Page{Limit: db.MaxPageSize}); ; {
 			rows, next, err := s.db.ListExecutions(ctx, db.ExecutionFilter{Status: status}, page)

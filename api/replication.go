@@ -163,7 +163,7 @@ func (s *server) startCopies(ctx context.Context, row db.Execution, locations []
 		if err == nil {
 			continue
 		}
-		refused = s.temporalDown(ctx, "start the copying", err)
+		refused = fmt.Errorf("copy to storage location %q: %w", location.Name, s.temporalDown(ctx, "start the copying", err)) // the others are copied to
 		if _, err := s.db.RecordTarget(ctx, row.ID, db.TargetReport{Result: domain.StorageResult{
 			StorageLocationID: location.ID, Name: location.Name, Status: domain.TargetFailed, FailureClass: string(failure.Unreachable),
 			Error: "Temporal did not start the workflow: " + failure.Redact(err.Error()), Hint: "Check that the Temporal server is running, then try again.",

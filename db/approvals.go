@@ -145,9 +145,10 @@ func (q *Queries) UseApproval(ctx context.Context, id, userID string, action dom
 	return translate("use approval "+id, err)
 }
 
-// UndecideApproval takes an approval back that was given and not used: the request is open again. Errors: ErrNotOpen.
-func (q *Queries) UndecideApproval(ctx context.Context, id string) (Approval, error) {
-	row, err := q.q.UndecideApproval(ctx, id)
+// UndecideApproval takes an approval back that was given at that time and not used: the request is open again. Errors: ErrNotOpen, also
+// where somebody has decided anew since.
+func (q *Queries) UndecideApproval(ctx context.Context, id string, decidedAt time.Time) (Approval, error) {
+	row, err := q.q.UndecideApproval(ctx, dbgen.UndecideApprovalParams{ID: id, DecidedAt: decidedAt})
 	return openApproval("take approval "+id+" back", row, err)
 }
 

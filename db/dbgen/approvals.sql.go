@@ -294,13 +294,18 @@ func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
 
 const undecideApproval = `-- name: UndecideApproval :one
 UPDATE approvals SET status = 'pending', decided_by = NULL, decider_name = '', note = '', decided_at = NULL
-WHERE id = $1 AND status = 'approved' AND expires_at > now()
+WHERE id = $1 AND status = 'approved' AND expires_at > now() AND decided_at = $2::timestamptz
 RETURNING id, action, permission, resource, resource_id, summary, request, request_hash, status, requested_by, requester_name, decided_by, decider_name, note, created_at, decided_at, used_at, expires_at
 `
 
+type UndecideApprovalParams struct {
+	ID        string
+	DecidedAt time.Time
+}
+
 // Whoever approved it may not do so any more: another person is asked again.
-func (q *Queries) UndecideApproval(ctx context.Context, id string) (Approval, error) {
-	row := q.db.QueryRow(ctx, undecideApproval, id)
+func (q *Queries) UndecideApproval(ctx context.Context, arg UndecideApprovalParams) (Approval, error) {
+	row := q.db.QueryRow(ctx, undecideApproval, arg.ID, arg.DecidedAt)
 	var i Approval
 	err := row.Scan(
 		&i.ID,

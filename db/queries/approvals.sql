@@ -50,5 +50,5 @@ UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = @id AND stat
 -- Whoever approved it may not do so any more: another person is asked again.
 -- name: UndecideApproval :one
 UPDATE approvals SET status = 'pending', decided_by = NULL, decider_name = '', note = '', decided_at = NULL
-WHERE id = @id AND status = 'approved' AND expires_at > now()
+WHERE id = @id AND status = 'approved' AND expires_at > now() AND decided_at = sqlc.arg('decided_at')::timestamptz
 RETURNING *;

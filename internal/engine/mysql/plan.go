@@ -170,13 +170,15 @@ func (p *plan) leaveBrokenViews(ctx context.Context, s *session, relations []rel
 // checkTwins refuses a plan that leaves out a table whose name differs from another's by capitals alone: the tools' --ignore-table
 // does not tell them apart, and the other one would be missing without a word.
 func (p *plan) checkTwins(relations []relation) error {
-	for _, left := range p.left {
-		for _, r := range relations {
-			if !slices.Contains(p.left, r.name) && strings.EqualFold(r.name, left) {
-				return failure.New(failure.ConfigInvalid, "choose tables",
-					fmt.Sprintf("%s is left out and %s is not, and the dump tool does not tell them apart", quoted(left), quoted(r.name)),
-					"Leave out both or neither, or rename one. A view that the server can not read is left out by itself: repair or drop it.")
-			}
+	left, folded := map[string]bool{}, map[string]string{}
+	for _, name := range p.left {
+		left[name], folded[strings.ToLower(name)] = true, name
+	}
+	for _, r := range relations {
+		if twin := folded[strings.ToLower(r.name)]; twin != "" && !left[r.name] {
+			return failure.New(failure.ConfigInvalid, "choose tables",
+				fmt.Sprintf("%s is left out and %s is not, and the dump tool does not tell them apart", quoted(twin), quoted(r.name)),
+				"Leave out both or neither, or rename one. A view that the server can not read is left out by itself: repair or drop it.")
 		}
 	}
 	return nil
