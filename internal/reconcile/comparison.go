@@ -59,12 +59,18 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 }
 
 // settle makes a schedule what its job says now, and not when all jobs were listed, or removes it: isThere says which. Who changes
-// a job writes its schedule before that is committed, so the job is read once more after the schedule was written: what they
-// wrote was perhaps undone.
+// a job writes its schedule before that is committed, so the job is read once more after the schedule was written, when
+// nobody is changing it any more: what they wrote was perhaps undone.
 func (c *comparison) settle(ctx context.Context, kind scheduledKind, scheduleID string) (job scheduledJob, isThere bool, err error) {
 	var wrote *schedule.Spec
+	id := strings.TrimPrefix(scheduleID, kind.prefix)
 	for range writes {
-		job, err = kind.read(ctx, c.db, c.settings, strings.TrimPrefix(scheduleID, kind.prefix))
+		if wrote != nil {
+			if err := kind.await(ctx, c.db, id); err != nil {
+				return job, false, err
+			}
+		}
+		job, err = kind.read(ctx, c.db, c.settings, id)
 		if errors.Is(err, db.ErrNotFound) {
 			job, err = scheduledJob{}, nil // as one without a cron
 		}

@@ -20,7 +20,9 @@ type scheduledKind struct {
 	prefix string // of the schedule ids; the job's id follows
 	// list reads every job of the kind, also those without a cron.
 	list func(context.Context, *db.DB, domain.ScheduleSettings) ([]scheduledJob, error)
-	// read is list for one job, when nobody is changing it. Errors: db.ErrNotFound.
+	// await returns when nobody is changing the job.
+	await func(ctx context.Context, database *db.DB, id string) error
+	// read is list for one job. Errors: db.ErrNotFound.
 	read func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error)
 }
 
@@ -34,7 +36,7 @@ type scheduledJob struct {
 
 // scheduledKinds lists all of them.
 var scheduledKinds = []scheduledKind{
-	{prefix: contract.BackupSchedulePrefix, list: listBackupJobs, read: readBackupJob},
+	{prefix: contract.BackupSchedulePrefix, list: listBackupJobs, await: awaitBackupJob, read: readBackupJob},
 	syncSchedules,
 	drillSchedules,
 }
@@ -131,10 +133,18 @@ func listBackupJobs(ctx context.Context, database *db.DB, settings domain.Schedu
 	}
 }
 
-func readBackupJob(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
-	if err := database.AwaitBackupJob(ctx, id); err != nil {
-		return scheduledJob{}, err
+func awaitBackupJob(ctx context.Context, database *db.DB, id string) error {
+	return database.AwaitBackupJob(ctx, id)
+}
+
+// awaitRunJob is await for jobs of syncs and drills.
+func awaitRunJob(kind db.RunKind) func(context.Context, *db.DB, string) error {
+	return func(ctx context.Context, database *db.DB, id string) error {
+		return database.AwaitRunJob(ctx, kind, id)
 	}
+}
+
+func readBackupJob(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
 	row, err := database.GetBackupJob(ctx, id)
 	if err != nil {
 		return scheduledJob{}, err

@@ -13,10 +13,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-var syncSchedules = scheduledKind{prefix: contract.SyncScheduleID(""), list: listSyncJobs, read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
-	if err := database.AwaitRunJob(ctx, db.RunSync, id); err != nil {
-		return scheduledJob{}, err
-	}
+var syncSchedules = scheduledKind{prefix: contract.SyncScheduleID(""), list: listSyncJobs, await: awaitRunJob(db.RunSync), read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
 	row, err := database.GetSyncJob(ctx, id)
 	if err != nil {
 		return scheduledJob{}, err
@@ -24,10 +21,7 @@ var syncSchedules = scheduledKind{prefix: contract.SyncScheduleID(""), list: lis
 	return scheduledSync(ctx, database, row, settings)
 }}
 
-var drillSchedules = scheduledKind{prefix: contract.DrillScheduleID(""), list: listDrillJobs, read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
-	if err := database.AwaitRunJob(ctx, db.RunDrill, id); err != nil {
-		return scheduledJob{}, err
-	}
+var drillSchedules = scheduledKind{prefix: contract.DrillScheduleID(""), list: listDrillJobs, await: awaitRunJob(db.RunDrill), read: func(ctx context.Context, database *db.DB, settings domain.ScheduleSettings, id string) (scheduledJob, error) {
 	row, err := database.GetDrillJob(ctx, id)
 	if err != nil {
 		return scheduledJob{}, err

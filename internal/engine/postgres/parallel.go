@@ -28,10 +28,6 @@ func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.C
 			return err
 		}
 		toc.settle(batches)
-		later, err := env.write("later.list", useList(toc.later))
-		if err != nil {
-			return err
-		}
 		definitions := []string{"--section=pre-data", dir}
 		if toc.early != nil {
 			early, err := env.write("early.list", useList(toc.early))
@@ -46,10 +42,20 @@ func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.C
 		if err := s.loadData(ctx, toc, batches); err != nil {
 			return err
 		}
-		if len(toc.later) == 0 {
-			return nil
+		for _, step := range toc.steps() {
+			list, err := env.write(step.name+".list", useList(step.ids))
+			if err != nil {
+				return err
+			}
+			jobs := s.jobs()
+			if step.serial {
+				jobs = "--jobs=1"
+			}
+			if err := s.pgRestore(ctx, env, jobs, "--use-list="+list, dir); err != nil {
+				return err
+			}
 		}
-		return s.pgRestore(ctx, env, s.jobs(), "--use-list="+later, dir)
+		return nil
 	})
 }
 
