@@ -60,6 +60,8 @@ func (a *Activities) Deliver(ctx context.Context, in contract.DeliveryRef) (cont
 			return contract.Delivered{}, a.tryAgain(ctx, in.DeliveryID, end.Message, err)
 		}
 		end.Status = domain.DeliveryFailed
+	}
+	if end.Status == domain.DeliveryFailed {
 		a.Logger.Warn("a notification could not be delivered", "delivery", in.DeliveryID, "channel", claimed.ChannelName, "error", end.Message)
 	}
 	recording, recorded := a.recording(ctx)
@@ -117,7 +119,7 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 	case !d.Channel.Enabled:
 		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "the channel was switched off while it waited"}, nil, nil
 	}
-	secrets = d.Channel.Config.SecretValues()
+	secrets = d.Channel.Config.HiddenValues()
 	channel, err := channels.Open(d.Channel.Type, d.Channel.Config, a.Tuning.NotifyTimeout)
 	if err != nil {
 		return end, secrets, err
@@ -142,8 +144,8 @@ func (a *Activities) deliver(ctx context.Context, d db.ClaimedDelivery) (end db.
 const heartbeatFresh = time.Hour
 
 // ping makes the GET of a heartbeat. The address is a secret of whoever watches. What is not sent within an hour, as when
-// there was no worker, is never sent: to who gets it, it would say that a backup has completed just now. Whoever asks for one
-// again knows what it says.
+// there was no worker, is never sent: to who gets it, it would say that a backup has completed just now. What was tried until then
+// has failed. Whoever asks for one again knows what it says.
 func (a *Activities) ping(ctx context.Context, d db.ClaimedDelivery) (end db.DeliveryEnd, secrets []string, err error) {
 	jobID, of := "", d.CreatedAt
 	if len(d.Notifications) > 0 {
@@ -153,7 +155,11 @@ func (a *Activities) ping(ctx context.Context, d db.ClaimedDelivery) (end db.Del
 		}
 	}
 	if time.Since(of) > heartbeatFresh {
-		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: "it is older than an hour, and would have told of an old backup as of a new one"}, nil, nil
+		const old = "it is older than an hour, and would have told of an old backup as of a new one"
+		if d.ErrorMessage != "" {
+			return db.DeliveryEnd{Status: domain.DeliveryFailed, Message: withNote(d.ErrorMessage, old)}, nil, nil
+		}
+		return db.DeliveryEnd{Status: domain.DeliveryDropped, Message: old}, nil, nil
 	}
 	job, err := a.DB.GetBackupJob(ctx, jobID)
 	if errors.Is(err, db.ErrNotFound) || (err == nil && job.BackupOptions.HeartbeatURL == "") {

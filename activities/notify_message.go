@@ -67,7 +67,7 @@ func (a *Activities) SendSample(ctx context.Context, in contract.ChannelRef) (co
 	if err != nil {
 		return contract.ChannelTestResult{}, toTemporal(ctx, err)
 	}
-	secrets := row.Config.SecretValues()
+	secrets := row.Config.HiddenValues()
 	started := time.Now()
 	answer, err := a.sendSample(ctx, row)
 	if ctx.Err() != nil {

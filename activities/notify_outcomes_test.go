@@ -57,7 +57,8 @@ func (c *courier) states(id string) (states []domain.RecipientState) {
 // Who is refused for good is told and recorded although another one has to be tried again, and is not tried with them.
 func TestARecipientThatIsRefusedForGoodIsToldWhileAnotherIsTriedAgain(t *testing.T) {
 	said := map[string]http.HandlerFunc{
-		numbers[0]: notifytest.Say(http.StatusBadRequest, "not on WhatsApp, evolution-key-1"),
+		numbers[0]: notifytest.Say(http.StatusBadRequest, "not on WhatsApp, evolution-key-1, +"+numbers[0]+", "+numbers[0]+"@s.whatsapp.net"),
+		numbers[1]: notifytest.Say(http.StatusCreated, `{"remoteJid":"`+numbers[1]+`@s.whatsapp.net"}`),
 		numbers[2]: notifytest.Say(http.StatusServiceUnavailable, "busy"),
 	}
 	c, asked := phones(t, said)
@@ -73,6 +74,9 @@ func TestARecipientThatIsRefusedForGoodIsToldWhileAnotherIsTriedAgain(t *testing
 	require.Contains(t, row.Outcomes[numbers[0]].Said, "400 Bad Request not on WhatsApp")
 	require.Contains(t, row.Outcomes[numbers[1]].Said, "201 Created")
 	require.NotContains(t, row.Outcomes[numbers[0]].Said, "evolution-key-1")
+	for _, number := range numbers {
+		require.NotContains(t, row.Outcomes[number].Said+row.ErrorMessage+err.Error(), number)
+	}
 
 	delete(said, numbers[2])
 	require.NoError(t, c.deliver(id), "there is nothing to try again")
@@ -80,6 +84,7 @@ func TestARecipientThatIsRefusedForGoodIsToldWhileAnotherIsTriedAgain(t *testing
 	require.Equal(t, domain.DeliveryFailed, row.Status, "somebody did not get it")
 	require.Contains(t, row.ErrorMessage, "number ending in 5671")
 	require.Contains(t, row.ErrorMessage, "not on WhatsApp")
+	require.NotContains(t, row.Answer+row.ErrorMessage, numbers[0][:10])
 	require.Equal(t, []domain.RecipientState{"refused", "sent", "sent", "sent"}, c.states(id))
 	require.Equal(t, []string{numbers[0], numbers[1], numbers[2], numbers[3], numbers[2]}, asked())
 
@@ -184,4 +189,30 @@ func newHeartbeat(t *testing.T, url string) (c *courier, id string) {
 	require.NoError(t, err)
 	require.Len(t, beats, 1)
 	return &courier{t: t, d: s.d, url: s.url}, beats[0]
+}
+
+// There is no later attempt for the others when nobody has trouble that may pass.
+func TestARefusalThatNamesATimeEndsNoAttempt(t *testing.T) {
+	c, asked := phones(t, map[string]http.HandlerFunc{numbers[0]: func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "30")
+		w.WriteHeader(http.StatusBadRequest)
+	}})
+	id := c.next()
+	require.NoError(t, c.deliver(id))
+	require.Equal(t, numbers, asked())
+	require.Equal(t, []domain.RecipientState{"refused", "sent", "sent", "sent"}, c.states(id))
+}
+
+// People are to see that whoever watches was not reached, and why.
+func TestAHeartbeatThatFailedForAnHourHasFailed(t *testing.T) {
+	server := notifytest.HTTP(t, notifytest.Say(http.StatusServiceUnavailable, "busy"))
+	c, id := newHeartbeat(t, server.URL+"/ping/1")
+	require.Error(t, c.deliver(id))
+	dbtest.Execute(t, c.url, "UPDATE notifications SET created_at = now() - interval '61 minutes'")
+	require.NoError(t, c.deliver(id))
+	row := c.row(id)
+	require.Equal(t, domain.DeliveryFailed, row.Status)
+	require.Contains(t, row.ErrorMessage, "busy")
+	require.Contains(t, row.ErrorMessage, "older than an hour")
+	require.Len(t, server.Received(), 1)
 }

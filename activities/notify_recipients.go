@@ -85,7 +85,8 @@ func (s sending) toAll(ctx context.Context) (answer string, err error) {
 		case passing == nil:
 			passing = failure.WithSubject(sendErr, domain.RecipientName(to))
 		}
-		if class == failure.AuthFailed || timeouts == manyTimeouts || notify.WantsRest(sendErr) {
+		rest := notify.WantsRest(sendErr) && !failure.IsPermanent(class) // else there is no attempt after this one for the others
+		if class == failure.AuthFailed || timeouts == manyTimeouts || rest {
 			break
 		}
 	}

@@ -129,6 +129,7 @@ func TestASampleOfEachKindTellsWhatTheServerSaid(t *testing.T) {
 			require.Contains(t, result.Message, c.says)
 			require.Equal(t, c.ok, result.Hint == "", "what went wrong comes with what to do")
 			require.NotContains(t, result.Answer+result.Message+result.Hint, secret)
+			require.NotContains(t, result.Answer+result.Message+result.Hint, "4915112345678")
 		})
 	}
 }

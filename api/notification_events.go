@@ -29,6 +29,8 @@ const (
 	streamedAtOnce = 1000
 	// lateCommit is how long after its time a notification may become visible, as its transaction took so long.
 	lateCommit = 5 * time.Minute
+	// noNotification is the id of an event before which there was no notification.
+	noNotification = "0-"
 )
 
 type followNotificationsInput struct {
@@ -40,7 +42,7 @@ func (s *server) registerNotificationEvents(tags []string, path string) {
 		OperationID: "follow-notifications", Method: http.MethodGet, Path: path + "/events", Tags: tags,
 		Summary: "Follow notifications (server-sent events)",
 		Description: "Event `unread` with `{\"unread\": n}` at once and with every change of it, `notification` with each that is written from now on, never with older ones. " +
-			"A client that comes back with `Last-Event-ID` first gets those that were written meanwhile; of the last seconds before it may get some again, which it knows by the `id` in the data. " +
+			"A client that comes back with `Last-Event-ID` first gets those that were written meanwhile; of the five minutes before it gets some again, which it knows by the `id` in the data. " +
 			gapTold + "A comment every 10 seconds keeps the connection open.",
 	}
 	schema := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Notification](), true, "Notification")
@@ -52,14 +54,15 @@ func (s *server) registerNotificationEvents(tags []string, path string) {
 }
 
 func (s *server) followNotifications(_ context.Context, in *followNotificationsInput) (*huma.StreamResponse, error) {
-	moment, seen, _ := strings.Cut(in.LastEventID, "-")
+	moment, seen, ours := strings.Cut(in.LastEventID, "-")
 	left, err := resumeFrom(moment)
 	if err != nil {
 		return nil, err
 	}
 	return &huma.StreamResponse{Body: func(out huma.Context) {
 		follower := notificationFollower{s: s, stream: newEventStream(out), seen: map[string]time.Time{}, unread: -1}
-		if moment != "" {
+		follower.stream.place = noNotification
+		if ours && moment != "" { // the ids of older versions, 1, 2, 3, …, tell no time: such a client begins anew
 			follower.resume(left, seen)
 		}
 		if err := follower.run(out.Context()); err != nil && out.Context().Err() == nil {
@@ -81,9 +84,10 @@ type notificationFollower struct {
 	unread  int64
 }
 
-// resume is for a client that left with the event of a notification at a time.
+// resume is for a client that left with the event of a notification at a time. Those that were to become visible late are sent,
+// and so are the others of that while, again.
 func (f *notificationFollower) resume(left time.Time, seen string) {
-	f.resumed, f.newest, f.floor = true, left, left.Add(-resumeSlack)
+	f.resumed, f.newest, f.floor = true, left, left.Add(-lateCommit)
 	f.see(db.Notification{ID: seen, CreatedAt: left})
 }
 

@@ -104,12 +104,61 @@ func TestAStreamOfNotificationsGoesOnWhereAClientLeft(t *testing.T) {
 	f.call("GET", notificationEvents, nil, "Last-Event-ID", "x").wrong("header.Last-Event-ID")
 }
 
+// What was written before a client left, by a transaction that took long, it has not seen.
+func TestWhatBecameVisibleLateIsSentToWhoComesBack(t *testing.T) {
+	f := signedIn(t)
+	next, leave := f.streams(notificationEvents, "")
+	f.writes("a", 1, "0 seconds")
+	seen := next()
+	leave()
+	f.writes("late", 1, "2 minutes")
+	f.writes("b", 1, "0 seconds")
+	next, _ = f.streams(notificationEvents, seen.id)
+	require.Equal(t, "notification late", next().says)
+	require.Equal(t, "notification b", next().says)
+}
+
+// The ids of older versions tell no time, and those of now do always, also where there is nothing yet.
+func TestAnIDWithoutATimeBeginsAnew(t *testing.T) {
+	f := signedIn(t)
+	first := f.firstID(notificationEvents)
+	require.Equal(t, noNotification, first)
+	f.writes("old", 3, "1 hour")
+	next, leave := f.streams(notificationEvents, first)
+	require.Equal(t, "notification old", next().says, "which was written since")
+	leave()
+	next, _ = f.streams(notificationEvents, "17")
+	f.writes("new", 1, "0 seconds")
+	require.Equal(t, "notification new", next().says)
+}
+
+// firstID is the id of a stream's first event.
+func (f *fixture) firstID(path string) string {
+	f.t.Helper()
+	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+path, nil)
+	require.NoError(f.t, err)
+	request.Header.Set("Authorization", "Bearer "+f.token)
+	answer, err := f.http.Client().Do(request)
+	require.NoError(f.t, err)
+	defer func() { _ = answer.Body.Close() }()
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() {
+		if field, value, _ := strings.Cut(lines.Text(), ": "); field == "id" {
+			return value
+		}
+	}
+	require.Fail(f.t, "the stream ended")
+	return ""
+}
+
 func TestWhoMissedMoreThanIsStreamedIsTold(t *testing.T) {
 	f := signedIn(t)
 	f.writes("old", 1, "2 hours")
-	left := fmt.Sprint(time.Now().Add(-time.Hour).UnixMicro())
+	left := fmt.Sprint(time.Now().Add(-time.Hour).UnixMicro()) // no more than a time, as the other stream has it
 	f.writes("missed", streamedAtOnce+1, "30 minutes")
-	next, _ := f.streams(notificationEvents, left)
+	next, _ := f.streams(notificationEvents, left+"-")
 	require.Equal(t, "gap", next().says)
 	f.writes("new", 1, "0 seconds")
 	require.Equal(t, "notification new", next().says)

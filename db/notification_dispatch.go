@@ -17,21 +17,23 @@ const (
 )
 
 // DispatchNotifications makes the deliveries of every notification that has none yet: one for each channel that
-// is told, once, whoever calls this at the same time or dies in it. It returns how many notifications it took.
+// is told, once, whoever calls this at the same time or dies in it. It returns how many notifications it took; its error also
+// names those whose failure could be recorded nowhere, though all of them were taken.
 func (d *DB) DispatchNotifications(ctx context.Context) (int, error) {
 	total := 0
+	var lost error
 	for {
-		n := 0
+		n, unrecorded := 0, error(nil)
 		err := d.InTx(ctx, func(q *Queries) (err error) {
-			n, err = q.dispatchBatch(ctx)
+			n, unrecorded, err = q.dispatchBatch(ctx)
 			return err
 		})
 		if err != nil {
-			return total, err
+			return total, errors.Join(lost, err)
 		}
-		total += n
+		total, lost = total+n, errors.Join(lost, unrecorded)
 		if n < dispatchBatch {
-			return total, nil
+			return total, lost
 		}
 	}
 }
@@ -45,27 +47,29 @@ func (q *Queries) deliverySettings(ctx context.Context) domain.NotificationSetti
 	return settings
 }
 
-func (q *Queries) dispatchBatch(ctx context.Context) (int, error) {
+// dispatchBatch takes some notifications. lost: what of their failures could not be recorded.
+func (q *Queries) dispatchBatch(ctx context.Context) (n int, lost, err error) {
 	const op = "dispatch notifications"
 	rows, err := q.q.UndispatchedNotifications(ctx, dispatchBatch)
 	if err != nil || len(rows) == 0 {
-		return 0, translate(op, err)
+		return 0, nil, translate(op, err)
 	}
 	settings := q.deliverySettings(ctx)
 	channels, err := q.q.EnabledChannels(ctx)
 	if err != nil {
-		return 0, translate(op, err)
+		return 0, nil, translate(op, err)
 	}
 	for _, row := range rows {
 		d := dispatch{n: notification(row), settings: settings, now: time.Now()}
 		if err := d.alone(ctx, q, channels); err != nil {
-			return 0, err
+			return 0, nil, err
 		}
 		if err := q.q.MarkDispatched(ctx, row.ID); err != nil {
-			return 0, translate(op, err)
+			return 0, nil, translate(op, err)
 		}
+		lost = errors.Join(lost, d.lost)
 	}
-	return len(rows), nil
+	return len(rows), lost, nil
 }
 
 // dispatch makes the deliveries of one notification.
@@ -76,6 +80,7 @@ type dispatch struct {
 	now      time.Time
 	known    string        // why it is no news; "" when it is
 	wrong    string        // why its deliveries could not be made
+	lost     error         // why not even that could be recorded
 	flapping bool          // its source changes its state often
 	hold     time.Duration // until the source has kept its state so long
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
@@ -36,9 +36,12 @@ func (d *dispatch) alone(ctx context.Context, q *Queries, channels []dbgen.Notif
 		}
 		d.wrong = failure.Message(err)
 		for _, step := range []func(context.Context) error{part.fail, d.tellUndelivered} {
-			// What keeps even this from being written is no reason to stop.
-			if err := d.within(ctx, q, step); err != nil && (ctx.Err() != nil || passes(err)) {
+			err := d.within(ctx, q, step)
+			if err != nil && (ctx.Err() != nil || passes(err)) {
 				return err
+			}
+			if err != nil { // what keeps even this from being written is no reason to stop
+				d.lost = errors.Join(d.lost, fmt.Errorf("notification %s: %s, which could not be recorded: %w", d.n.ID, d.unmade(), err))
 			}
 		}
 	}
@@ -64,17 +67,22 @@ func passes(err error) bool {
 	if errors.As(err, &gone) || !errors.As(err, &refused) {
 		return gone != nil
 	}
-	// Of SQLSTATE: connections, serialization and deadlocks, resources, locks, operators, the system.
-	return slices.Contains([]string{"08", "40", "53", "55", "57", "58"}, refused.Code[:min(2, len(refused.Code))])
+	switch refused.Code {
+	case "P0001", "57014": // what a trigger refuses, and the time limit of a statement: a context that has ended was looked at before
+		return false
+	case "23503": // a foreign key: as gone
+		return true
+	}
+	// Of SQLSTATE: data that can not be, and constraints. A missing right, table or feature would fail every notification,
+	// and the record of that too.
+	return !strings.HasPrefix(refused.Code, "22") && !strings.HasPrefix(refused.Code, "23")
 }
 
-// failed are deliveries that were never made, for the channels that are told of such things. Whether they are told of this
-// tag or job is not known.
+// failed are deliveries that were never made, for the channels that are told of such things. Whether channels for some tags or
+// jobs are told of this one is not known: they are left out.
 func (d *dispatch) failed(ctx context.Context, channels []dbgen.NotificationChannel) error {
 	for _, channel := range channels {
-		rules := channel.Rules
-		rules.Tags, rules.JobIDs = nil, nil
-		if !rules.Match(domain.Subject{Type: d.n.Type, Severity: d.n.Severity}) {
+		if !channel.Rules.Match(domain.Subject{Type: d.n.Type, Severity: d.n.Severity}) || channel.ID == d.n.text("channel_id") {
 			continue
 		}
 		if err := d.insert(ctx, dbgen.AddDeliveryParams{

@@ -1,6 +1,7 @@
 package db_test
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -10,17 +11,64 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
+const ofBad = "(SELECT title FROM notifications WHERE id = NEW.notification_id) = 'bad'"
+
+// refuse refuses new rows of a table with a SQLSTATE.
+func (q *desk) refuse(table, code, when string) {
+	q.t.Helper()
+	dbtest.Execute(q.t, q.url, fmt.Sprintf(`CREATE OR REPLACE FUNCTION refuse_%s() RETURNS trigger LANGUAGE plpgsql AS $$
+		BEGIN
+			IF %s THEN RAISE EXCEPTION 'this row is bad' USING ERRCODE = '%s'; END IF;
+			RETURN NEW;
+		END $$`, table, when, code))
+	dbtest.Execute(q.t, q.url, fmt.Sprintf("CREATE OR REPLACE TRIGGER refuse BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION refuse_%[1]s()", table))
+}
+
+// What the database can not do for any row is no fault of one: it is tried again.
+func TestWhatIsNotTheRowsFaultIsTriedAgain(t *testing.T) {
+	q := newDesk(t)
+	for code, itsFault := range map[string]bool{
+		"22001": true, "23514": true, "P0001": true, "57014": true,
+		"42501": false, "42P01": false, "0A000": false, "25006": false, "XX000": false, "55P03": false, "P0003": false, "23503": false,
+	} {
+		dbtest.Execute(t, q.url, "DELETE FROM notifications")
+		q.refuse("notification_deliveries", code, "NEW.status = 'pending' AND "+ofBad)
+		tell(t, q.d, db.Notification{Type: domain.NotifyBackupFailed, Title: "bad"})
+		_, err := q.d.DispatchNotifications(t.Context())
+		if itsFault {
+			require.NoError(t, err, code)
+			require.Equal(t, domain.DeliveryFailed, deliveries(t, q.d, db.DeliveryFilter{})[0].Status, code)
+			continue
+		}
+		require.Error(t, err, code)
+		require.Empty(t, deliveries(t, q.d, db.DeliveryFilter{}), code)
+		q.refuse("notification_deliveries", code, "false")
+		q.tell()
+		require.Equal(t, []domain.DeliveryStatus{domain.DeliveryPending}, statuses(deliveries(t, q.d, db.DeliveryFilter{})), code)
+	}
+}
+
+// Where not even the failure can be recorded, whoever dispatches hears of it, and the others go on.
+func TestAFailureThatCanNotBeRecordedIsReturned(t *testing.T) {
+	q := newDesk(t)
+	q.refuse("notification_deliveries", "22001", ofBad)
+	q.refuse("notifications", "22001", "NEW.title LIKE 'A notification could not be sent%'")
+	tell(t, q.d, db.Notification{Type: domain.NotifyBackupFailed, Title: "bad"})
+	tell(t, q.d, db.Notification{Type: domain.NotifyBackupFailed, Title: "behind"})
+	taken, err := q.d.DispatchNotifications(t.Context())
+	require.ErrorContains(t, err, "could not be recorded")
+	require.ErrorContains(t, err, "this row is bad")
+	require.Equal(t, 2, taken)
+	_, titles := q.take()
+	require.Equal(t, []string{"behind"}, titles)
+	q.tell()
+}
+
 // One notification whose deliveries can not be made stops none behind it; it is in the history, and people are told.
 func TestANotificationThatCanNotBeHandedOnStopsNoneBehindIt(t *testing.T) {
 	q := newDesk(t)
-	dbtest.Execute(t, q.url, `CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
-		BEGIN
-			IF NEW.status = 'pending' AND (SELECT title FROM notifications WHERE id = NEW.notification_id) = 'bad' THEN
-				RAISE EXCEPTION 'this row is bad';
-			END IF;
-			RETURN NEW;
-		END $$`)
-	dbtest.Execute(t, q.url, "CREATE TRIGGER refuse BEFORE INSERT ON notification_deliveries FOR EACH ROW EXECUTE FUNCTION refuse()")
+	q.refuse("notification_deliveries", "P0001", "NEW.status = 'pending' AND "+ofBad)
+	newChannel(t, q.d, "some tags", domain.ChannelRules{Tags: []string{"production"}})
 	newChannel(t, q.d, "other jobs", domain.ChannelRules{Types: []domain.NotificationType{domain.NotifyCleanupCompleted}})
 	q.tell("before", "bad", "behind")
 	q.tell() // what tells of it
@@ -41,7 +89,7 @@ func TestANotificationThatCanNotBeHandedOnStopsNoneBehindIt(t *testing.T) {
 	require.Len(t, list, 1)
 	require.Equal(t, domain.SeverityCritical, list[0].Severity, "as what it tells of")
 
-	dbtest.Execute(t, q.url, "DROP TRIGGER refuse ON notification_deliveries")
+	q.refuse("notification_deliveries", "P0001", "false")
 	failed := deliveries(t, q.d, db.DeliveryFilter{Status: domain.DeliveryFailed})
 	again, err := q.d.Resend(t.Context(), failed[0].ID)
 	require.NoError(t, err)
@@ -131,4 +179,19 @@ func TestAChannelWhoseSecretsCanNotBeOpenedIsToldOf(t *testing.T) {
 	require.ErrorIs(t, err, db.ErrWrongMasterKey)
 	q.giveUp(next.ID)
 	require.Equal(t, []string{`Notification channel "ops" fails`}, q.told(domain.NotifyHealthDegraded))
+}
+
+// Heartbeats that fail keep none from its first try, however many they are.
+func TestAHeartbeatThatWasNotTriedComesFirst(t *testing.T) {
+	q := newDesk(t)
+	dbtest.Execute(t, q.url, `INSERT INTO notifications (id, type, severity, entity_type, title, dispatched_at)
+		SELECT gen_random_uuid(), 'backup_success', 'info', 'system', g::text, now() FROM generate_series(1, 501) g`)
+	dbtest.Execute(t, q.url, `INSERT INTO notification_deliveries (id, notification_id, channel_name, channel_type, attempts, created_at)
+		SELECT gen_random_uuid(), id, title, 'heartbeat', least(501 - title::int, 1), now() + title::int * interval '1 second' FROM notifications`)
+	_, open, err := q.d.OpenDeliveries(t.Context())
+	require.NoError(t, err)
+	require.Len(t, open, 500)
+	first, err := q.d.GetDelivery(t.Context(), open[0])
+	require.NoError(t, err)
+	require.Equal(t, "501", first.ChannelName)
 }

@@ -81,14 +81,11 @@ func drain(woken <-chan string) {
 func (d *dispatcher) dispatch(ctx context.Context) error {
 	ctx, stop := context.WithTimeout(ctx, dispatchTimeout)
 	defer stop()
-	if _, err := d.db.DispatchNotifications(ctx); err != nil {
-		return err
-	}
+	_, failed := d.db.DispatchNotifications(ctx) // which is no reason to leave alone what waits already
 	channels, heartbeats, err := d.db.OpenDeliveries(ctx)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
 	}
-	var failed error
 	for _, id := range channels {
 		failed = errors.Join(failed, d.startNotify(ctx, id))
 	}

@@ -454,7 +454,7 @@ func (q *Queries) NotificationsOfDelivery(ctx context.Context, id string) ([]Not
 
 const openHeartbeats = `-- name: OpenHeartbeats :many
 SELECT id FROM notification_deliveries WHERE status IN ('pending', 'sending') AND channel_type = 'heartbeat'
-ORDER BY created_at LIMIT 500
+ORDER BY attempts, created_at LIMIT 500
 `
 
 func (q *Queries) OpenHeartbeats(ctx context.Context) ([]string, error) {

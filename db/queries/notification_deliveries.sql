@@ -24,7 +24,7 @@ WHERE d.status IN ('pending', 'sending') AND d.channel_id IS NOT NULL;
 
 -- name: OpenHeartbeats :many
 SELECT id FROM notification_deliveries WHERE status IN ('pending', 'sending') AND channel_type = 'heartbeat'
-ORDER BY created_at LIMIT 500;
+ORDER BY attempts, created_at LIMIT 500;
 
 -- What waits for a channel that is gone can reach nobody. One that a worker has taken is left to it for a while: it may
 -- be on its way right now, and its next attempt sees that the channel is gone.

@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"encoding/base64"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -154,6 +155,26 @@ func (c ChannelConfig) SecretValues() []string {
 	}
 	slices.Sort(values)
 	return slices.Compact(values)
+}
+
+// rewritten is how many digits at the end of a telephone number stay where a provider writes it in another way, as those of Brazil
+// and Mexico.
+const rewritten = 8
+
+// HiddenValues are SecretValues and, of WhatsApp, the telephone numbers, which both providers repeat in their answers: with
+// "+" or as a JID too, whose rest says nothing, and within the ids of the Cloud API's messages, which hold them in base64 from a
+// third byte on.
+func (c ChannelConfig) HiddenValues() []string {
+	values := c.SecretValues()
+	if c.Provider == "" {
+		return values
+	}
+	for _, number := range c.To {
+		number = strings.TrimPrefix(number, "+")
+		whole := number[:len(number)/3*3]
+		values = append(values, number, number[max(0, len(number)-rewritten):], base64.StdEncoding.EncodeToString([]byte(whole)))
+	}
+	return values
 }
 
 // Validate finds every wrong field of a configuration in its normal form.

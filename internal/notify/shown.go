@@ -1,13 +1,7 @@
 package notify
 
 import (
-	"encoding/json"
-	"fmt"
-	"html"
-	"net/url"
-	"slices"
 	"strings"
-	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -57,37 +51,3 @@ type shownError struct {
 func (s shownError) Error() string { return s.text }
 
 func (s shownError) Unwrap() error { return s.cause }
-
-// written are secrets in the forms in which a server may repeat them: as they are, and as text in JSON, in an address and
-// in HTML.
-func written(secrets []string) []string {
-	var all []string
-	for _, secret := range secrets {
-		secret = oneLine(secret)
-		all = append(all, secret, url.QueryEscape(secret), url.PathEscape(secret), html.EscapeString(secret))
-		quoted, err := json.Marshal(secret)
-		if err != nil {
-			continue
-		}
-		inJSON := string(quoted[1 : len(quoted)-1])
-		unescaped := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">", `\u0026`, "&").Replace(inJSON)
-		for _, text := range []string{inJSON, unescaped, inASCII(unescaped)} { // the last as Python and PHP write it
-			all = append(all, text, strings.ReplaceAll(text, "/", `\/`))
-		}
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// inASCII is a text of JSON in which every character beyond ASCII is escaped.
-func inASCII(text string) string {
-	var out strings.Builder
-	for _, unit := range utf16.Encode([]rune(text)) {
-		if unit < utf8.RuneSelf {
-			out.WriteByte(byte(unit))
-		} else {
-			fmt.Fprintf(&out, `\u%04x`, unit)
-		}
-	}
-	return out.String()
-}

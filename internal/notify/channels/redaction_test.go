@@ -1,6 +1,7 @@
 package channels_test
 
 import (
+	"encoding/base64"
 	"io"
 	"net/http"
 	"strconv"
@@ -116,4 +117,41 @@ func TestWhatIsShownIsOneShortLine(t *testing.T) {
 	require.Equal(t, "key "+failure.Mask, notify.Shown("key pässw\xc3", true, []string{"pässwörter"}))
 	require.Equal(t, "key "+failure.Mask, notify.Shown("key two\nwords", false, []string{"two  words"}))
 	require.Equal(t, "https://app:"+failure.Mask, notify.Shown("https://app:hunt", true, nil), "credentials by their form")
+}
+
+// Both providers repeat the number in what they answer, also where they take the message.
+func TestTheNumbersOfAChannelAreNotShown(t *testing.T) {
+	const number = "4915112345678"
+	for name, text := range map[string]string{
+		"Evolution API's answer": notifytest.EvolutionOK, "Cloud API's answer": notifytest.CloudOK,
+		"with a plus": "no such number: +" + number, "with another country's way": "no such number: 49015112345678",
+		"in the id of a message": "wamid.HBgN" + base64.StdEncoding.EncodeToString([]byte(number+"\x15\x02\x00")),
+	} {
+		for _, status := range []int{http.StatusOK, http.StatusBadRequest} {
+			server := notifytest.HTTP(t, notifytest.Say(status, text))
+			for _, config := range []domain.ChannelConfig{evolutionConfig(server.URL), cloudConfig(server.URL)} {
+				said, err := calmly(t, domain.ChannelWhatsApp, config).Send(t.Context(), message(t, domain.ChannelWhatsApp), number)
+				require.Equal(t, status != http.StatusOK, err != nil)
+				if err != nil {
+					said += failure.Message(err)
+				}
+				require.Contains(t, said, failure.Mask, name)
+				require.NotContains(t, said, "12345678", name)
+				require.NotContains(t, said, base64.StdEncoding.EncodeToString([]byte(number[:6])), name)
+			}
+		}
+	}
+}
+
+func TestASecretIsHiddenAsOtherLanguagesWriteIt(t *testing.T) {
+	const hidden = `it's "pä/ß+&<`
+	for name, text := range map[string]string{
+		"HTML of Python": "it&#x27;s &quot;pä/ß+&amp;&lt;", "HTML of PHP": "it&#039;s &quot;pä/ß+&amp;&lt;", "XML": "it&apos;s &quot;pä/ß+&amp;&lt;",
+		"JSON of PHP with JSON_HEX": `it\u0027s \u0022p\u00e4\/\u00df+\u0026\u003C`, "JSON of .NET": `it\u0027s \u0022p\u00E4/\u00DF\u002B\u0026\u003C`,
+		"JSON with \\u0022": `it's \u0022pä/ß+&<`, "JSON in upper case": `it's \"p\u00E4/\u00DF+&<`,
+		"an address in lower case": "it%27s+%22p%c3%a4%2f%c3%9f%2b%26%3c", "an address with %20": "it%27s%20%22p%C3%A4%2F%C3%9F%2B%26%3C",
+		"base64 without =": base64.RawStdEncoding.EncodeToString([]byte(hidden)), "base64": base64.StdEncoding.EncodeToString([]byte(hidden)),
+	} {
+		require.Equal(t, "no "+failure.Mask+" here", notify.Shown("no "+text+" here", false, []string{hidden}), name)
+	}
 }

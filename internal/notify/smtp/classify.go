@@ -44,7 +44,7 @@ func (c *Channel) secrets() []string {
 	secrets := c.config.SecretValues()
 	if c.config.Password != "" {
 		for _, text := range []string{c.config.Password, "\x00" + c.config.Username + "\x00" + c.config.Password} {
-			secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(text)))
+			secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(text)), base64.RawStdEncoding.EncodeToString([]byte(text)))
 		}
 	}
 	return secrets

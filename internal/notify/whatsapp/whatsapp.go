@@ -157,5 +157,5 @@ func (c *Channel) post(ctx context.Context, m notify.Message, path string, messa
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("X-DataGuardian-Delivery", m.DeliveryID)
 	request.Header.Set(header, secret)
-	return notify.Do(c.client, request, c.config.SecretValues())
+	return notify.Do(c.client, request, c.config.HiddenValues())
 }
