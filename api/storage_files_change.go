@@ -129,8 +129,9 @@ func workOnFiles[In any](ctx context.Context, s *server, handle contract.Workflo
 	}
 	change := FileChange{Status: "running", WorkflowID: run.GetID(), TemporalURL: s.temporalURL(run.GetID())}
 	result, err := awaitRun[contract.FilesChanged](ctx, s, run, row.Pool)
+	hungUp := ctx.Err() != nil
 	switch {
-	case isStatus(err, http.StatusGatewayTimeout), ctx.Err() != nil: // whoever hung up does not stop it
+	case hungUp, isStatus(err, http.StatusGatewayTimeout): // it goes on
 		return &fileChanged{http.StatusAccepted, change}, nil
 	case isStatus(err, http.StatusServiceUnavailable):
 		s.callOff(ctx, run)
