@@ -129,10 +129,9 @@ func workOnFiles[In any](ctx context.Context, s *server, handle contract.Workflo
 	}
 	change := FileChange{Status: "running", WorkflowID: run.GetID(), TemporalURL: s.temporalURL(run.GetID())}
 	result, err := awaitRun[contract.FilesChanged](ctx, s, run, row.Pool)
-	hungUp := ctx.Err() != nil
 	switch {
-	case hungUp, isStatus(err, http.StatusGatewayTimeout): // it goes on
-		return &fileChanged{http.StatusAccepted, change}, nil
+	case ctx.Err() != nil, isStatus(err, http.StatusGatewayTimeout):
+		return &fileChanged{http.StatusAccepted, change}, nil //nolint:nilerr // whoever hung up does not stop it
 	case isStatus(err, http.StatusServiceUnavailable):
 		s.callOff(ctx, run)
 		return nil, err
