@@ -60,11 +60,7 @@ func LoadOrCreateKeyFile(path string) (MasterKey, error) {
 	op := "use the key file " + path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		key, err := GenerateMasterKey()
-		if err != nil {
-			return MasterKey{}, err
-		}
-		if err := CreateKeyFile(path, key); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return MasterKey{}, failure.Wrap(failure.ConfigInvalid, op, err, "Give a key file in a directory that this user may write.")
 		}
 		info, err = os.Stat(path)
@@ -82,6 +78,14 @@ func LoadOrCreateKeyFile(path string) (MasterKey, error) {
 	}
 	key, err := ParseMasterKey(string(text))
 	return key, failure.Wrap(failure.ConfigInvalid, op, err, "")
+}
+
+func makeKeyFile(path string) error {
+	key, err := GenerateMasterKey()
+	if err != nil {
+		return err
+	}
+	return CreateKeyFile(path, key)
 }
 
 // CreateKeyFile links a finished temporary file into place: a crash leaves no half a key, and of
