@@ -62,6 +62,16 @@ func nextTime(enabled bool, cron, timeZone, pause string) *time.Time {
 	return reconcile.NextRun(cron, timeZone, enabled, pause, time.Now())
 }
 
+// checkOverlap completes an overlap policy and records what is wrong with it.
+func checkOverlap(v *domain.Invalid, policy *domain.OverlapPolicy) {
+	if *policy == "" {
+		*policy = domain.OverlapSkip
+	}
+	if *policy != domain.OverlapSkip && *policy != domain.OverlapBufferOne {
+		v.Add("overlap_policy", "is %q; use skip or buffer_one", *policy)
+	}
+}
+
 // pauseThatStays is somebody's pause in Temporal after a change of the job: disabling ends it.
 func pauseThatStays(enabled bool, cron, pause string) string {
 	if !enabled || cron == "" {
