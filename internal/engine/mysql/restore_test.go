@@ -213,6 +213,10 @@ func TestADumpThatReachesBeyondItsDatabaseIsRefused(t *testing.T) {
 		"a grant":                    "GRANT ALL ON *.* TO evil;",
 		"use behind another":         "DELIMITER //\nSELECT 1;\nUSE `strict`//\nDELIMITER ;",
 		"a grant between others":     "DELIMITER ;;\nSELECT 1; GRANT ALL ON *.* TO evil; SELECT 2;;\nDELIMITER ;",
+		"rows of another database":   "INSERT INTO `mysql`.`global_priv` VALUES\n('%','evil','{}');",
+		"replaced rows":              "REPLACE INTO `mysql`.`global_priv` (`Host`) VALUES ('%');",
+		"a table of another":         "DROP TABLE IF EXISTS `other`.`t`;",
+		"a table behind another":     "SELECT 1; /*!40000 ALTER TABLE other.t DISABLE KEYS */;",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dump := strings.Replace(string(archive.Bytes), "CREATE TABLE", statement+"\nCREATE TABLE", 1)
