@@ -40,6 +40,8 @@ func (s *server) scheduleRuns(ctx context.Context, q *db.Queries, before string,
 		return s.unschedule(ctx, wanted.ID, before)
 	}
 	return outside(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, startTimeout)
+		defer stop()
 		if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
 			return s.temporalDown(ctx, "save the schedule of the job", err)
 		}

@@ -78,6 +78,7 @@ func (r *run) child(ctx workflow.Context, half contract.Half, of contract.Workfl
 
 // finishWith records how the run ended, whatever happens to the workflow meanwhile.
 func (r *run) finishWith(ctx workflow.Context, finish contract.Activity[contract.FinishRunInput, contract.Nothing], cause error, recoveryMS int64) error {
+	cause = stopped(ctx, cause)
 	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
 	end := contract.FinishInput{Status: domain.Completed}
