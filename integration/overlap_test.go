@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -22,7 +23,7 @@ func comeDue(t *testing.T, scheduleID string) {
 	require.NoError(t, shared.dialled.ScheduleClient().GetHandle(t.Context(), scheduleID).Trigger(t.Context(), temporal.ScheduleTriggerOptions{}))
 }
 
-// awaitInfo waits until Temporal says of a schedule what is wanted.
+// awaitInfo waits until Temporal says of a schedule what is wanted. A run that waits for another one looks every minute.
 func awaitInfo(t *testing.T, scheduleID, what string, wanted func(*schedulepb.ScheduleInfo) bool) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -30,7 +31,7 @@ func awaitInfo(t *testing.T, scheduleID, what string, wanted func(*schedulepb.Sc
 			Namespace: temporalserver.DefaultNamespace, ScheduleId: scheduleID,
 		})
 		return err == nil && wanted(d.GetInfo())
-	}, time.Minute, 50*time.Millisecond, what)
+	}, 2*time.Minute, 50*time.Millisecond, what)
 }
 
 func (g *gate) awaitArrival(t *testing.T) {
@@ -48,7 +49,7 @@ func TestABackupThatIsDueMeanwhileIsSkippedOrComesNext(t *testing.T) {
 	for policy, take := range map[domain.OverlapPolicy]int{domain.OverlapSkip: 0, domain.OverlapBufferOne: 1} {
 		t.Run(string(policy), func(t *testing.T) {
 			t.Parallel()
-			pool := "overlap-" + string(policy)
+			pool := "overlap-" + strings.ReplaceAll(string(policy), "_", "-")
 			held := gated(t, pool, "dump.claimed")
 			job := makeFilesJob(t, shared.owner, pool, unique(t), 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *", OverlapPolicy: policy})
 			schedule := contract.BackupScheduleID(job.ID)

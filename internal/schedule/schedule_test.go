@@ -123,7 +123,8 @@ func TestAListTellsAScheduleThatDiffersInItsOverlapPolicyAlone(t *testing.T) {
 		require.False(t, listed[c.there.ID].Fits(c.other))
 	}
 	d := described(t, buffers.ID)
-	require.Equal(t, skips.Note, d.Schedule.State.Note)
+	require.Equal(t, "Back up shop to disk (buffers one)", d.Schedule.State.Note)
+	require.Equal(t, "Back up shop to disk", d.Schedule.Action.(*client.ScheduleWorkflowAction).StaticSummary, "a run does not")
 	buffers.Enabled = false
 	require.Equal(t, "Disabled in DataGuardian. Back up shop to disk (buffers one)", put(t, buffers).Schedule.State.Note)
 }
