@@ -3,7 +3,7 @@ package postgres
 // attachIndexKind is the entry that makes the index of a partition a part of its table's.
 const attachIndexKind = "INDEX ATTACH"
 
-// step is one run of pg_restore over some of what comes later.
+// step is one run of pg_restore over some of the entries.
 type step struct {
 	name   string
 	ids    []int // dump ids
