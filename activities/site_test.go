@@ -387,6 +387,8 @@ type source struct {
 	pieces  *pieces  // set: the dump is a stream of segments
 	more    []stream // besides main
 	silent  bool     // the server does not answer
+
+	unreadable bool // the engine can not read what it once dumped
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -474,6 +476,9 @@ func (s *source) Dump(ctx context.Context, _ engine.Source, opts engine.DumpOpti
 
 func (s *source) Inspect(_ context.Context, _ engine.Stream, r io.Reader) (int, error) {
 	_, err := io.Copy(io.Discard, r)
+	if err == nil && s.unreadable {
+		err = failure.New(failure.Corrupt, "list the dump", "it is no dump", "")
+	}
 	return 1, err
 }
 
