@@ -338,11 +338,19 @@ func logged(e db.Execution) string {
 type disk struct {
 	storage.Store
 	volume string
+	age    time.Duration // of what is listed, more than it has
 	mu     sync.Mutex
 	puts   map[string]int
 }
 
 func (d *disk) Volume(context.Context) (string, error) { return d.volume, nil }
+
+func (d *disk) List(ctx context.Context, prefix string, visit func(storage.Object) error) error {
+	return d.Store.List(ctx, prefix, func(o storage.Object) error {
+		o.ModTime = o.ModTime.Add(-d.age)
+		return visit(o)
+	})
+}
 
 func (d *disk) Put(ctx context.Context, key string, body io.Reader, size int64) error {
 	err := d.Store.Put(ctx, key, body, size)
