@@ -67,13 +67,17 @@ func (s *staging) restoreSteps(ctx context.Context, env *toolEnv, dir string, st
 	return nil
 }
 
-// restoreFiles lets pg_restore do everything, from a directory that prepare writes.
+// restoreFiles lets pg_restore do everything, from a directory that prepare writes. What comes behind the data is left to one
+// job, as nothing is known of what would have to be put together by one (see contents.steps).
 func (s *staging) restoreFiles(ctx context.Context, prepare func(ctx context.Context, dir string) error) error {
 	return s.inDirectory(func(env *toolEnv, dir string) error {
 		if err := prepare(ctx, dir); err != nil {
 			return err
 		}
-		return s.pgRestore(ctx, env, s.jobs(), dir)
+		if err := s.pgRestore(ctx, env, s.jobs(), "--section=pre-data", "--section=data", dir); err != nil {
+			return err
+		}
+		return s.pgRestore(ctx, env, "--jobs=1", "--section=post-data", dir)
 	})
 }
 
