@@ -320,7 +320,7 @@ func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) 
 		require.NoError(t, err)
 		require.False(t, bytes.Contains(content, []byte(secret)), "%s holds the secret", path)
 	}
-	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "storage_locations", "system_settings"} {
+	for _, table := range []string{"backup_executions", "backup_jobs", "datasources", "audit_logs", "health_checks", "encryption_keys", "storage_locations", "system_settings"} {
 		var found bool
 		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
 			"select exists (select from "+table+" t where t::text like '%' || $1 || '%')", secret).Scan(&found)
