@@ -28,7 +28,7 @@ type byIDApproved struct {
 
 // Approved is the header of a call that may need an approval.
 type Approved struct {
-	ApprovalID string `header:"Approval-Id" maxLength:"36" doc:"Where another person must approve this: the id of their approval. Without one the answer is 202 with the request for approval, and nothing is done"`
+	ApprovalID string `header:"Approval-Id" format:"id" maxLength:"36" doc:"Where another person must approve this: the id of their approval. Without one the answer is 202 with the request for approval, and nothing is done"`
 }
 
 // approvedBody is the body of what may need an approval.

@@ -172,7 +172,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 // chooseCopy replaces the backup's own location by the one whose copy is read first: the one that was asked
 // for, or the best. The worker goes on to the others when it can not be read.
 func (s *server) chooseCopy(ctx context.Context, request RestoreRequest, plan *restorePlan) error {
-	id := strings.ToLower(request.StorageLocationID)
+	id := request.StorageLocationID
 	if id == "" {
 		copies, err := s.db.ReadableCopies(ctx, plan.source.ID, plan.target.Pool)
 		if err != nil || len(copies) == 0 {
@@ -253,7 +253,7 @@ func (r RestoreRequest) checkTables(v *domain.Invalid, t domain.DatasourceType) 
 // empty phrase learns it together with everything else.
 func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, target db.Datasource) domain.Invalid {
 	var v domain.Invalid
-	if r.StorageLocationID != "" && !strings.EqualFold(r.StorageLocationID, storage.ID) {
+	if r.StorageLocationID != "" && r.StorageLocationID != storage.ID {
 		v.Add("storage_location_id", "holds no copy of this backup; it is on %s (%s)", storage.Name, storage.ID)
 	}
 	if !domain.SameFamily(source.Type, target.Type) {

@@ -20,7 +20,7 @@ type SyncJobDocument struct {
 	Name               string                  `json:"name" doc:"Unique" maxLength:"200"`
 	SourceDatasourceID string                  `json:"source_datasource_id" format:"uuid"`
 	TargetDatasourceID string                  `json:"target_datasource_id" format:"uuid" doc:"Of the source's type; mysql and mariadb are one. Not the same database, also not by another name"`
-	StorageLocationID  string                  `json:"storage_location_id,omitempty" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
+	StorageLocationID  string                  `json:"storage_location_id,omitempty" format:"id" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
 	ScheduleCron       string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @daily and its like; empty: by hand only"`
 	ScheduleTimezone   string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverwriteDirection domain.SyncDirection    `json:"overwrite_direction,omitempty" enum:"source_to_target,target_to_source" doc:"Default source_to_target: the target is overwritten"`
@@ -240,11 +240,10 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	d.BackupOptions.Normalize()
 	v = append(v, d.BackupOptions.ValidateForSync().Under("backup_options")...)
 
-	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), strings.ToLower(d.SourceDatasourceID), strings.ToLower(d.TargetDatasourceID)
+	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), d.SourceDatasourceID, d.TargetDatasourceID
 	row.StorageLocationID = nil
 	if d.StorageLocationID != "" {
-		id := strings.ToLower(d.StorageLocationID)
-		row.StorageLocationID = &id
+		row.StorageLocationID = &d.StorageLocationID
 	}
 	row.ScheduleCron, row.ScheduleTimezone, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverwriteDirection
 	row.DropExisting, row.RunOnManual, row.Enabled = d.DropExisting, d.RunOnManual == nil || *d.RunOnManual, d.Enabled == nil || *d.Enabled
