@@ -103,15 +103,22 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 	})
 }
 
-// overwrites is what another person may have to approve of a restore: that it replaces what is there. Nil for
-// one that replaces nothing: into a temporary database, or into a target that must be empty.
+// overwrites is what another person may have to approve of a restore: that its target need not be empty. Nil for
+// one into a temporary database, or into a target that must be empty.
 func (p restorePlan) overwrites(summary string) *irreversible {
-	if p.options.VerificationMode || !p.options.DropExisting {
+	switch o := p.options; {
+	case o.VerificationMode:
+		return nil
+	case o.DropExisting:
+		summary += ", replacing what is there"
+	case p.target.Type == domain.MongoDB && len(o.IncludeTables) > 0, p.target.Type == domain.Files && len(o.IncludePaths) > 0:
+		summary += ", beside what else is there" // chosen collections and files are let into a target that has others
+	default:
 		return nil
 	}
 	return &irreversible{
 		action: domain.ApproveRestoreOverwrite, permission: auth.BackupsRestore, resource: "execution", resourceID: p.source.ID,
-		summary: summary + ", replacing what is there",
+		summary: summary,
 		// Another version of the target may be another server.
 		request: map[string]any{"restore": p.options, "target_version": p.target.Version},
 	}

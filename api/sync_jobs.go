@@ -126,7 +126,7 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 			return err
 		}
 		changes := map[string]any{"after": viewSyncJob(row)}
-		if err := approveSchedule(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, changes)); err != nil {
@@ -175,7 +175,7 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err != nil {
 			return err
 		}
-		if err := approveSchedule(ctx, q, before, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, before, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes)); err != nil {
