@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -237,4 +238,25 @@ func documentApproval(s *server, op huma.Operation) huma.Operation {
 		}
 	}
 	return op
+}
+
+// documentAsked says of the operations whose usual answer is 202 that the body may be a request for approval instead. They must
+// have been registered: their usual answers are known by that.
+func (s *server) documentAsked() {
+	asked := s.api.OpenAPI().Components.Schemas.Schema(reflectAsked, true, "")
+	for _, item := range s.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Delete} {
+			if op == nil || op.DefaultStatus != http.StatusAccepted || !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == approvalHeader }) {
+				continue
+			}
+			answer := op.Responses["202"]
+			content := *answer.Content["application/json"] // it may be shared
+			content.Schema = &huma.Schema{OneOf: []*huma.Schema{content.Schema, asked}}
+			answer.Content["application/json"] = &content
+			if answer.Headers == nil {
+				answer.Headers = make(map[string]*huma.Param)
+			}
+			answer.Headers[approvalHeader] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}, Description: "Id of the approval that it needs"}
+		}
+	}
 }
