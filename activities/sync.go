@@ -219,12 +219,8 @@ func (a *Activities) expiredBackups(ctx context.Context, id string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	keep := job.RetentionPolicy.MaxBackups
 	backups, err := a.DB.SyncBackups(ctx, job.ID)
-	if err != nil || !job.RetentionPolicy.AutoDelete || keep == 0 || len(backups) <= keep {
-		return nil, err
-	}
-	return backups[keep:], nil
+	return job.RetentionPolicy.BeyondCount(backups), err
 }
 
 // newExecutionID is a UUIDv7: ids sort by the time they were made.

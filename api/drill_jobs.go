@@ -22,8 +22,8 @@ import (
 type DrillJobDocument struct {
 	Name               string               `json:"name" doc:"Unique" maxLength:"200"`
 	DatasourceID       string               `json:"datasource_id" format:"uuid" doc:"Whose latest backup is proved"`
-	BackupJobID        string               `json:"backup_job_id,omitempty" maxLength:"36" doc:"Only backups of this job; left out: any of the datasource"`
-	TargetDatasourceID string               `json:"target_datasource_id,omitempty" maxLength:"36" doc:"Where the temporary database is made; left out: on the datasource itself"`
+	BackupJobID        string               `json:"backup_job_id,omitempty" format:"id" maxLength:"36" doc:"Only backups of this job; left out: any of the datasource"`
+	TargetDatasourceID string               `json:"target_datasource_id,omitempty" format:"id" maxLength:"36" doc:"Where the temporary database is made; left out: on the datasource itself"`
 	ScheduleCron       string               `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @weekly and its like; empty: by hand only"`
 	ScheduleTimezone   string               `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverlapPolicy      domain.OverlapPolicy `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"As that of a backup job; default skip"`
@@ -310,13 +310,12 @@ func (d DrillJobDocument) fill(row *db.DrillJob) domain.Invalid {
 	if d.MaxBackupAgeHours < 1 || d.MaxBackupAgeHours > 87600 {
 		v.Add("max_backup_age_hours", "is %d; give 1 to 87600", d.MaxBackupAgeHours)
 	}
-	row.Name, row.DatasourceID, row.BackupJobID = strings.TrimSpace(d.Name), strings.ToLower(d.DatasourceID), nil
-	if row.TargetDatasourceID = strings.ToLower(d.TargetDatasourceID); row.TargetDatasourceID == "" {
+	row.Name, row.DatasourceID, row.BackupJobID = strings.TrimSpace(d.Name), d.DatasourceID, nil
+	if row.TargetDatasourceID = d.TargetDatasourceID; row.TargetDatasourceID == "" {
 		row.TargetDatasourceID = row.DatasourceID
 	}
 	if d.BackupJobID != "" {
-		id := strings.ToLower(d.BackupJobID)
-		row.BackupJobID = &id
+		row.BackupJobID = &d.BackupJobID
 	}
 	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy, row.Enabled = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy, d.Enabled == nil || *d.Enabled
 	row.MaxBackupAgeHours, row.DrillOptions = int32(min(d.MaxBackupAgeHours, 87600)), d.DrillOptions //nolint:gosec // bounded

@@ -63,6 +63,7 @@ type fixture struct {
 	server   *server
 	http     *httptest.Server
 	log      *lockedBuffer
+	known    routes
 	token    string
 }
 
@@ -95,6 +96,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	var err error
 	f.server, err = newServer(options)
 	require.NoError(t, err)
+	f.known = f.routes()
 	f.http = httptest.NewServer(f.server.engine)
 	t.Cleanup(func() {
 		f.http.Close()
@@ -154,7 +156,9 @@ func (f *fixture) call(method, path string, body any, headers ...string) reply {
 	}
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(f.t, err)
-	return reply{f.t, answer.StatusCode, answer.Header, string(text)}
+	told := reply{f.t, answer.StatusCode, answer.Header, string(text)}
+	f.holdToDocument(method, path, told)
+	return told
 }
 
 // get reads a member of the answer by path, for example get("connection_config", "host").

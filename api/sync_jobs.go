@@ -20,7 +20,7 @@ type SyncJobDocument struct {
 	Name               string                  `json:"name" doc:"Unique" maxLength:"200"`
 	SourceDatasourceID string                  `json:"source_datasource_id" format:"uuid"`
 	TargetDatasourceID string                  `json:"target_datasource_id" format:"uuid" doc:"Of the source's type; mysql and mariadb are one. Not the same database, also not by another name"`
-	StorageLocationID  string                  `json:"storage_location_id,omitempty" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
+	StorageLocationID  string                  `json:"storage_location_id,omitempty" format:"id" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
 	ScheduleCron       string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @daily and its like; empty: by hand only"`
 	ScheduleTimezone   string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
 	OverlapPolicy      domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"As that of a backup job; default skip"`
@@ -129,7 +129,7 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 			return err
 		}
 		changes := map[string]any{"after": viewSyncJob(row)}
-		if err := approveSchedule(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, changes)); err != nil {
@@ -180,7 +180,7 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err != nil {
 			return err
 		}
-		if err := approveSchedule(ctx, q, before, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, before, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes)); err != nil {
@@ -248,11 +248,10 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	d.BackupOptions.Normalize()
 	v = append(v, d.BackupOptions.ValidateForSync().Under("backup_options")...)
 
-	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), strings.ToLower(d.SourceDatasourceID), strings.ToLower(d.TargetDatasourceID)
+	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), d.SourceDatasourceID, d.TargetDatasourceID
 	row.StorageLocationID = nil
 	if d.StorageLocationID != "" {
-		id := strings.ToLower(d.StorageLocationID)
-		row.StorageLocationID = &id
+		row.StorageLocationID = &d.StorageLocationID
 	}
 	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy, d.OverwriteDirection
 	row.DropExisting, row.RunOnManual, row.Enabled = d.DropExisting, d.RunOnManual == nil || *d.RunOnManual, d.Enabled == nil || *d.Enabled

@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -206,6 +207,19 @@ func (q *Queries) DeleteSyncJob(ctx context.Context, id string) error {
 		_, err = q.q.DeleteSyncJob(ctx, id)
 		return translate(op, err)
 	})
+}
+
+// SyncJobOfBackup is the id of the sync job whose run made a backup, "" when no job of now did.
+func (q *Queries) SyncJobOfBackup(ctx context.Context, backupID string) (string, error) {
+	op := "find the sync job of backup " + backupID
+	if err := checkID(op, backupID); err != nil {
+		return "", err
+	}
+	id, err := q.q.SyncJobOfBackup(ctx, &backupID)
+	if err = translate(op, err); errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return id, err
 }
 
 // SyncBackups lists the completed backups that runs of a sync job made, the newest first, but for pinned ones and those

@@ -400,6 +400,20 @@ func (q *Queries) SyncJobHolders(ctx context.Context, arg SyncJobHoldersParams) 
 	return items, nil
 }
 
+const syncJobOfBackup = `-- name: SyncJobOfBackup :one
+SELECT s.sync_job_id::uuid AS sync_job_id FROM database_sync_executions s
+WHERE s.backup_execution_id = $1 AND s.sync_job_id IS NOT NULL
+ORDER BY s.created_at DESC LIMIT 1
+`
+
+// The sync job whose retention a backup is of; none when the job is gone.
+func (q *Queries) SyncJobOfBackup(ctx context.Context, backupID *string) (string, error) {
+	row := q.db.QueryRow(ctx, syncJobOfBackup, backupID)
+	var sync_job_id string
+	err := row.Scan(&sync_job_id)
+	return sync_job_id, err
+}
+
 const updateSyncJob = `-- name: UpdateSyncJob :one
 UPDATE database_sync_jobs
 SET name = $1, source_datasource_id = $2, target_datasource_id = $3,

@@ -61,6 +61,12 @@ WHERE e.id IN (SELECT s.backup_execution_id FROM database_sync_executions s WHER
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND NOT e.pinned
 ORDER BY e.created_at DESC, e.id DESC;
 
+-- The sync job whose retention a backup is of; none when the job is gone.
+-- name: SyncJobOfBackup :one
+SELECT s.sync_job_id::uuid AS sync_job_id FROM database_sync_executions s
+WHERE s.backup_execution_id = @backup_id AND s.sync_job_id IS NOT NULL
+ORDER BY s.created_at DESC LIMIT 1;
+
 -- Restores, other than one, that are about to write something.
 -- name: ActiveRestores :many
 SELECT id, metadata FROM backup_executions
