@@ -204,6 +204,15 @@ func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"storage_unreachable", "connection_restored", "connection_lost"}, told, "one each; the last is of the type without an engine")
+	for kind, want := range map[domain.CheckedKind]contract.PoolReport{
+		domain.CheckedDatasource: {Datasources: map[string]int{"ok": 1, "error": 1}}, domain.CheckedStorage: {Storage: map[string]int{"healthy": 1}},
+	} {
+		value, err := env.ExecuteActivity(contract.CheckPool.Name, contract.CheckPoolInput{Pool: "default", Of: kind})
+		require.NoError(t, err)
+		var report contract.PoolReport
+		require.NoError(t, value.Get(&report))
+		require.Equal(t, want, report, "each of its two schedules checks its kind only, or all would count twice")
+	}
 }
 
 func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
@@ -229,6 +238,8 @@ func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
 	for kind, entity := range map[string]string{"connection_lost": "system", "connection_restored": "system", "health_degraded": "backup_job"} {
 		require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type::text = $1 AND entity_type::text = $2`, kind, entity), kind)
 	}
+	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE entity_type = 'backup_job' AND type = 'health_degraded' AND severity = 'warning'`),
+		"that nothing was backed up is no failure yet")
 }
 
 // What a run had no time for is first in the next one.

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
 
 	"github.com/dataguardian/dataguardian/api/problem"
@@ -65,12 +66,24 @@ type fixture struct {
 	token    string
 }
 
+// healthy is a Temporal that is there, unless the test says what it answers to that.
+type healthy struct{ *mocks.Client }
+
+func (h healthy) CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
+	for _, expected := range h.ExpectedCalls {
+		if expected.Method == "CheckHealth" {
+			return h.Client.CheckHealth(ctx, request)
+		}
+	}
+	return &client.CheckHealthResponse{}, nil
+}
+
 func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, url: dbtest.URL(t), temporal: &mocks.Client{}, log: &lockedBuffer{}}
 	f.db = dbtest.Open(t, f.url)
 	options := Options{
-		DB: f.db, Temporal: f.temporal, Version: "test", TemporalUIURL: "http://temporal.example/",
+		DB: f.db, Temporal: healthy{f.temporal}, Version: "test", TemporalUIURL: "http://temporal.example/",
 		Logger:      slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		TestTimeout: 2 * time.Second,
 		LoginLimits: auth.ThrottleLimits{AccountBurst: 1000, AccountInterval: time.Millisecond, AddressBurst: 1000, AddressInterval: time.Millisecond, MaxEntries: 100},

@@ -29,7 +29,10 @@ type SyncJob struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SyncOptions        domain.SyncOptions
-	SchedulePause      string // as that of a backup job
+	SchedulePause      string // this and the rest as those of a backup job
+	OverlapPolicy      domain.OverlapPolicy
+	ScheduleSince      time.Time
+	LastDueAt          *time.Time
 }
 
 // From is the datasource that is read.
@@ -74,7 +77,7 @@ func (q *Queries) CreateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 		ID: id, Name: j.Name, SourceDatasourceID: j.SourceDatasourceID, TargetDatasourceID: j.TargetDatasourceID,
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
 		OverwriteDirection: j.OverwriteDirection, DropExisting: j.DropExisting, RunOnManual: j.RunOnManual, Enabled: j.Enabled,
-		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions,
+		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, OverlapPolicy: overlapOr(j.OverlapPolicy),
 	})
 	return SyncJob(row), translate("create sync job", err)
 }
@@ -179,7 +182,7 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
 		OverwriteDirection: j.OverwriteDirection, DropExisting: j.DropExisting, RunOnManual: j.RunOnManual, Enabled: j.Enabled,
 		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, SchedulePause: j.SchedulePause,
-		ExpectedVersion: j.Version,
+		OverlapPolicy: overlapOr(j.OverlapPolicy), ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetSyncJob(ctx, j.ID); return err })
 	return SyncJob(row), err

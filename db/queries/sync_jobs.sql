@@ -1,8 +1,8 @@
 -- name: CreateSyncJob :one
 INSERT INTO database_sync_jobs (id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone,
-    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options)
+    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options, overlap_policy)
 VALUES (@id, @name, @source_datasource_id, @target_datasource_id, @storage_location_id, @schedule_cron, @schedule_timezone,
-    @overwrite_direction, @drop_existing, @run_on_manual, @enabled, @retention_policy, @backup_options, @sync_options)
+    @overwrite_direction, @drop_existing, @run_on_manual, @enabled, @retention_policy, @backup_options, @sync_options, @overlap_policy)
 RETURNING *;
 
 -- name: GetSyncJob :one
@@ -35,7 +35,9 @@ SET name = @name, source_datasource_id = @source_datasource_id, target_datasourc
     storage_location_id = @storage_location_id, schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone,
     overwrite_direction = @overwrite_direction, drop_existing = @drop_existing, run_on_manual = @run_on_manual, enabled = @enabled,
     retention_policy = @retention_policy, backup_options = @backup_options, sync_options = @sync_options,
-    schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
+    overlap_policy = @overlap_policy, schedule_pause = @schedule_pause, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN (@enabled AND NOT enabled) OR schedule_cron <> @schedule_cron OR schedule_timezone <> @schedule_timezone
+        THEN now() ELSE schedule_since END
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 

@@ -10,8 +10,9 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// complete is steps 5 and 6 of Promote. Every part of it may be done again.
-func (s *session) complete(ctx context.Context, names restoreNames) error {
+// complete is steps 5 and 6 of Promote. Every part of it may be done again. A target that might be replaced only because
+// it was empty had nothing that has to go: what somebody has made there since stays.
+func (s *session) complete(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	if open, err := s.isUnfinished(ctx, names.target); err != nil || !open {
 		return err
 	}
@@ -33,8 +34,10 @@ func (s *session) complete(ctx context.Context, names restoreNames) error {
 	if err != nil {
 		return err
 	}
-	if err := s.dropOthers(ctx, names.target, programs); err != nil {
-		return err
+	if req.MayReplace() {
+		if err := s.dropOthers(ctx, names.target, programs); err != nil {
+			return err
+		}
 	}
 	if err := s.makeAll(ctx, names.target, programs); err != nil {
 		return err
@@ -207,7 +210,7 @@ func (s *session) finishSwap(ctx context.Context, names restoreNames, req engine
 		return nil, err
 	}
 	lost := s.keepOld(ctx, names)
-	if err := s.complete(ctx, names); err != nil {
+	if err := s.complete(ctx, names, req); err != nil {
 		return halfDone(names, err, lost), nil
 	}
 	if lost != nil {

@@ -48,11 +48,11 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 		if err := s.checkReplaceable(ctx, names, req); err != nil {
 			return nil, err
 		}
-		if err := s.swap(ctx, names); err != nil {
+		if err := s.swap(ctx, names, req); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.complete(ctx, names); err != nil {
+	if err := s.complete(ctx, names, req); err != nil {
 		return nil, halfDone(names, err, s.keepOld(ctx, names))
 	}
 	return clearUp(ctx, target, names)
@@ -96,7 +96,7 @@ func (s *session) checkLoaded(ctx context.Context, names restoreNames) error {
 }
 
 // swap is steps 1 to 4.
-func (s *session) swap(ctx context.Context, names restoreNames) error {
+func (s *session) swap(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	op := fmt.Sprintf("give database %s its restored content", quoted(names.target))
 	charset, err := s.clauseOf(ctx, names.staging)
 	if err != nil {
@@ -112,8 +112,8 @@ func (s *session) swap(ctx context.Context, names restoreNames) error {
 	if err := s.dropTriggers(ctx, names.staging); err != nil {
 		return err
 	}
-	rename, err := s.renameStatement(ctx, names)
-	if err == nil {
+	rename, err := s.renameStatement(ctx, names, req)
+	if err == nil && req.MayReplace() {
 		err = s.setAside(ctx, names)
 	}
 	if err == nil {
@@ -189,12 +189,16 @@ func (s *session) restoreTriggers(ctx context.Context, names restoreNames) error
 }
 
 // renameStatement moves every table, and the views of the target that are in a new table's way: views can not
-// leave their database.
-func (s *session) renameStatement(ctx context.Context, names restoreNames) (string, error) {
+// leave their database. A target that may be replaced only while it is empty has to be so here too: what is in the
+// statement is moved away and dropped, and what is made after it stays where it is.
+func (s *session) renameStatement(ctx context.Context, names restoreNames, req engine.StageRequest) (string, error) {
 	const list = "select table_name, table_type from information_schema.tables where table_schema = ? order by table_name"
 	before, err := s.queryRows(ctx, list, names.target)
 	if err != nil {
 		return "", classify("list the tables", err)
+	}
+	if others := slices.DeleteFunc(slices.Clone(before), func(t []string) bool { return t[0] == markTable }); len(others) > 0 && !req.MayReplace() {
+		return "", notEmpty(names, req)
 	}
 	after, err := s.queryRows(ctx, list, names.staging)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -182,6 +183,53 @@ func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing
 	require.NoError(t, err)
 	require.Equal(t, []string{`"1"`}, queryRows(t, "half_target", "select n from v"))
 	require.NotContains(t, strings.Join(databases(t), " "), "eeee0001")
+}
+
+// What somebody makes in an empty target after it was looked at is never dropped: the restore is refused, or leaves it.
+func TestWhatIsPutIntoAnEmptyTargetWhileItIsReplacedIsKept(t *testing.T) {
+	src := create(t, "meanwhile source", "", "CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "CREATE VIEW v AS SELECT * FROM a")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	before, ctx := databases(t), enginetest.Context(t)
+	stage := func(t *testing.T, token, at string) (engine.Source, engine.StageRequest) {
+		t.Helper()
+		target, req := create(t, "meanwhile", ""), archive.Request(token, "meanwhile")
+		_, err := newEngine().Stage(ctx, target, req, archive.Opener())
+		require.NoError(t, err)
+		var once sync.Once
+		tap := newTap(t, func(statement string) {
+			if strings.HasPrefix(statement, at) {
+				once.Do(func() {
+					execute(t, "meanwhile", "CREATE TABLE mine (n int)", "INSERT INTO mine VALUES (42)", "CREATE VIEW also AS SELECT n FROM mine",
+						"CREATE FUNCTION theirs() RETURNS int RETURN 7", "CREATE TRIGGER doubled BEFORE INSERT ON mine FOR EACH ROW SET NEW.n = NEW.n * 2")
+				})
+			}
+		})
+		return tap.source(target), req
+	}
+	requireKept := func(t *testing.T) {
+		t.Helper()
+		execute(t, "meanwhile", "INSERT INTO mine VALUES (4)")
+		require.Equal(t, []string{`"8"`, `"42"`}, queryRows(t, "meanwhile", "select n from also order by n"))
+		require.Equal(t, []string{`"7"`}, queryRows(t, "meanwhile", "select theirs()"))
+	}
+
+	t.Run("before the tables are listed", func(t *testing.T) {
+		target, req := stage(t, "eeee0031", "CREATE DATABASE IF NOT EXISTS")
+		_, err := newEngine().Promote(ctx, target, req)
+		enginetest.RequireClass(t, failure.ConfigInvalid, err)
+		require.ErrorContains(t, err, "not empty")
+		requireKept(t)
+		require.NoError(t, newEngine().Discard(ctx, target, req))
+	})
+	t.Run("after that", func(t *testing.T) {
+		target, req := stage(t, "eeee0032", "RENAME TABLE")
+		warnings, err := newEngine().Promote(ctx, target, req)
+		require.NoError(t, err)
+		require.Empty(t, warnings)
+		requireKept(t)
+		require.Equal(t, []string{`"1"`}, queryRows(t, "meanwhile", "select n from v"))
+	})
+	require.Equal(t, before, databases(t))
 }
 
 // Databases of MySQL and of MariaDB before 10.5 have no comments: what says that a restore is done stays a table.
