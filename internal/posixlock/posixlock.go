@@ -42,8 +42,8 @@ var (
 // when SQLite has closed it.
 func Keep(path string) *Database {
 	d := &Database{path: path}
-	if real, err := filepath.EvalSymlinks(path); err == nil { // SQLite puts the file beside what a link points to
-		d.shm = real + "-shm"
+	if target, err := filepath.EvalSymlinks(path); err == nil { // SQLite puts the file beside what a link points to
+		d.shm = target + "-shm"
 	}
 	d.file, _ = look(path)
 	mu.Lock()
@@ -98,7 +98,7 @@ func Close(fd int, closeFile func() error) error {
 }
 
 // CloseFile is Close of an os.File.
-func CloseFile(file *os.File) error { return Close(int(file.Fd()), file.Close) } //nolint:gosec // a descriptor
+func CloseFile(file *os.File) error { return Close(int(file.Fd()), file.Close) }
 
 // CloseDescriptor is Close of a bare descriptor.
 func CloseDescriptor(fd int) error { return Close(fd, func() error { return unix.Close(fd) }) }
