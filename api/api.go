@@ -122,6 +122,7 @@ func newServer(o Options) (*server, error) {
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerOperations()
+	s.documentAsked()
 	if err := s.addExamples(); err != nil {
 		return nil, err
 	}
