@@ -36,7 +36,7 @@ func TestABackupOfAReplicaSetThatIsWrittenToIsOfTheMomentItEnded(t *testing.T) {
 	t.Cleanup(func() { _ = connection.Disconnect(context.Background()) })
 	require.NoError(t, connection.Database("local").CreateCollection(ctx, "oplog.rs", options.CreateCollection().SetCapped(true).SetSizeInBytes(64<<20)))
 	s := &mongoSetup{setup: &setup{database: name, storagePath: filepath.Join(t.TempDir(), "backups")}, client: connection}
-	s.fillMongo(t, 12_000)
+	s.fillMongo(t, 6000)
 
 	s.datasource, err = shared.owner.Datasources.Create(ctx, client.DatasourceDocument{
 		Name: name + " source", Type: domain.MongoDB, Pool: pool,
@@ -80,7 +80,7 @@ func (s *mongoSetup) writeMeanwhile(t *testing.T, round int) {
 	t.Helper()
 	ctx, database := t.Context(), s.client.Database(s.database)
 	orders := database.Collection("orders")
-	for _, id := range []int{round, 11_990 + round} {
+	for _, id := range []int{round, 5990 + round} {
 		changed, err := orders.UpdateOne(ctx, bson.D{{Key: "_id", Value: id}}, bson.D{{Key: "$set", Value: bson.D{{Key: "text", Value: fmt.Sprint("changed meanwhile ", id)}}}})
 		require.NoError(t, err)
 		require.Equal(t, int64(1), changed.ModifiedCount)
@@ -98,7 +98,9 @@ func (s *mongoSetup) writeMeanwhile(t *testing.T, round int) {
 func freezeMongoDump(t *testing.T, worker int) (pid int) {
 	t.Helper()
 	require.Eventually(t, func() bool { // another process: there is no event to wait for
-		pid = findMongoDump(worker)
+		if pid == 0 {
+			pid = findMongoDump(worker)
+		}
 		return pid != 0 && written(pid) > 1<<20
 	}, time.Minute, 2*time.Millisecond)
 	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))

@@ -192,11 +192,12 @@ func mysqlContent(t *testing.T, server *mariadbserver.Server, database string) m
 	}
 	require.Len(t, content["events"], 2)
 	for _, table := range mysqlQuery(t, server, database, "select table_name from information_schema.tables where table_schema = database()") {
-		content["definition of "+table] = mysqlQuery(t, server, database, "show create table `"+table+"`")
+		quoted := "`" + strings.ReplaceAll(table, "`", "``") + "`"
+		content["definition of "+table] = mysqlQuery(t, server, database, "show create table "+quoted)
 		for i, text := range content["definition of "+table] { // a default by a sequence names it
 			content["definition of "+table][i] = strings.ReplaceAll(text, "`"+database+"`.", "")
 		}
-		content["rows of "+table] = mysqlQuery(t, server, database, "select * from `"+table+"`")
+		content["rows of "+table] = mysqlQuery(t, server, database, "select * from "+quoted)
 		slices.Sort(content["rows of "+table])
 	}
 	require.NotEmpty(t, content["rows of every_type"])
