@@ -31,10 +31,10 @@ func TestAServerThatNeverAnswersIsATimeOutAndKeepsNothingElseFromBeingChecked(t 
 		require.NoError(t, value.Get(&report))
 		require.Equal(t, contract.PoolReport{Datasources: map[string]int{"timeout": 1}, Storage: map[string]int{"healthy": 1, "unreachable": 1}}, report)
 	}
-	check, err := s.d.LatestHealthChecks(t.Context(), []string{s.job.DatasourceID})
+	checks, _, err := s.d.ListHealthChecks(t.Context(), s.job.DatasourceID, db.Page{Limit: 1})
 	require.NoError(t, err)
-	require.Equal(t, domain.HealthTimeout, check[s.job.DatasourceID].Status)
-	require.Contains(t, check[s.job.DatasourceID].ErrorMessage, "orders")
+	require.Equal(t, domain.HealthTimeout, checks[0].Status)
+	require.Contains(t, checks[0].ErrorMessage, "orders")
 	source, err := s.d.GetDatasource(t.Context(), s.job.DatasourceID)
 	require.NoError(t, err)
 	require.Equal(t, domain.DatasourceCritical, source.Status)

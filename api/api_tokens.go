@@ -96,7 +96,7 @@ func (s *server) createToken(ctx context.Context, in *body[TokenDocument]) (*cre
 	row.TokenHash = hash
 	err = s.db.InTx(ctx, func(q *db.Queries) error {
 		// Locked, so that nobody ends up with more tokens by making many at once.
-		if _, err := q.LockUser(ctx, who.User.ID); err != nil {
+		if err := lockCaller(ctx, q); err != nil {
 			return err
 		}
 		if n, err := q.CountAPITokens(ctx, who.User.ID); err != nil {
@@ -118,6 +118,9 @@ func (s *server) createToken(ctx context.Context, in *body[TokenDocument]) (*cre
 func (s *server) revokeToken(ctx context.Context, in *ByID) (*empty, error) {
 	who := principalOf(ctx)
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		row, err := q.GetAPIToken(ctx, who.User.ID, in.ID)
 		if err != nil {
 			return missing(err, "API token of yours", in.ID)

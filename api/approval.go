@@ -116,6 +116,9 @@ func approved(ctx context.Context, q *db.Queries, id string, i irreversible, cha
 	if err != nil {
 		return err
 	}
+	if err := lockCaller(ctx, q); err != nil {
+		return err
+	}
 	if err := q.UseApproval(ctx, id, principalOf(ctx).User.ID, i.action, hash); err != nil {
 		if errors.Is(err, db.ErrNotOpen) {
 			return whyUnusable(ctx, q, id, hash)
@@ -132,18 +135,51 @@ func approved(ctx context.Context, q *db.Queries, id string, i irreversible, cha
 // usedApproval is what an audit entry calls the approval that was used up.
 const usedApproval = "approval_id"
 
-// reopen gives back the approval that was used up for what could not be begun, and no other one that a client may name.
+// reopen gives back the approval that was used up for what could not be begun, and no other one that a client may name. Call it in the
+// transaction that records that.
 func reopen(ctx context.Context, q *db.Queries, changes map[string]any) error {
 	id, used := changes[usedApproval].(string)
 	if !used {
 		return nil
 	}
-	return q.ReopenApproval(ctx, id)
+	row, err := q.ReopenApproval(ctx, id)
+	if errors.Is(err, db.ErrNotOpen) {
+		return nil // it went with its requester
+	}
+	if err != nil {
+		return err
+	}
+	return q.AddAudit(ctx, audited(ctx, "approval.reopened", "approval", row.ID, map[string]any{"after": viewApproval(row)}))
+}
+
+// closeUnbegun ends by finish what was not begun and, in the same transaction, gives back the approval that was used up for it. Where the audit
+// trail does not take that, or the requester is gone, the approval stays used: what did not begin is never left open.
+func (s *server) closeUnbegun(ctx context.Context, changes map[string]any, finish func(*db.Queries) (bool, error)) (closed bool, err error) {
+	if _, used := changes[usedApproval]; !used {
+		return finish(s.db.Queries)
+	}
+	err = s.db.InTx(ctx, func(q *db.Queries) (err error) {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
+		if closed, err = finish(q); err != nil || !closed {
+			return err
+		}
+		return reopen(ctx, q, changes)
+	})
+	if err != nil {
+		s.log.ErrorContext(ctx, "an approval that was used for what did not begin is not given back", "approval", changes[usedApproval], "error", err)
+		return finish(s.db.Queries)
+	}
+	return closed, nil
 }
 
 // notBegun records that what was audited, and perhaps approved, could not be begun: the approval is good again.
 func (s *server) notBegun(ctx context.Context, changes map[string]any, entry db.AuditEntry) error {
 	return s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		if err := reopen(ctx, q, changes); err != nil {
 			return err
 		}

@@ -66,7 +66,7 @@ func whyLapsed(ctx context.Context, q *db.Queries, row db.Approval) (string, err
 	if !grants.Allows(auth.Permission(row.Permission)) {
 		return "they do not hold " + row.Permission, nil
 	}
-	held, err := heldBy(ctx, q, user, true)
+	held, err := heldBy(ctx, q, user)
 	if err != nil {
 		return "", err
 	}

@@ -177,6 +177,9 @@ func (s *server) withdrawApproval(ctx context.Context, in *ByID) (*empty, error)
 		return nil, s.refuseFor(ctx, "withdraw-approval", "Only the requester withdraws a request; you can reject it.", http.StatusForbidden)
 	}
 	err = s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		row, err := q.WithdrawApproval(ctx, in.ID, who.User.ID)
 		if err != nil {
 			return err

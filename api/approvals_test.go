@@ -117,12 +117,40 @@ func TestAnApprovalOutlivesAnOutageOfTemporal(t *testing.T) {
 	a.ana.call("DELETE", backup, nil, approvalHeader, deletion).problem(503)
 	a.ana.call("POST", restore, body, approvalHeader, restoring).problem(503)
 	require.Len(t, a.audits("execution.delete_failed"), 1)
+	a.reopened(deletion, restoring)
 	down.Unset()
 	describe.Unset()
 	a.starts()
 	a.ana.call("POST", restore, body, approvalHeader, restoring).ok(202)
 	require.Contains(t, a.ana.call("POST", restore, body, approvalHeader, restoring).problem(409).Detail, "used")
 	require.Equal(t, "approved", a.ana.call("GET", approvalsPath+"/"+deletion, nil).get("status"))
+}
+
+// reopened demands that the audit trail says of exactly these approvals, once each, that they were given back.
+func (a asking) reopened(ids ...string) {
+	a.t.Helper()
+	var given []string
+	for _, entry := range a.audits("approval.reopened") {
+		given = append(given, entry.ResourceID)
+	}
+	require.ElementsMatch(a.t, ids, given)
+}
+
+// What did not begin is closed, whatever the trail takes.
+func TestAnApprovalIsNotGivenBackWithoutItsEntry(t *testing.T) {
+	a := newAsking(t)
+	a.temporal.ExpectedCalls = nil
+	a.temporal.On("ExecuteWorkflow", mock.Anything, mock.Anything, mock.Anything, mock.Anything).Return(nil, serviceerror.NewUnavailable("away"))
+	a.temporal.On("DescribeWorkflowExecution", mock.Anything, mock.Anything, mock.Anything).Return(nil, serviceerror.NewUnavailable("away"))
+	dbtest.Execute(t, a.url, `CREATE FUNCTION refuse_reopening() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the disk of the trail is full'; END $$`)
+	dbtest.Execute(t, a.url, `CREATE TRIGGER refuse_reopening BEFORE INSERT ON audit_logs FOR EACH ROW WHEN (NEW.action = 'approval.reopened') EXECUTE FUNCTION refuse_reopening()`)
+	body := object{"target_datasource_id": a.datasource, "confirmation_phrase": "RESTORE orders", "drop_existing": true}
+	id := a.ana.call("POST", "/api/backups/"+a.backup+"/restore", body).asked()
+	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	a.ana.call("POST", "/api/backups/"+a.backup+"/restore", body, approvalHeader, id).problem(503)
+	a.reopened()
+	require.Equal(t, "used", a.ana.call("GET", approvalsPath+"/"+id, nil).get("status"))
+	require.Equal(t, 1, dbtest.Count(t, a.url, `SELECT count(*) FROM backup_executions WHERE operation = 'restore' AND status = 'failed'`))
 }
 
 func TestAnApprovalIsUsedOnceHoweverManyTry(t *testing.T) {

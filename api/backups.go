@@ -2,9 +2,7 @@ package api
 
 import (
 	"context"
-	"maps"
 	"net/http"
-	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -87,7 +85,7 @@ func (s *server) listBackedUp(ctx context.Context, in *Paging) (*body[page[Backe
 	if err != nil {
 		return nil, err
 	}
-	views, err := newPlaces(s.db.Queries).backups(ctx, newest)
+	views, err := s.viewBackups(ctx, newest)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +111,7 @@ func (s *server) listBackups(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	items, err := newPlaces(s.db.Queries).backups(ctx, rows)
+	items, err := s.viewBackups(ctx, rows)
 	if err != nil {
 		return nil, err
 	}
@@ -142,57 +140,20 @@ func restorable(datasourceID string) db.ExecutionFilter {
 	return db.ExecutionFilter{DatasourceID: datasourceID, Operation: domain.OperationBackup, Status: domain.Completed, Kept: true}
 }
 
-// places has the storage locations of pages of backups, each read once.
-type places struct {
-	q     *db.Queries
-	known map[string]db.StorageLocation
-}
-
-func newPlaces(q *db.Queries) *places {
-	return &places{q: q, known: make(map[string]db.StorageLocation)}
-}
-
-// backups are rows as clients see them, with where each is.
-func (p *places) backups(ctx context.Context, rows []db.Execution) ([]Backup, error) {
-	ids := make([]string, len(rows))
-	for i, row := range rows {
-		ids[i] = row.ID
-	}
-	where, err := p.q.PlacesOf(ctx, ids)
+// viewBackups are rows as clients see them, with where each is.
+func (s *server) viewBackups(ctx context.Context, rows []db.Execution) ([]Backup, error) {
+	places, err := s.db.PlacesOf(ctx, idsOf(rows, func(row db.Execution) string { return row.ID }))
 	if err != nil {
-		return nil, err
-	}
-	if err := p.read(ctx, where); err != nil {
 		return nil, err
 	}
 	views := make([]Backup, len(rows))
 	for i, row := range rows {
-		views[i] = p.backup(row, where[row.ID])
+		views[i] = viewBackup(row, places[row.ID])
 	}
 	return views, nil
 }
 
-// read reads the locations that are not known yet. One that is not for the caller to see stays unknown.
-func (p *places) read(ctx context.Context, where map[string]db.BackupPlaces) error {
-	wanted := make(map[string]bool)
-	for _, at := range where {
-		for _, c := range at.Copies {
-			if _, known := p.known[c.StorageLocationID]; !known {
-				wanted[c.StorageLocationID] = true
-			}
-		}
-	}
-	if len(wanted) == 0 {
-		return nil
-	}
-	found, err := p.q.StorageLocationsByID(ctx, slices.Collect(maps.Keys(wanted)))
-	for _, location := range found {
-		p.known[location.ID] = location
-	}
-	return err
-}
-
-func (p *places) backup(row db.Execution, at db.BackupPlaces) Backup {
+func viewBackup(row db.Execution, at []db.Place) Backup {
 	options := row.Metadata.Options
 	out := Backup{
 		ExecutionID: row.ID, JobID: row.JobID, DatasourceID: row.DatasourceID, BackupType: row.BackupType,
@@ -202,14 +163,10 @@ func (p *places) backup(row db.Execution, at db.BackupPlaces) Backup {
 	if row.StorageLocationID == nil {
 		return out
 	}
-	for _, c := range at.Copies {
-		storage, seen := p.known[c.StorageLocationID]
-		if !seen {
-			continue // its copy there is not for the caller to see
-		}
+	for _, place := range at {
 		out.StoredAt = append(out.StoredAt, StoredAt{
-			StorageLocationID: storage.ID, Name: storage.Name, Type: storage.Type, Status: storage.Status, Pool: storage.Pool,
-			ManifestPath: c.ManifestPath, Primary: c.IsPrimary, DamagedObjects: at.Damaged[storage.ID],
+			StorageLocationID: place.StorageLocationID, Name: place.Name, Type: place.Type, Status: place.Status, Pool: place.Pool,
+			ManifestPath: place.ManifestPath, Primary: place.IsPrimary, DamagedObjects: place.Damaged,
 		})
 	}
 	return out

@@ -77,6 +77,9 @@ func (s *server) applyConfig(ctx context.Context, in *applyInput) (*body[ConfigO
 		return nil, err
 	}
 	err = s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := q.LockConfig(ctx); err != nil { // two documents may change the same things in opposite orders
+			return err
+		}
 		joined := context.WithValue(db.Joining(ctx, q), applyingKey{}, a)
 		for _, kind := range kinds {
 			if err := s.applySection(joined, a, kind, document[kind.section]); err != nil {
@@ -217,6 +220,9 @@ func (s *server) fitsSchema(a *applying, kind configKind, at, id string, documen
 
 // collect keeps what is wrong with an item. An error that is not about the item ends it all.
 func (s *server) collect(ctx context.Context, a *applying, at string, err error) error {
+	if errors.Is(err, db.ErrContended) { // of the whole document: its transaction is over
+		return err
+	}
 	p := s.describe(ctx, err)
 	if p.Status == http.StatusForbidden || p.Status == http.StatusUnauthorized || p.Status >= http.StatusInternalServerError {
 		return err

@@ -50,18 +50,21 @@ func (s *server) registerDamage() {
 }
 
 func (s *server) listDamage(ctx context.Context, in *listDamageInput) (*body[page[DamagedObject]], error) {
-	if _, err := s.db.GetStorageLocation(ctx, in.ID); err != nil {
-		return nil, missing(err, "storage location", in.ID)
-	}
 	after, err := base64.RawURLEncoding.DecodeString(in.Cursor)
 	if err != nil || !utf8.Valid(after) || bytes.ContainsRune(after, 0) {
-		return nil, db.ErrInvalidCursor
+		err = db.ErrInvalidCursor
 	}
 	limit := in.page().Limit
 	if limit <= 0 {
 		limit = db.DefaultPageSize
 	}
-	rows, err := s.db.PageDamage(ctx, in.ID, string(after), limit+1, in.Healed)
+	var rows []db.DamagedObject
+	if err == nil {
+		rows, err = s.db.PageDamage(ctx, in.ID, string(after), limit+1, in.Healed)
+	}
+	if err := parentSeen(ctx, len(rows), func() error { _, err := s.db.GetStorageLocation(ctx, in.ID); return err }); err != nil {
+		return nil, missing(err, "storage location", in.ID)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -70,11 +73,7 @@ func (s *server) listDamage(ctx context.Context, in *listDamageInput) (*body[pag
 		rows = rows[:limit]
 		next = base64.RawURLEncoding.EncodeToString([]byte(rows[limit-1].Key))
 	}
-	keys := make([]string, len(rows))
-	for i, row := range rows {
-		keys[i] = row.Key
-	}
-	needed, err := s.db.BackupsThatNeed(ctx, in.ID, keys)
+	needed, err := s.db.BackupsThatNeedAll(ctx, in.ID, rows)
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,9 @@ func (s *server) describe(ctx context.Context, err error) *problem.Problem {
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.Is(err, db.ErrContended):
+		s.log.WarnContext(ctx, "two changes waited for each other", "error", err, "request_id", middleware.RequestOf(ctx).ID)
+		return problem.New(http.StatusConflict, "Somebody changes it right now; nothing was done. Send it again.")
 	case errors.Is(err, db.ErrNotAudited) && ctx.Err() == nil:
 		id := middleware.RequestOf(ctx).ID
 		s.log.ErrorContext(ctx, "the audit trail takes no entry", "error", err, "request_id", id)

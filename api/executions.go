@@ -125,10 +125,10 @@ func (s *server) listLogs(ctx context.Context, in *ByID) (*body[list[domain.LogL
 }
 
 func (s *server) listChunks(ctx context.Context, in *listChunksInput) (*body[page[Chunk]], error) {
-	if _, err := s.execution(ctx, in.ID); err != nil {
+	rows, next, err := s.db.PageChunks(ctx, in.ID, in.page())
+	if err := parentSeen(ctx, len(rows), func() error { _, err := s.execution(ctx, in.ID); return err }); err != nil {
 		return nil, err
 	}
-	rows, next, err := s.db.PageChunks(ctx, in.ID, in.page())
 	if err != nil {
 		return nil, err
 	}

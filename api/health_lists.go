@@ -65,25 +65,16 @@ type checksInput struct {
 }
 
 func (s *server) listDatasourceHealth(ctx context.Context, in *Paging) (*body[page[DatasourceHealth]], error) {
-	rows, next, err := s.db.ListDatasources(ctx, in.page())
+	rows, next, err := s.db.ListDatasourceHealth(ctx, in.page())
 	if err != nil {
 		return nil, err
 	}
-	ids := idsOf(rows, func(d db.Datasource) string { return d.ID })
-	last, err := s.db.LatestHealthChecks(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	states, unserved, err := s.checkedStates(ctx, domain.CheckedDatasource, ids)
-	if err != nil {
-		return nil, err
-	}
-	return pageOf(rows, next, func(d db.Datasource) DatasourceHealth {
+	return pageOf(rows, next, func(d db.CheckedDatasource) DatasourceHealth {
 		out := DatasourceHealth{
-			ID: d.ID, Name: d.Name, Type: d.Type, Enabled: d.Enabled, Pool: d.Pool, PoolServed: !unserved[d.Pool], Status: d.Status, Failures: states[d.ID].Failures,
+			ID: d.ID, Name: d.Name, Type: d.Type, Enabled: d.Enabled, Pool: d.Pool, PoolServed: d.PoolServed, Status: d.Status, Failures: d.Failures,
 		}
-		if check, found := last[d.ID]; found {
-			viewed := viewDatasourceCheck(check)
+		if d.Last != nil {
+			viewed := viewDatasourceCheck(*d.Last)
 			out.LastCheck = &viewed
 		}
 		return out
@@ -91,10 +82,10 @@ func (s *server) listDatasourceHealth(ctx context.Context, in *Paging) (*body[pa
 }
 
 func (s *server) listDatasourceChecks(ctx context.Context, in *checksInput) (*body[page[DatasourceCheck]], error) {
-	if _, err := s.db.GetDatasource(ctx, in.ID); err != nil {
+	rows, next, err := s.db.ListHealthChecks(ctx, in.ID, in.page())
+	if err := parentSeen(ctx, len(rows), func() error { _, err := s.db.GetDatasource(ctx, in.ID); return err }); err != nil {
 		return nil, missing(err, "datasource", in.ID)
 	}
-	rows, next, err := s.db.ListHealthChecks(ctx, in.ID, in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -106,29 +97,20 @@ func viewDatasourceCheck(c db.HealthCheck) DatasourceCheck {
 }
 
 func (s *server) listStorageHealth(ctx context.Context, in *Paging) (*body[page[StorageHealth]], error) {
-	rows, next, err := s.db.ListStorageLocations(ctx, in.page())
+	rows, next, err := s.db.ListStorageHealth(ctx, in.page())
 	if err != nil {
 		return nil, err
 	}
-	ids := idsOf(rows, func(l db.StorageLocation) string { return l.ID })
-	last, err := s.db.LatestStorageHealthChecks(ctx, ids)
+	trends, err := s.db.StorageTrends(ctx, idsOf(rows, func(l db.CheckedStorage) string { return l.ID }))
 	if err != nil {
 		return nil, err
 	}
-	trends, err := s.db.StorageTrends(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	states, unserved, err := s.checkedStates(ctx, domain.CheckedStorage, ids)
-	if err != nil {
-		return nil, err
-	}
-	return pageOf(rows, next, func(l db.StorageLocation) StorageHealth {
+	return pageOf(rows, next, func(l db.CheckedStorage) StorageHealth {
 		out := StorageHealth{
-			ID: l.ID, Name: l.Name, Type: l.Type, Enabled: l.Enabled, Pool: l.Pool, PoolServed: !unserved[l.Pool], Status: l.Status, Failures: states[l.ID].Failures,
+			ID: l.ID, Name: l.Name, Type: l.Type, Enabled: l.Enabled, Pool: l.Pool, PoolServed: l.PoolServed, Status: l.Status, Failures: l.Failures,
 		}
-		if check, found := last[l.ID]; found {
-			viewed := viewStorageCheck(check)
+		if l.Last != nil {
+			viewed := viewStorageCheck(*l.Last)
 			out.LastCheck = &viewed
 		}
 		if perSecond, found := trends[l.ID]; found {
@@ -149,10 +131,10 @@ func untilFull(bytesPerSecond float64, availableGB *float64) (perDay, days *floa
 }
 
 func (s *server) listStorageChecks(ctx context.Context, in *checksInput) (*body[page[StorageCheck]], error) {
-	if _, err := s.db.GetStorageLocation(ctx, in.ID); err != nil {
+	rows, next, err := s.db.ListStorageHealthChecks(ctx, in.ID, in.page())
+	if err := parentSeen(ctx, len(rows), func() error { _, err := s.db.GetStorageLocation(ctx, in.ID); return err }); err != nil {
 		return nil, missing(err, "storage location", in.ID)
 	}
-	rows, next, err := s.db.ListStorageHealthChecks(ctx, in.ID, in.page())
 	if err != nil {
 		return nil, err
 	}
@@ -164,20 +146,6 @@ func viewStorageCheck(c db.StorageHealthCheck) StorageCheck {
 		Status: c.Status, LocationStatus: c.LocationStatus, LatencyMS: c.LatencyMS, UsedBytes: c.UsedBytes,
 		AvailableSpaceGB: c.AvailableSpaceGB, Message: c.ErrorMessage, CheckedAt: c.CheckedAt,
 	}
-}
-
-// checkedStates reads the states of a page of a kind, and which pools no worker serves.
-func (s *server) checkedStates(ctx context.Context, kind domain.CheckedKind, ids []string) (map[string]db.CheckedState, map[string]bool, error) {
-	states, err := s.db.HealthStatesOf(ctx, kind, ids)
-	if err != nil {
-		return nil, nil, err
-	}
-	pools, err := s.poolHealth(ctx)
-	unserved := map[string]bool{}
-	for _, p := range pools {
-		unserved[p.Pool] = !p.Served
-	}
-	return states, unserved, err
 }
 
 func viewPools(states map[string]db.CheckedState) []PoolHealth {

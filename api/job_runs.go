@@ -230,17 +230,16 @@ func (s *server) closeUnstartedRun(ctx context.Context, k runKind, run db.Run, c
 	if s.wasStarted(ctx, run.Metadata.WorkflowID) {
 		return s.jobRun(ctx, k, run.ID)
 	}
-	closed, err := s.db.FinishRun(ctx, k.kind, run.ID, db.Finish{
-		Status: domain.Failed, ErrorMessage: "Temporal did not start the workflow: " + failure.Redact(cause.Error()),
-		FailureClass: string(failure.Unreachable), Hint: "Check that the Temporal server is running, then run it again.",
-	}, 0, domain.Queued)
+	closed, err := s.closeUnbegun(ctx, changes, func(q *db.Queries) (bool, error) {
+		return q.FinishRun(ctx, k.kind, run.ID, unstarted(cause), 0, domain.Queued)
+	})
 	if err != nil {
 		return run, errors.Join(fmt.Errorf("close run %s: %w", run.ID, err), cause)
 	}
 	if !closed {
 		return s.jobRun(ctx, k, run.ID)
 	}
-	return run, errors.Join(s.temporalDown(ctx, "start the workflow", cause), reopen(ctx, s.db.Queries, changes))
+	return run, s.temporalDown(ctx, "start the workflow", cause)
 }
 
 func (s *server) runIsActive(ctx context.Context, k runKind, jobID string) error {

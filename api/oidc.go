@@ -210,13 +210,17 @@ func (s *server) oidcToken(ctx context.Context, in *body[oidcTokenBody]) (*body[
 	}
 	var session *Session
 	err := s.db.InTx(ctx, func(q *db.Queries) error { // a code is not lost with a sign-in that could not be written
-		userID, challenge, err := q.TakeHandoff(ctx, hash)
-		if err != nil || !auth.MatchesChallenge(in.Body.Verifier, challenge) {
-			return err // a code with a wrong secret is used up too
-		}
-		user, err := q.UserByID(ctx, userID)
-		if err != nil || !user.IsActive {
+		owner, err := q.HandoffOwner(ctx, hash)
+		if err != nil {
 			return err
+		}
+		user, err := q.LockUser(ctx, owner) // before the code, as whoever ends the sign-ins of the account does
+		if err != nil {
+			return err
+		}
+		challenge, err := q.TakeHandoff(ctx, hash)
+		if err != nil || !auth.MatchesChallenge(in.Body.Verifier, challenge) || !user.IsActive {
+			return err // a code with a wrong secret is used up too
 		}
 		opened, err := s.signIn(db.Joining(ctx, q), user)
 		if errors.Is(err, db.ErrNotFound) {

@@ -97,12 +97,8 @@ func (s *server) holderOfSession(ctx context.Context, hash auth.TokenHash) (prin
 	if !found.User.IsActive || !time.Now().Before(found.Session.ExpiresAt) {
 		return principal{User: found.User}, db.ErrNotFound
 	}
-	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
-	if err != nil {
-		return principal{}, err
-	}
 	return principal{
-		held: held,
+		held: heldWithin(found.Limits),
 		User: found.User, SessionID: found.Session.ID, TokenHash: hash, ExpiresAt: found.Session.ExpiresAt,
 		Grants: auth.NewGrants(found.Permissions), createdAt: found.Session.CreatedAt, lastUsed: found.Session.LastSeenAt,
 	}, nil
@@ -118,12 +114,8 @@ func (s *server) holderOfAPIToken(ctx context.Context, hash auth.TokenHash) (pri
 	if !found.User.IsActive || !time.Now().Before(found.Token.ExpiresAt) {
 		return principal{User: found.User, Token: &found.Token}, db.ErrNotFound
 	}
-	held, err := heldBy(ctx, s.db.Queries, found.User, found.Scoped)
-	if err != nil {
-		return principal{}, err
-	}
 	who := principal{
-		held: held,
+		held: heldWithin(found.Limits),
 		User: found.User, TokenHash: hash, ExpiresAt: found.Token.ExpiresAt, Token: &found.Token,
 		Grants:    auth.NewGrants(found.UserPermissions).Intersect(auth.NewGrants(found.Token.Permissions)),
 		createdAt: found.Token.CreatedAt,

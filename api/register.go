@@ -107,6 +107,9 @@ func (s *server) route(path string, a access, handler gin.HandlerFunc) {
 func document(op *huma.Operation, a access) {
 	op.Metadata = map[string]any{"access": a}
 	op.Errors = append(op.Errors, http.StatusUnprocessableEntity, http.StatusInternalServerError, http.StatusServiceUnavailable)
+	if op.Method != http.MethodGet {
+		op.Errors = append(op.Errors, http.StatusConflict) // two changes that wait for each other
+	}
 	if a.public != "" {
 		op.Security = []map[string][]string{}
 		return

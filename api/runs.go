@@ -187,11 +187,7 @@ func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (
 	// From here on the row exists and must end truly, whether or not the client still waits.
 	lasting := context.WithoutCancel(ctx)
 	if err := s.start(lasting, execution, l); err != nil {
-		if execution, err = s.closeUnstarted(lasting, execution, err); err != nil {
-			var p *problem.Problem
-			if errors.As(err, &p) && p.ExecutionID != "" { // it was closed: nothing was begun
-				err = errors.Join(err, reopen(lasting, s.db.Queries, changes))
-			}
+		if execution, err = s.closeUnstarted(lasting, execution, changes, err); err != nil {
 			return nil, err
 		}
 	}
@@ -243,13 +239,12 @@ func (s *server) start(ctx context.Context, execution db.Execution, l launch) er
 // request may have arrived although its answer did not: when Temporal knows the workflow or a
 // worker has begun it, the execution goes on and is returned as it is now. One that arrives later
 // finds a finished row and ends.
-func (s *server) closeUnstarted(ctx context.Context, execution db.Execution, cause error) (db.Execution, error) {
+func (s *server) closeUnstarted(ctx context.Context, execution db.Execution, changes map[string]any, cause error) (db.Execution, error) {
 	if s.wasStarted(ctx, execution.Metadata.WorkflowID) {
 		return s.execution(ctx, execution.ID)
 	}
-	closed, err := s.db.FinishWhile(ctx, execution.ID, domain.Queued, db.Finish{
-		Status: domain.Failed, ErrorMessage: "Temporal did not start the workflow: " + failure.Redact(cause.Error()),
-		FailureClass: string(failure.Unreachable), Hint: "Check that the Temporal server is running, then run it again.",
+	closed, err := s.closeUnbegun(ctx, changes, func(q *db.Queries) (bool, error) {
+		return q.FinishWhile(ctx, execution.ID, domain.Queued, unstarted(cause))
 	})
 	if err != nil {
 		return execution, errors.Join(fmt.Errorf("close execution %s: %w", execution.ID, err), cause)
@@ -263,6 +258,14 @@ func (s *server) closeUnstarted(ctx context.Context, execution db.Execution, cau
 		p.ExecutionID = execution.ID
 	}
 	return execution, down
+}
+
+// unstarted is the end of what Temporal did not start.
+func unstarted(cause error) db.Finish {
+	return db.Finish{
+		Status: domain.Failed, ErrorMessage: "Temporal did not start the workflow: " + failure.Redact(cause.Error()),
+		FailureClass: string(failure.Unreachable), Hint: "Check that the Temporal server is running, then run it again.",
+	}
 }
 
 // wasStarted asks Temporal whether it has the workflow. No answer is no.

@@ -155,27 +155,31 @@ func (s *server) keepTags(ctx context.Context, operation string, before, after [
 	return s.refuseFor(ctx, operation, "You are limited by tags, so you can not change those of a resource.", http.StatusForbidden)
 }
 
-// held reads what limits a user, nil for nothing. The owner is never limited.
-func heldBy(ctx context.Context, q *db.Queries, user db.User, scoped bool) (*auth.Held, error) {
-	if !scoped || user.IsOwner {
+// heldBy reads what limits a user as of now, nil for nothing. The owner is never limited.
+func heldBy(ctx context.Context, q *db.Queries, user db.User) (*auth.Held, error) {
+	if user.IsOwner {
 		return nil, nil
 	}
-	rules, err := q.ScopeRulesOfUser(ctx, user.ID)
+	limits, err := q.LimitsOfUser(ctx, user.ID)
 	if err != nil {
 		return nil, err
 	}
-	names, err := q.GrantsByRole(ctx, user.ID)
-	if err != nil {
-		return nil, err
+	return heldWithin(&limits), nil
+}
+
+// heldWithin is what a user holds within limits.
+func heldWithin(limits *db.Limits) *auth.Held {
+	if limits == nil {
+		return nil
 	}
 	held := &auth.Held{Roles: make(map[string]auth.Grants)}
-	for id, permissions := range names {
+	for id, permissions := range limits.Grants {
 		held.Roles[id] = auth.NewGrants(permissions)
 	}
-	for _, rule := range rules {
+	for _, rule := range limits.Rules {
 		held.Rules = append(held.Rules, ruleOf(rule))
 	}
-	return held, nil
+	return held
 }
 
 func ruleOf(row db.ScopeRule) auth.ScopeRule {

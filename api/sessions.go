@@ -76,6 +76,9 @@ func (s *server) sessionsOf(ctx context.Context, userID string, wanted db.Page) 
 func (s *server) signOutEverywhere(ctx context.Context, _ *empty) (*empty, error) {
 	who := principalOf(ctx)
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		ended, err := q.DeleteSessions(ctx, who.User.ID, "")
 		if err != nil {
 			return err
@@ -87,6 +90,9 @@ func (s *server) signOutEverywhere(ctx context.Context, _ *empty) (*empty, error
 func (s *server) endOtherSessions(ctx context.Context, _ *empty) (*empty, error) {
 	who := principalOf(ctx)
 	return nil, s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		ended, err := q.DeleteSessions(ctx, who.User.ID, who.SessionID)
 		if err != nil {
 			return err
@@ -99,6 +105,9 @@ func (s *server) endOtherSessions(ctx context.Context, _ *empty) (*empty, error)
 func (s *server) endSession(ctx context.Context, id, action string) error {
 	who := principalOf(ctx)
 	return s.db.InTx(ctx, func(q *db.Queries) error {
+		if err := lockCaller(ctx, q); err != nil {
+			return err
+		}
 		if err := q.DeleteSession(ctx, who.User.ID, id); err != nil {
 			return missing(err, "session of yours", id)
 		}

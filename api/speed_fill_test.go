@@ -48,17 +48,19 @@ const fillOthers = `
 	INSERT INTO restore_drill_jobs (id, name, datasource_id, target_datasource_id, schedule_cron, max_backup_age_hours, created_at)
 	SELECT gen_random_uuid(), 'drill ' || j, a.id, a.id, (j %% 60) || ' 5 * * *', 48, now() - random() * interval '400 days'
 	FROM generate_series(1, %[2]d) j JOIN d a ON a.n = j %% %[1]d;
-	CREATE TEMPORARY TABLE syncs AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM database_sync_jobs;
+	CREATE TEMPORARY TABLE syncs AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, source_datasource_id, target_datasource_id, storage_location_id FROM database_sync_jobs;
 	CREATE TEMPORARY TABLE drills AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM restore_drill_jobs;
 	INSERT INTO database_sync_executions (id, sync_job_id, status, overwrite_direction, started_at, finished_at, metadata, created_at)
-	SELECT gen_random_uuid(), syncs.id, CASE WHEN x.e %% 18 = 5 THEN 'failed' ELSE 'completed' END::execution_status, 'source_to_target', x.at, x.at, '{"trigger": "schedule"}', x.at
+	SELECT gen_random_uuid(), syncs.id, CASE WHEN x.e %% 18 = 5 THEN 'failed' ELSE 'completed' END::execution_status, 'source_to_target', x.at, x.at,
+	       CASE WHEN x.e %% 18 = 5 THEN '{"trigger": "schedule"}' ELSE jsonb_build_object('trigger', 'schedule', 'sync', jsonb_build_object('from_datasource_id', syncs.source_datasource_id,
+	            'into_datasource_id', syncs.target_datasource_id, 'storage_location_id', syncs.storage_location_id)) END, x.at
 	FROM (SELECT e, now() - random() * interval '400 days' AS at FROM generate_series(1, %[3]d / 10) e) x JOIN syncs ON syncs.n = CASE WHEN x.e %% 16 = 0 THEN 7 ELSE x.e %% %[2]d END;
 	INSERT INTO restore_drill_executions (id, drill_job_id, status, started_at, finished_at, metadata, created_at)
 	SELECT gen_random_uuid(), drills.id, CASE WHEN x.e %% 18 = 5 THEN 'failed' ELSE 'completed' END::execution_status, x.at, x.at, '{"trigger": "schedule"}', x.at
 	FROM (SELECT e, now() - random() * interval '400 days' AS at FROM generate_series(1, %[3]d / 10) e) x JOIN drills ON drills.n = CASE WHEN x.e %% 16 = 0 THEN 7 ELSE x.e %% %[2]d END;
 	INSERT INTO notifications (id, type, severity, entity_type, entity_id, title, message, metadata, created_at, dispatched_at, read_at)
 	SELECT gen_random_uuid(), CASE WHEN x.e %% 18 = 5 THEN 'backup_failed' ELSE 'backup_success' END::notification_type,
-	       CASE WHEN x.e %% 18 = 5 THEN 'critical' ELSE 'info' END::notification_severity, 'backup_job', jobs.id, 'Backup of orders ended', repeat('x', 80), '{"datasource": "orders"}', x.at, x.at,
+	       CASE WHEN x.e %% 18 = 5 THEN 'critical' ELSE 'info' END::notification_severity, 'backup_job', jobs.id, 'Backup of orders ended', repeat('x', 80), jsonb_build_object('datasource', 'orders', 'execution_id', gen_random_uuid()), x.at, x.at,
 	       CASE WHEN x.e %% 18 = 6 THEN NULL ELSE x.at END
 	FROM (SELECT e, now() - random() * interval '400 days' AS at FROM generate_series(1, %[3]d / 10) e) x JOIN jobs ON jobs.n = CASE WHEN x.e %% 16 = 0 THEN 7 ELSE x.e %% %[2]d END;
 	INSERT INTO notification_channels (id, name, type, config, created_at)
@@ -87,6 +89,8 @@ const fillOthers = `
 	INSERT INTO role_permissions (role_id, permission_id) SELECT r.id, p.id FROM roles r, permissions p WHERE NOT r.is_system AND p.name IN ('datasources.read', 'backups.read', 'health.read');
 	INSERT INTO access_scopes (id, user_id, permission, effect, resource, tag, created_at)
 	SELECT gen_random_uuid(), u.id, '*', 'allow', 'datasource', 'tag1', now() - random() * interval '400 days' FROM users u WHERE NOT is_owner;
+	INSERT INTO access_scopes (id, role_id, permission, effect, resource, tag) SELECT gen_random_uuid(), r.id, '*', 'allow', 'datasource', 'tag1' FROM roles r WHERE name = 'role 7';
+	UPDATE notification_templates SET is_active = true WHERE version = 7;
 	INSERT INTO api_tokens (id, user_id, name, token_hash, permissions, created_at, expires_at)
 	SELECT gen_random_uuid(), u.id, 'token ' || n, sha256(convert_to('token ' || n, 'UTF8')), ARRAY['datasources.read'], now() - random() * interval '400 days', now() + interval '1 year'
 	FROM users u, generate_series(1, %[3]d / 18) n WHERE u.is_owner;

@@ -3,14 +3,19 @@ package api
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/stretchr/testify/require"
 )
 
 // listed is a list of the API with the bare SELECT of its pages.
 type listed struct {
+	caller    string // who is limited to some resources: one of limitedCallers; "" is the owner
 	operation string
 	path      string // with its filters, ending in ? or &
 	table     string // t in where and in shown
@@ -141,13 +146,15 @@ func (s *speed) lists() []listed {
 		{operation: "list-user-tokens", path: "/api/access/users/" + owner + "/tokens?", table: "api_tokens", where: "user_id = '" + owner + "'"},
 		{operation: "list-sessions", path: "/api/auth/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
 		{operation: "list-user-sessions", path: "/api/access/users/" + owner + "/sessions?", table: "auth_sessions", where: "user_id = '" + owner + "' AND expires_at > now()"},
-	}, s.filtered(job, datasource, storage)...)
+	}, append(s.filtered(job, datasource, storage), s.limited()...)...)
 }
 
 // filtered are the other lists by their filters.
 func (s *speed) filtered(job, datasource, storage string) []listed {
 	sync, drill := s.one("SELECT id::text FROM syncs WHERE n = 7"), s.one("SELECT id::text FROM drills WHERE n = 7")
-	user := s.one("SELECT id::text FROM users WHERE NOT is_owner LIMIT 1")
+	user := s.one("SELECT user_id::text FROM access_scopes WHERE tag IS NOT NULL AND user_id IS NOT NULL LIMIT 1")
+	role := s.one("SELECT id::text FROM roles WHERE name = 'role 7'")
+	told, delivered := s.one("SELECT metadata ->> 'execution_id' FROM notifications LIMIT 1"), s.one("SELECT notification_id::text FROM notification_deliveries LIMIT 1")
 	channel := s.one("SELECT channel_id::text FROM notification_deliveries GROUP BY 1 ORDER BY count(*) DESC LIMIT 1")
 	return []listed{
 		{operation: "list-sync-jobs", path: "/api/db-sync-jobs?datasource_id=" + datasource + "&", table: "database_sync_jobs", where: "'" + datasource + "' IN (source_datasource_id, target_datasource_id)"},
@@ -171,29 +178,100 @@ func (s *speed) filtered(job, datasource, storage string) []listed {
 		{operation: "list-users", path: "/api/access/users?email=user7@example.com&", table: "users", shown: rolesOf, where: "lower(email) = 'user7@example.com'"},
 		{operation: "list-scopes", path: "/api/access/scopes?user_id=" + user + "&", table: "access_scopes", where: "user_id = '" + user + "'"},
 		{operation: "list-approvals", path: "/api/approvals?status=pending&", table: "approvals", where: "status = 'pending' AND expires_at > now()"},
+		{operation: "list-drill-jobs", path: "/api/restore-drill-jobs?backup_job_id=" + job + "&", table: "restore_drill_jobs", where: "backup_job_id = '" + job + "'"},
+		{operation: "list-notifications", path: "/api/notifications?execution_id=" + told + "&", table: "notifications", where: "metadata ->> 'execution_id' = '" + told + "'"},
+		{operation: "list-notification-deliveries", path: "/api/notification-deliveries?notification_id=" + delivered + "&", table: "notification_deliveries", where: "notification_id = '" + delivered + "'"},
+		{operation: "list-notification-templates", path: "/api/system/notification-templates?active=true&", table: "notification_templates", where: "is_active"},
+		{operation: "list-scopes", path: "/api/access/scopes?role_id=" + role + "&", table: "access_scopes", where: "role_id = '" + role + "'"},
+		between("list-executions", "/api/executions?", "backup_executions"),
+		between("list-sync-executions", "/api/db-sync-executions?", "database_sync_executions"),
+		between("list-drill-executions", "/api/restore-drill-executions?", "restore_drill_executions"),
+		between("list-notifications", "/api/notifications?", "notifications"),
+		between("list-audit-logs", "/api/audit-logs?", "audit_logs"),
 	}
+}
+
+// between is a list from one time to another.
+func between(operation, path, table string) listed {
+	now := time.Now().UTC().Truncate(24 * time.Hour)
+	from, to := now.AddDate(0, 0, -300).Format(time.RFC3339), now.AddDate(0, 0, -100).Format(time.RFC3339)
+	return listed{operation: operation, path: path + "from=" + from + "&to=" + to + "&", table: table, where: "created_at >= '" + from + "' AND created_at < '" + to + "'"}
+}
+
+// limitedCallers are two who see a part of everything: two datasources of all, whose owners do not see each other's; and all but
+// the one that has the most executions.
+var limitedCallers = []string{"who sees two datasources", "who is denied one"}
+
+// limitedCaller makes both, and remembers their tokens.
+func (s *speed) limitedCaller() {
+	s.t.Helper()
+	s.callers = map[string]string{}
+	for i, rule := range []string{"'allow', 'datasource', id FROM d WHERE n IN (10, 11)", "'deny', 'datasource', id FROM d WHERE n = 7"} {
+		email := fmt.Sprintf("limited%d@example.com", i)
+		id := s.user(email, "admin")
+		_, err := s.conn.Exec(s.t.Context(), "INSERT INTO access_scopes (id, user_id, permission, effect, resource, resource_id) SELECT gen_random_uuid(), '"+id+"', '*', "+rule)
+		require.NoError(s.t, err)
+		s.callers[limitedCallers[i]] = s.signIn(email, ownerPassword).token
+	}
+}
+
+// limited are the lists of what belongs to a datasource, of these two callers.
+func (s *speed) limited() []listed {
+	var out []listed
+	ids := s.one("SELECT string_agg(quote_literal(id), ', ') FROM d WHERE n IN (10, 11)")
+	seven := s.one("SELECT quote_literal(id) FROM d WHERE n = 7")
+	for _, caller := range limitedCallers {
+		is := func(column string) string {
+			if caller == limitedCallers[0] {
+				return column + " IN (" + ids + ")"
+			}
+			return column + " <> " + seven
+		}
+		add := func(operation, path, table, where string) {
+			out = append(out, listed{caller: caller, operation: operation, path: path, table: table, where: where})
+		}
+		jobs, both := "SELECT id FROM backup_jobs WHERE "+is("datasource_id"), is("source_datasource_id")+" AND "+is("target_datasource_id")
+		add("list-datasources", "/api/datasources?", "datasources", is("id"))
+		add("list-backup-jobs", "/api/backup-jobs?", "backup_jobs", is("datasource_id"))
+		add("list-executions", "/api/executions?", "backup_executions", is("datasource_id"))
+		add("list-executions", "/api/executions?status=failed&", "backup_executions", is("datasource_id")+" AND status = 'failed'")
+		add("list-executions", "/api/executions?operation=restore&", "backup_executions", is("datasource_id")+" AND operation = 'restore'")
+		add("list-sync-jobs", "/api/db-sync-jobs?", "database_sync_jobs", both)
+		add("list-sync-executions", "/api/db-sync-executions?", "database_sync_executions", "sync_job_id IN (SELECT id FROM database_sync_jobs WHERE "+both+")")
+		add("list-drill-jobs", "/api/restore-drill-jobs?", "restore_drill_jobs", is("datasource_id"))
+		add("list-drill-executions", "/api/restore-drill-executions?", "restore_drill_executions", "drill_job_id IN (SELECT id FROM restore_drill_jobs WHERE "+is("datasource_id")+")")
+		add("list-notifications", "/api/notifications?", "notifications", "entity_id IN ("+jobs+")")
+		add("list-notifications", "/api/notifications?unread=true&", "notifications", "read_at IS NULL AND entity_id IN ("+jobs+")")
+	}
+	return out
 }
 
 // elsewhere are the lists that no table of the catalogue answers: a worker reads them from a storage location.
 var elsewhere = []string{"list-storage-files", "list-backup-files"}
 
-// requireEveryList compares the table of lists with the document of the API: a new list is measured, or this fails.
+// requireEveryList compares the table of lists with the document of the API: a new list, and a new filter of one, is measured, or this fails.
 func (s *speed) requireEveryList(lists []listed) {
 	s.t.Helper()
-	var paged []string
+	var paged, measured []string
 	for _, item := range s.server.api.OpenAPI().Paths {
-		if item.Get == nil {
+		if item.Get == nil || slices.Contains(elsewhere, item.Get.OperationID) ||
+			!slices.ContainsFunc(item.Get.Parameters, func(p *huma.Param) bool { return p.Name == "cursor" }) {
 			continue
 		}
-		for _, parameter := range item.Get.Parameters {
-			if parameter.Name == "cursor" && !slices.Contains(elsewhere, item.Get.OperationID) {
-				paged = append(paged, item.Get.OperationID)
+		paged = append(paged, item.Get.OperationID)
+		for _, p := range item.Get.Parameters {
+			if p.In == "query" && p.Name != "cursor" && p.Name != "limit" {
+				paged = append(paged, item.Get.OperationID+" by "+p.Name)
 			}
 		}
 	}
-	var measured []string
 	for _, l := range lists {
 		measured = append(measured, l.operation)
+		address, err := url.Parse(l.path)
+		require.NoError(s.t, err)
+		for name := range address.Query() {
+			measured = append(measured, l.operation+" by "+name)
+		}
 	}
 	slices.Sort(measured)
 	require.ElementsMatch(s.t, paged, slices.Compact(measured))

@@ -21,7 +21,15 @@ func (l listed) name() string {
 			name = strings.Replace(name, id, "…", 1)
 		}
 	}
-	return name
+	return name + ofCaller(l.caller)
+}
+
+// ofCaller names a limited caller behind what they ask for.
+func ofCaller(caller string) string {
+	if caller == "" {
+		return ""
+	}
+	return ", " + caller
 }
 
 // versions says what was measured, and on what.
@@ -67,6 +75,7 @@ rows as make a thousand pages; one job has a sixteenth of the executions. Median
 - *SELECT over HTTP*: the same, served by a handler that does nothing besides: no session, no permission, no schema.
 - The API must stay within %.0f × the SELECT over HTTP and within %.0f ms; a page of %d rows, which is the default, within 3 × the SELECT without HTTP, too. Pages of less rows
   are those of what is there a thousand or ten thousand times, or by a filter: there a round trip over HTTP costs more than the rows.
+- Of a caller who is limited to some resources, the SELECT knows already what they see, and its times are there to compare: only the 50 ms are a limit.
 - The page in the middle of the table is the 1,000th, where there are as many. The plans of all are in [api-plans.md](api-plans.md).
 `
 

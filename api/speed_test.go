@@ -50,9 +50,10 @@ type speed struct {
 	said              *recorder
 	bare              *bareServer
 	report, plans     strings.Builder
-	broken            []string // limits that do not hold
-	about             string   // what is measured, and on what
-	sessionShown      bool     // the plan of the look-up of the session is in the report
+	broken            []string          // limits that do not hold
+	about             string            // what is measured, and on what
+	sessionShown      bool              // the plan of the look-up of the session is in the report
+	callers           map[string]string // tokens of limitedCallers
 }
 
 func medianOf(times []time.Duration) time.Duration {
@@ -91,6 +92,7 @@ func (s *speed) get(url string) []byte {
 // page compares a page of a list with its bare SELECT, and looks at the plans.
 func (s *speed) page(l listed, number, limit int) {
 	s.t.Helper()
+	defer s.as(l.caller)()
 	url := fmt.Sprintf("%s%slimit=%d", s.http.URL, l.path, limit)
 	var position []any
 	if number > 1 {
@@ -116,20 +118,32 @@ func (s *speed) page(l listed, number, limit int) {
 		require.NoError(s.t, err)
 	}
 	times := s.side(func() { s.get(url) }, query, func() { s.get(s.bare.URL) })
-	s.judge(l.name(), number, shown, times)
+	s.judge(l, number, shown, times)
 }
 
 // judge writes the line of a page and holds it against the limits: times are those of the API, of the SELECT, and of the
 // SELECT over HTTP.
-func (s *speed) judge(name string, number, rows int, times []time.Duration) {
-	list := times[0]
+func (s *speed) judge(l listed, number, rows int, times []time.Duration) {
+	list, name := times[0], l.name()
 	ofQuery, ofServed := float64(list)/float64(times[1]), float64(list)/float64(times[2])
 	s.say("| %s | %d | %d | %.2f ms | %.2f ms | %.2f ms | %.1f × | %.1f × |", name, number, rows, ms(list), ms(times[1]), ms(times[2]), ofQuery, ofServed)
 	s.limit(list <= mostPerPage, "%s, page %d: %.1f ms", name, number, ms(list))
+	if l.caller != "" {
+		return // the SELECT knows already what its caller sees
+	}
 	s.limit(ofServed <= mostOfBare, "%s, page %d: %.1f × its bare SELECT over HTTP", name, number, ofServed)
 	if rows >= fullPage {
 		s.limit(ofQuery <= mostOfBare, "%s, page %d: %.1f × its bare SELECT", name, number, ofQuery)
 	}
+}
+
+// as makes a limited caller ask, "" for the owner, and gives what ends that.
+func (s *speed) as(caller string) (end func()) {
+	before := s.token
+	if caller != "" {
+		s.token = s.callers[caller]
+	}
+	return func() { s.token = before }
 }
 
 // side measures several things in turns, so that what else the machine does meets all of them.
@@ -179,6 +193,7 @@ func newSpeed(t *testing.T, rows int) *speed {
 	s.http = web
 	s.conn, s.bare = s.connect(), newBareServer(t, s.url)
 	s.fill()
+	s.limitedCaller()
 	return s
 }
 
@@ -199,7 +214,9 @@ func TestSpeedOfListsAndTheDashboard(t *testing.T) {
 		s.write() // what is measured so far, should the time not suffice
 	}
 	s.besides()
-	s.dashboard()
+	for _, caller := range append([]string{""}, limitedCallers...) {
+		s.dashboard(caller)
+	}
 	s.mixed()
 	t.Log("\n" + s.report.String())
 	s.write()
@@ -226,11 +243,12 @@ func (s *speed) besides() {
 }
 
 // dashboard measures it, and each of its statements alone.
-func (s *speed) dashboard() {
+func (s *speed) dashboard(caller string) {
+	defer s.as(caller)()
 	url := s.http.URL + "/api/dashboard/overview"
 	said := s.said.during(func() { s.get(url) })
 	took := timed(9, func() { s.get(url) })
-	s.say("\nDashboard: %.0f ms (at most %.0f). Its statements, each alone:\n", ms(took), ms(mostDashboard))
+	s.say("\nDashboard%s: %.0f ms (at most %.0f). Its statements, each alone:\n", ofCaller(caller), ms(took), ms(mostDashboard))
 	for _, statement := range said {
 		alone := timed(5, func() {
 			rows, err := s.bare.pool.Query(s.t.Context(), statement.SQL, statement.Args...)
@@ -242,7 +260,7 @@ func (s *speed) dashboard() {
 		text := strings.Join(strings.Fields(statement.SQL), " ")
 		s.say("- %.1f ms: `%s…`", ms(alone), text[:min(len(text), 110)])
 	}
-	s.limit(took <= mostDashboard || !*speedLimit, "the dashboard: %.0f ms", ms(took))
+	s.limit(took <= mostDashboard || !*speedLimit, "the dashboard%s: %.0f ms", ofCaller(caller), ms(took))
 }
 
 // mixed measures 500 reads a second.

@@ -95,6 +95,7 @@ func TestAnApprovalOfASyncOutlivesAnOutageOfTemporal(t *testing.T) {
 	a.ana.call("POST", path+"/run", nil, approvalHeader, spent).problem(503)
 	a.ana.call("POST", "/api/backup-jobs/"+a.job+"/run", nil, approvalHeader, spent).problem(503)
 	require.Equal(t, "used", a.ana.call("GET", approvalsPath+"/"+spent, nil).get("status"), "an approval that was used for something else stays used")
+	a.reopened(id)
 }
 
 func TestWhoeverSwitchesApprovalsOffNeedsOne(t *testing.T) {

@@ -84,15 +84,7 @@ func (s *server) listUsers(ctx context.Context, in *listUsersInput) (*body[page[
 	if err != nil {
 		return nil, err
 	}
-	ids := make([]string, len(rows))
-	for i, row := range rows {
-		ids[i] = row.ID
-	}
-	roles, err := s.db.RolesOfUsers(ctx, ids)
-	if err != nil {
-		return nil, err
-	}
-	return pageOf(rows, next, func(row db.User) Account { return viewAccount(row, roles[row.ID]) }), nil
+	return pageOf(rows, next, func(row db.Account) Account { return viewAccount(row.User, row.Roles) }), nil
 }
 
 func (s *server) getUser(ctx context.Context, in *ByID) (*versioned[Account], error) {

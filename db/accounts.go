@@ -18,6 +18,11 @@ func (q *Queries) LockAccess(ctx context.Context) error {
 	return translate("lock access", q.q.LockAccess(ctx))
 }
 
+// LockConfig makes documents of the configuration applied one after the other until the transaction ends. Call it first.
+func (q *Queries) LockConfig(ctx context.Context) error {
+	return translate("lock the configuration", q.q.LockConfig(ctx))
+}
+
 // CreateUser stores a new user; an empty ID is made up. The owner is made by CreateOwner. Errors:
 // DuplicateError.
 func (q *Queries) CreateUser(ctx context.Context, u User) (User, error) {
@@ -29,8 +34,14 @@ func (q *Queries) CreateUser(ctx context.Context, u User) (User, error) {
 	return User(row), translate("create user", err)
 }
 
+// Account is a user with the names of their roles, sorted.
+type Account struct {
+	User
+	Roles []string
+}
+
 // ListUsers reads one page, newest first. Errors: ErrInvalidCursor.
-func (q *Queries) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]User, string, error) {
+func (q *Queries) ListUsers(ctx context.Context, filter UserFilter, page Page) ([]Account, string, error) {
 	from, err := page.position()
 	if err != nil {
 		return nil, "", err
@@ -41,8 +52,8 @@ func (q *Queries) ListUsers(ctx context.Context, filter UserFilter, page Page) (
 	if err != nil {
 		return nil, "", translate("list users", err)
 	}
-	rows, next := pageOf(rows, page, func(r dbgen.User) (time.Time, string) { return r.CreatedAt, r.ID })
-	users, err := convert(rows, func(r dbgen.User) (User, error) { return User(r), nil })
+	rows, next := pageOf(rows, page, func(r dbgen.ListUsersRow) (time.Time, string) { return r.User.CreatedAt, r.User.ID })
+	users, err := convert(rows, func(r dbgen.ListUsersRow) (Account, error) { return Account{User(r.User), r.Roles}, nil })
 	return users, next, err
 }
 
@@ -85,19 +96,6 @@ func (q *Queries) DeleteUser(ctx context.Context, id string) error {
 	}
 	n, err := q.q.DeleteUser(ctx, id)
 	return oneRow(op, n, err)
-}
-
-// RolesOfUsers lists the names of each user's roles, sorted; a user without roles is not in it.
-func (q *Queries) RolesOfUsers(ctx context.Context, userIDs []string) (map[string][]string, error) {
-	rows, err := q.q.RolesOfUsers(ctx, userIDs)
-	if err != nil {
-		return nil, translate("read the roles of users", err)
-	}
-	out := make(map[string][]string)
-	for _, row := range rows {
-		out[row.UserID] = append(out[row.UserID], row.Name)
-	}
-	return out, nil
 }
 
 // SetUserRoles gives a user exactly the named roles; names of no role are left out.

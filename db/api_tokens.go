@@ -27,7 +27,7 @@ type TokenUse struct {
 	Token           APIToken
 	User            User
 	UserPermissions []string
-	Scoped          bool // as in SignedIn
+	Limits          *Limits // as in SignedIn
 }
 
 // CreateAPIToken stores a token; an empty ID is made up. Errors: DuplicateError when the user has one of
@@ -44,16 +44,6 @@ func (q *Queries) CreateAPIToken(ctx context.Context, t APIToken) (APIToken, err
 		return APIToken{}, translate("create an API token", err)
 	}
 	return apiToken(row), nil
-}
-
-// APITokenByHash finds a token by its SHA-256. Errors: ErrNotFound.
-func (q *Queries) APITokenByHash(ctx context.Context, hash [32]byte) (TokenUse, error) {
-	const op = "read an API token"
-	row, err := q.q.APITokenByHash(ctx, hash[:])
-	if err != nil {
-		return TokenUse{}, translate(op, err)
-	}
-	return TokenUse{Token: apiToken(row.ApiToken), User: User(row.User), UserPermissions: row.Permissions, Scoped: row.Scoped}, nil
 }
 
 // GetAPIToken reads a token of this user. Errors: ErrNotFound, also for another user's token.

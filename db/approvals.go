@@ -152,12 +152,14 @@ func (q *Queries) UndecideApproval(ctx context.Context, id string, decidedAt tim
 	return openApproval("take approval "+id+" back", row, err)
 }
 
-// ReopenApproval gives an approval back that was used up for what could not be begun then.
-func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
+// ReopenApproval gives an approval back that was used up for what could not be begun then. Errors: ErrNotOpen for one that is not used
+// up, or gone.
+func (q *Queries) ReopenApproval(ctx context.Context, id string) (Approval, error) {
 	if !isID(id) {
-		return nil
+		return Approval{}, ErrNotOpen
 	}
-	return translate("give approval "+id+" back", q.q.ReopenApproval(ctx, id))
+	row, err := q.q.ReopenApproval(ctx, id)
+	return openApproval("give approval "+id+" back", row, err)
 }
 
 func openApproval(op string, row dbgen.Approval, err error) (Approval, error) {

@@ -101,7 +101,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, page Page) ([]BackupJob, s
 	if err != nil {
 		return nil, "", err
 	}
-	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
+	rows, err := q.q.ListBackupJobs(ctx, dbgen.ListBackupJobsParams{Scope: scope, OfDatasources: limitedTo(ctx, domain.ScopeDatasource), BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch()})
 	if err != nil {
 		return nil, "", translate("list backup jobs", err)
 	}

@@ -58,19 +58,51 @@ func (q *Queries) PageDamage(ctx context.Context, storageLocationID, after strin
 // BackupsThatNeed finds, for each of some objects of a storage location, the kept backups that need
 // it, oldest first. An object that nothing needs is not in the answer.
 func (q *Queries) BackupsThatNeed(ctx context.Context, storageLocationID string, keys []string) (map[string][]NeedingBackup, error) {
+	return q.thatNeed(ctx, storageLocationID, keys, keys)
+}
+
+// BackupsThatNeedAll is BackupsThatNeed for objects that were read: of a page without manifests, which most are, nobody looks for
+// those.
+func (q *Queries) BackupsThatNeedAll(ctx context.Context, storageLocationID string, objects []DamagedObject) (map[string][]NeedingBackup, error) {
+	var chunks, manifests []string
+	for _, object := range objects {
+		if object.ChunkID != nil {
+			chunks = append(chunks, object.Key)
+		} else {
+			manifests = append(manifests, object.Key)
+		}
+	}
+	return q.thatNeed(ctx, storageLocationID, chunks, manifests)
+}
+
+func (q *Queries) thatNeed(ctx context.Context, storageLocationID string, chunks, manifests []string) (map[string][]NeedingBackup, error) {
 	const op = "find the backups that need damaged objects"
 	if err := checkID(op, storageLocationID); err != nil {
 		return nil, err
 	}
-	rows, err := q.q.NeedingBackups(ctx, dbgen.NeedingBackupsParams{StorageLocationID: storageLocationID, ObjectKeys: orEmpty(keys)})
-	if err != nil {
-		return nil, translate(op, err)
-	}
-	needed := make(map[string][]NeedingBackup, len(keys))
-	for _, row := range rows {
+	needed := make(map[string][]NeedingBackup)
+	add := func(row dbgen.BackupsThatNeedChunksRow) {
 		needed[row.ObjectKey] = append(needed[row.ObjectKey], NeedingBackup{
 			ExecutionID: row.ID, DatasourceID: row.DatasourceID, JobID: row.JobID, JobName: row.JobName, CreatedAt: row.CreatedAt,
 		})
+	}
+	if len(chunks) > 0 {
+		rows, err := q.q.BackupsThatNeedChunks(ctx, dbgen.BackupsThatNeedChunksParams{StorageLocationID: storageLocationID, ObjectKeys: chunks})
+		if err != nil {
+			return nil, translate(op, err)
+		}
+		for _, row := range rows {
+			add(row)
+		}
+	}
+	if len(manifests) > 0 {
+		rows, err := q.q.BackupsOfManifests(ctx, dbgen.BackupsOfManifestsParams{StorageLocationID: storageLocationID, ObjectKeys: manifests})
+		if err != nil {
+			return nil, translate(op, err)
+		}
+		for _, row := range rows {
+			add(dbgen.BackupsThatNeedChunksRow(row))
+		}
 	}
 	return needed, nil
 }

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -20,32 +19,27 @@ type BackupDay struct {
 // BackupDays counts the backups that ended since a time, the oldest day first; days without any are
 // left out.
 func (q *Queries) BackupDays(ctx context.Context, since time.Time) ([]BackupDay, error) {
-	where, args, err := executionScope(ctx)
-	if err != nil {
-		return nil, err
-	}
+	args := arguments{since}
+	where := executionScope(ctx, &args)
 	return collect[BackupDay](ctx, q, "count backups by day", `
 		SELECT date_trunc('day', finished_at, 'UTC'),
 		       count(*) FILTER (WHERE status = 'completed'), count(*) FILTER (WHERE status = 'failed'), count(*) FILTER (WHERE status = 'cancelled'),
 		       COALESCE(sum(size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint,
 		       COALESCE(sum(compressed_size_bytes) FILTER (WHERE status = 'completed'), 0)::bigint
 		FROM backup_executions
-		WHERE finished_at IS NOT NULL AND finished_at >= `+parameter(len(args)+1)+` AND operation = 'backup' `+where+`
-		GROUP BY 1 ORDER BY 1`, append(args, since)...)
+		WHERE finished_at IS NOT NULL AND finished_at >= $1 AND operation = 'backup' `+where+`
+		GROUP BY 1 ORDER BY 1`, args...)
 }
 
-// executionScope is the condition on executions that the scope of ctx is, with its arguments; none without one. It is left
-// out then, not false: an index that has not the columns which it names could not answer alone.
-func executionScope(ctx context.Context) (where string, args []any, err error) {
-	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
-	if err != nil || scope == nil {
-		return "", nil, err
+// executionScope is the condition on executions that the scope of ctx is; none without one. It is left out then, not false: an
+// index that has not the columns which it names could not answer alone.
+func executionScope(ctx context.Context, args *arguments) (where string) {
+	document := documentFor(ctx, domain.ScopeKinds()...)
+	if document == nil {
+		return ""
 	}
-	return "AND scope_allows($1::jsonb, datasource_id, storage_location_id, job_id)", []any{scope}, nil
+	return "AND " + document.condition(executionColumns, args)
 }
-
-// parameter is the nth parameter of a statement.
-func parameter(n int) string { return "$" + strconv.Itoa(n) }
 
 // ResourceCounts is how many of each resource there are.
 type ResourceCounts struct {
@@ -85,10 +79,8 @@ type StoredTotal struct {
 
 // StoredTotals counts the kept backups of each storage location.
 func (q *Queries) StoredTotals(ctx context.Context) ([]StoredTotal, error) {
-	where, args, err := executionScope(ctx)
-	if err != nil {
-		return nil, err
-	}
+	var args arguments
+	where := executionScope(ctx, &args)
 	return collect[StoredTotal](ctx, q, "count what storage locations hold", `
 		SELECT storage_location_id::text, count(*), sum(compressed_size_bytes)::bigint
 		FROM backup_executions
@@ -155,9 +147,10 @@ func (q *Queries) OtherSchedules(ctx context.Context) ([]OtherSchedule, error) {
 		WHERE y.enabled AND y.schedule_cron <> ''
 		  AND ($1::jsonb IS NULL OR sync_in_scope($1, y.source_datasource_id, y.target_datasource_id, y.storage_location_id))
 		UNION ALL
-		SELECT 'drill', r.id::text, r.name, r.schedule_cron, r.schedule_timezone, r.schedule_pause FROM restore_drill_jobs r
+		SELECT 'drill', r.id::text, r.name, r.schedule_cron, r.schedule_timezone, r.schedule_pause
+		FROM restore_drill_jobs r LEFT JOIN backup_jobs b ON b.id = r.backup_job_id
 		WHERE r.enabled AND r.schedule_cron <> ''
-		  AND ($1::jsonb IS NULL OR drill_in_scope($1, r.datasource_id, r.target_datasource_id, r.backup_job_id))`, scope)
+		  AND ($1::jsonb IS NULL OR drill_belongs_in_scope($1, r.datasource_id, r.target_datasource_id, b.storage_location_id, r.backup_job_id))`, scope)
 }
 
 // collect reads rows into structs whose fields are in the order of the columns.

@@ -86,7 +86,7 @@ func (q *Queries) ListDrillJobs(ctx context.Context, filter JobFilter, page Page
 		return nil, "", err
 	}
 	rows, err := q.q.ListDrillJobs(ctx, dbgen.ListDrillJobsParams{
-		Scope: scope, DatasourceID: unlessZero(filter.DatasourceID), BackupJobID: unlessZero(filter.BackupJobID),
+		Scope: scope, OfDatasources: limitedTo(ctx, domain.ScopeDatasource), DatasourceID: unlessZero(filter.DatasourceID), BackupJobID: unlessZero(filter.BackupJobID),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
 	})
 	if err != nil {

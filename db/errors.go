@@ -22,6 +22,8 @@ var (
 	ErrActiveExecution = errors.New("the job has a queued or running backup")
 	// ErrExecutionFinished: the execution has ended, so it can not run.
 	ErrExecutionFinished = errors.New("the execution has finished")
+	// ErrContended: others change the same at this moment, in another order; nothing was done, and it can be tried again.
+	ErrContended = errors.New("others change the same at this moment")
 	// ErrSuperseded: a later attempt of the dump has taken over; this one must stop writing.
 	ErrSuperseded = errors.New("a later attempt has taken over")
 	// ErrDeleting: the backup is being deleted; nothing may read it or build on it any more.
@@ -123,6 +125,8 @@ func translateRefused(op string, refused *pgconn.PgError, err error) error {
 	case refused.Code == "23503": // foreign_key_violation
 		field := strings.TrimSuffix(strings.TrimPrefix(refused.ConstraintName, refused.TableName+"_"), "_fkey")
 		return &failure.Error{Class: failure.NotFound, Op: op, Cause: &ReferenceError{Field: field}}
+	case refused.Code == "40P01" || refused.Code == "40001": // deadlock_detected, serialization_failure
+		return failure.Wrap(failure.Unknown, op, fmt.Errorf("%w: %w", ErrContended, err), "Try it again.")
 	case strings.HasPrefix(refused.Code, "28"): // invalid authorization
 		return failure.Wrap(failure.Unreachable, op, err, "Check the user and password in DATABASE_URL.")
 	case refused.Code == "3D000": // invalid_catalog_name

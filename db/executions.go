@@ -115,6 +115,16 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 			return []Execution{}, "", nil // no execution names what can not exist
 		}
 	}
+	if !filter.shows(ctx) {
+		return []Execution{}, "", nil
+	}
+	if ids, alone := filter.lead(documentFor(ctx, domain.ScopeKinds()...)); ids != nil {
+		rows, err := q.listLed(ctx, filter, from, page.fetch(), ids, alone)
+		if err != nil {
+			return nil, "", err
+		}
+		return listedExecutions(rows, page)
+	}
 	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
 	if err != nil {
 		return nil, "", err
@@ -129,6 +139,10 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 	if err != nil {
 		return nil, "", translate(op, err)
 	}
+	return listedExecutions(rows, page)
+}
+
+func listedExecutions(rows []dbgen.ListExecutionsRow, page Page) ([]Execution, string, error) {
 	rows, next := pageOf(rows, page, func(r dbgen.ListExecutionsRow) (time.Time, string) { return r.CreatedAt, r.ID })
 	out, err := convert(rows, listedExecution)
 	return out, next, err

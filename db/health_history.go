@@ -32,21 +32,11 @@ type StorageHealthCheck struct {
 	UsedBytes         *int64
 }
 
-// LatestHealthChecks reads the last check of each of the datasources, by datasource.
-func (q *Queries) LatestHealthChecks(ctx context.Context, datasourceIDs []string) (map[string]HealthCheck, error) {
-	rows, err := q.q.LatestHealthChecks(ctx, datasourceIDs)
-	out := make(map[string]HealthCheck, len(rows))
-	for _, row := range rows {
-		out[row.DatasourceID] = HealthCheck(row)
-	}
-	return out, translate("read the latest health checks", err)
-}
-
 // ListHealthChecks reads one page of the checks of a datasource, newest first. Errors: ErrInvalidCursor.
 func (q *Queries) ListHealthChecks(ctx context.Context, datasourceID string, page Page) ([]HealthCheck, string, error) {
 	from, err := page.position()
-	if err != nil {
-		return nil, "", err
+	if err != nil || !isID(datasourceID) {
+		return nil, "", err // nothing has what can not exist
 	}
 	rows, err := q.q.PageHealthChecks(ctx, dbgen.PageHealthChecksParams{
 		DatasourceID: datasourceID, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
@@ -59,21 +49,11 @@ func (q *Queries) ListHealthChecks(ctx context.Context, datasourceID string, pag
 	return out, next, err
 }
 
-// LatestStorageHealthChecks reads the last check of each of the storage locations, by location.
-func (q *Queries) LatestStorageHealthChecks(ctx context.Context, storageIDs []string) (map[string]StorageHealthCheck, error) {
-	rows, err := q.q.LatestStorageHealthChecks(ctx, storageIDs)
-	out := make(map[string]StorageHealthCheck, len(rows))
-	for _, row := range rows {
-		out[row.StorageLocationID] = StorageHealthCheck(row)
-	}
-	return out, translate("read the latest storage health checks", err)
-}
-
 // ListStorageHealthChecks reads one page of the checks of a storage location, newest first. Errors: ErrInvalidCursor.
 func (q *Queries) ListStorageHealthChecks(ctx context.Context, storageID string, page Page) ([]StorageHealthCheck, string, error) {
 	from, err := page.position()
-	if err != nil {
-		return nil, "", err
+	if err != nil || !isID(storageID) {
+		return nil, "", err // nothing has what can not exist
 	}
 	rows, err := q.q.PageStorageHealthChecks(ctx, dbgen.PageStorageHealthChecksParams{
 		StorageLocationID: storageID, BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),

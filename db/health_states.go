@@ -69,16 +69,6 @@ func (q *Queries) HealthStates(ctx context.Context, kind domain.CheckedKind) (ma
 	return out, translate("read health states", err)
 }
 
-// HealthStatesOf reads the states of some things of a kind, by id; those that were never checked are left out.
-func (q *Queries) HealthStatesOf(ctx context.Context, kind domain.CheckedKind, ids []string) (map[string]CheckedState, error) {
-	rows, err := q.q.HealthStatesOf(ctx, dbgen.HealthStatesOfParams{EntityType: string(kind), EntityIds: ids})
-	out := make(map[string]CheckedState, len(rows))
-	for _, row := range rows {
-		out[row.EntityID] = checkedState(dbgen.HealthStatesRow(row))
-	}
-	return out, translate("read health states", err)
-}
-
 func checkedState(row dbgen.HealthStatesRow) CheckedState {
 	return CheckedState{
 		HealthState: domain.HealthState{Failures: int(row.Failures), Announced: domain.HealthAnnouncement(row.Announced)}, Since: row.Since, CheckedAt: row.CheckedAt,

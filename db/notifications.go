@@ -95,6 +95,13 @@ func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilt
 	if err != nil {
 		return nil, "", err
 	}
+	if datasources, storage := notificationLeads(ctx); datasources != nil && filter.ExecutionID == "" {
+		rows, err := q.ledNotifications(ctx, scopes, datasources, storage, filter, from, page.fetch())
+		if err != nil {
+			return nil, "", err
+		}
+		return notificationsOf(rows, page)
+	}
 	rows, err := q.q.ListNotifications(ctx, dbgen.ListNotificationsParams{
 		Scopes: scopes, UnreadOnly: filter.Unread, Type: unlessZero(string(filter.Type)), Severity: unlessZero(string(filter.Severity)),
 		EntityType: unlessZero(string(filter.EntityType)), EntityID: unlessZero(filter.EntityID), ExecutionID: unlessZero(filter.ExecutionID),
@@ -104,6 +111,10 @@ func (q *Queries) ListNotifications(ctx context.Context, filter NotificationFilt
 	if err != nil {
 		return nil, "", translate("list notifications", err)
 	}
+	return notificationsOf(rows, page)
+}
+
+func notificationsOf(rows []dbgen.Notification, page Page) ([]Notification, string, error) {
 	rows, next := pageOf(rows, page, func(r dbgen.Notification) (time.Time, string) { return r.CreatedAt, r.ID })
 	out, err := convert(rows, func(row dbgen.Notification) (Notification, error) { return notification(row), nil })
 	return out, next, err

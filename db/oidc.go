@@ -36,10 +36,16 @@ func (q *Queries) AddHandoff(ctx context.Context, codeHash [32]byte, userID, cha
 	return translate(op, q.q.AddHandoff(ctx, dbgen.AddHandoffParams{CodeHash: codeHash[:], UserID: userID, Challenge: challenge, ExpiresAt: until}))
 }
 
-// TakeHandoff gives the user and the challenge of a code, once. Errors: ErrNotFound.
-func (q *Queries) TakeHandoff(ctx context.Context, codeHash [32]byte) (userID, challenge string, err error) {
-	row, err := q.q.TakeHandoff(ctx, codeHash[:])
-	return row.UserID, row.Challenge, translate("fetch a sign-in", err)
+// HandoffOwner gives the user of a code, which stays good. Errors: ErrNotFound.
+func (q *Queries) HandoffOwner(ctx context.Context, codeHash [32]byte) (userID string, err error) {
+	userID, err = q.q.HandoffOwner(ctx, codeHash[:])
+	return userID, translate("look up a sign-in", err)
+}
+
+// TakeHandoff gives the challenge of a code, once. Lock its owner first: whoever ends their sign-ins does. Errors: ErrNotFound.
+func (q *Queries) TakeHandoff(ctx context.Context, codeHash [32]byte) (challenge string, err error) {
+	challenge, err = q.q.TakeHandoff(ctx, codeHash[:])
+	return challenge, translate("fetch a sign-in", err)
 }
 
 // sealedNote is a note with its end.

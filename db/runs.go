@@ -62,6 +62,16 @@ type RunFilter struct {
 
 const runColumns = `id, {job}, backup_execution_id, restore_execution_id, status, started_at, finished_at, error_message, metadata, created_at`
 
+// listedRunColumns are runColumns without the log.
+const listedRunColumns = `id, {job}, backup_execution_id, restore_execution_id, status, started_at, finished_at, error_message,
+	(metadata - 'execution_logs')::jsonb, created_at`
+
+const listRuns = `SELECT ` + listedRunColumns + ` FROM {runs}
+	WHERE ($1::uuid IS NULL OR {job} = $1) AND ($2::execution_status IS NULL OR status = $2)
+	  AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
+	  AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::uuid))
+	ORDER BY created_at DESC, id DESC LIMIT $7`
+
 func scanRun(row pgx.CollectableRow) (Run, error) {
 	var r Run
 	err := row.Scan(&r.ID, &r.JobID, &r.BackupExecutionID, &r.RestoreExecutionID, &r.Status, &r.StartedAt, &r.FinishedAt, &r.ErrorMessage, &r.Metadata, &r.CreatedAt)
@@ -123,17 +133,15 @@ func (q *Queries) ListRuns(ctx context.Context, kind RunKind, filter RunFilter, 
 	if err != nil || (filter.JobID != "" && !isID(filter.JobID)) {
 		return []Run{}, "", err
 	}
-	scope, err := scopeFor(ctx, domain.ScopeKinds()...)
-	if err != nil {
-		return nil, "", err
+	statement, args := listRuns, arguments{
+		unlessZero(filter.JobID), unlessZero(filter.Status), unlessZero(filter.From), unlessZero(filter.To), from.createdAt, from.id, page.fetch(),
 	}
-	rows, err := q.conn.Query(ctx, kind.runSQL(`SELECT `+strings.Replace(runColumns, "metadata", "(metadata - 'execution_logs')::jsonb", 1)+` FROM {runs}
-		WHERE ($1::uuid IS NULL OR {job} = $1) AND ($2::execution_status IS NULL OR status = $2)
-		  AND ($3::timestamptz IS NULL OR created_at >= $3) AND ($4::timestamptz IS NULL OR created_at < $4)
-		  AND ($5::timestamptz IS NULL OR (created_at, id) < ($5, $6::uuid))
-		  AND ($8::jsonb IS NULL OR {in_scope}($8, {of}, {job}))
-		ORDER BY created_at DESC, id DESC LIMIT $7`),
-		unlessZero(filter.JobID), unlessZero(filter.Status), unlessZero(filter.From), unlessZero(filter.To), from.createdAt, from.id, page.fetch(), scope)
+	if Scoped(ctx) {
+		if statement, args, err = limitedRuns(ctx, kind, filter, from, page.fetch()); err != nil {
+			return nil, "", err
+		}
+	}
+	rows, err := q.conn.Query(ctx, kind.runSQL(statement), args...)
 	if err != nil {
 		return nil, "", translate(op, err)
 	}

@@ -26,6 +26,9 @@ func WithScope(ctx context.Context, scope *domain.Scope) context.Context {
 // not: which jobs use a pool, say. Nothing read under it may be shown.
 func Unscoped(ctx context.Context) context.Context { return WithScope(ctx, nil) }
 
+// Scoped reports whether ctx is limited to anything.
+func Scoped(ctx context.Context) bool { return scopeOf(ctx) != nil }
+
 // scopeOf is what ctx is limited to, nil for nothing.
 func scopeOf(ctx context.Context) *domain.Scope {
 	scope, _ := ctx.Value(scopeKey{}).(*domain.Scope)
@@ -116,15 +119,24 @@ type scopeDocument struct {
 	Deny map[domain.ScopeKind]map[string]bool   `json:"deny,omitempty"`
 }
 
-// scopeFor is the scope of ctx for a list of what belongs to these kinds, nil for none.
-func scopeFor(ctx context.Context, kinds ...domain.ScopeKind) ([]byte, error) {
+// documentFor is the scope of ctx for a list of what belongs to these kinds, nil for none.
+func documentFor(ctx context.Context, kinds ...domain.ScopeKind) *scopeDocument {
 	scope := scopeOf(ctx)
 	if scope == nil {
-		return nil, nil
+		return nil
 	}
-	document := scopeDocument{Deny: idsOf(scope.Deny, kinds)}
+	document := &scopeDocument{Deny: idsOf(scope.Deny, kinds)}
 	for _, way := range scope.Any {
 		document.Any = append(document.Any, idsOf(way, kinds))
+	}
+	return document
+}
+
+// scopeFor is documentFor as the database reads it.
+func scopeFor(ctx context.Context, kinds ...domain.ScopeKind) ([]byte, error) {
+	document := documentFor(ctx, kinds...)
+	if document == nil {
+		return nil, nil
 	}
 	text, err := json.Marshal(document)
 	return text, failure.Wrap(failure.Unknown, "write a scope", err, "")

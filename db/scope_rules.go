@@ -79,26 +79,24 @@ func (q *Queries) DeleteScopeRule(ctx context.Context, id string) error {
 	return oneRow(op, n, err)
 }
 
-// ScopeRulesOfUser lists what limits a user: their own rules, and those of the roles that they have.
-func (q *Queries) ScopeRulesOfUser(ctx context.Context, userID string) ([]ScopeRule, error) {
-	rows, err := q.q.ScopeRulesOfUser(ctx, userID)
+// LimitsOfUser reads what limits a user, also where nothing does: what each of their roles grants is there then as well.
+func (q *Queries) LimitsOfUser(ctx context.Context, userID string) (Limits, error) {
+	rules, err := q.q.ScopeRulesOfUser(ctx, userID)
 	if err != nil {
-		return nil, translate("read what limits user "+userID, err)
+		return Limits{}, translate("read what limits user "+userID, err)
 	}
-	return convert(rows, func(r dbgen.AccessScope) (ScopeRule, error) { return ScopeRule(r), nil })
-}
-
-// GrantsByRole lists what each role of a user grants, by the role's id. Roles that grant nothing are left out.
-func (q *Queries) GrantsByRole(ctx context.Context, userID string) (map[string][]string, error) {
-	rows, err := q.q.GrantsByRole(ctx, userID)
+	roles, err := q.q.GrantsByRole(ctx, userID)
 	if err != nil {
-		return nil, translate("read the roles of user "+userID, err)
+		return Limits{}, translate("read the roles of user "+userID, err)
 	}
-	out := make(map[string][]string)
-	for _, row := range rows {
-		out[row.RoleID] = append(out[row.RoleID], row.Name)
+	limits := Limits{Grants: make(map[string][]string)}
+	for _, rule := range rules {
+		limits.Rules = append(limits.Rules, ScopeRule(rule))
 	}
-	return out, nil
+	for _, role := range roles {
+		limits.Grants[role.RoleID] = append(limits.Grants[role.RoleID], role.Name)
+	}
+	return limits, nil
 }
 
 // ResolveScope looks up the ids of what has the tags of a scope, and adds them to it. A nil scope stays nil.

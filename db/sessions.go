@@ -25,7 +25,7 @@ type SignedIn struct {
 	Session     Session
 	User        User
 	Permissions []string
-	Scoped      bool // rules limit the user to some resources: ScopeRulesOfUser
+	Limits      *Limits // to some resources, nil for none; the owner has none
 }
 
 // CreateSession stores a session; an empty ID is made up. CreatedAt and LastSeenAt are now.
@@ -41,16 +41,6 @@ func (q *Queries) CreateSession(ctx context.Context, s Session) (Session, error)
 		return Session{}, translate("create a session", err)
 	}
 	return session(row), nil
-}
-
-// SessionByTokenHash finds the session of a token by the token's SHA-256. Errors: ErrNotFound.
-func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (SignedIn, error) {
-	const op = "read a session"
-	row, err := q.q.SessionByTokenHash(ctx, hash[:])
-	if err != nil {
-		return SignedIn{}, translate(op, err)
-	}
-	return SignedIn{Session: session(row.AuthSession), User: User(row.User), Permissions: row.Permissions, Scoped: row.Scoped}, nil
 }
 
 // TouchSession notes that the session was used and moves its end. Errors: ErrNotFound.

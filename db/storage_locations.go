@@ -95,19 +95,6 @@ func (q *Queries) ListStorageLocations(ctx context.Context, page Page) ([]Storag
 	return out, next, err
 }
 
-// StorageLocationsByID reads those of the ids that are there, and that ctx may see.
-func (q *Queries) StorageLocationsByID(ctx context.Context, ids []string) ([]StorageLocation, error) {
-	scope, err := scopeFor(ctx, domain.ScopeStorageLocation)
-	if err != nil {
-		return nil, err
-	}
-	rows, err := q.q.StorageLocationsByID(ctx, dbgen.StorageLocationsByIDParams{Scope: scope, Ids: ids})
-	if err != nil {
-		return nil, translate("read storage locations", err)
-	}
-	return convert(rows, q.storageLocation)
-}
-
 // UpdateStorageLocation replaces everything but status, space and times. s.Version is the version
 // that was read; 0 overwrites whatever is there. Errors: ErrNotFound, ErrVersionMismatch,
 // DuplicateError.

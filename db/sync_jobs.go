@@ -137,7 +137,7 @@ func (q *Queries) ListSyncJobs(ctx context.Context, filter JobFilter, page Page)
 		return nil, "", err
 	}
 	rows, err := q.q.ListSyncJobs(ctx, dbgen.ListSyncJobsParams{
-		Scope: scope, DatasourceID: unlessZero(filter.DatasourceID), StorageLocationID: unlessZero(filter.StorageLocationID),
+		Scope: scope, OfDatasources: limitedTo(ctx, domain.ScopeDatasource), DatasourceID: unlessZero(filter.DatasourceID), StorageLocationID: unlessZero(filter.StorageLocationID),
 		BeforeCreatedAt: from.createdAt, BeforeID: from.id, PageSize: page.fetch(),
 	})
 	if err != nil {

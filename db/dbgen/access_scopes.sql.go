@@ -234,9 +234,9 @@ func (q *Queries) ListScopeRules(ctx context.Context, arg ListScopeRulesParams) 
 }
 
 const scopeRulesOfUser = `-- name: ScopeRulesOfUser :many
-SELECT id, user_id, role_id, permission, effect, resource, resource_id, tag, created_at FROM access_scopes s
-WHERE s.user_id = $1::uuid
-   OR s.role_id IN (SELECT ur.role_id FROM user_roles ur WHERE ur.user_id = $1::uuid)
+SELECT own.id, own.user_id, own.role_id, own.permission, own.effect, own.resource, own.resource_id, own.tag, own.created_at FROM access_scopes own WHERE own.user_id = $1::uuid
+UNION ALL
+SELECT by_role.id, by_role.user_id, by_role.role_id, by_role.permission, by_role.effect, by_role.resource, by_role.resource_id, by_role.tag, by_role.created_at FROM user_roles ur JOIN access_scopes by_role ON by_role.role_id = ur.role_id WHERE ur.user_id = $1::uuid
 `
 
 // Those of a user, and of the roles that the user has.

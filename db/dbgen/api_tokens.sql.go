@@ -10,48 +10,6 @@ import (
 	"time"
 )
 
-const aPITokenByHash = `-- name: APITokenByHash :one
-SELECT t.id, t.user_id, t.name, t.token_hash, t.permissions, t.last_used_at, t.last_used_ip, t.created_at, t.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
-FROM api_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.token_hash = $1
-`
-
-type APITokenByHashRow struct {
-	ApiToken    ApiToken
-	User        User
-	Scoped      bool
-	Permissions []string
-}
-
-func (q *Queries) APITokenByHash(ctx context.Context, tokenHash []byte) (APITokenByHashRow, error) {
-	row := q.db.QueryRow(ctx, aPITokenByHash, tokenHash)
-	var i APITokenByHashRow
-	err := row.Scan(
-		&i.ApiToken.ID,
-		&i.ApiToken.UserID,
-		&i.ApiToken.Name,
-		&i.ApiToken.TokenHash,
-		&i.ApiToken.Permissions,
-		&i.ApiToken.LastUsedAt,
-		&i.ApiToken.LastUsedIp,
-		&i.ApiToken.CreatedAt,
-		&i.ApiToken.ExpiresAt,
-		&i.User.ID,
-		&i.User.Email,
-		&i.User.Name,
-		&i.User.PasswordHash,
-		&i.User.IsOwner,
-		&i.User.IsActive,
-		&i.User.LastLoginAt,
-		&i.User.Version,
-		&i.User.CreatedAt,
-		&i.User.UpdatedAt,
-		&i.Scoped,
-		&i.Permissions,
-	)
-	return i, err
-}
-
 const countAPITokens = `-- name: CountAPITokens :one
 SELECT count(*) FROM api_tokens WHERE user_id = $1
 `

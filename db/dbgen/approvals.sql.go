@@ -283,13 +283,35 @@ func (q *Queries) OpenApproval(ctx context.Context, arg OpenApprovalParams) (App
 	return i, err
 }
 
-const reopenApproval = `-- name: ReopenApproval :exec
+const reopenApproval = `-- name: ReopenApproval :one
 UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = $1 AND status = 'used'
+RETURNING id, action, permission, resource, resource_id, summary, request, request_hash, status, requested_by, requester_name, decided_by, decider_name, note, created_at, decided_at, used_at, expires_at
 `
 
-func (q *Queries) ReopenApproval(ctx context.Context, id string) error {
-	_, err := q.db.Exec(ctx, reopenApproval, id)
-	return err
+func (q *Queries) ReopenApproval(ctx context.Context, id string) (Approval, error) {
+	row := q.db.QueryRow(ctx, reopenApproval, id)
+	var i Approval
+	err := row.Scan(
+		&i.ID,
+		&i.Action,
+		&i.Permission,
+		&i.Resource,
+		&i.ResourceID,
+		&i.Summary,
+		&i.Request,
+		&i.RequestHash,
+		&i.Status,
+		&i.RequestedBy,
+		&i.RequesterName,
+		&i.DecidedBy,
+		&i.DeciderName,
+		&i.Note,
+		&i.CreatedAt,
+		&i.DecidedAt,
+		&i.UsedAt,
+		&i.ExpiresAt,
+	)
+	return i, err
 }
 
 const undecideApproval = `-- name: UndecideApproval :one

@@ -144,47 +144,6 @@ func (q *Queries) ListSessions(ctx context.Context, arg ListSessionsParams) ([]A
 	return items, nil
 }
 
-const sessionByTokenHash = `-- name: SessionByTokenHash :one
-SELECT s.id, s.user_id, s.token_hash, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at, u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at, user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
-FROM auth_sessions s JOIN users u ON u.id = s.user_id
-WHERE s.token_hash = $1
-`
-
-type SessionByTokenHashRow struct {
-	AuthSession AuthSession
-	User        User
-	Scoped      bool
-	Permissions []string
-}
-
-func (q *Queries) SessionByTokenHash(ctx context.Context, tokenHash []byte) (SessionByTokenHashRow, error) {
-	row := q.db.QueryRow(ctx, sessionByTokenHash, tokenHash)
-	var i SessionByTokenHashRow
-	err := row.Scan(
-		&i.AuthSession.ID,
-		&i.AuthSession.UserID,
-		&i.AuthSession.TokenHash,
-		&i.AuthSession.IP,
-		&i.AuthSession.UserAgent,
-		&i.AuthSession.CreatedAt,
-		&i.AuthSession.LastSeenAt,
-		&i.AuthSession.ExpiresAt,
-		&i.User.ID,
-		&i.User.Email,
-		&i.User.Name,
-		&i.User.PasswordHash,
-		&i.User.IsOwner,
-		&i.User.IsActive,
-		&i.User.LastLoginAt,
-		&i.User.Version,
-		&i.User.CreatedAt,
-		&i.User.UpdatedAt,
-		&i.Scoped,
-		&i.Permissions,
-	)
-	return i, err
-}
-
 const touchSession = `-- name: TouchSession :execrows
 UPDATE auth_sessions SET last_seen_at = now(), expires_at = $1 WHERE id = $2
 `

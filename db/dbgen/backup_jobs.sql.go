@@ -176,14 +176,16 @@ func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (ti
 const listBackupJobs = `-- name: ListBackupJobs :many
 SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since, last_due_at FROM backup_jobs
 WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, id))
-  AND ($2::timestamptz IS NULL
-       OR (created_at, id) < ($2::timestamptz, $3::uuid))
+  AND ($2::uuid[] IS NULL OR datasource_id = ANY($2::uuid[]))
+  AND ($3::timestamptz IS NULL
+       OR (created_at, id) < ($3::timestamptz, $4::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $4::int
+LIMIT $5::int
 `
 
 type ListBackupJobsParams struct {
 	Scope           []byte
+	OfDatasources   []string
 	BeforeCreatedAt *time.Time
 	BeforeID        *string
 	PageSize        int32
@@ -192,6 +194,7 @@ type ListBackupJobsParams struct {
 func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) ([]BackupJob, error) {
 	rows, err := q.db.Query(ctx, listBackupJobs,
 		arg.Scope,
+		arg.OfDatasources,
 		arg.BeforeCreatedAt,
 		arg.BeforeID,
 		arg.PageSize,

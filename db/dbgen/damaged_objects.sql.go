@@ -10,6 +10,121 @@ import (
 	"time"
 )
 
+const backupsOfManifests = `-- name: BackupsOfManifests :many
+SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
+FROM damaged_objects d
+JOIN backup_executions e ON e.storage_location_id = d.storage_location_id AND e.metadata ->> 'manifest_path' = d.object_key
+LEFT JOIN backup_jobs j ON j.id = e.job_id
+WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
+  AND d.chunk_id IS NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
+UNION ALL
+SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
+FROM damaged_objects d
+JOIN backup_replicas r ON r.storage_location_id = d.storage_location_id AND r.manifest_path = d.object_key AND r.copied_at IS NOT NULL
+JOIN backup_executions e ON e.id = r.execution_id AND e.storage_location_id IS DISTINCT FROM r.storage_location_id
+LEFT JOIN backup_jobs j ON j.id = e.job_id
+WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
+  AND d.chunk_id IS NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
+ORDER BY 1, 5, 2
+`
+
+type BackupsOfManifestsParams struct {
+	StorageLocationID string
+	ObjectKeys        []string
+}
+
+type BackupsOfManifestsRow struct {
+	ObjectKey    string
+	ID           string
+	DatasourceID *string
+	JobID        *string
+	CreatedAt    time.Time
+	JobName      string
+}
+
+// The backups whose manifests some objects are.
+func (q *Queries) BackupsOfManifests(ctx context.Context, arg BackupsOfManifestsParams) ([]BackupsOfManifestsRow, error) {
+	rows, err := q.db.Query(ctx, backupsOfManifests, arg.StorageLocationID, arg.ObjectKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []BackupsOfManifestsRow{}
+	for rows.Next() {
+		var i BackupsOfManifestsRow
+		if err := rows.Scan(
+			&i.ObjectKey,
+			&i.ID,
+			&i.DatasourceID,
+			&i.JobID,
+			&i.CreatedAt,
+			&i.JobName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const backupsThatNeedChunks = `-- name: BackupsThatNeedChunks :many
+SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
+FROM damaged_objects d
+JOIN backup_chunks c ON c.generation = d.folder AND c.chunk_id = d.chunk_id
+JOIN backup_executions e ON e.id = c.execution_id
+LEFT JOIN backup_jobs j ON j.id = e.job_id
+WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
+  AND d.chunk_id IS NOT NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
+  AND (e.storage_location_id = d.storage_location_id
+       OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = d.storage_location_id AND r.copied_at IS NOT NULL))
+ORDER BY 1, 5, 2
+`
+
+type BackupsThatNeedChunksParams struct {
+	StorageLocationID string
+	ObjectKeys        []string
+}
+
+type BackupsThatNeedChunksRow struct {
+	ObjectKey    string
+	ID           string
+	DatasourceID *string
+	JobID        *string
+	CreatedAt    time.Time
+	JobName      string
+}
+
+// The backups that need some chunks of a location, on it as their own or as a replica.
+func (q *Queries) BackupsThatNeedChunks(ctx context.Context, arg BackupsThatNeedChunksParams) ([]BackupsThatNeedChunksRow, error) {
+	rows, err := q.db.Query(ctx, backupsThatNeedChunks, arg.StorageLocationID, arg.ObjectKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	items := []BackupsThatNeedChunksRow{}
+	for rows.Next() {
+		var i BackupsThatNeedChunksRow
+		if err := rows.Scan(
+			&i.ObjectKey,
+			&i.ID,
+			&i.DatasourceID,
+			&i.JobID,
+			&i.CreatedAt,
+			&i.JobName,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const clearDamage = `-- name: ClearDamage :many
 UPDATE damaged_objects d SET healed_at = now()
 WHERE d.storage_location_id = $1::uuid AND d.healed_at IS NULL
@@ -196,76 +311,6 @@ WHERE e.id = $1::uuid AND e.operation = 'backup' AND e.status = 'completed' AND 
 func (q *Queries) MarkIfDamaged(ctx context.Context, id string) error {
 	_, err := q.db.Exec(ctx, markIfDamaged, id)
 	return err
-}
-
-const needingBackups = `-- name: NeedingBackups :many
-SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
-FROM damaged_objects d
-JOIN backup_chunks c ON c.generation = d.folder AND c.chunk_id = d.chunk_id
-JOIN backup_executions e ON e.id = c.execution_id
-LEFT JOIN backup_jobs j ON j.id = e.job_id
-WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
-  AND d.chunk_id IS NOT NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
-  AND (e.storage_location_id = d.storage_location_id
-       OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = d.storage_location_id AND r.copied_at IS NOT NULL))
-UNION ALL
-SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
-FROM damaged_objects d
-JOIN backup_executions e ON e.storage_location_id = d.storage_location_id AND e.metadata ->> 'manifest_path' = d.object_key
-LEFT JOIN backup_jobs j ON j.id = e.job_id
-WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
-  AND d.chunk_id IS NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
-UNION ALL
-SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
-FROM damaged_objects d
-JOIN backup_replicas r ON r.storage_location_id = d.storage_location_id AND r.manifest_path = d.object_key AND r.copied_at IS NOT NULL
-JOIN backup_executions e ON e.id = r.execution_id AND e.storage_location_id IS DISTINCT FROM r.storage_location_id
-LEFT JOIN backup_jobs j ON j.id = e.job_id
-WHERE d.storage_location_id = $1::uuid AND d.object_key = ANY($2::text[])
-  AND d.chunk_id IS NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
-ORDER BY 1, 5, 2
-`
-
-type NeedingBackupsParams struct {
-	StorageLocationID string
-	ObjectKeys        []string
-}
-
-type NeedingBackupsRow struct {
-	ObjectKey    string
-	ID           string
-	DatasourceID *string
-	JobID        *string
-	CreatedAt    time.Time
-	JobName      string
-}
-
-// The backups that need some objects of a location, on it as their own or as a replica.
-func (q *Queries) NeedingBackups(ctx context.Context, arg NeedingBackupsParams) ([]NeedingBackupsRow, error) {
-	rows, err := q.db.Query(ctx, needingBackups, arg.StorageLocationID, arg.ObjectKeys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []NeedingBackupsRow{}
-	for rows.Next() {
-		var i NeedingBackupsRow
-		if err := rows.Scan(
-			&i.ObjectKey,
-			&i.ID,
-			&i.DatasourceID,
-			&i.JobID,
-			&i.CreatedAt,
-			&i.JobName,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const pageDamage = `-- name: PageDamage :many

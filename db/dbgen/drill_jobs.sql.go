@@ -242,18 +242,21 @@ func (q *Queries) LatestBackup(ctx context.Context, arg LatestBackupParams) (str
 }
 
 const listDrillJobs = `-- name: ListDrillJobs :many
-SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause, overlap_policy, schedule_since, last_due_at FROM restore_drill_jobs
-WHERE ($1::jsonb IS NULL OR drill_in_scope($1::jsonb, datasource_id, target_datasource_id, backup_job_id))
-  AND ($2::uuid IS NULL OR $2::uuid IN (datasource_id, target_datasource_id))
-  AND ($3::uuid IS NULL OR backup_job_id = $3)
-  AND ($4::timestamptz IS NULL
-       OR (created_at, id) < ($4::timestamptz, $5::uuid))
-ORDER BY created_at DESC, id DESC
-LIMIT $6::int
+SELECT j.id, j.name, j.datasource_id, j.backup_job_id, j.target_datasource_id, j.schedule_cron, j.schedule_timezone, j.max_backup_age_hours, j.enabled, j.drill_options, j.last_execution_at, j.next_execution_at, j.version, j.created_at, j.updated_at, j.schedule_pause, j.overlap_policy, j.schedule_since, j.last_due_at FROM restore_drill_jobs j LEFT JOIN backup_jobs b ON b.id = j.backup_job_id
+WHERE ($1::jsonb IS NULL
+       OR drill_belongs_in_scope($1::jsonb, j.datasource_id, j.target_datasource_id, b.storage_location_id, j.backup_job_id))
+  AND ($2::uuid[] IS NULL OR j.datasource_id = ANY($2::uuid[]))
+  AND ($3::uuid IS NULL OR $3::uuid IN (j.datasource_id, j.target_datasource_id))
+  AND ($4::uuid IS NULL OR j.backup_job_id = $4)
+  AND ($5::timestamptz IS NULL
+       OR (j.created_at, j.id) < ($5::timestamptz, $6::uuid))
+ORDER BY j.created_at DESC, j.id DESC
+LIMIT $7::int
 `
 
 type ListDrillJobsParams struct {
 	Scope           []byte
+	OfDatasources   []string
 	DatasourceID    *string
 	BackupJobID     *string
 	BeforeCreatedAt *time.Time
@@ -264,6 +267,7 @@ type ListDrillJobsParams struct {
 func (q *Queries) ListDrillJobs(ctx context.Context, arg ListDrillJobsParams) ([]RestoreDrillJob, error) {
 	rows, err := q.db.Query(ctx, listDrillJobs,
 		arg.Scope,
+		arg.OfDatasources,
 		arg.DatasourceID,
 		arg.BackupJobID,
 		arg.BeforeCreatedAt,

@@ -65,50 +65,6 @@ func (q *Queries) HealthStates(ctx context.Context, entityType string) ([]Health
 	return items, nil
 }
 
-const healthStatesOf = `-- name: HealthStatesOf :many
-SELECT entity_id, failures, announced, since, checked_at FROM health_states
-WHERE entity_type = $1 AND entity_id = ANY($2::text[])
-`
-
-type HealthStatesOfParams struct {
-	EntityType string
-	EntityIds  []string
-}
-
-type HealthStatesOfRow struct {
-	EntityID  string
-	Failures  int32
-	Announced string
-	Since     time.Time
-	CheckedAt time.Time
-}
-
-func (q *Queries) HealthStatesOf(ctx context.Context, arg HealthStatesOfParams) ([]HealthStatesOfRow, error) {
-	rows, err := q.db.Query(ctx, healthStatesOf, arg.EntityType, arg.EntityIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []HealthStatesOfRow{}
-	for rows.Next() {
-		var i HealthStatesOfRow
-		if err := rows.Scan(
-			&i.EntityID,
-			&i.Failures,
-			&i.Announced,
-			&i.Since,
-			&i.CheckedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const lastCompletedBackups = `-- name: LastCompletedBackups :many
 SELECT job_id::uuid AS job_id, max(finished_at)::timestamptz AS finished_at FROM backup_executions
 WHERE job_id = ANY($1::uuid[]) AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL
@@ -131,78 +87,6 @@ func (q *Queries) LastCompletedBackups(ctx context.Context, jobIds []string) ([]
 	for rows.Next() {
 		var i LastCompletedBackupsRow
 		if err := rows.Scan(&i.JobID, &i.FinishedAt); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const latestHealthChecks = `-- name: LatestHealthChecks :many
-SELECT h.id, h.datasource_id, h.status, h.latency_ms, h.server_version, h.error_message, h.checked_at FROM health_checks h
-WHERE h.id IN (
-    SELECT (SELECT newest.id FROM health_checks newest WHERE newest.datasource_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
-    FROM unnest($1::uuid[]) AS wanted (id))
-`
-
-func (q *Queries) LatestHealthChecks(ctx context.Context, ids []string) ([]HealthCheck, error) {
-	rows, err := q.db.Query(ctx, latestHealthChecks, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []HealthCheck{}
-	for rows.Next() {
-		var i HealthCheck
-		if err := rows.Scan(
-			&i.ID,
-			&i.DatasourceID,
-			&i.Status,
-			&i.LatencyMS,
-			&i.ServerVersion,
-			&i.ErrorMessage,
-			&i.CheckedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const latestStorageHealthChecks = `-- name: LatestStorageHealthChecks :many
-SELECT h.id, h.storage_location_id, h.status, h.location_status, h.latency_ms, h.available_space_gb, h.error_message, h.checked_at, h.used_bytes FROM storage_health_checks h
-WHERE h.id IN (
-    SELECT (SELECT newest.id FROM storage_health_checks newest WHERE newest.storage_location_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
-    FROM unnest($1::uuid[]) AS wanted (id))
-`
-
-func (q *Queries) LatestStorageHealthChecks(ctx context.Context, ids []string) ([]StorageHealthCheck, error) {
-	rows, err := q.db.Query(ctx, latestStorageHealthChecks, ids)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []StorageHealthCheck{}
-	for rows.Next() {
-		var i StorageHealthCheck
-		if err := rows.Scan(
-			&i.ID,
-			&i.StorageLocationID,
-			&i.Status,
-			&i.LocationStatus,
-			&i.LatencyMS,
-			&i.AvailableSpaceGB,
-			&i.ErrorMessage,
-			&i.CheckedAt,
-			&i.UsedBytes,
-		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

@@ -89,8 +89,17 @@ func (q *Queries) ChangesOf(ctx context.Context, arg ChangesOfParams) ([]Changes
 }
 
 const countUnreadNotifications = `-- name: CountUnreadNotifications :one
-SELECT count(*) FROM notifications
-WHERE read_at IS NULL AND ($1::jsonb IS NULL OR entity_in_scope($1::jsonb, entity_type, entity_id))
+SELECT count(*) FROM notifications n
+WHERE n.read_at IS NULL
+  AND ($1::jsonb IS NULL OR COALESCE(CASE n.entity_type
+        WHEN 'datasource' THEN scope_allows($1::jsonb -> 'datasource', n.entity_id, NULL, NULL)
+        WHEN 'storage_location' THEN scope_allows($1::jsonb -> 'storage_location', NULL, n.entity_id, NULL)
+        WHEN 'backup_job' THEN (SELECT scope_allows($1::jsonb -> 'all', b.datasource_id, b.storage_location_id, b.id) FROM backup_jobs b WHERE b.id = n.entity_id)
+        WHEN 'database_sync_job' THEN (SELECT sync_in_scope($1::jsonb -> 'all', y.source_datasource_id, y.target_datasource_id, y.storage_location_id)
+                                       FROM database_sync_jobs y WHERE y.id = n.entity_id)
+        WHEN 'restore_drill_job' THEN (SELECT drill_belongs_in_scope($1::jsonb -> 'all', r.datasource_id, r.target_datasource_id, b.storage_location_id, r.backup_job_id)
+                                       FROM restore_drill_jobs r LEFT JOIN backup_jobs b ON b.id = r.backup_job_id WHERE r.id = n.entity_id)
+    END, false))
 `
 
 func (q *Queries) CountUnreadNotifications(ctx context.Context, scopes []byte) (int64, error) {
@@ -143,13 +152,22 @@ func (q *Queries) GetNotification(ctx context.Context, arg GetNotificationParams
 
 const listNotifications = `-- name: ListNotifications :many
 SELECT id, type, severity, entity_type, entity_id, title, message, metadata, read_at, created_at, dispatched_at FROM notifications n
-WHERE ($1::jsonb IS NULL OR entity_in_scope($1::jsonb, n.entity_type, n.entity_id))
+WHERE ($1::jsonb IS NULL OR COALESCE(CASE n.entity_type
+        WHEN 'datasource' THEN scope_allows($1::jsonb -> 'datasource', n.entity_id, NULL, NULL)
+        WHEN 'storage_location' THEN scope_allows($1::jsonb -> 'storage_location', NULL, n.entity_id, NULL)
+        WHEN 'backup_job' THEN (SELECT scope_allows($1::jsonb -> 'all', b.datasource_id, b.storage_location_id, b.id) FROM backup_jobs b WHERE b.id = n.entity_id)
+        WHEN 'database_sync_job' THEN (SELECT sync_in_scope($1::jsonb -> 'all', y.source_datasource_id, y.target_datasource_id, y.storage_location_id)
+                                       FROM database_sync_jobs y WHERE y.id = n.entity_id)
+        WHEN 'restore_drill_job' THEN (SELECT drill_belongs_in_scope($1::jsonb -> 'all', r.datasource_id, r.target_datasource_id, b.storage_location_id, r.backup_job_id)
+                                       FROM restore_drill_jobs r LEFT JOIN backup_jobs b ON b.id = r.backup_job_id WHERE r.id = n.entity_id)
+    END, false))
   AND (NOT $2::boolean OR n.read_at IS NULL)
   AND ($3::text IS NULL OR n.type = $3::text::notification_type)
   AND ($4::text IS NULL OR n.severity = $4::text::notification_severity)
   AND ($5::text IS NULL OR n.entity_type = $5::text::notification_entity_type)
   AND ($6::uuid IS NULL OR n.entity_id = $6::uuid)
-  AND ($7::text IS NULL OR n.metadata ->> 'execution_id' = $7::text)
+  AND ($7::text IS NULL
+       OR (n.metadata ? 'execution_id' AND n.metadata ->> 'execution_id' = $7::text))
   AND ($8::timestamptz IS NULL OR n.created_at >= $8::timestamptz)
   AND ($9::timestamptz IS NULL OR n.created_at < $9::timestamptz)
   AND ($10::timestamptz IS NULL
@@ -173,6 +191,7 @@ type ListNotificationsParams struct {
 	PageSize        int32
 }
 
+// The condition of the scope is entity_in_scope, written out: as a function with subselects it would be a query of its own for each row.
 func (q *Queries) ListNotifications(ctx context.Context, arg ListNotificationsParams) ([]Notification, error) {
 	rows, err := q.db.Query(ctx, listNotifications,
 		arg.Scopes,
@@ -269,9 +288,17 @@ func (q *Queries) MarkNotificationRead(ctx context.Context, arg MarkNotification
 }
 
 const markNotificationsRead = `-- name: MarkNotificationsRead :execrows
-UPDATE notifications SET read_at = now()
-WHERE read_at IS NULL AND created_at <= $1::timestamptz
-  AND ($2::jsonb IS NULL OR entity_in_scope($2::jsonb, entity_type, entity_id))
+UPDATE notifications n SET read_at = now()
+WHERE n.read_at IS NULL AND n.created_at <= $1::timestamptz
+  AND ($2::jsonb IS NULL OR COALESCE(CASE n.entity_type
+        WHEN 'datasource' THEN scope_allows($2::jsonb -> 'datasource', n.entity_id, NULL, NULL)
+        WHEN 'storage_location' THEN scope_allows($2::jsonb -> 'storage_location', NULL, n.entity_id, NULL)
+        WHEN 'backup_job' THEN (SELECT scope_allows($2::jsonb -> 'all', b.datasource_id, b.storage_location_id, b.id) FROM backup_jobs b WHERE b.id = n.entity_id)
+        WHEN 'database_sync_job' THEN (SELECT sync_in_scope($2::jsonb -> 'all', y.source_datasource_id, y.target_datasource_id, y.storage_location_id)
+                                       FROM database_sync_jobs y WHERE y.id = n.entity_id)
+        WHEN 'restore_drill_job' THEN (SELECT drill_belongs_in_scope($2::jsonb -> 'all', r.datasource_id, r.target_datasource_id, b.storage_location_id, r.backup_job_id)
+                                       FROM restore_drill_jobs r LEFT JOIN backup_jobs b ON b.id = r.backup_job_id WHERE r.id = n.entity_id)
+    END, false))
 `
 
 type MarkNotificationsReadParams struct {

@@ -64,6 +64,17 @@ func (q *Queries) DeleteHandoffsOfUser(ctx context.Context, userID string) error
 	return err
 }
 
+const handoffOwner = `-- name: HandoffOwner :one
+SELECT user_id FROM oidc_handoffs WHERE code_hash = $1 AND expires_at > now()
+`
+
+func (q *Queries) HandoffOwner(ctx context.Context, codeHash []byte) (string, error) {
+	row := q.db.QueryRow(ctx, handoffOwner, codeHash)
+	var user_id string
+	err := row.Scan(&user_id)
+	return user_id, err
+}
+
 const isLinked = `-- name: IsLinked :one
 SELECT EXISTS (SELECT FROM user_identities WHERE user_id = $1)
 `
@@ -76,19 +87,14 @@ func (q *Queries) IsLinked(ctx context.Context, userID string) (bool, error) {
 }
 
 const takeHandoff = `-- name: TakeHandoff :one
-DELETE FROM oidc_handoffs WHERE code_hash = $1 AND expires_at > now() RETURNING user_id, challenge
+DELETE FROM oidc_handoffs WHERE code_hash = $1 AND expires_at > now() RETURNING challenge
 `
 
-type TakeHandoffRow struct {
-	UserID    string
-	Challenge string
-}
-
-func (q *Queries) TakeHandoff(ctx context.Context, codeHash []byte) (TakeHandoffRow, error) {
+func (q *Queries) TakeHandoff(ctx context.Context, codeHash []byte) (string, error) {
 	row := q.db.QueryRow(ctx, takeHandoff, codeHash)
-	var i TakeHandoffRow
-	err := row.Scan(&i.UserID, &i.Challenge)
-	return i, err
+	var challenge string
+	err := row.Scan(&challenge)
+	return challenge, err
 }
 
 const unlinkUser = `-- name: UnlinkUser :execrows

@@ -167,6 +167,15 @@ func (q *Queries) LockAccess(ctx context.Context) error {
 	return err
 }
 
+const lockConfig = `-- name: LockConfig :exec
+SELECT pg_advisory_xact_lock(hashtextextended('dataguardian config', 0))
+`
+
+func (q *Queries) LockConfig(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, lockConfig)
+	return err
+}
+
 const permissionsOfRoles = `-- name: PermissionsOfRoles :many
 SELECT rp.role_id, p.name FROM role_permissions rp JOIN permissions p ON p.id = rp.permission_id
 WHERE rp.role_id = ANY($1::uuid[])

@@ -299,52 +299,6 @@ func (q *Queries) StorageLocationHolders(ctx context.Context, arg StorageLocatio
 	return items, nil
 }
 
-const storageLocationsByID = `-- name: StorageLocationsByID :many
-SELECT id, name, type, enabled, is_default, tags, pool, config, status, available_space_gb, version, created_at, updated_at, repository_id, volume FROM storage_locations
-WHERE id = ANY($1::uuid[]) AND ($2::jsonb IS NULL OR scope_allows($2::jsonb, NULL, id, NULL))
-`
-
-type StorageLocationsByIDParams struct {
-	Ids   []string
-	Scope []byte
-}
-
-func (q *Queries) StorageLocationsByID(ctx context.Context, arg StorageLocationsByIDParams) ([]StorageLocation, error) {
-	rows, err := q.db.Query(ctx, storageLocationsByID, arg.Ids, arg.Scope)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []StorageLocation{}
-	for rows.Next() {
-		var i StorageLocation
-		if err := rows.Scan(
-			&i.ID,
-			&i.Name,
-			&i.Type,
-			&i.Enabled,
-			&i.IsDefault,
-			&i.Tags,
-			&i.Pool,
-			&i.Config,
-			&i.Status,
-			&i.AvailableSpaceGB,
-			&i.Version,
-			&i.CreatedAt,
-			&i.UpdatedAt,
-			&i.RepositoryID,
-			&i.Volume,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const updateStorageLocation = `-- name: UpdateStorageLocation :one
 UPDATE storage_locations
 SET name = $1, type = $2, enabled = $3, is_default = $4, tags = $5, pool = $6,

@@ -217,16 +217,18 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 const listSyncJobs = `-- name: ListSyncJobs :many
 SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at FROM database_sync_jobs
 WHERE ($1::jsonb IS NULL OR sync_in_scope($1::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
-  AND ($2::uuid IS NULL OR $2::uuid IN (source_datasource_id, target_datasource_id))
-  AND ($3::uuid IS NULL OR storage_location_id = $3)
-  AND ($4::timestamptz IS NULL
-       OR (created_at, id) < ($4::timestamptz, $5::uuid))
+  AND ($2::uuid[] IS NULL OR source_datasource_id = ANY($2::uuid[]))
+  AND ($3::uuid IS NULL OR $3::uuid IN (source_datasource_id, target_datasource_id))
+  AND ($4::uuid IS NULL OR storage_location_id = $4)
+  AND ($5::timestamptz IS NULL
+       OR (created_at, id) < ($5::timestamptz, $6::uuid))
 ORDER BY created_at DESC, id DESC
-LIMIT $6::int
+LIMIT $7::int
 `
 
 type ListSyncJobsParams struct {
 	Scope             []byte
+	OfDatasources     []string
 	DatasourceID      *string
 	StorageLocationID *string
 	BeforeCreatedAt   *time.Time
@@ -237,6 +239,7 @@ type ListSyncJobsParams struct {
 func (q *Queries) ListSyncJobs(ctx context.Context, arg ListSyncJobsParams) ([]DatabaseSyncJob, error) {
 	rows, err := q.db.Query(ctx, listSyncJobs,
 		arg.Scope,
+		arg.OfDatasources,
 		arg.DatasourceID,
 		arg.StorageLocationID,
 		arg.BeforeCreatedAt,

@@ -106,11 +106,13 @@ func (q *Queries) HasOwner(ctx context.Context) (bool, error) {
 }
 
 const listUsers = `-- name: ListUsers :many
-SELECT id, email, name, password_hash, is_owner, is_active, last_login_at, version, created_at, updated_at FROM users
-WHERE ($1::text IS NULL OR lower(email) = lower($1))
+SELECT u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active, u.last_login_at, u.version, u.created_at, u.updated_at,
+       ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id WHERE ur.user_id = u.id ORDER BY r.name)::text[] AS roles
+FROM users u
+WHERE ($1::text IS NULL OR lower(u.email) = lower($1))
   AND ($2::timestamptz IS NULL
-       OR (created_at, id) < ($2::timestamptz, $3::uuid))
-ORDER BY created_at DESC, id DESC
+       OR (u.created_at, u.id) < ($2::timestamptz, $3::uuid))
+ORDER BY u.created_at DESC, u.id DESC
 LIMIT $4::int
 `
 
@@ -121,7 +123,12 @@ type ListUsersParams struct {
 	PageSize        int32
 }
 
-func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]User, error) {
+type ListUsersRow struct {
+	User  User
+	Roles []string
+}
+
+func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUsersRow, error) {
 	rows, err := q.db.Query(ctx, listUsers,
 		arg.Email,
 		arg.BeforeCreatedAt,
@@ -132,20 +139,21 @@ func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]User, e
 		return nil, err
 	}
 	defer rows.Close()
-	items := []User{}
+	items := []ListUsersRow{}
 	for rows.Next() {
-		var i User
+		var i ListUsersRow
 		if err := rows.Scan(
-			&i.ID,
-			&i.Email,
-			&i.Name,
-			&i.PasswordHash,
-			&i.IsOwner,
-			&i.IsActive,
-			&i.LastLoginAt,
-			&i.Version,
-			&i.CreatedAt,
-			&i.UpdatedAt,
+			&i.User.ID,
+			&i.User.Email,
+			&i.User.Name,
+			&i.User.PasswordHash,
+			&i.User.IsOwner,
+			&i.User.IsActive,
+			&i.User.LastLoginAt,
+			&i.User.Version,
+			&i.User.CreatedAt,
+			&i.User.UpdatedAt,
+			&i.Roles,
 		); err != nil {
 			return nil, err
 		}
@@ -194,37 +202,6 @@ type RemoveRolesOfUserParams struct {
 func (q *Queries) RemoveRolesOfUser(ctx context.Context, arg RemoveRolesOfUserParams) error {
 	_, err := q.db.Exec(ctx, removeRolesOfUser, arg.UserID, arg.Keep)
 	return err
-}
-
-const rolesOfUsers = `-- name: RolesOfUsers :many
-SELECT ur.user_id, r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
-WHERE ur.user_id = ANY($1::uuid[])
-ORDER BY ur.user_id, r.name
-`
-
-type RolesOfUsersRow struct {
-	UserID string
-	Name   string
-}
-
-func (q *Queries) RolesOfUsers(ctx context.Context, userIds []string) ([]RolesOfUsersRow, error) {
-	rows, err := q.db.Query(ctx, rolesOfUsers, userIds)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	items := []RolesOfUsersRow{}
-	for rows.Next() {
-		var i RolesOfUsersRow
-		if err := rows.Scan(&i.UserID, &i.Name); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
 }
 
 const setLastLogin = `-- name: SetLastLogin :exec

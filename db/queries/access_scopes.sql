@@ -20,9 +20,9 @@ DELETE FROM access_scopes WHERE id = @id;
 
 -- Those of a user, and of the roles that the user has.
 -- name: ScopeRulesOfUser :many
-SELECT * FROM access_scopes s
-WHERE s.user_id = sqlc.arg('user_id')::uuid
-   OR s.role_id IN (SELECT ur.role_id FROM user_roles ur WHERE ur.user_id = sqlc.arg('user_id')::uuid);
+SELECT own.* FROM access_scopes own WHERE own.user_id = sqlc.arg('user_id')::uuid
+UNION ALL
+SELECT by_role.* FROM user_roles ur JOIN access_scopes by_role ON by_role.role_id = ur.role_id WHERE ur.user_id = sqlc.arg('user_id')::uuid;
 
 -- name: GrantsByRole :many
 SELECT ur.role_id, p.name

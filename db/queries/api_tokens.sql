@@ -3,11 +3,6 @@ INSERT INTO api_tokens (id, user_id, name, token_hash, permissions, expires_at)
 VALUES (@id, @user_id, @name, @token_hash, @permissions, @expires_at)
 RETURNING *;
 
--- name: APITokenByHash :one
-SELECT sqlc.embed(t), sqlc.embed(u), user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
-FROM api_tokens t JOIN users u ON u.id = t.user_id
-WHERE t.token_hash = @token_hash;
-
 -- name: GetAPIToken :one
 SELECT * FROM api_tokens WHERE id = @id AND user_id = @user_id;
 

@@ -44,8 +44,9 @@ UPDATE approvals SET status = 'used', used_at = now()
 WHERE id = @id AND requested_by = @requested_by AND action = @action AND request_hash = @request_hash
   AND status = 'approved' AND expires_at > now();
 
--- name: ReopenApproval :exec
-UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = @id AND status = 'used';
+-- name: ReopenApproval :one
+UPDATE approvals SET status = 'approved', used_at = NULL WHERE id = @id AND status = 'used'
+RETURNING *;
 
 -- Whoever approved it may not do so any more: another person is asked again.
 -- name: UndecideApproval :one

@@ -3,11 +3,6 @@ INSERT INTO auth_sessions (id, user_id, token_hash, ip, user_agent, expires_at)
 VALUES (@id, @user_id, @token_hash, @ip, @user_agent, @expires_at)
 RETURNING *;
 
--- name: SessionByTokenHash :one
-SELECT sqlc.embed(s), sqlc.embed(u), user_scoped(u.id) AS scoped, permissions_of(u.id)::text[] AS permissions
-FROM auth_sessions s JOIN users u ON u.id = s.user_id
-WHERE s.token_hash = @token_hash;
-
 -- name: TouchSession :execrows
 UPDATE auth_sessions SET last_seen_at = now(), expires_at = @expires_at WHERE id = @id;
 

@@ -9,6 +9,7 @@ SELECT * FROM backup_jobs WHERE id = @id;
 -- name: ListBackupJobs :many
 SELECT * FROM backup_jobs
 WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, datasource_id, storage_location_id, id))
+  AND (sqlc.narg('of_datasources')::uuid[] IS NULL OR datasource_id = ANY(sqlc.narg('of_datasources')::uuid[]))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
        OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY created_at DESC, id DESC

@@ -93,8 +93,8 @@ WHERE storage_location_id = @storage_location_id
 ORDER BY object_key
 LIMIT sqlc.arg('page_size')::int;
 
--- The backups that need some objects of a location, on it as their own or as a replica.
--- name: NeedingBackups :many
+-- The backups that need some chunks of a location, on it as their own or as a replica.
+-- name: BackupsThatNeedChunks :many
 SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
 FROM damaged_objects d
 JOIN backup_chunks c ON c.generation = d.folder AND c.chunk_id = d.chunk_id
@@ -104,8 +104,11 @@ WHERE d.storage_location_id = sqlc.arg('storage_location_id')::uuid AND d.object
   AND d.chunk_id IS NOT NULL AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL
   AND (e.storage_location_id = d.storage_location_id
        OR EXISTS (SELECT FROM backup_replicas r WHERE r.execution_id = e.id AND r.storage_location_id = d.storage_location_id AND r.copied_at IS NOT NULL))
-UNION ALL
-SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text
+ORDER BY 1, 5, 2;
+
+-- The backups whose manifests some objects are.
+-- name: BackupsOfManifests :many
+SELECT d.object_key, e.id, e.datasource_id, e.job_id, e.created_at, COALESCE(j.name, '')::text AS job_name
 FROM damaged_objects d
 JOIN backup_executions e ON e.storage_location_id = d.storage_location_id AND e.metadata ->> 'manifest_path' = d.object_key
 LEFT JOIN backup_jobs j ON j.id = e.job_id

@@ -12,13 +12,15 @@ SELECT * FROM restore_drill_jobs WHERE id = @id;
 SELECT drill_in_scope(sqlc.arg('scope')::jsonb, sqlc.arg('datasource_id')::uuid, sqlc.arg('target_datasource_id')::uuid, sqlc.narg('backup_job_id')::uuid)::boolean;
 
 -- name: ListDrillJobs :many
-SELECT * FROM restore_drill_jobs
-WHERE (sqlc.narg('scope')::jsonb IS NULL OR drill_in_scope(sqlc.narg('scope')::jsonb, datasource_id, target_datasource_id, backup_job_id))
-  AND (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (datasource_id, target_datasource_id))
-  AND (sqlc.narg('backup_job_id')::uuid IS NULL OR backup_job_id = sqlc.narg('backup_job_id'))
+SELECT j.* FROM restore_drill_jobs j LEFT JOIN backup_jobs b ON b.id = j.backup_job_id
+WHERE (sqlc.narg('scope')::jsonb IS NULL
+       OR drill_belongs_in_scope(sqlc.narg('scope')::jsonb, j.datasource_id, j.target_datasource_id, b.storage_location_id, j.backup_job_id))
+  AND (sqlc.narg('of_datasources')::uuid[] IS NULL OR j.datasource_id = ANY(sqlc.narg('of_datasources')::uuid[]))
+  AND (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (j.datasource_id, j.target_datasource_id))
+  AND (sqlc.narg('backup_job_id')::uuid IS NULL OR j.backup_job_id = sqlc.narg('backup_job_id'))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
-       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
-ORDER BY created_at DESC, id DESC
+       OR (j.created_at, j.id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
+ORDER BY j.created_at DESC, j.id DESC
 LIMIT sqlc.arg('page_size')::int;
 
 -- name: UpdateDrillJob :one

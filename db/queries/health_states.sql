@@ -14,10 +14,6 @@ WHERE entity_type = @entity_type AND entity_id = @entity_id;
 -- name: HealthStates :many
 SELECT entity_id, failures, announced, since, checked_at FROM health_states WHERE entity_type = @entity_type ORDER BY entity_id;
 
--- name: HealthStatesOf :many
-SELECT entity_id, failures, announced, since, checked_at FROM health_states
-WHERE entity_type = @entity_type AND entity_id = ANY(sqlc.arg('entity_ids')::text[]);
-
 -- Those of what is gone. The id of a schedule of a storage location ends with that of the location.
 -- name: ForgetHealthStates :exec
 DELETE FROM health_states h
@@ -32,24 +28,12 @@ WHERE (h.entity_type = 'datasource' AND NOT EXISTS (SELECT FROM datasources d WH
 -- name: PoolsInUse :many
 SELECT pool FROM datasources WHERE enabled UNION SELECT pool FROM storage_locations WHERE enabled ORDER BY pool;
 
--- name: LatestHealthChecks :many
-SELECT h.* FROM health_checks h
-WHERE h.id IN (
-    SELECT (SELECT newest.id FROM health_checks newest WHERE newest.datasource_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
-    FROM unnest(sqlc.arg('ids')::uuid[]) AS wanted (id));
-
 -- name: PageHealthChecks :many
 SELECT * FROM health_checks
 WHERE datasource_id = @datasource_id AND (sqlc.narg('before_created_at')::timestamptz IS NULL
    OR (checked_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
 ORDER BY checked_at DESC, id DESC
 LIMIT sqlc.arg('page_size')::int;
-
--- name: LatestStorageHealthChecks :many
-SELECT h.* FROM storage_health_checks h
-WHERE h.id IN (
-    SELECT (SELECT newest.id FROM storage_health_checks newest WHERE newest.storage_location_id = wanted.id ORDER BY newest.checked_at DESC, newest.id DESC LIMIT 1)
-    FROM unnest(sqlc.arg('ids')::uuid[]) AS wanted (id));
 
 -- name: PageStorageHealthChecks :many
 SELECT * FROM storage_health_checks

@@ -8,8 +8,11 @@ INSERT INTO user_identities (issuer, subject, user_id) VALUES (@issuer, @subject
 -- name: AddHandoff :exec
 INSERT INTO oidc_handoffs (code_hash, user_id, challenge, expires_at) VALUES (@code_hash, @user_id, @challenge, @expires_at);
 
+-- name: HandoffOwner :one
+SELECT user_id FROM oidc_handoffs WHERE code_hash = @code_hash AND expires_at > now();
+
 -- name: TakeHandoff :one
-DELETE FROM oidc_handoffs WHERE code_hash = @code_hash AND expires_at > now() RETURNING user_id, challenge;
+DELETE FROM oidc_handoffs WHERE code_hash = @code_hash AND expires_at > now() RETURNING challenge;
 
 -- name: DeleteExpiredHandoffs :exec
 DELETE FROM oidc_handoffs WHERE expires_at <= now();

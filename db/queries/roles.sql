@@ -2,6 +2,9 @@
 -- name: LockAccess :exec
 SELECT pg_advisory_xact_lock(hashtextextended('dataguardian access', 0));
 
+-- name: LockConfig :exec
+SELECT pg_advisory_xact_lock(hashtextextended('dataguardian config', 0));
+
 -- name: UpsertSystemRole :one
 INSERT INTO roles (id, name, is_system) VALUES (@id, @name, true)
 ON CONFLICT (lower(name)) DO UPDATE SET is_system = true

@@ -6,10 +6,6 @@ RETURNING *;
 -- name: GetStorageLocation :one
 SELECT * FROM storage_locations WHERE id = @id;
 
--- name: StorageLocationsByID :many
-SELECT * FROM storage_locations
-WHERE id = ANY(sqlc.arg('ids')::uuid[]) AND (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, NULL, id, NULL));
-
 -- name: ListStorageLocations :many
 SELECT * FROM storage_locations
 WHERE (sqlc.narg('scope')::jsonb IS NULL OR scope_allows(sqlc.narg('scope')::jsonb, NULL, id, NULL))

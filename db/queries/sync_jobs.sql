@@ -14,6 +14,7 @@ SELECT sync_in_scope(sqlc.arg('scope')::jsonb, sqlc.arg('source_datasource_id'):
 -- name: ListSyncJobs :many
 SELECT * FROM database_sync_jobs
 WHERE (sqlc.narg('scope')::jsonb IS NULL OR sync_in_scope(sqlc.narg('scope')::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
+  AND (sqlc.narg('of_datasources')::uuid[] IS NULL OR source_datasource_id = ANY(sqlc.narg('of_datasources')::uuid[]))
   AND (sqlc.narg('datasource_id')::uuid IS NULL OR sqlc.narg('datasource_id')::uuid IN (source_datasource_id, target_datasource_id))
   AND (sqlc.narg('storage_location_id')::uuid IS NULL OR storage_location_id = sqlc.narg('storage_location_id'))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL

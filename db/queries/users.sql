@@ -27,17 +27,14 @@ WHERE ur.user_id = @user_id
 ORDER BY p.name;
 
 -- name: ListUsers :many
-SELECT * FROM users
-WHERE (sqlc.narg('email')::text IS NULL OR lower(email) = lower(sqlc.narg('email')))
+SELECT sqlc.embed(u),
+       ARRAY(SELECT r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id WHERE ur.user_id = u.id ORDER BY r.name)::text[] AS roles
+FROM users u
+WHERE (sqlc.narg('email')::text IS NULL OR lower(u.email) = lower(sqlc.narg('email')))
   AND (sqlc.narg('before_created_at')::timestamptz IS NULL
-       OR (created_at, id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
-ORDER BY created_at DESC, id DESC
+       OR (u.created_at, u.id) < (sqlc.narg('before_created_at')::timestamptz, sqlc.narg('before_id')::uuid))
+ORDER BY u.created_at DESC, u.id DESC
 LIMIT sqlc.arg('page_size')::int;
-
--- name: RolesOfUsers :many
-SELECT ur.user_id, r.name FROM user_roles ur JOIN roles r ON r.id = ur.role_id
-WHERE ur.user_id = ANY(sqlc.arg('user_ids')::uuid[])
-ORDER BY ur.user_id, r.name;
 
 -- name: UpdateUser :one
 UPDATE users
