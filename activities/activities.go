@@ -18,7 +18,6 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/databases"
 	"github.com/dataguardian/dataguardian/internal/failure"
-	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/internal/storage"
 )
 
@@ -64,7 +63,6 @@ type Options struct {
 // Activities holds the dependencies; every activity is a method.
 type Activities struct {
 	Options
-	schedules   reconcile.JobSchedules
 	recordLimit time.Duration // of what was sent; 0 is the constant's. Only tests set it.
 }
 

@@ -153,6 +153,7 @@ func (a *Activities) loadJob(ctx context.Context, b *backup) error {
 		return err
 	}
 	b.increments = makesIncrements(job.BackupOptions)
+	b.options = b.options.Detached() // the execution's options share what they point to, and stay without secrets
 	b.options.ReferencedFiles.UseLoginOf(job.BackupOptions.ReferencedFiles)
 	return nil
 }
@@ -184,7 +185,7 @@ func (b *backup) header(r engine.Report) archive.Header {
 		BackupType:     b.execution.BackupType,
 		ServerVersion:  r.ServerVersion,
 		ToolVersions:   r.ToolVersions,
-		Options:        b.options,
+		Options:        b.options.WithoutSecrets(), // a manifest is stored in clear
 		Warnings:       b.warnings(r),
 		StartedAt:      started,
 		FinishedAt:     time.Now().UTC(),

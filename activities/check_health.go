@@ -28,7 +28,7 @@ func (a *Activities) PlanHealth(ctx context.Context, _ contract.Nothing) (contra
 	return contract.HealthPlan{Pools: pools}, toTemporal(ctx, err)
 }
 
-// CheckPool checks every enabled datasource and storage location of a pool, several at a time, each for the probe limit at
+// CheckPool checks every enabled datasource or storage location of a pool, or both, several at a time, each for the probe limit at
 // most: what was checked longest ago first, so that what one run has no time for is first in the next. What was checked and
 // recorded stays so when it ends early.
 func (a *Activities) CheckPool(ctx context.Context, in contract.CheckPoolInput) (contract.PoolReport, error) {
@@ -41,7 +41,7 @@ func (a *Activities) CheckPool(ctx context.Context, in contract.CheckPoolInput) 
 		return contract.PoolReport{}, toTemporal(ctx, err)
 	}
 	check := &poolCheck{report: contract.PoolReport{Datasources: map[string]int{}, Storage: map[string]int{}}}
-	due, err := a.dueOfPool(ctx, in.Pool, settings, check)
+	due, err := a.dueOfPool(ctx, in, settings, check)
 	if err != nil {
 		return contract.PoolReport{}, toTemporal(ctx, err)
 	}
@@ -84,9 +84,25 @@ type dueCheck struct {
 	probe func(context.Context) error
 }
 
-// dueOfPool lists what is enabled in a pool, what was checked longest ago first.
-func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain.HealthSettings, check *poolCheck) ([]dueCheck, error) {
-	var due []dueCheck
+// dueOfPool lists what is to be checked of a pool, what was checked longest ago first.
+func (a *Activities) dueOfPool(ctx context.Context, in contract.CheckPoolInput, settings domain.HealthSettings, check *poolCheck) (due []dueCheck, err error) {
+	if in.Of != domain.CheckedStorage {
+		if due, err = a.dueDatasources(ctx, in.Pool, settings, check); err != nil {
+			return nil, err
+		}
+	}
+	if in.Of != domain.CheckedDatasource {
+		locations, err := a.dueStorage(ctx, in.Pool, settings, check)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, locations...)
+	}
+	slices.SortStableFunc(due, func(x, y dueCheck) int { return x.last.Compare(y.last) })
+	return due, nil
+}
+
+func (a *Activities) dueDatasources(ctx context.Context, pool string, settings domain.HealthSettings, check *poolCheck) (due []dueCheck, err error) {
 	last, err := a.DB.HealthStates(ctx, domain.CheckedDatasource)
 	if err != nil {
 		return nil, err
@@ -104,10 +120,12 @@ func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain
 		}
 		return next, err
 	})
+	return due, err
+}
+
+func (a *Activities) dueStorage(ctx context.Context, pool string, settings domain.HealthSettings, check *poolCheck) (due []dueCheck, err error) {
+	last, err := a.DB.HealthStates(ctx, domain.CheckedStorage)
 	if err != nil {
-		return nil, err
-	}
-	if last, err = a.DB.HealthStates(ctx, domain.CheckedStorage); err != nil {
 		return nil, err
 	}
 	err = eachPage(func(page db.Page) (string, error) {
@@ -123,7 +141,6 @@ func (a *Activities) dueOfPool(ctx context.Context, pool string, settings domain
 		}
 		return next, err
 	})
-	slices.SortStableFunc(due, func(x, y dueCheck) int { return x.last.Compare(y.last) })
 	return due, err
 }
 

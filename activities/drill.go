@@ -24,14 +24,14 @@ func (a *Activities) BeginDrill(ctx context.Context, in contract.BeginRunInput) 
 func (a *Activities) beginDrill(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
 	id := in.RunID
 	if id == "" {
-		made, skip, err := a.scheduledRun(ctx, db.RunDrill, in, func() (runOfJob, error) {
+		made, err := a.scheduledRun(ctx, db.RunDrill, in, func() (runOfJob, error) {
 			job, err := a.DB.GetDrillJob(ctx, in.JobID)
-			return runOfJob{db.Run{JobID: &job.ID}, job.Enabled, job.ScheduleCron, job.ScheduleTimezone}, err
+			return runOfJob{db.Run{JobID: &job.ID}, job.Enabled, job.ScheduleCron, job.ScheduleTimezone, job.OverlapPolicy}, err
 		})
-		if err != nil || skip != "" {
-			return contract.RunPlan{Skip: skip}, err
+		if err != nil || made.Skip != "" {
+			return made, err
 		}
-		id = made
+		id = made.RunID
 	}
 	_, plan, err := a.beginRun(ctx, db.RunDrill, id, in)
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 // DueOrder is in which order a health check goes through a pool.
 func (a *Activities) DueOrder(ctx context.Context, pool string) (ids []string, err error) {
-	due, err := a.dueOfPool(ctx, pool, domain.DefaultHealth(), &poolCheck{})
+	due, err := a.dueOfPool(ctx, contract.CheckPoolInput{Pool: pool}, domain.DefaultHealth(), &poolCheck{})
 	for _, one := range due {
 		ids = append(ids, one.id)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/testsuite"
 
@@ -98,6 +99,40 @@ func TestWhatRetentionLeavesIsWholeAndNothingElseIsStored(t *testing.T) {
 	}
 	require.Equal(t, removals, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type = 'cleanup_completed' AND message LIKE '%freed%'`))
 	require.Positive(t, removals)
+}
+
+// A full check finds that the engine can not read the newest backup. The scrub after it, which finds every byte as it was stored, does
+// not make it the one that is kept in place of the only one that can be restored, nor a parent.
+func TestADumpThatCanNotBeReadDoesNotOutliveOneThatCan(t *testing.T) {
+	s := newSite(t)
+	s.source.fill(1, mib)
+	first := s.good(domain.Full)
+	s.source.change("a row was changed")
+	second := s.good(domain.Full)
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestActivityEnvironment()
+	s.register(env)
+	check := func(activity string, in any) (result contract.CopyCheck) {
+		value, err := env.ExecuteActivity(activity, in)
+		require.NoError(t, err)
+		require.NoError(t, value.Get(&result))
+		return result
+	}
+	s.source.unreadable = true
+	require.False(t, check(contract.CheckCopy.Name, contract.CopyRef{BackupID: second.ID, StorageLocationID: s.job.StorageLocationID, Mode: domain.VerifyFull}).OK)
+	s.source.unreadable = false
+	require.True(t, check(contract.CheckCopy.Name, contract.CopyRef{BackupID: second.ID, StorageLocationID: s.job.StorageLocationID, Mode: domain.VerifyQuick}).OK)
+	scrub := contract.ScrubStep{RunID: uuid.NewString(), StorageLocationID: s.job.StorageLocationID, Generation: second.Generation}
+	check(contract.StartScrub.Name, scrub)
+	require.True(t, check(contract.CheckGeneration.Name, scrub).OK)
+
+	s.policy(domain.RetentionPolicy{MaxBackups: 1, AutoDelete: true})
+	s.retain()
+	require.True(t, s.exists(first), "the only backup that can be restored")
+	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE title LIKE '%does not verify'`))
+	s.source.change("another row was changed")
+	third := s.good(domain.Incremental)
+	require.NotEqual(t, second.Generation, third.Generation)
 }
 
 func TestABackupWhoseObjectsCanNotBeRemovedGoesWithTheNextRun(t *testing.T) {
@@ -204,6 +239,15 @@ func TestTheHealthCheckOfAPoolProbesWhatIsEnabledInIt(t *testing.T) {
 		}
 	}
 	require.Equal(t, []string{"storage_unreachable", "connection_restored", "connection_lost"}, told, "one each; the last is of the type without an engine")
+	for kind, want := range map[domain.CheckedKind]contract.PoolReport{
+		domain.CheckedDatasource: {Datasources: map[string]int{"ok": 1, "error": 1}}, domain.CheckedStorage: {Storage: map[string]int{"healthy": 1}},
+	} {
+		value, err := env.ExecuteActivity(contract.CheckPool.Name, contract.CheckPoolInput{Pool: "default", Of: kind})
+		require.NoError(t, err)
+		var report contract.PoolReport
+		require.NoError(t, value.Get(&report))
+		require.Equal(t, want, report, "each of its two schedules checks its kind only, or all would count twice")
+	}
 }
 
 func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
@@ -229,6 +273,8 @@ func TestAPoolWithoutWorkersAndAnOverdueJobAreToldOnce(t *testing.T) {
 	for kind, entity := range map[string]string{"connection_lost": "system", "connection_restored": "system", "health_degraded": "backup_job"} {
 		require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE type::text = $1 AND entity_type::text = $2`, kind, entity), kind)
 	}
+	require.Equal(t, 1, dbtest.Count(t, s.url, `SELECT count(*) FROM notifications WHERE entity_type = 'backup_job' AND type = 'health_degraded' AND severity = 'warning'`),
+		"that nothing was backed up is no failure yet")
 }
 
 // What a run had no time for is first in the next one.

@@ -34,33 +34,46 @@ type runOfJob struct {
 	run            db.Run
 	enabled        bool
 	cron, timeZone string
+	overlap        domain.OverlapPolicy
 }
 
-// scheduledRun gives a scheduled run its row, unless an earlier try of the activity has. skip says why there
-// is to be none.
-func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (runOfJob, error)) (id, skip string, err error) {
+// scheduledRun gives a scheduled run its row, unless an earlier try of the activity has, and notes that it has had its turn. The plan
+// has the row's id, or why there is to be none.
+func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (runOfJob, error)) (contract.RunPlan, error) {
+	plan, err := a.makeScheduledRun(ctx, kind, in, made)
+	if err == nil && !plan.Later && hasTurn(in.DueAt) {
+		err = a.DB.SetRunJobLastDue(ctx, kind, in.JobID, in.DueAt)
+	}
+	return plan, err
+}
+
+func (a *Activities) makeScheduledRun(ctx context.Context, kind db.RunKind, in contract.BeginRunInput, made func() (runOfJob, error)) (plan contract.RunPlan, err error) {
 	active, err := a.DB.ActiveRun(ctx, kind, in.JobID)
 	switch {
 	case err == nil && active.Metadata.RunID == in.WorkflowRun:
-		return active.ID, "", nil
+		return contract.RunPlan{RunID: active.ID}, nil
 	case err == nil:
-		return "", fmt.Sprintf("run %s of the job is %s", active.ID, active.Status), nil
+		plan.Skip = fmt.Sprintf("run %s of the job is %s", active.ID, active.Status)
 	case !errors.Is(err, db.ErrNotFound):
-		return "", "", err
+		return plan, err
 	}
 	job, err := made()
 	switch {
 	case errors.Is(err, db.ErrNotFound):
-		return "", "the job is gone", nil
+		return contract.RunPlan{Skip: "the job is gone"}, nil
 	case err != nil:
-		return "", "", err
+		return plan, err
 	case !job.enabled:
-		return "", "the job is disabled", nil
+		return contract.RunPlan{Skip: "the job is disabled"}, nil
 	}
-	if skip, err := whyNotDue(job.cron, job.timeZone, in.DueAt, func() (time.Time, error) {
+	why, err := a.whyNotDue(ctx, job.cron, job.timeZone, in.DueAt, func() (time.Time, error) {
 		return a.DB.LastScheduledRun(ctx, kind, in.JobID)
-	}); skip != "" || err != nil {
-		return "", skip, err
+	})
+	if why != "" || err != nil {
+		return contract.RunPlan{Skip: why}, err
+	}
+	if plan.Later = job.overlap == domain.OverlapBufferOne; plan.Skip != "" {
+		return plan, nil
 	}
 	row := job.run
 	if !in.DueAt.IsZero() {
@@ -69,9 +82,10 @@ func (a *Activities) scheduledRun(ctx context.Context, kind db.RunKind, in contr
 	row.Metadata.Trigger, row.Metadata.WorkflowID, row.Metadata.RunID = domain.TriggerSchedule, in.WorkflowID, in.WorkflowRun
 	row, err = a.DB.CreateRun(ctx, kind, row)
 	if errors.Is(err, db.ErrActiveExecution) {
-		return "", "another run of the job has just begun", nil
+		plan.Skip = "another run of the job has just begun"
+		return plan, nil
 	}
-	return row.ID, "", err
+	return contract.RunPlan{RunID: row.ID}, err
 }
 
 // beginRun moves a run to running, and makes the plan of its workflow.

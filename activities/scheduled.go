@@ -16,26 +16,40 @@ import (
 	"github.com/dataguardian/dataguardian/internal/schedule"
 )
 
-// QueueScheduledBackup makes the execution of a backup that its schedule started, unless there is a reason not to. For the same
-// workflow run it is always the same execution.
+// QueueScheduledBackup makes the execution of a backup that its schedule started, unless there is a reason not to, and notes that the
+// run has had its turn. For the same workflow run it is always the same execution.
 func (a *Activities) QueueScheduledBackup(ctx context.Context, in contract.ScheduledInput) (contract.ScheduledRun, error) {
+	run, err := a.scheduledBackup(ctx, in)
+	if err == nil && !run.Later && hasTurn(in.DueAt) {
+		err = a.DB.SetJobLastDue(ctx, in.JobID, in.DueAt)
+	}
+	return run, toTemporal(ctx, err)
+}
+
+func (a *Activities) scheduledBackup(ctx context.Context, in contract.ScheduledInput) (contract.ScheduledRun, error) {
 	id := executionIDOf(in)
 	if _, err := a.DB.GetExecution(ctx, id); err == nil || !errors.Is(err, db.ErrNotFound) {
-		return contract.ScheduledRun{ExecutionID: id}, toTemporal(ctx, err)
+		return contract.ScheduledRun{ExecutionID: id}, err
 	}
 	job, err := a.DB.GetBackupJob(ctx, in.JobID)
 	if errors.Is(err, db.ErrNotFound) {
 		return contract.ScheduledRun{Skipped: "the job does not exist any more"}, nil
 	}
 	if err != nil {
-		return contract.ScheduledRun{}, toTemporal(ctx, err)
+		return contract.ScheduledRun{}, err
 	}
 	run, err := a.queueScheduled(ctx, id, job, in)
 	if err == nil {
 		err = a.DB.SetJobNextExecution(ctx, job.ID, job.Version,
 			reconcile.NextRun(job.ScheduleCron, job.ScheduleTimezone, job.Enabled, job.SchedulePause, time.Now()), job.SchedulePause)
 	}
-	return run, toTemporal(ctx, err)
+	return run, err
+}
+
+// hasTurn reports whether a time is one at which a schedule of ours starts a run, which crons have no seconds for: what somebody
+// triggers in Temporal by hand is due at the moment of it, and takes the turn of no other run.
+func hasTurn(dueAt time.Time) bool {
+	return !dueAt.IsZero() && dueAt.Equal(dueAt.Truncate(time.Minute))
 }
 
 func (a *Activities) queueScheduled(ctx context.Context, id string, job db.BackupJob, in contract.ScheduledInput) (contract.ScheduledRun, error) {
@@ -84,15 +98,15 @@ func (a *Activities) whyNot(ctx context.Context, job db.BackupJob, datasource db
 		return fmt.Sprintf("datasource %s is in pool %s and storage location %s in pool %s: no worker reaches both",
 			quoted(datasource.Name), datasource.Pool, quoted(storage.Name), storage.Pool), nil
 	}
-	return whyNotDue(job.ScheduleCron, job.ScheduleTimezone, in.DueAt, func() (time.Time, error) {
+	return a.whyNotDue(ctx, job.ScheduleCron, job.ScheduleTimezone, in.DueAt, func() (time.Time, error) {
 		return a.DB.LastScheduledExecution(ctx, job.ID)
 	})
 }
 
-// whyNotDue says why a run that its schedule started for a time is one too many: the clock shows the time twice, or a run
-// that was started later, which last finds, has made good for it. "" when it is to take place; due is zero when no schedule
-// started it.
-func whyNotDue(cron, timeZone string, due time.Time, last func() (time.Time, error)) (string, error) {
+// whyNotDue says why a run that its schedule started for a time is one too many: the clock shows the time twice, or the job's last
+// scheduled run, whose beginning last finds, has made good for it. It has when it began after the last moment at which this one was
+// to begin: one that began before is the run before, however late. "" when it is to take place; due is zero when no schedule started it.
+func (a *Activities) whyNotDue(ctx context.Context, cron, timeZone string, due time.Time, last func() (time.Time, error)) (string, error) {
 	if due.IsZero() {
 		return "", nil
 	}
@@ -106,8 +120,30 @@ func whyNotDue(cron, timeZone string, due time.Time, last func() (time.Time, err
 	if err != nil || !due.Before(began) {
 		return "", err
 	}
-	return fmt.Sprintf("it was due at %s, in an outage, and the run that began at %s has made good for it",
-		due.UTC().Format(time.RFC3339), began.UTC().Format(time.RFC3339)), nil
+	by, err := a.beginsBy(ctx, cron, timeZone, due)
+	if err != nil || !by.Before(began) {
+		return "", err
+	}
+	return fmt.Sprintf("it was due at %s, to begin by %s, and the run that began at %s has made good for it",
+		due.UTC().Format(time.RFC3339), by.UTC().Format(time.RFC3339), began.UTC().Format(time.RFC3339)), nil
+}
+
+// beginsBy is the last moment at which a run that is due at a time begins, unless something keeps it from that: the end of the jitter,
+// which goes no further than to the next run.
+func (a *Activities) beginsBy(ctx context.Context, cron, timeZone string, due time.Time) (time.Time, error) {
+	settings, err := a.DB.ScheduleSettings(ctx)
+	if err != nil {
+		return time.Time{}, err
+	}
+	by := due.Add(time.Duration(settings.JitterSeconds) * time.Second)
+	if cron == "" {
+		return by, nil
+	}
+	next, err := schedule.Next(cron, timeZone, due, 1)
+	if err == nil && len(next) > 0 && next[0].Before(by) {
+		by = next[0]
+	}
+	return by, err
 }
 
 // leaveToActive is the answer when another run of the job goes on, which is told of it.

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"fmt"
 	"log/slog"
 	"testing"
 	"time"
@@ -220,5 +221,122 @@ func TestAScheduledRunThatCouldNotBeginIsClosed(t *testing.T) {
 			require.Equal(t, end.left, row.Status, "%s after the end of run %s", kind, end.run)
 		}
 		require.Empty(t, s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: "2", DueAt: time.Now().Add(time.Minute)}).Skip, "the job is free")
+	}
+}
+
+// lastDue is what the job of a kind says of its runs' turns; "" is a backup job.
+func (s *site) lastDue(kind db.RunKind, id string) (at *time.Time, version int64) {
+	s.t.Helper()
+	switch kind {
+	case db.RunSync:
+		job, err := s.d.GetSyncJob(s.t.Context(), id)
+		require.NoError(s.t, err)
+		return job.LastDueAt, job.Version
+	case db.RunDrill:
+		job, err := s.d.GetDrillJob(s.t.Context(), id)
+		require.NoError(s.t, err)
+		return job.LastDueAt, job.Version
+	default:
+		job, err := s.d.GetBackupJob(s.t.Context(), id)
+		require.NoError(s.t, err)
+		return job.LastDueAt, job.Version
+	}
+}
+
+// What is shown of the job's next run asks which run has had its turn: one that has begun and one that does not take place, and none
+// that still waits or that no schedule of ours has started.
+func TestAScheduledRunThatHasHadItsTurnIsNoted(t *testing.T) {
+	s := newSite(t)
+	jobs := s.runJobs("* * * * *", "UTC")
+	jobs[""] = s.job.ID
+	s.setJob(func(j *db.BackupJob) { j.ScheduleCron = "* * * * *" })
+	acts := activities.New(activities.Options{DB: s.d, Logger: slog.New(slog.DiscardHandler)})
+	now := time.Now().UTC().Truncate(time.Minute)
+	for kind, job := range jobs {
+		begin := func(run string, dueAt time.Time) (id string) {
+			t.Helper()
+			if kind == "" {
+				made, err := acts.QueueScheduledBackup(t.Context(), contract.ScheduledInput{JobID: job, WorkflowID: "w", RunID: run, StartedAt: now, DueAt: dueAt})
+				require.NoError(t, err)
+				return made.ExecutionID
+			}
+			return s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: run, DueAt: dueAt}).RunID
+		}
+		setJob := func(columns string) {
+			t.Helper()
+			for _, table := range []string{"backup_jobs", "database_sync_jobs", "restore_drill_jobs"} {
+				dbtest.Execute(t, s.url, `UPDATE `+table+` SET `+columns+` WHERE id = $1`, job)
+			}
+		}
+		_, version := s.lastDue(kind, job)
+		requireNoted := func(want time.Time, why string) {
+			t.Helper()
+			at, is := s.lastDue(kind, job)
+			require.NotNil(t, at, "%q: %s", kind, why)
+			require.Equal(t, want, at.UTC(), "%q: %s", kind, why)
+			require.Equal(t, version, is, "it is no change of the job")
+		}
+		setJob(`enabled = false`)
+		require.Empty(t, begin("disabled", now.Add(-4*time.Minute)))
+		requireNoted(now.Add(-4*time.Minute), "it does not take place")
+		setJob(`enabled = true`)
+		require.NotEmpty(t, begin("first", now.Add(-3*time.Minute)))
+		requireNoted(now.Add(-3*time.Minute), "it has begun")
+		require.Empty(t, begin("second", now.Add(time.Minute)))
+		requireNoted(now.Add(time.Minute), "it is skipped, because the first one goes on")
+		setJob(`last_due_at = NULL`)
+		require.NotEmpty(t, begin("first", now.Add(-3*time.Minute)), "the answer was lost, and it is tried again")
+		requireNoted(now.Add(-3*time.Minute), "it has begun")
+		require.Empty(t, begin("late", now.Add(-5*time.Minute)))
+		requireNoted(now.Add(-3*time.Minute), "an earlier one is no later one")
+
+		setJob(`overlap_policy = 'buffer_one'`)
+		require.Empty(t, begin("waits", now.Add(2*time.Minute)))
+		requireNoted(now.Add(-3*time.Minute), "it waits for the first one, and takes place")
+		setJob(`overlap_policy = 'skip'`)
+		require.Empty(t, begin("triggered", now.Add(2*time.Minute+31*time.Second)))
+		require.Empty(t, begin("by hand", time.Time{}))
+		requireNoted(now.Add(-3*time.Minute), "somebody started them in Temporal")
+	}
+}
+
+// With a jitter as long as the time between two runs, one may begin when the next one is due already: that is no outage, and both
+// take place. One that began after the whole time in which another was to begin has made good for it.
+func TestARunThatBeginsLateInItsJitterDoesNotTakeThePlaceOfTheNext(t *testing.T) {
+	s := newSite(t)
+	const cron = "0 * * * *"
+	jobs := s.runJobs(cron, "UTC")
+	jobs[""] = s.job.ID
+	s.setJob(func(j *db.BackupJob) { j.ScheduleCron = cron })
+	due := time.Now().UTC().Truncate(time.Hour) // now is within its jitter, and behind that of the one before
+	for _, jitter := range []int{3600, 7200} {  // it goes no further than to the next run
+		require.NoError(t, s.d.SetScheduleSettings(t.Context(), domain.ScheduleSettings{CatchupWindowMinutes: 60, JitterSeconds: jitter}, ""))
+		for kind, job := range jobs {
+			run := func(run string, dueAt time.Time) (skipped string) {
+				t.Helper()
+				if kind == "" {
+					queued := s.queueScheduled(contract.ScheduledInput{RunID: run, DueAt: dueAt})
+					if queued.ExecutionID != "" {
+						require.NoError(t, s.d.FinishExecution(t.Context(), queued.ExecutionID, db.Finish{Status: domain.Completed}))
+					}
+					return queued.Skipped
+				}
+				plan := s.beginRun(kind, contract.BeginRunInput{JobID: job, WorkflowRun: run, DueAt: dueAt})
+				if plan.RunID != "" {
+					_, err := s.d.FinishRun(t.Context(), kind, plan.RunID, db.Finish{Status: domain.Completed}, 0, "")
+					require.NoError(t, err)
+				}
+				return plan.Skip
+			}
+			name := func(what string) string { return fmt.Sprintf("%s %d", what, jitter) }
+			if jitter == 3600 {
+				require.Empty(t, run(name("first"), due.Add(-time.Hour)), "%q", kind)
+			}
+			require.Empty(t, run(name("next"), due), "%q: it is on time", kind)
+			missed := run(name("missed"), due.Add(-2*time.Hour))
+			require.Contains(t, missed, "has made good for it", "%q", kind)
+			require.Contains(t, missed, "to begin by "+due.Add(-time.Hour).Format(time.RFC3339), "%q", kind)
+			require.NotContains(t, missed, "outage", "it may have waited for something else")
+		}
 	}
 }

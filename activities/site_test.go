@@ -338,11 +338,19 @@ func logged(e db.Execution) string {
 type disk struct {
 	storage.Store
 	volume string
+	age    time.Duration // of what is listed, more than it has
 	mu     sync.Mutex
 	puts   map[string]int
 }
 
 func (d *disk) Volume(context.Context) (string, error) { return d.volume, nil }
+
+func (d *disk) List(ctx context.Context, prefix string, visit func(storage.Object) error) error {
+	return d.Store.List(ctx, prefix, func(o storage.Object) error {
+		o.ModTime = o.ModTime.Add(-d.age)
+		return visit(o)
+	})
+}
 
 func (d *disk) Put(ctx context.Context, key string, body io.Reader, size int64) error {
 	err := d.Store.Put(ctx, key, body, size)
@@ -387,6 +395,8 @@ type source struct {
 	pieces  *pieces  // set: the dump is a stream of segments
 	more    []stream // besides main
 	silent  bool     // the server does not answer
+
+	unreadable bool // the engine can not read what it once dumped
 }
 
 // Execute takes every statement but one that says fail, or hang.
@@ -474,6 +484,9 @@ func (s *source) Dump(ctx context.Context, _ engine.Source, opts engine.DumpOpti
 
 func (s *source) Inspect(_ context.Context, _ engine.Stream, r io.Reader) (int, error) {
 	_, err := io.Copy(io.Discard, r)
+	if err == nil && s.unreadable {
+		err = failure.New(failure.Corrupt, "list the dump", "it is no dump", "")
+	}
 	return 1, err
 }
 

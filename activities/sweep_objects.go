@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"strings"
 
+	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
@@ -28,6 +30,14 @@ func (s *sweeper) manifest(ctx context.Context, o storage.Object, place archive.
 	}
 	// Of an attempt that was overtaken and came back once more, after the settling of its execution.
 	stale := known && owner.Status == domain.Completed && owner.DeletingAt == nil && owner.ManifestPath != o.Key && s.old(o)
+	if stale {
+		// What an import took for a copy need not be named as the backup itself is.
+		copied, err := s.isReplica(ctx, owner.ID, o.Key)
+		if err != nil {
+			return err
+		}
+		stale = !copied
+	}
 	switch {
 	case !known || owner.Lost && owner.Abandoned():
 		// A manifest is there once a backup is complete. Of a backup that was closed without an answer
@@ -45,6 +55,14 @@ func (s *sweeper) manifest(ctx context.Context, o storage.Object, place archive.
 		s.manifests = append(s.manifests, o.Key)
 	}
 	return nil
+}
+
+// isReplica reports whether a manifest is that of a backup's copy on the location, whole or not.
+func (s *sweeper) isReplica(ctx context.Context, executionID, key string) (bool, error) {
+	replicas, err := s.a.DB.ListReplicas(ctx, executionID)
+	return slices.ContainsFunc(replicas, func(r db.Replica) bool {
+		return r.StorageLocationID == s.location.ID && r.ManifestPath == key
+	}), err
 }
 
 func (s *sweeper) old(o storage.Object) bool { return s.started.Sub(o.ModTime) > orphanAge }

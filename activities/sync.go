@@ -21,15 +21,16 @@ func (a *Activities) BeginSync(ctx context.Context, in contract.BeginRunInput) (
 func (a *Activities) beginSync(ctx context.Context, in contract.BeginRunInput) (contract.RunPlan, error) {
 	id := in.RunID
 	if id == "" {
-		made, skip, err := a.scheduledRun(ctx, db.RunSync, in, func() (runOfJob, error) {
+		made, err := a.scheduledRun(ctx, db.RunSync, in, func() (runOfJob, error) {
 			job, err := a.DB.GetSyncJob(ctx, in.JobID)
 			plan := job.Plan()
-			return runOfJob{db.Run{JobID: &job.ID, Metadata: domain.RunMetadata{Sync: &plan}}, job.Enabled, job.ScheduleCron, job.ScheduleTimezone}, err
+			run := db.Run{JobID: &job.ID, Metadata: domain.RunMetadata{Sync: &plan}}
+			return runOfJob{run, job.Enabled, job.ScheduleCron, job.ScheduleTimezone, job.OverlapPolicy}, err
 		})
-		if err != nil || skip != "" {
-			return contract.RunPlan{Skip: skip}, err
+		if err != nil || made.Skip != "" {
+			return made, err
 		}
-		id = made
+		id = made.RunID
 	}
 	run, plan, err := a.beginRun(ctx, db.RunSync, id, in)
 	if err != nil {
@@ -218,12 +219,8 @@ func (a *Activities) expiredBackups(ctx context.Context, id string) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	keep := job.RetentionPolicy.MaxBackups
 	backups, err := a.DB.SyncBackups(ctx, job.ID)
-	if err != nil || !job.RetentionPolicy.AutoDelete || keep == 0 || len(backups) <= keep {
-		return nil, err
-	}
-	return backups[keep:], nil
+	return job.RetentionPolicy.BeyondCount(backups), err
 }
 
 // newExecutionID is a UUIDv7: ids sort by the time they were made.

@@ -91,8 +91,7 @@ func tellOverdue(o db.OverdueJob, notify domain.NotificationType) *db.Notificati
 		last = "Its last completed backup ended at " + o.LastAt.UTC().Format(time.RFC3339) + "."
 	}
 	return &db.Notification{
-		Type: notify, Severity: domain.SeverityCritical, // backups that silently do not happen are as bad as those that fail
-		EntityType: domain.EntityBackupJob, EntityID: o.Job.ID,
+		Type: notify, Severity: domain.SeverityOf(notify), EntityType: domain.EntityBackupJob, EntityID: o.Job.ID,
 		Title:   "Backup job " + quoted(o.Job.Name) + " is overdue",
 		Message: last + " Twice the time between two of its runs has passed since.",
 		Metadata: map[string]any{

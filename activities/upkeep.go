@@ -17,7 +17,7 @@ const upkeepPulse = 2 * time.Second
 // EnsureSchedules brings the schedules of all jobs in step with the catalogue.
 func (a *Activities) EnsureSchedules(ctx context.Context, _ contract.Nothing) (contract.SchedulesReport, error) {
 	defer startPulse(ctx, upkeepPulse, struct{}{}).stop()
-	report, err := a.schedules.Ensure(ctx, a.DB, activity.GetClient(ctx))
+	report, err := reconcile.EnsureJobSchedules(ctx, a.DB, activity.GetClient(ctx))
 	return report, toTemporal(ctx, err)
 }
 

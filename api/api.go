@@ -122,6 +122,8 @@ func newServer(o Options) (*server, error) {
 	}
 	s.api = humagin.New(s.engine, humaConfig())
 	s.registerOperations()
+	s.documentAsked()
+	s.documentNulls()
 	if err := s.addExamples(); err != nil {
 		return nil, err
 	}

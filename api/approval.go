@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -28,7 +29,7 @@ type byIDApproved struct {
 
 // Approved is the header of a call that may need an approval.
 type Approved struct {
-	ApprovalID string `header:"Approval-Id" maxLength:"36" doc:"Where another person must approve this: the id of their approval. Without one the answer is 202 with the request for approval, and nothing is done"`
+	ApprovalID string `header:"Approval-Id" format:"id" maxLength:"36" doc:"Where another person must approve this: the id of their approval. Without one the answer is 202 with the request for approval, and nothing is done"`
 }
 
 // approvedBody is the body of what may need an approval.
@@ -273,4 +274,25 @@ func documentApproval(s *server, op huma.Operation) huma.Operation {
 		}
 	}
 	return op
+}
+
+// documentAsked says of the operations whose usual answer is 202 that the body may be a request for approval instead. They must
+// have been registered: their usual answers are known by that.
+func (s *server) documentAsked() {
+	asked := s.api.OpenAPI().Components.Schemas.Schema(reflectAsked, true, "")
+	for _, item := range s.api.OpenAPI().Paths {
+		for _, op := range []*huma.Operation{item.Post, item.Delete} {
+			if op == nil || op.DefaultStatus != http.StatusAccepted || !slices.ContainsFunc(op.Parameters, func(p *huma.Param) bool { return p.Name == approvalHeader }) {
+				continue
+			}
+			answer := op.Responses["202"]
+			content := *answer.Content["application/json"] // it may be shared
+			content.Schema = &huma.Schema{OneOf: []*huma.Schema{content.Schema, asked}}
+			answer.Content["application/json"] = &content
+			if answer.Headers == nil {
+				answer.Headers = make(map[string]*huma.Param)
+			}
+			answer.Headers[approvalHeader] = &huma.Param{Schema: &huma.Schema{Type: huma.TypeString}, Description: "Id of the approval that it needs"}
+		}
+	}
 }

@@ -202,6 +202,9 @@ func (s *server) notOpen(ctx context.Context, id string) error {
 }
 
 func viewApproval(row db.Approval) Approval {
+	if row.Request == nil { // a deletion depends on nothing but what is deleted
+		row.Request = map[string]any{}
+	}
 	return Approval{
 		ID: row.ID, Action: row.Action, Permission: auth.Permission(row.Permission), Resource: row.Resource, ResourceID: row.ResourceID,
 		Summary: row.Summary, Request: row.Request, Status: row.Status, RequestedBy: row.RequestedBy, RequesterName: row.RequesterName,

@@ -261,3 +261,26 @@ func TestAnApprovalIsForTheTargetAsItWas(t *testing.T) {
 	a.ana.call("PATCH", "/api/datasources/"+a.datasource, object{"connection_config": object{"host": "production.example.com", "password": "another"}}).ok(200)
 	require.Contains(t, a.ana.call("POST", path, body, approvalHeader, id).problem(409).Detail, "another request")
 }
+
+// Chosen parts are let into a target that holds others, without drop_existing: it is a restore into what is not empty.
+func TestARestoreOfPartsIntoWhatHoldsOthersWaitsForAnotherPerson(t *testing.T) {
+	a := newAsking(t)
+	for name, body := range map[string]object{
+		"documents": {"type": "mongodb", "connection_config": object{"host": "m.example.com", "database": "shop", "username": "backup", "password": dbPassword}},
+		"papers":    {"type": "files", "connection_config": object{"source_path": "/srv/papers"}},
+	} {
+		datasource := a.call("POST", "/api/datasources", with(body, name, "name")).ok(201).get("id").(string)
+		job := a.call("POST", "/api/backup-jobs", object{"name": name, "datasource_id": datasource, "storage_location_id": a.storage}).ok(201).get("id").(string)
+		path := "/api/backups/" + a.completed(job, datasource, a.storage) + "/restore"
+		whole := object{"target_datasource_id": datasource, "confirmation_phrase": "RESTORE " + name}
+		part := with(whole, []string{"people"}, map[string]string{"documents": "include_tables", "papers": "include_paths"}[name])
+		id := a.ana.call("POST", path, part).asked()
+		require.Contains(t, a.bob.call("GET", approvalsPath+"/"+id, nil).ok(200).get("summary"), "beside what else is there")
+		a.ana.call("POST", path, with(with(part, true, "verification_mode"), "VERIFY RESTORE", "confirmation_phrase")).ok(202)
+		a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+		require.NotEmpty(t, a.ana.call("POST", path, part, approvalHeader, id).ok(202).get("id"))
+	}
+	// Of the other types they are not.
+	tables := object{"target_datasource_id": a.datasource, "confirmation_phrase": "RESTORE orders", "include_tables": []string{"people"}}
+	require.NotEmpty(t, a.ana.call("POST", "/api/backups/"+a.backup+"/restore", tables).ok(202).get("id"))
+}

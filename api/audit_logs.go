@@ -30,10 +30,10 @@ type AuditLog struct {
 
 // AuditFilter holds the query parameters that narrow the audit trail.
 type AuditFilter struct {
-	Actor      string    `query:"actor" maxLength:"254" doc:"Id of a user, or the email that an entry names"`
+	Actor      string    `query:"actor" format:"id" maxLength:"254" doc:"Id of a user, or the email that an entry names"`
 	Action     string    `query:"action" maxLength:"100"`
 	Resource   string    `query:"resource" maxLength:"100"`
-	ResourceID string    `query:"resource_id" maxLength:"200"`
+	ResourceID string    `query:"resource_id" format:"id" maxLength:"200"`
 	From       time.Time `query:"from" doc:"At this time or later (RFC 3339)"`
 	To         time.Time `query:"to" doc:"Before this time (RFC 3339)"`
 }

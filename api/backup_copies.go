@@ -30,7 +30,7 @@ func (s *server) copies(ctx context.Context, in CopyInput) ([]db.StorageLocation
 	}
 	var locations []db.StorageLocation
 	for _, c := range found {
-		if in.StorageLocationID != "" && !strings.EqualFold(in.StorageLocationID, c.StorageLocationID) {
+		if in.StorageLocationID != "" && in.StorageLocationID != c.StorageLocationID {
 			continue
 		}
 		location, err := s.db.GetStorageLocation(ctx, c.StorageLocationID)

@@ -48,6 +48,7 @@ type BackupJob struct {
 	Version           int64                  `json:"version"`
 	CreatedAt         time.Time              `json:"created_at"`
 	UpdatedAt         time.Time              `json:"updated_at"`
+	turns             turns
 
 	LastRetention *domain.RetentionResult `json:"last_retention,omitempty" doc:"What the retention did after the last backup"`
 }
@@ -132,7 +133,9 @@ func (s *server) createBackupJob(ctx context.Context, in *body[BackupJobDocument
 	if err != nil {
 		return nil, err
 	}
-	return &created[BackupJob]{"/api/backup-jobs/" + row.ID, etag(row.Version), viewJob(row)}, nil
+	out := &created[BackupJob]{"/api/backup-jobs/" + row.ID, etag(row.Version), viewJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocument]) (*versioned[BackupJob], error) {
@@ -188,7 +191,9 @@ func (s *server) updateBackupJob(ctx context.Context, in *patchOf[BackupJobDocum
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[BackupJob]{etag(row.Version), viewJob(row)}, nil
+	out := &versioned[BackupJob]{etag(row.Version), viewJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 func (s *server) deleteBackupJob(ctx context.Context, in *DeleteInput) (*empty, error) {
@@ -285,12 +290,7 @@ func (d BackupJobDocument) fill(row *db.BackupJob) domain.Invalid {
 	if d.ScheduleCron != "" {
 		schedule.CheckCron(&v, "schedule_cron", d.ScheduleCron)
 	}
-	if d.OverlapPolicy == "" {
-		d.OverlapPolicy = domain.OverlapSkip
-	}
-	if d.OverlapPolicy != domain.OverlapSkip && d.OverlapPolicy != domain.OverlapBufferOne {
-		v.Add("overlap_policy", "is %q; use skip or buffer_one", d.OverlapPolicy)
-	}
+	checkOverlap(&v, &d.OverlapPolicy)
 	policy := domain.DefaultRetention()
 	if d.RetentionPolicy != nil {
 		policy = *d.RetentionPolicy
@@ -324,6 +324,6 @@ func viewJob(row db.BackupJob) BackupJob {
 		OverlapPolicy: row.OverlapPolicy, SchedulePause: row.SchedulePause,
 		RetentionPolicy: row.RetentionPolicy, BackupOptions: maskedOptions(row.BackupOptions),
 		LastExecutionAt: row.LastExecutionAt, NextExecutionAt: nextRun(row),
-		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Version: row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, turns: turns{row.ScheduleSince, row.LastDueAt},
 	}
 }

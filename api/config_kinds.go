@@ -125,6 +125,7 @@ func kindOf[Doc, View any](
 		if err := json.Unmarshal(document, &in.Body); err != nil {
 			return nil, invalidField("", "does not fit: %s", err)
 		}
+		lowerIDs(&in)
 		out, err := create(ctx, &in)
 		if err != nil {
 			return nil, err

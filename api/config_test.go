@@ -81,6 +81,21 @@ func TestADocumentIsAppliedOnceAndAgainWithoutChange(t *testing.T) {
 	require.Equal(t, all("unchanged"), f.apply(exported.text, "").ok(200).ordered(everything))
 }
 
+func TestTheOverlapPolicyOfADrillIsApplied(t *testing.T) {
+	f := signedIn(t)
+	f.schedules()
+	text := configText + `
+restore_drill_jobs:
+- {name: proof, datasource: orders, schedule_cron: "@weekly", overlap_policy: buffer_one}
+`
+	f.apply(text, "").ok(200)
+	require.Equal(t, "buffer_one", f.call("GET", "/api/restore-drill-jobs", nil).ok(200).get("items").([]any)[0].(object)["overlap_policy"])
+	require.Contains(t, f.apply(text, "").ok(200).actions(), "unchanged restore_drill_jobs proof")
+	exported := f.call("GET", "/api/system/config", nil).ok(200).text
+	require.Contains(t, exported, "overlap_policy: buffer_one")
+	require.Contains(t, f.apply(strings.ReplaceAll(exported, "buffer_one", "skip"), "").ok(200).actions(), "update restore_drill_jobs proof")
+}
+
 // ordered are the actions in the order of names; an export lists the newest first.
 func (r reply) ordered(names []string) []string {
 	r.t.Helper()

@@ -23,7 +23,8 @@ import (
 )
 
 type pinInput struct {
-	ID   string `path:"id" format:"uuid" doc:"Its id"`
+	ID string `path:"id" format:"uuid" doc:"Its id"`
+	Approved
 	Body struct {
 		Pinned bool `json:"pinned" doc:"A pinned backup is not deleted, by nobody"`
 	}
@@ -39,10 +40,11 @@ func (s *server) registerDeletion() {
 		DefaultStatus: http.StatusAccepted,
 		Errors:        []int{http.StatusNotFound, http.StatusConflict, http.StatusServiceUnavailable},
 	}), s.deleteExecution)
-	register(s, requires(auth.ExecutionsControl), huma.Operation{
+	register(s, requires(auth.ExecutionsControl), documentApproval(s, huma.Operation{
 		OperationID: "pin-execution", Method: http.MethodPost, Path: path + "/pin", Tags: tags,
-		Summary: "Protect a backup from deletion, or no longer", Errors: []int{http.StatusNotFound, http.StatusConflict},
-	}, s.pinExecution)
+		Summary: "Protect a backup from deletion, or no longer", Description: "A backup that is pinned no longer is deleted by its job's retention policy, as any other.",
+		Errors: []int{http.StatusNotFound, http.StatusConflict},
+	}), s.pinExecution)
 }
 
 func (s *server) pinExecution(ctx context.Context, in *pinInput) (*body[Execution], error) {
@@ -54,15 +56,22 @@ func (s *server) pinExecution(ctx context.Context, in *pinInput) (*body[Executio
 		if row.Metadata.Operation != domain.OperationBackup {
 			return problem.New(http.StatusConflict, fmt.Sprintf("Execution %s is a %s; only a backup can be pinned.", in.ID, row.Metadata.Operation))
 		}
+		goes, err := expiring(ctx, q, row)
+		if err != nil {
+			return err
+		}
 		if err := q.SetPinned(ctx, in.ID, in.Body.Pinned); err != nil {
 			return missing(err, "execution", in.ID)
 		}
 		changes := map[string]any{"before": map[string]any{"pinned": row.Pinned}, "after": map[string]any{"pinned": in.Body.Pinned}}
 		row.Pinned = in.Body.Pinned
+		if err := approveUnpinned(ctx, q, in.ApprovalID, row, goes, changes); err != nil {
+			return err
+		}
 		return q.AddAudit(ctx, audited(ctx, "execution.pin", "execution", in.ID, changes))
 	})
 	if err != nil {
-		return nil, err
+		return nil, s.orAsk(ctx, err)
 	}
 	return &body[Execution]{viewExecution(row)}, nil
 }

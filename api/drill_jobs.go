@@ -20,35 +20,38 @@ import (
 
 // DrillJobDocument is what a client writes of a restore drill job.
 type DrillJobDocument struct {
-	Name               string              `json:"name" doc:"Unique" maxLength:"200"`
-	DatasourceID       string              `json:"datasource_id" format:"uuid" doc:"Whose latest backup is proved"`
-	BackupJobID        string              `json:"backup_job_id,omitempty" maxLength:"36" doc:"Only backups of this job; left out: any of the datasource"`
-	TargetDatasourceID string              `json:"target_datasource_id,omitempty" maxLength:"36" doc:"Where the temporary database is made; left out: on the datasource itself"`
-	ScheduleCron       string              `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @weekly and its like; empty: by hand only"`
-	ScheduleTimezone   string              `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
-	MaxBackupAgeHours  int                 `json:"max_backup_age_hours,omitempty" minimum:"0" maximum:"87600" doc:"An older backup fails the drill; default 48"`
-	Enabled            *bool               `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
-	DrillOptions       domain.DrillOptions `json:"drill_options,omitempty"`
+	Name               string               `json:"name" doc:"Unique" maxLength:"200"`
+	DatasourceID       string               `json:"datasource_id" format:"uuid" doc:"Whose latest backup is proved"`
+	BackupJobID        string               `json:"backup_job_id,omitempty" format:"id" maxLength:"36" doc:"Only backups of this job; left out: any of the datasource"`
+	TargetDatasourceID string               `json:"target_datasource_id,omitempty" format:"id" maxLength:"36" doc:"Where the temporary database is made; left out: on the datasource itself"`
+	ScheduleCron       string               `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @weekly and its like; empty: by hand only"`
+	ScheduleTimezone   string               `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
+	OverlapPolicy      domain.OverlapPolicy `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"As that of a backup job; default skip"`
+	MaxBackupAgeHours  int                  `json:"max_backup_age_hours,omitempty" minimum:"0" maximum:"87600" doc:"An older backup fails the drill; default 48"`
+	Enabled            *bool                `json:"enabled,omitempty" doc:"Default true; false stops the schedule, a run by hand still works"`
+	DrillOptions       domain.DrillOptions  `json:"drill_options,omitempty"`
 }
 
 // DrillJob is a restore drill job as clients see it.
 type DrillJob struct {
-	ID                 string              `json:"id" format:"uuid"`
-	Name               string              `json:"name"`
-	DatasourceID       string              `json:"datasource_id" format:"uuid"`
-	BackupJobID        *string             `json:"backup_job_id"`
-	TargetDatasourceID string              `json:"target_datasource_id" format:"uuid"`
-	ScheduleCron       string              `json:"schedule_cron"`
-	ScheduleTimezone   string              `json:"schedule_timezone"`
-	MaxBackupAgeHours  int                 `json:"max_backup_age_hours"`
-	Enabled            bool                `json:"enabled"`
-	DrillOptions       domain.DrillOptions `json:"drill_options"`
-	SchedulePause      string              `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
-	LastExecutionAt    *time.Time          `json:"last_execution_at"`
-	NextExecutionAt    *time.Time          `json:"next_execution_at" doc:"As that of a backup job"`
-	Version            int64               `json:"version"`
-	CreatedAt          time.Time           `json:"created_at"`
-	UpdatedAt          time.Time           `json:"updated_at"`
+	ID                 string               `json:"id" format:"uuid"`
+	Name               string               `json:"name"`
+	DatasourceID       string               `json:"datasource_id" format:"uuid"`
+	BackupJobID        *string              `json:"backup_job_id"`
+	TargetDatasourceID string               `json:"target_datasource_id" format:"uuid"`
+	ScheduleCron       string               `json:"schedule_cron"`
+	ScheduleTimezone   string               `json:"schedule_timezone"`
+	OverlapPolicy      domain.OverlapPolicy `json:"overlap_policy" enum:"skip,buffer_one"`
+	MaxBackupAgeHours  int                  `json:"max_backup_age_hours"`
+	Enabled            bool                 `json:"enabled"`
+	DrillOptions       domain.DrillOptions  `json:"drill_options"`
+	SchedulePause      string               `json:"schedule_pause,omitempty" doc:"As that of a backup job"`
+	LastExecutionAt    *time.Time           `json:"last_execution_at"`
+	NextExecutionAt    *time.Time           `json:"next_execution_at" doc:"As that of a backup job"`
+	Version            int64                `json:"version"`
+	CreatedAt          time.Time            `json:"created_at"`
+	UpdatedAt          time.Time            `json:"updated_at"`
+	turns              turns
 }
 
 // DrillTime is the recovery time of one good drill.
@@ -142,7 +145,9 @@ func (s *server) createDrillJob(ctx context.Context, in *body[DrillJobDocument])
 	if err != nil {
 		return nil, err
 	}
-	return &created[DrillJob]{"/api/restore-drill-jobs/" + row.ID, etag(row.Version), viewDrillJob(row)}, nil
+	out := &created[DrillJob]{"/api/restore-drill-jobs/" + row.ID, etag(row.Version), viewDrillJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 func (s *server) updateDrillJob(ctx context.Context, in *patchOf[DrillJobDocument]) (*versioned[DrillJob], error) {
@@ -187,7 +192,9 @@ func (s *server) updateDrillJob(ctx context.Context, in *patchOf[DrillJobDocumen
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}, nil
+	out := &versioned[DrillJob]{etag(row.Version), viewDrillJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 func (s *server) deleteDrillJob(ctx context.Context, in *DeleteInput) (*empty, error) {
@@ -296,21 +303,21 @@ func (d DrillJobDocument) fill(row *db.DrillJob) domain.Invalid {
 	if d.ScheduleCron = strings.TrimSpace(d.ScheduleCron); d.ScheduleCron != "" {
 		schedule.CheckCron(&v, "schedule_cron", d.ScheduleCron)
 	}
+	checkOverlap(&v, &d.OverlapPolicy)
 	if d.MaxBackupAgeHours == 0 {
 		d.MaxBackupAgeHours = domain.DefaultBackupAge
 	}
 	if d.MaxBackupAgeHours < 1 || d.MaxBackupAgeHours > 87600 {
 		v.Add("max_backup_age_hours", "is %d; give 1 to 87600", d.MaxBackupAgeHours)
 	}
-	row.Name, row.DatasourceID, row.BackupJobID = strings.TrimSpace(d.Name), strings.ToLower(d.DatasourceID), nil
-	if row.TargetDatasourceID = strings.ToLower(d.TargetDatasourceID); row.TargetDatasourceID == "" {
+	row.Name, row.DatasourceID, row.BackupJobID = strings.TrimSpace(d.Name), d.DatasourceID, nil
+	if row.TargetDatasourceID = d.TargetDatasourceID; row.TargetDatasourceID == "" {
 		row.TargetDatasourceID = row.DatasourceID
 	}
 	if d.BackupJobID != "" {
-		id := strings.ToLower(d.BackupJobID)
-		row.BackupJobID = &id
+		row.BackupJobID = &d.BackupJobID
 	}
-	row.ScheduleCron, row.ScheduleTimezone, row.Enabled = d.ScheduleCron, d.ScheduleTimezone, d.Enabled == nil || *d.Enabled
+	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy, row.Enabled = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy, d.Enabled == nil || *d.Enabled
 	row.MaxBackupAgeHours, row.DrillOptions = int32(min(d.MaxBackupAgeHours, 87600)), d.DrillOptions //nolint:gosec // bounded
 	row.SchedulePause = pauseThatStays(row.Enabled, row.ScheduleCron, row.SchedulePause)
 	return v
@@ -319,7 +326,8 @@ func (d DrillJobDocument) fill(row *db.DrillJob) domain.Invalid {
 func documentOfDrillJob(row db.DrillJob) DrillJobDocument {
 	d := DrillJobDocument{
 		Name: row.Name, DatasourceID: row.DatasourceID, TargetDatasourceID: row.TargetDatasourceID, ScheduleCron: row.ScheduleCron,
-		ScheduleTimezone: row.ScheduleTimezone, MaxBackupAgeHours: int(row.MaxBackupAgeHours), Enabled: &row.Enabled, DrillOptions: row.DrillOptions,
+		ScheduleTimezone: row.ScheduleTimezone, OverlapPolicy: row.OverlapPolicy, MaxBackupAgeHours: int(row.MaxBackupAgeHours), Enabled: &row.Enabled,
+		DrillOptions: row.DrillOptions,
 	}
 	if row.BackupJobID != nil {
 		d.BackupJobID = *row.BackupJobID
@@ -330,9 +338,10 @@ func documentOfDrillJob(row db.DrillJob) DrillJobDocument {
 func viewDrillJob(row db.DrillJob) DrillJob {
 	return DrillJob{
 		ID: row.ID, Name: row.Name, DatasourceID: row.DatasourceID, BackupJobID: row.BackupJobID, TargetDatasourceID: row.TargetDatasourceID,
-		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, MaxBackupAgeHours: int(row.MaxBackupAgeHours), Enabled: row.Enabled,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, OverlapPolicy: row.OverlapPolicy,
+		MaxBackupAgeHours: int(row.MaxBackupAgeHours), Enabled: row.Enabled,
 		DrillOptions: row.DrillOptions, LastExecutionAt: row.LastExecutionAt, SchedulePause: row.SchedulePause,
 		NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone, row.SchedulePause),
-		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, turns: turns{row.ScheduleSince, row.LastDueAt},
 	}
 }

@@ -104,6 +104,8 @@ func (e exampler) of(schema *huma.Schema, name string, depth int) any {
 		return e.of(e.registry.SchemaFromRef(schema.Ref), name, depth)
 	}
 	switch {
+	case len(schema.OneOf) > 0:
+		return e.of(schema.OneOf[0], name, depth)
 	case len(schema.Examples) > 0:
 		return schema.Examples[0]
 	case schema.Default != nil:

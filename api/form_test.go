@@ -3,6 +3,7 @@ package api
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dataguardian/dataguardian/api/middleware"
 )
 
 func TestEveryErrorIsAProblem(t *testing.T) {
@@ -81,9 +84,29 @@ func TestAnswersCarrySecurityHeaders(t *testing.T) {
 	f := newFixture(t)
 	answer := f.call("GET", "/healthz", nil, "X-Request-Id", "bad id with spaces")
 	answer.ok(200)
-	require.Equal(t, "nosniff", answer.header.Get("X-Content-Type-Options"))
-	require.Equal(t, "no-store", answer.header.Get("Cache-Control"))
-	require.Contains(t, answer.header.Get("Content-Security-Policy"), "default-src 'none'")
+	headers := map[string]string{
+		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+		"Cache-Control": "no-store", "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'", "Strict-Transport-Security": "",
+	}
+	refused := f.call("POST", "/api/datasources", object{})
+	refused.problem(http.StatusUnauthorized)
+	for name, value := range headers {
+		require.Equal(t, value, answer.header.Get(name), name)
+		require.Equal(t, value, refused.header.Get(name), name)
+	}
+	secure := *f
+	secure.http = httptest.NewTLSServer(f.server.engine)
+	t.Cleanup(secure.http.Close)
+	headers["Strict-Transport-Security"] = "max-age=31536000"
+	for _, path := range []string{"/healthz", "/api/auth/status", "/api/no-such-thing", "/api/docs"} {
+		answer := secure.call("GET", path, nil)
+		if path == "/api/docs" {
+			headers["Content-Security-Policy"], headers["Cache-Control"] = middleware.DocsPolicy, "no-cache"
+		}
+		for name, value := range headers {
+			require.Equal(t, value, answer.header.Get(name), "%s of %s", name, path)
+		}
+	}
 	require.NotContains(t, answer.header.Get("X-Request-Id"), " ", "an id that could forge log lines is replaced")
 }
 

@@ -18,6 +18,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
 
 	"github.com/dataguardian/dataguardian/api/problem"
@@ -62,7 +63,20 @@ type fixture struct {
 	server   *server
 	http     *httptest.Server
 	log      *lockedBuffer
+	known    routes
 	token    string
+}
+
+// healthy is a Temporal that is there, unless the test says what it answers to that.
+type healthy struct{ *mocks.Client }
+
+func (h healthy) CheckHealth(ctx context.Context, request *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
+	for _, expected := range h.ExpectedCalls {
+		if expected.Method == "CheckHealth" {
+			return h.Client.CheckHealth(ctx, request)
+		}
+	}
+	return &client.CheckHealthResponse{}, nil
 }
 
 func newFixture(t *testing.T, change ...func(*Options)) *fixture {
@@ -70,7 +84,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	f := &fixture{t: t, url: dbtest.URL(t), temporal: &mocks.Client{}, log: &lockedBuffer{}}
 	f.db = dbtest.Open(t, f.url)
 	options := Options{
-		DB: f.db, Temporal: f.temporal, Version: "test", TemporalUIURL: "http://temporal.example/",
+		DB: f.db, Temporal: healthy{f.temporal}, Version: "test", TemporalUIURL: "http://temporal.example/",
 		Logger:      slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		TestTimeout: 2 * time.Second,
 		LoginLimits: auth.ThrottleLimits{AccountBurst: 1000, AccountInterval: time.Millisecond, AddressBurst: 1000, AddressInterval: time.Millisecond, MaxEntries: 100},
@@ -82,6 +96,7 @@ func newFixture(t *testing.T, change ...func(*Options)) *fixture {
 	var err error
 	f.server, err = newServer(options)
 	require.NoError(t, err)
+	f.known = f.routes()
 	f.http = httptest.NewServer(f.server.engine)
 	t.Cleanup(func() {
 		f.http.Close()
@@ -141,7 +156,9 @@ func (f *fixture) call(method, path string, body any, headers ...string) reply {
 	}
 	text, err := io.ReadAll(answer.Body)
 	require.NoError(f.t, err)
-	return reply{f.t, answer.StatusCode, answer.Header, string(text)}
+	told := reply{f.t, answer.StatusCode, answer.Header, string(text)}
+	f.holdToDocument(method, path, told)
+	return told
 }
 
 // get reads a member of the answer by path, for example get("connection_config", "host").

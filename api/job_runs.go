@@ -170,6 +170,9 @@ type runLaunch struct {
 
 // launchRun writes the run with its audit entry, then starts the workflow; see launch.
 func (s *server) launchRun(ctx context.Context, run db.Run, l runLaunch) (*acceptedRun, error) {
+	if err := s.temporalAnswers(ctx, "start the workflow"); err != nil {
+		return nil, err
+	}
 	changes := map[string]any{}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
 		created, err := q.CreateRun(ctx, l.kind.kind, run)

@@ -40,6 +40,8 @@ func (s *server) scheduleRuns(ctx context.Context, q *db.Queries, before string,
 		return s.unschedule(ctx, wanted.ID, before)
 	}
 	return outside(ctx, func(ctx context.Context) error {
+		ctx, stop := context.WithTimeout(ctx, startTimeout)
+		defer stop()
 		if err := schedule.Put(ctx, s.temporal, wanted); err != nil {
 			return s.temporalDown(ctx, "save the schedule of the job", err)
 		}
@@ -58,6 +60,16 @@ func (s *server) unschedule(ctx context.Context, id, cron string) error {
 // nextTime is when a schedule fires next, nil for never.
 func nextTime(enabled bool, cron, timeZone, pause string) *time.Time {
 	return reconcile.NextRun(cron, timeZone, enabled, pause, time.Now())
+}
+
+// checkOverlap completes an overlap policy and records what is wrong with it.
+func checkOverlap(v *domain.Invalid, policy *domain.OverlapPolicy) {
+	if *policy == "" {
+		*policy = domain.OverlapSkip
+	}
+	if *policy != domain.OverlapSkip && *policy != domain.OverlapBufferOne {
+		v.Add("overlap_policy", "is %q; use skip or buffer_one", *policy)
+	}
 }
 
 // pauseThatStays is somebody's pause in Temporal after a change of the job: disabling ends it.

@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -82,6 +84,28 @@ func (s *server) boundLists() {
 			}
 			texts.MaxLength = &most
 			texts.PrecomputeMessages()
+		}
+	}
+}
+
+// documentNulls says of the members that are an object or null that they are: huma knows no null beside a reference.
+func (s *server) documentNulls() {
+	registry := s.api.OpenAPI().Components.Schemas
+	none := &huma.Schema{Type: "null", Enum: []any{nil}} // huma compares with members, and knows no such type
+	none.PrecomputeMessages()
+	for name, schema := range registry.Map() {
+		of := registry.TypeFromRef("#/components/schemas/" + name)
+		if of == nil || of.Kind() != reflect.Struct {
+			continue
+		}
+		for _, field := range reflect.VisibleFields(of) {
+			member, options, _ := strings.Cut(field.Tag.Get("json"), ",")
+			property := schema.Properties[member]
+			if property != nil && property.Ref != "" && field.Type.Kind() == reflect.Pointer && !strings.Contains(options, "omitempty") {
+				schema.Properties[member] = &huma.Schema{
+					Description: property.Description, OneOf: []*huma.Schema{{Ref: property.Ref}, none},
+				}
+			}
 		}
 	}
 }

@@ -69,6 +69,7 @@ func (p Patch[T]) ApplyTo(document *T) error {
 	if err := json.Unmarshal(merged, &patched); err != nil {
 		return problem.New(http.StatusUnprocessableEntity, "The request does not fit the document: "+err.Error()+".")
 	}
+	lowerIDs(&patched)
 	*document = patched
 	return nil
 }

@@ -37,3 +37,19 @@ func TestAListOfAPatchReplacesTheStoredOne(t *testing.T) {
 	require.Equal(t, map[string]int{"one": 1}, stored.Map, "the stored document stays as it is")
 	require.True(t, stored.List[0].Fail)
 }
+
+// Of a change the ids are lowered too, where they are ours.
+func TestAPatchLowersIDs(t *testing.T) {
+	type document struct {
+		ID    string   `json:"id" format:"uuid"`
+		Maybe string   `json:"maybe" format:"id"`
+		Many  []string `json:"many" format:"id"`
+		Key   string   `json:"access_key_id"`
+	}
+	const id, lower = "0199AAAA-BBBB-7CCC-8DDD-EEEEEEEEEEEE", "0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee"
+	var p Patch[document]
+	require.NoError(t, p.UnmarshalJSON([]byte(`{"id": "`+id+`", "maybe": "Not An Id", "many": ["`+id+`", ""], "access_key_id": "`+id+`"}`)))
+	var got document
+	require.NoError(t, p.ApplyTo(&got))
+	require.Equal(t, document{ID: lower, Maybe: "Not An Id", Many: []string{lower, ""}, Key: id}, got)
+}

@@ -73,6 +73,7 @@ func register[I, O any](s *server, a access, op huma.Operation, handler func(con
 	huma.Register(s.api, op, func(ctx context.Context, input *I) (*O, error) {
 		request := underWayOf(ctx)
 		request.bodyArrived()
+		lowerIDs(input)
 		output, err := handler(ctx, input)
 		if err == nil && streams[O]() {
 			request.timer.Stop()

@@ -103,15 +103,22 @@ func (s *server) restoreBackup(ctx context.Context, in *restoreInput) (*accepted
 	})
 }
 
-// overwrites is what another person may have to approve of a restore: that it replaces what is there. Nil for
-// one that replaces nothing: into a temporary database, or into a target that must be empty.
+// overwrites is what another person may have to approve of a restore: that its target need not be empty. Nil for
+// one into a temporary database, or into a target that must be empty.
 func (p restorePlan) overwrites(summary string) *irreversible {
-	if p.options.VerificationMode || !p.options.DropExisting {
+	switch o := p.options; {
+	case o.VerificationMode:
+		return nil
+	case o.DropExisting:
+		summary += ", replacing what is there"
+	case p.target.Type == domain.MongoDB && len(o.IncludeTables) > 0, p.target.Type == domain.Files && len(o.IncludePaths) > 0:
+		summary += ", beside what else is there" // chosen collections and files are let into a target that has others
+	default:
 		return nil
 	}
 	return &irreversible{
 		action: domain.ApproveRestoreOverwrite, permission: auth.BackupsRestore, resource: "execution", resourceID: p.source.ID,
-		summary: summary + ", replacing what is there",
+		summary: summary,
 		// Another version of the target may be another server.
 		request: map[string]any{"restore": p.options, "target_version": p.target.Version},
 	}
@@ -172,7 +179,7 @@ func (s *server) planRestore(ctx context.Context, in *restoreInput) (restorePlan
 // chooseCopy replaces the backup's own location by the one whose copy is read first: the one that was asked
 // for, or the best. The worker goes on to the others when it can not be read.
 func (s *server) chooseCopy(ctx context.Context, request RestoreRequest, plan *restorePlan) error {
-	id := strings.ToLower(request.StorageLocationID)
+	id := request.StorageLocationID
 	if id == "" {
 		copies, err := s.db.ReadableCopies(ctx, plan.source.ID, plan.target.Pool)
 		if err != nil || len(copies) == 0 {
@@ -253,7 +260,7 @@ func (r RestoreRequest) checkTables(v *domain.Invalid, t domain.DatasourceType) 
 // empty phrase learns it together with everything else.
 func (r RestoreRequest) check(source db.Datasource, storage db.StorageLocation, target db.Datasource) domain.Invalid {
 	var v domain.Invalid
-	if r.StorageLocationID != "" && !strings.EqualFold(r.StorageLocationID, storage.ID) {
+	if r.StorageLocationID != "" && r.StorageLocationID != storage.ID {
 		v.Add("storage_location_id", "holds no copy of this backup; it is on %s (%s)", storage.Name, storage.ID)
 	}
 	if !domain.SameFamily(source.Type, target.Type) {

@@ -149,9 +149,12 @@ type launch struct {
 }
 
 // launch writes the execution with its audit entry, then starts the workflow. The order matters:
-// the row is there before any worker looks for it, and when Temporal can not be reached the row
-// says so. The start does not end with the client's connection.
+// nothing is written while Temporal is away, the row is there before any worker looks for it, and when Temporal goes in between
+// the row says so. The start does not end with the client's connection.
 func (s *server) launch(ctx context.Context, execution db.Execution, l launch) (*accepted, error) {
+	if err := s.temporalAnswers(ctx, "start the workflow"); err != nil {
+		return nil, err
+	}
 	changes := map[string]any{}
 	err := s.db.InTx(ctx, func(q *db.Queries) error {
 		if restore := execution.Metadata.Restore; restore != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/mocks"
@@ -67,6 +68,7 @@ func (s *schedules) GetHandle(_ context.Context, id string) client.ScheduleHandl
 			return err
 		}
 		had.Spec, had.Action, had.Paused, had.Note = *update.Schedule.Spec, update.Schedule.Action, update.Schedule.State.Paused, update.Schedule.State.Note
+		had.Overlap = update.Schedule.Policy.Overlap
 		s.there[id] = had
 		return nil
 	})
@@ -158,40 +160,78 @@ func TestAScheduleIsPreviewedInItsTimeZone(t *testing.T) {
 }
 
 // The jitter spreads runs that are due at the same moment: what is shown of one that has not begun is neither past nor the run
-// after it.
+// after it, whatever else happens to the job meanwhile.
 func TestTheNextRunOfAJobWhoseTimeHasJustComeIsTheOneThatHasNotBegun(t *testing.T) {
 	f := signedIn(t)
 	f.schedules()
 	_, datasource, storage := f.job("by hand")
 	due := time.Now().UTC().Add(-2 * time.Minute).Truncate(time.Minute)
+	byThen, tomorrow := due.Add(5*time.Minute), due.AddDate(0, 0, 1)
 	bodies := f.runJobs(datasource)
 	bodies["/api/backup-jobs"] = object{"name": "nightly", "datasource_id": datasource, "storage_location_id": storage}
-	tables := map[string]string{"/api/backup-jobs": "backup_jobs", "/api/db-sync-jobs": "database_sync_jobs", "/api/restore-drill-jobs": "restore_drill_jobs"}
-	for path, body := range bodies {
+	for path, kind := range map[string]struct {
+		table    string
+		another  object // a change of what is not the schedule
+		hadATurn func(id string, dueAt time.Time) error
+	}{
+		"/api/backup-jobs": {"backup_jobs", object{"retention_policy": object{"max_backups": 7}}, func(id string, dueAt time.Time) error {
+			return f.db.SetJobLastDue(t.Context(), id, dueAt)
+		}},
+		"/api/db-sync-jobs": {"database_sync_jobs", object{"retention_policy": object{"max_backups": 7}}, func(id string, dueAt time.Time) error {
+			return f.db.SetRunJobLastDue(t.Context(), db.RunSync, id, dueAt)
+		}},
+		"/api/restore-drill-jobs": {"restore_drill_jobs", object{"max_backup_age_hours": 72}, func(id string, dueAt time.Time) error {
+			return f.db.SetRunJobLastDue(t.Context(), db.RunDrill, id, dueAt)
+		}},
+	} {
+		body := bodies[path]
 		body["schedule_cron"] = due.Format("4 15 * * *")
-		id := f.call("POST", path, body).ok(201).get("id").(string)
-		shows := func(want time.Time, why string) {
+		made := f.call("POST", path, body).ok(201)
+		id := made.get("id").(string)
+		one := path + "/" + id
+		// shows looks at the job, at the list, and at the answer to a change, if there is one.
+		shows := func(want time.Time, why string, changes ...reply) {
 			t.Helper()
-			listed := object{}
+			shown := []any{f.call("GET", one, nil).ok(200).get("next_execution_at")}
 			for _, item := range f.call("GET", path, nil).ok(200).get("items").([]any) {
 				if item.(object)["id"] == id {
-					listed = item.(object)
+					shown = append(shown, item.(object)["next_execution_at"])
 				}
 			}
-			for _, shown := range []any{f.call("GET", path+"/"+id, nil).ok(200).get("next_execution_at"), listed["next_execution_at"]} {
-				at, err := time.Parse(time.RFC3339, shown.(string))
+			for _, change := range changes {
+				shown = append(shown, change.get("next_execution_at"))
+			}
+			require.Len(t, shown, 2+len(changes))
+			for _, at := range shown {
+				parsed, err := time.Parse(time.RFC3339, at.(string))
 				require.NoError(t, err)
-				require.Equal(t, want, at.UTC(), "%s: %s", path, why)
+				require.Equal(t, want, parsed.UTC(), "%s: %s", path, why)
 			}
 		}
-		tomorrow := due.AddDate(0, 0, 1)
-		shows(tomorrow, "the job was made after that")
-		dbtest.Execute(t, f.url, `UPDATE `+tables[path]+` SET updated_at = now() - interval '1 hour', last_execution_at = now() - interval '1 day' WHERE id = $1`, id)
-		shows(due.Add(5*time.Minute), "it begins by then")
-		dbtest.Execute(t, f.url, `UPDATE `+tables[path]+` SET last_execution_at = now() - interval '1 minute' WHERE id = $1`, id)
-		shows(tomorrow, "it has begun")
-		f.call("PATCH", path+"/"+id, object{"enabled": false}).ok(200)
-		require.Nil(t, f.call("GET", path+"/"+id, nil).ok(200).get("next_execution_at"))
+		set := func(columns string) {
+			t.Helper()
+			dbtest.Execute(t, f.url, `UPDATE `+kind.table+` SET `+columns+` WHERE id = $1`, id)
+		}
+		shows(tomorrow, "the job was made after that", made)
+		set(`schedule_since = now() - interval '1 hour', last_due_at = now() - interval '1 day'`)
+		shows(byThen, "it begins by then")
+		set(`last_execution_at = now()`)
+		shows(byThen, "a run by hand is another one")
+		shows(byThen, "its name is not its schedule", f.call("PATCH", one, object{"name": "renamed " + id}).ok(200))
+		shows(byThen, "nor is this", f.call("PATCH", one, kind.another).ok(200))
+		version := f.call("GET", one, nil).ok(200).get("version")
+		require.NoError(t, kind.hadATurn(id, due))
+		require.NoError(t, kind.hadATurn(id, due.AddDate(0, 0, -1)), "an earlier one, late")
+		shows(tomorrow, "it has begun, or does not take place")
+		require.Equal(t, version, f.call("GET", one, nil).ok(200).get("version"), "it is no change of the job")
+
+		set(`last_due_at = NULL`)
+		require.Nil(t, f.call("PATCH", one, object{"enabled": false}).ok(200).get("next_execution_at"))
+		require.Nil(t, f.call("GET", one, nil).ok(200).get("next_execution_at"))
+		shows(tomorrow, "the schedule is another one since then", f.call("PATCH", one, object{"enabled": true}).ok(200))
+		set(`schedule_since = now() - interval '1 hour', last_due_at = now() + interval '1 year'`)
+		require.NoError(t, kind.hadATurn(id, due.AddDate(0, 0, -1)), "a clock was a year ahead, and is right again")
+		shows(byThen, "it begins by then")
 	}
 }
 
@@ -218,6 +258,7 @@ func TestTheScheduleOfASyncOrDrillIsMadeChangedAndRemovedWithIt(t *testing.T) {
 	kinds := map[string]db.RunKind{"/api/db-sync-jobs": db.RunSync, "/api/restore-drill-jobs": db.RunDrill}
 	for path, body := range f.runJobs(datasource) {
 		body["schedule_cron"], body["schedule_timezone"] = "30 2 * * *", "Europe/Berlin"
+		f.call("POST", path, with(body, "cancel_other", "overlap_policy")).wrong("overlap_policy")
 		job := f.call("POST", path, body).ok(201)
 		next, err := time.Parse(time.RFC3339, job.get("next_execution_at").(string))
 		require.NoError(t, err)
@@ -228,6 +269,13 @@ func TestTheScheduleOfASyncOrDrillIsMadeChangedAndRemovedWithIt(t *testing.T) {
 		require.Equal(t, 300*time.Second, made.Spec.Jitter, path)
 		require.Equal(t, 24*time.Hour, made.CatchupWindow)
 		require.Equal(t, "Europe/Berlin", made.Spec.TimeZoneName)
+		require.Equal(t, "skip", job.get("overlap_policy"))
+		require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_SKIP, made.Overlap)
+		require.Equal(t, "buffer_one", f.call("PATCH", one, object{"overlap_policy": "buffer_one"}).ok(200).get("overlap_policy"))
+		require.Equal(t, enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE, s.there[key].Overlap)
+		require.Equal(t, made.Note+" (buffers one)", s.there[key].Note)
+		require.Equal(t, "buffer_one", f.call("PATCH", one, object{"name": "buffers " + id}).ok(200).get("overlap_policy"), "it stays")
+		job = f.call("GET", one, nil).ok(200)
 
 		require.NoError(t, f.db.SetRunJobNext(t.Context(), kinds[path], id, int64(job.get("version").(float64)), nil, "the disk is being moved")) // as the upkeep notes it
 		paused := f.call("GET", one, nil).ok(200)

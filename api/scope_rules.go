@@ -181,7 +181,7 @@ func (d ScopeRuleDocument) row() (db.ScopeRule, domain.Invalid) {
 	}
 	checkTags(&v, []string{d.Tag})
 	row := db.ScopeRule{Permission: d.Permission, Effect: d.Effect, Resource: string(d.Resource)}
-	row.UserID, row.RoleID, row.ResourceID = given(strings.ToLower(d.UserID)), given(strings.ToLower(d.RoleID)), given(strings.ToLower(d.ResourceID))
+	row.UserID, row.RoleID, row.ResourceID = given(d.UserID), given(d.RoleID), given(d.ResourceID)
 	if tags := domain.NormalizeTags([]string{d.Tag}); len(tags) == 1 {
 		row.Tag = &tags[0]
 	} else if d.Tag != "" {

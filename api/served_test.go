@@ -9,6 +9,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/dataport"
+	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 // port is a worker's data port that answers everything that workers are asked for over it.
@@ -28,7 +29,7 @@ func (f *fixture) port() contract.TransferOffer {
 	port, err := dataport.Serve(dataport.Options{
 		Listen: "127.0.0.1:0", Key: dataport.Key(f.db.TransferKey()), Pools: []string{"default"}, Logger: f.server.log,
 		Sources: map[string]dataport.Source{
-			contract.TransferSchema: written(`{"databases":[]}`), contract.TransferQuery: written(`{"columns":[],"rows":[],"truncated":false,"duration_ms":1}`),
+			contract.TransferSchema: written(`{"databases":[],"objects":[],"truncated":false}`), contract.TransferQuery: written(`{"columns":[],"rows":[],"truncated":false,"duration_ms":1}`),
 			contract.TransferBackupFiles: written(`{"items":[],"next_cursor":""}`), contract.TransferStorageFiles: read, contract.TransferBackup: read,
 		},
 	})
@@ -38,12 +39,15 @@ func (f *fixture) port() contract.TransferOffer {
 	return contract.TransferOffer{URL: offer.URL, Certificate: offer.Certificate, MAC: offer.MAC}
 }
 
-// endings is how the workflows of an obliging Temporal end: well, with nothing to tell but where the data port is.
+// endings is how the workflows of an obliging Temporal end: well, with nothing to tell but where the data port is, and that all is well.
 func (f *fixture) endings() func(context.Context, any) error {
 	offer := f.port()
 	return func(_ context.Context, out any) error {
-		if wanted, ok := out.(*contract.TransferOffer); ok {
+		switch wanted := out.(type) {
+		case *contract.TransferOffer:
 			*wanted = offer
+		case *contract.CheckResult:
+			wanted.Status = domain.HealthOK
 		}
 		return nil
 	}

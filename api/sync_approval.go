@@ -29,13 +29,59 @@ func (e syncEnds) versions() map[string]int64 {
 	return map[string]int64{"from": e.from.Version, "into": e.into.Version}
 }
 
-// approveSchedule uses up the approval of a job that overwrites something by a schedule: nobody is there to ask when it
-// runs, so it is asked when somebody gives it the schedule, or changes what its schedule overwrites, and with what.
-func approveSchedule(ctx context.Context, q *db.Queries, before, after db.SyncJob, ends syncEnds, changes map[string]any) error {
+// approveSync uses up the approval of a job that overwrites something by a schedule, or deletes more of its backups. One approval
+// is not good for both.
+func approveSync(ctx context.Context, q *db.Queries, before, after db.SyncJob, ends syncEnds, changes map[string]any) error {
+	schedule := overwritesBySchedule(before, after, ends)
+	retention, err := deletesMore(ctx, q, before, after)
+	if err != nil {
+		return err
+	}
+	settings, err := q.ApprovalSettings(ctx)
+	if err != nil {
+		return err
+	}
+	if schedule != nil && retention != nil && settings.Needs(schedule.action) && settings.Needs(retention.action) {
+		return invalidField("retention_policy", "deletes more backups, which another person must approve, and so does the rest of this change; change it by itself")
+	}
+	for _, i := range []*irreversible{schedule, retention} {
+		if i == nil {
+			continue
+		}
+		if err := approved(ctx, q, approvalOf(ctx), *i, changes); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deletesMore is a change of a job's retention that deletes backups which it kept until now; nil for every other one.
+func deletesMore(ctx context.Context, q *db.Queries, before, after db.SyncJob) (*irreversible, error) {
+	if before.RetentionPolicy == after.RetentionPolicy {
+		return nil, nil //nolint:nilnil // nothing to approve
+	}
+	backups, err := q.SyncBackups(ctx, after.ID)
+	if err != nil {
+		return nil, err
+	}
+	more := without(after.RetentionPolicy.BeyondCount(backups), before.RetentionPolicy.BeyondCount(backups))
+	if len(more) == 0 {
+		return nil, nil //nolint:nilnil // nothing to approve
+	}
+	return &irreversible{
+		action: domain.ApproveDeleteBackup, permission: auth.DBSyncJobsWrite, resource: "db_sync_job", resourceID: after.ID,
+		summary: fmt.Sprintf("Let retention of sync job %q delete %d more of its backups", after.Name, len(more)),
+		request: map[string]any{"retention_policy": after.RetentionPolicy, "before": before.RetentionPolicy},
+	}, nil
+}
+
+// overwritesBySchedule is a job that overwrites something when nobody is there to ask: it is asked for when somebody gives it the
+// schedule, or changes what is overwritten by it, with what, and when. Nil for every other one.
+func overwritesBySchedule(before, after db.SyncJob, ends syncEnds) *irreversible {
 	if !overwritesAlone(after) || overwritesAlone(before) && sameCopy(before, after) {
 		return nil
 	}
-	return approved(ctx, q, approvalOf(ctx), irreversible{
+	return &irreversible{
 		action: domain.ApproveRestoreOverwrite, permission: auth.DBSyncJobsWrite, resource: "datasource", resourceID: ends.into.ID,
 		summary: fmt.Sprintf("Let sync job %q copy %s into %s by schedule (%s, %s), replacing what is there each time",
 			after.Name, ends.from.Name, ends.into.Name, after.ScheduleCron, after.ScheduleTimezone),
@@ -43,13 +89,15 @@ func approveSchedule(ctx context.Context, q *db.Queries, before, after db.SyncJo
 			"job_id": before.ID, "name": after.Name, "sync": after.Plan(), "versions": ends.versions(),
 			"schedule_cron": after.ScheduleCron, "schedule_timezone": after.ScheduleTimezone,
 		},
-	}, changes)
+	}
 }
 
 func overwritesAlone(job db.SyncJob) bool {
 	return job.Enabled && job.ScheduleCron != "" && job.DropExisting
 }
 
+// sameCopy reports whether the same is copied at the same times.
 func sameCopy(before, after db.SyncJob) bool {
-	return reflect.DeepEqual(before.Plan(), after.Plan())
+	return reflect.DeepEqual(before.Plan(), after.Plan()) &&
+		before.ScheduleCron == after.ScheduleCron && before.ScheduleTimezone == after.ScheduleTimezone
 }

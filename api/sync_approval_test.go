@@ -160,3 +160,97 @@ db_sync_jobs:
 	require.Empty(t, a.call("GET", "/api/db-sync-jobs", nil).ids("id"))
 	require.Empty(t, a.call("GET", approvalsPath, nil).ids("id"))
 }
+
+// backedUp is a backup that a run of a sync job made.
+func (a asking) backedUp(syncJob string) string {
+	a.t.Helper()
+	row, err := a.db.CreateExecution(a.t.Context(), db.Execution{
+		DatasourceID: &a.datasource, StorageLocationID: &a.storage,
+		Metadata: domain.ExecutionMetadata{Operation: domain.OperationBackup, Trigger: domain.TriggerSync},
+	})
+	require.NoError(a.t, err)
+	require.NoError(a.t, a.db.FinishExecution(a.t.Context(), row.ID, db.Finish{Status: domain.Completed}))
+	dbtest.Execute(a.t, a.url, `INSERT INTO database_sync_executions (id, sync_job_id, backup_execution_id, status, finished_at, overwrite_direction)
+		VALUES (gen_random_uuid(), $1, $2, 'completed', now(), 'source_to_target')`, syncJob, row.ID)
+	return row.ID
+}
+
+func TestARetentionOfASyncThatDeletesMoreWaitsForAnotherPerson(t *testing.T) {
+	a := newAsking(t)
+	a.schedules()
+	kept := object{"max_backups": 2, "auto_delete": true}
+	id := a.ana.call("POST", "/api/db-sync-jobs", a.sync(object{"drop_existing": true, "retention_policy": kept})).ok(201).get("id").(string)
+	path := "/api/db-sync-jobs/" + id
+	a.backedUp(id)
+	a.backedUp(id)
+	a.ana.call("PATCH", path, object{"retention_policy": object{"max_backups": 3}}).ok(200)
+	a.ana.call("PATCH", path, object{"retention_policy": object{"max_backups": 1, "auto_delete": false}}).ok(200)
+	change := object{"retention_policy": object{"auto_delete": true}}
+	asked := a.ana.call("PATCH", path, change).asked()
+	row := a.bob.call("GET", approvalsPath+"/"+asked, nil).ok(200)
+	require.Equal(t, "db_sync_jobs.write", row.get("permission"))
+	require.Contains(t, row.get("summary"), "delete 1 more")
+	require.Equal(t, false, a.call("GET", path, nil).ok(200).get("retention_policy", "auto_delete"))
+	both := with(change, "0 3 * * *", "schedule_cron")
+	require.Contains(t, a.ana.call("PATCH", path, both).wrong("retention_policy"), "by itself", "one approval is not good for both")
+	document := "db_sync_jobs:\n  - name: " + a.call("GET", path, nil).get("name").(string) + "\n    retention_policy: {auto_delete: true}\n"
+	require.Contains(t, a.ana.call("POST", "/api/system/config", document, "Content-Type", yamlType).problem(http.StatusUnprocessableEntity).Detail, "by itself")
+	a.bob.call("POST", approvalsPath+"/"+asked+"/approve", nil).ok(200)
+	a.ana.call("PATCH", path, change, approvalHeader, asked).ok(200)
+	require.Contains(t, a.audits("db_sync_job.update")[len(a.audits("db_sync_job.update"))-1].Changes, asked)
+	a.ana.call("PATCH", path, object{"name": "renamed"}).ok(200)
+}
+
+func TestAnotherTimeOfASyncThatOverwritesWaitsForAnotherPerson(t *testing.T) {
+	a := newAsking(t)
+	a.schedules()
+	scheduled := a.sync(object{"drop_existing": true, "schedule_cron": "0 3 * * 0"})
+	id := a.ana.call("POST", "/api/db-sync-jobs", scheduled).asked()
+	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	path := "/api/db-sync-jobs/" + a.ana.call("POST", "/api/db-sync-jobs", scheduled, approvalHeader, id).ok(201).get("id").(string)
+	a.ana.call("PATCH", path, object{"name": "renamed"}).ok(200)
+	id = a.ana.call("PATCH", path, object{"schedule_cron": "* * * * *"}).asked()
+	require.Contains(t, a.bob.call("GET", approvalsPath+"/"+id, nil).ok(200).get("summary"), "* * * * *")
+	a.ana.call("PATCH", path, object{"schedule_timezone": "Asia/Tokyo"}).asked()
+	document := "db_sync_jobs:\n  - name: renamed\n    schedule_cron: 0 4 * * *\n"
+	require.Contains(t, a.ana.call("POST", "/api/system/config", document, "Content-Type", yamlType).problem(http.StatusUnprocessableEntity).Detail, "by itself")
+	require.Equal(t, "0 3 * * 0", a.call("GET", path, nil).ok(200).get("schedule_cron"))
+	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	a.ana.call("PATCH", path, object{"schedule_cron": "* * * * *"}, approvalHeader, id).ok(200)
+	a.ana.call("PATCH", path, object{"schedule_cron": ""}).ok(200)
+}
+
+func TestAPinThatKeepsABackupFromRetentionIsTakenAwayByTwo(t *testing.T) {
+	a := newAsking(t)
+	pin := func(id string, pinned bool, headers ...string) reply {
+		return a.ana.call("POST", "/api/executions/"+id+"/pin", object{"pinned": pinned}, headers...)
+	}
+	a.ana.call("PATCH", "/api/backup-jobs/"+a.job, object{"retention_policy": object{"max_backups": 1, "auto_delete": true}}).ok(200)
+	pin(a.backup, true).ok(200)
+	pin(a.backup, false).ok(200) // the only one stays
+	pin(a.backup, true).ok(200)
+	newest := a.completed(a.job, a.datasource, a.storage)
+	pin(newest, true).ok(200)
+	pin(newest, false).ok(200) // the policy keeps it
+	id := pin(a.backup, false).asked()
+	require.Equal(t, true, a.call("GET", "/api/executions/"+a.backup, nil).ok(200).get("pinned"))
+	require.Equal(t, "executions.control", a.bob.call("GET", approvalsPath+"/"+id, nil).ok(200).get("permission"))
+	require.Contains(t, pin(a.backup, false, approvalHeader, id).problem(http.StatusConflict).Detail, "pending")
+	a.bob.call("POST", approvalsPath+"/"+id+"/approve", nil).ok(200)
+	require.Equal(t, false, pin(a.backup, false, approvalHeader, id).ok(200).get("pinned"))
+	require.Contains(t, a.audits("execution.pin")[len(a.audits("execution.pin"))-1].Changes, id)
+
+	a.ana.call("PATCH", "/api/backup-jobs/"+a.job, object{"retention_policy": object{"auto_delete": false}}).ok(200)
+	pin(a.backup, true).ok(200)
+	pin(a.backup, false).ok(200) // nothing is deleted by itself
+
+	sync := a.ana.call("POST", "/api/db-sync-jobs", a.sync(object{"drop_existing": true})).ok(201).get("id").(string)
+	first := a.backedUp(sync)
+	pin(first, true).ok(200)
+	second := a.backedUp(sync)
+	pin(first, false).asked()
+	pin(second, true).ok(200)
+	pin(second, false).ok(200)
+	a.call("DELETE", "/api/db-sync-jobs/"+sync, nil).ok(204)
+	pin(first, false).ok(200) // no policy is left
+}

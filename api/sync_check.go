@@ -123,6 +123,7 @@ func (e syncEnds) check(job db.SyncJob) domain.Invalid {
 	case whole && len(job.SyncOptions.PostRestoreSQL) > 0:
 		v.Add("sync_options.post_restore_sql", "is for one database, and the source is a whole server; make a sync job for each database")
 	}
+	v = append(v, job.BackupOptions.CheckFor(e.from.Type, e.from.Config).Under("backup_options")...)
 	v = append(v, job.SyncOptions.Validate(e.into.Type).Under("sync_options")...)
 	if !whole {
 		v = append(v, job.SyncOptions.ValidateNames(e.into.Type, e.into.Config.Database, e.from.Config.Database).Under("sync_options")...)

@@ -37,3 +37,16 @@ func TestASyncThatWouldMaskAnotherDatabaseThanTheNewOneIsRefused(t *testing.T) {
 	job.SyncOptions.PostRestoreSQL = []string{"UPDATE customers SET name = 'x', mail = concat(id, '@shop.example')"}
 	require.Empty(t, ends.check(job))
 }
+
+// TestASyncsOptionsAreThoseOfItsSource: an argument that no job may give would reach the tool.
+func TestASyncsOptionsAreThoseOfItsSource(t *testing.T) {
+	end := func(name string) db.Datasource {
+		return db.Datasource{Name: name, Type: domain.Postgres, Pool: "default", Config: domain.ConnectionConfig{Host: name, Port: 5432, Database: "shop"}}
+	}
+	ends := syncEnds{from: end("production"), into: end("staging"), storage: &db.StorageLocation{Pool: "default"}}
+	job := db.SyncJob{SourceDatasourceID: "a", TargetDatasourceID: "b"}
+	job.BackupOptions.ExtraArgs = []string{"--no-comments"}
+	require.Empty(t, ends.check(job))
+	job.BackupOptions.ExtraArgs = []string{"--file=/etc/cron.d/x"}
+	require.ErrorContains(t, ends.check(job), "backup_options.extra_args")
+}

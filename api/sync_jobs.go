@@ -20,9 +20,10 @@ type SyncJobDocument struct {
 	Name               string                  `json:"name" doc:"Unique" maxLength:"200"`
 	SourceDatasourceID string                  `json:"source_datasource_id" format:"uuid"`
 	TargetDatasourceID string                  `json:"target_datasource_id" format:"uuid" doc:"Of the source's type; mysql and mariadb are one. Not the same database, also not by another name"`
-	StorageLocationID  string                  `json:"storage_location_id,omitempty" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
+	StorageLocationID  string                  `json:"storage_location_id,omitempty" format:"id" doc:"Where the backup in between is kept; left out: the dump streams straight into the restore (postgres, mysql, mariadb, mongodb)" maxLength:"36"`
 	ScheduleCron       string                  `json:"schedule_cron,omitempty" maxLength:"100" doc:"5 fields, or @daily and its like; empty: by hand only"`
 	ScheduleTimezone   string                  `json:"schedule_timezone,omitempty" maxLength:"64" doc:"IANA name; default UTC"`
+	OverlapPolicy      domain.OverlapPolicy    `json:"overlap_policy,omitempty" enum:"skip,buffer_one" doc:"As that of a backup job; default skip"`
 	OverwriteDirection domain.SyncDirection    `json:"overwrite_direction,omitempty" enum:"source_to_target,target_to_source" doc:"Default source_to_target: the target is overwritten"`
 	DropExisting       bool                    `json:"drop_existing,omitempty" doc:"Replace what is overwritten when it is not empty. It is whole, old or new, at every moment"`
 	RunOnManual        *bool                   `json:"run_on_manual,omitempty" doc:"Default true; false: only the schedule runs it, and a run that failed or was cancelled can be tried again"`
@@ -42,6 +43,7 @@ type SyncJob struct {
 	StorageLocationID  *string                `json:"storage_location_id" doc:"null: direct"`
 	ScheduleCron       string                 `json:"schedule_cron"`
 	ScheduleTimezone   string                 `json:"schedule_timezone"`
+	OverlapPolicy      domain.OverlapPolicy   `json:"overlap_policy" enum:"skip,buffer_one"`
 	OverwriteDirection domain.SyncDirection   `json:"overwrite_direction" enum:"source_to_target,target_to_source"`
 	DropExisting       bool                   `json:"drop_existing"`
 	RunOnManual        bool                   `json:"run_on_manual"`
@@ -55,6 +57,7 @@ type SyncJob struct {
 	Version            int64                  `json:"version"`
 	CreatedAt          time.Time              `json:"created_at"`
 	UpdatedAt          time.Time              `json:"updated_at"`
+	turns              turns
 }
 
 type listSyncJobsInput struct {
@@ -126,7 +129,7 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 			return err
 		}
 		changes := map[string]any{"after": viewSyncJob(row)}
-		if err := approveSchedule(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, db.SyncJob{}, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.create", "db_sync_job", row.ID, changes)); err != nil {
@@ -137,7 +140,9 @@ func (s *server) createSyncJob(ctx context.Context, in *body[SyncJobDocument]) (
 	if err != nil {
 		return nil, err
 	}
-	return &created[SyncJob]{"/api/db-sync-jobs/" + row.ID, etag(row.Version), viewSyncJob(row)}, nil
+	out := &created[SyncJob]{"/api/db-sync-jobs/" + row.ID, etag(row.Version), viewSyncJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]) (*versioned[SyncJob], error) {
@@ -175,7 +180,7 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 		if err != nil {
 			return err
 		}
-		if err := approveSchedule(ctx, q, before, row, ends, changes); err != nil {
+		if err := approveSync(ctx, q, before, row, ends, changes); err != nil {
 			return err
 		}
 		if err := q.AddAudit(ctx, audited(ctx, "db_sync_job.update", "db_sync_job", row.ID, changes)); err != nil {
@@ -186,7 +191,9 @@ func (s *server) updateSyncJob(ctx context.Context, in *patchOf[SyncJobDocument]
 	if err != nil {
 		return nil, err
 	}
-	return &versioned[SyncJob]{etag(row.Version), viewSyncJob(row)}, nil
+	out := &versioned[SyncJob]{etag(row.Version), viewSyncJob(row)}
+	s.withJitterSaved(ctx, out.Body.starting())
+	return out, nil
 }
 
 // overwritesMore reports whether a change of a job needs to be confirmed: something else is overwritten, or
@@ -223,6 +230,7 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	if d.ScheduleCron = strings.TrimSpace(d.ScheduleCron); d.ScheduleCron != "" {
 		schedule.CheckCron(&v, "schedule_cron", d.ScheduleCron)
 	}
+	checkOverlap(&v, &d.OverlapPolicy)
 	if d.OverwriteDirection == "" {
 		d.OverwriteDirection = domain.SourceToTarget
 	}
@@ -240,13 +248,12 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 	d.BackupOptions.Normalize()
 	v = append(v, d.BackupOptions.ValidateForSync().Under("backup_options")...)
 
-	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), strings.ToLower(d.SourceDatasourceID), strings.ToLower(d.TargetDatasourceID)
+	row.Name, row.SourceDatasourceID, row.TargetDatasourceID = strings.TrimSpace(d.Name), d.SourceDatasourceID, d.TargetDatasourceID
 	row.StorageLocationID = nil
 	if d.StorageLocationID != "" {
-		id := strings.ToLower(d.StorageLocationID)
-		row.StorageLocationID = &id
+		row.StorageLocationID = &d.StorageLocationID
 	}
-	row.ScheduleCron, row.ScheduleTimezone, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverwriteDirection
+	row.ScheduleCron, row.ScheduleTimezone, row.OverlapPolicy, row.OverwriteDirection = d.ScheduleCron, d.ScheduleTimezone, d.OverlapPolicy, d.OverwriteDirection
 	row.DropExisting, row.RunOnManual, row.Enabled = d.DropExisting, d.RunOnManual == nil || *d.RunOnManual, d.Enabled == nil || *d.Enabled
 	row.RetentionPolicy, row.BackupOptions, row.SyncOptions = policy, d.BackupOptions, d.SyncOptions
 	row.SchedulePause = pauseThatStays(row.Enabled, row.ScheduleCron, row.SchedulePause)
@@ -256,7 +263,7 @@ func (d SyncJobDocument) fill(row *db.SyncJob) domain.Invalid {
 func documentOfSyncJob(row db.SyncJob) SyncJobDocument {
 	d := SyncJobDocument{
 		Name: row.Name, SourceDatasourceID: row.SourceDatasourceID, TargetDatasourceID: row.TargetDatasourceID,
-		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, OverwriteDirection: row.OverwriteDirection,
+		ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, OverlapPolicy: row.OverlapPolicy, OverwriteDirection: row.OverwriteDirection,
 		DropExisting: row.DropExisting, RunOnManual: &row.RunOnManual, Enabled: &row.Enabled,
 		RetentionPolicy: &row.RetentionPolicy, BackupOptions: row.BackupOptions, SyncOptions: row.SyncOptions,
 	}
@@ -269,11 +276,11 @@ func documentOfSyncJob(row db.SyncJob) SyncJobDocument {
 func viewSyncJob(row db.SyncJob) SyncJob {
 	return SyncJob{
 		ID: row.ID, Name: row.Name, SourceDatasourceID: row.SourceDatasourceID, TargetDatasourceID: row.TargetDatasourceID,
-		StorageLocationID: row.StorageLocationID, ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone,
+		StorageLocationID: row.StorageLocationID, ScheduleCron: row.ScheduleCron, ScheduleTimezone: row.ScheduleTimezone, OverlapPolicy: row.OverlapPolicy,
 		OverwriteDirection: row.OverwriteDirection, DropExisting: row.DropExisting, RunOnManual: row.RunOnManual, Enabled: row.Enabled,
 		RetentionPolicy: row.RetentionPolicy, BackupOptions: row.BackupOptions, SyncOptions: row.SyncOptions,
 		LastExecutionAt: row.LastExecutionAt, SchedulePause: row.SchedulePause,
 		NextExecutionAt: nextTime(row.Enabled, row.ScheduleCron, row.ScheduleTimezone, row.SchedulePause),
-		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt,
+		Version:         row.Version, CreatedAt: row.CreatedAt, UpdatedAt: row.UpdatedAt, turns: turns{row.ScheduleSince, row.LastDueAt},
 	}
 }

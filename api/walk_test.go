@@ -370,6 +370,9 @@ func (r *walkFrom) check(t *testing.T, o walked, request *http.Request, answer *
 	if answer.Code != http.StatusNotFound && answer.Code != http.StatusMethodNotAllowed {
 		assert.Contains(t, o.Responses, strconv.Itoa(answer.Code), "the document does not name the status: "+told)
 	}
+	if o.Responses[strconv.Itoa(answer.Code)] != nil {
+		assert.Empty(t, o.faultsOf(r.registry, answer.Code, answer.Header(), answer.Body.String()), "not as the document says: "+told)
+	}
 	var made struct {
 		ID string `json:"id"`
 	}

@@ -28,6 +28,7 @@ type BackupJob struct {
 	OverlapPolicy     domain.OverlapPolicy // "" is stored as skip
 	SchedulePause     string               // why its schedule is paused in Temporal although it is enabled, "" it is not
 	ScheduleSince     time.Time            // since when it has been enabled with this cron and time zone
+	LastDueAt         *time.Time           // when the newest run that its schedule has started was due, also one that did not take place
 }
 
 // CreateBackupJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError

@@ -110,6 +110,56 @@ func TestAQuickCheckHealsNothing(t *testing.T) {
 	require.False(t, verificationOf(t, d, c).OK)
 }
 
+// A dump that the engine can not read, though its bytes are those that were stored, is not good again for a check of the bytes.
+func TestOnlyTheEngineTakesBackThatADumpCanNotBeRead(t *testing.T) {
+	for _, onReplica := range []bool{false, true} {
+		url := dbtest.URL(t)
+		d := dbtest.Open(t, url)
+		j, chunks := newJob(t, d, "nightly"), numbered(0, 3)
+		primary := newCopy(t, d, j, "", chunks)
+		c := primary
+		if onReplica {
+			c.IsPrimary, c.StorageLocationID = false, newStorage(t, d, "second").ID
+		}
+		alert := db.Notification{Type: domain.NotifyBackupFailed, Severity: domain.SeverityCritical, EntityType: domain.EntitySystem, Title: "it can not be read"}
+		requireUnreadable := func(after string) {
+			t.Helper()
+			v := verificationOf(t, d, primary)
+			require.NotNil(t, v, after)
+			require.False(t, v.OK, after)
+			require.Equal(t, domain.VerifyFull, v.Mode, after)
+			found, err := d.RetentionBackups(t.Context(), j.ID)
+			require.NoError(t, err)
+			require.Len(t, found, 1)
+			require.False(t, found[0].Good, after)
+		}
+		require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 0), Alert: &alert}))
+		requireUnreadable("the full check")
+		for _, mode := range []domain.VerifyMode{domain.VerifyQuick, domain.VerifyChunks, domain.VerifyBytes} {
+			dbtest.Execute(t, url, "UPDATE backup_executions SET verified_at = NULL")
+			v := outcome(true, 0)
+			v.Mode = mode
+			require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: primary, Verification: v, Alert: &alert}))
+			requireUnreadable(string(mode))
+			require.Equal(t, map[bool]int{true: 1}[mode != domain.VerifyQuick], dbtest.Count(t, url, "SELECT count(*) FROM backup_executions WHERE verified_at IS NOT NULL"),
+				"the scrub goes on to the next")
+		}
+		for _, mode := range []domain.VerifyMode{domain.VerifyChunks, domain.VerifyFull} {
+			bad := outcome(false, 1)
+			bad.Mode = mode
+			require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: primary, Verification: bad, Damaged: damaged(primary, chunks[0])}))
+			requireUnreadable("damage besides")
+			_, err := d.MarkHealed(t.Context(), j.StorageLocationID, damaged(primary, chunks[0])[0].Key)
+			require.NoError(t, err)
+			requireUnreadable("the damage was healed")
+		}
+		require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: c, Verification: outcome(false, 0), Alert: &alert}))
+		require.Len(t, rows(t, url, "SELECT title FROM notifications WHERE title = 'it can not be read'"), 1, "people know")
+		require.NoError(t, d.RecordCheck(t.Context(), db.Check{Copy: primary, Verification: outcome(true, 0)}))
+		require.True(t, verificationOf(t, d, primary).OK)
+	}
+}
+
 func TestABackupThatIsBeingDeletedHasNoDamage(t *testing.T) {
 	url := dbtest.URL(t)
 	d := dbtest.Open(t, url)

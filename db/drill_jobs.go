@@ -26,7 +26,10 @@ type DrillJob struct {
 	Version            int64
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
-	SchedulePause      string // as that of a backup job
+	SchedulePause      string // this and the rest as those of a backup job
+	OverlapPolicy      domain.OverlapPolicy
+	ScheduleSince      time.Time
+	LastDueAt          *time.Time
 }
 
 // CreateDrillJob stores a new job; an empty ID is made up. Errors: DuplicateError; ReferenceError when what
@@ -42,7 +45,7 @@ func (q *Queries) CreateDrillJob(ctx context.Context, j DrillJob) (DrillJob, err
 	row, err := q.q.CreateDrillJob(ctx, dbgen.CreateDrillJobParams{
 		ID: id, Name: j.Name, DatasourceID: j.DatasourceID, BackupJobID: j.BackupJobID, TargetDatasourceID: j.TargetDatasourceID,
 		ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone), MaxBackupAgeHours: j.MaxBackupAgeHours,
-		Enabled: j.Enabled, DrillOptions: j.DrillOptions,
+		Enabled: j.Enabled, DrillOptions: j.DrillOptions, OverlapPolicy: overlapOr(j.OverlapPolicy),
 	})
 	return DrillJob(row), translate("create drill job", err)
 }
@@ -106,7 +109,7 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, j DrillJob) (DrillJob, err
 	row, err := q.q.UpdateDrillJob(ctx, dbgen.UpdateDrillJobParams{
 		ID: j.ID, Name: j.Name, DatasourceID: j.DatasourceID, BackupJobID: j.BackupJobID, TargetDatasourceID: j.TargetDatasourceID,
 		ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone), MaxBackupAgeHours: j.MaxBackupAgeHours,
-		Enabled: j.Enabled, DrillOptions: j.DrillOptions, SchedulePause: j.SchedulePause, ExpectedVersion: j.Version,
+		Enabled: j.Enabled, DrillOptions: j.DrillOptions, SchedulePause: j.SchedulePause, OverlapPolicy: overlapOr(j.OverlapPolicy), ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetDrillJob(ctx, j.ID); return err })
 	return DrillJob(row), err

@@ -60,7 +60,7 @@ func LoadOrCreateKeyFile(path string) (MasterKey, error) {
 	op := "use the key file " + path
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err := createKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := makeKeyFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return MasterKey{}, failure.Wrap(failure.ConfigInvalid, op, err, "Give a key file in a directory that this user may write.")
 		}
 		info, err = os.Stat(path)
@@ -80,13 +80,17 @@ func LoadOrCreateKeyFile(path string) (MasterKey, error) {
 	return key, failure.Wrap(failure.ConfigInvalid, op, err, "")
 }
 
-// createKeyFile links a finished temporary file into place: a crash leaves no half a key, and of
-// two processes starting together one wins and the other reads the winner's.
-func createKeyFile(path string) error {
+func makeKeyFile(path string) error {
 	key, err := GenerateMasterKey()
 	if err != nil {
 		return err
 	}
+	return CreateKeyFile(path, key)
+}
+
+// CreateKeyFile links a finished temporary file into place: a crash leaves no half a key, and of
+// two processes starting together one wins and the other gets fs.ErrExist.
+func CreateKeyFile(path string, key MasterKey) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return err

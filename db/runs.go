@@ -195,6 +195,13 @@ func (q *Queries) SetRunJobNext(ctx context.Context, kind RunKind, jobID string,
 	return translate("note the next run of "+string(kind)+" job "+jobID, err)
 }
 
+// SetRunJobLastDue is SetJobLastDue for a sync job or a drill job.
+func (q *Queries) SetRunJobLastDue(ctx context.Context, kind RunKind, jobID string, dueAt time.Time) error {
+	_, err := q.conn.Exec(ctx, kind.runSQL(`UPDATE {jobs} SET last_due_at = $2
+		WHERE id = $1 AND (last_due_at IS NULL OR last_due_at < $2 OR last_due_at > now())`), jobID, dueAt)
+	return translate("note the last run of "+string(kind)+" job "+jobID, err)
+}
+
 // AwaitRunJob is AwaitBackupJob for a sync job or a drill job.
 func (q *Queries) AwaitRunJob(ctx context.Context, kind RunKind, jobID string) error {
 	op := "await the changes of " + string(kind) + " job " + jobID

@@ -19,6 +19,12 @@ func (q *Queries) SetJobNextExecution(ctx context.Context, id string, version in
 		q.q.SetJobNextExecution(ctx, dbgen.SetJobNextExecutionParams{ID: id, Version: version, NextExecutionAt: next, SchedulePause: cleanText(pause)}))
 }
 
+// SetJobLastDue notes that the run of a backup job that was due at a time has had its turn: it has begun, or does not take place. It
+// is no change of the job; a later one that was noted stays.
+func (q *Queries) SetJobLastDue(ctx context.Context, id string, dueAt time.Time) error {
+	return translate("note the last run of backup job "+id, q.q.SetJobLastDue(ctx, dbgen.SetJobLastDueParams{ID: id, DueAt: dueAt}))
+}
+
 // AwaitBackupJob returns when no transaction is changing the job: what is read afterwards is what they have made of it. A
 // job that is gone is no error.
 func (q *Queries) AwaitBackupJob(ctx context.Context, id string) error {

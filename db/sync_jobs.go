@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
@@ -29,7 +30,10 @@ type SyncJob struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SyncOptions        domain.SyncOptions
-	SchedulePause      string // as that of a backup job
+	SchedulePause      string // this and the rest as those of a backup job
+	OverlapPolicy      domain.OverlapPolicy
+	ScheduleSince      time.Time
+	LastDueAt          *time.Time
 }
 
 // From is the datasource that is read.
@@ -74,7 +78,7 @@ func (q *Queries) CreateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 		ID: id, Name: j.Name, SourceDatasourceID: j.SourceDatasourceID, TargetDatasourceID: j.TargetDatasourceID,
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
 		OverwriteDirection: j.OverwriteDirection, DropExisting: j.DropExisting, RunOnManual: j.RunOnManual, Enabled: j.Enabled,
-		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions,
+		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, OverlapPolicy: overlapOr(j.OverlapPolicy),
 	})
 	return SyncJob(row), translate("create sync job", err)
 }
@@ -179,7 +183,7 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, j SyncJob) (SyncJob, error)
 		StorageLocationID: j.StorageLocationID, ScheduleCron: j.ScheduleCron, ScheduleTimezone: timezoneOr(j.ScheduleTimezone),
 		OverwriteDirection: j.OverwriteDirection, DropExisting: j.DropExisting, RunOnManual: j.RunOnManual, Enabled: j.Enabled,
 		RetentionPolicy: j.RetentionPolicy, BackupOptions: j.BackupOptions, SyncOptions: j.SyncOptions, SchedulePause: j.SchedulePause,
-		ExpectedVersion: j.Version,
+		OverlapPolicy: overlapOr(j.OverlapPolicy), ExpectedVersion: j.Version,
 	})
 	err = mismatchOr(translate(op, err), func() error { _, err := q.q.GetSyncJob(ctx, j.ID); return err })
 	return SyncJob(row), err
@@ -203,6 +207,19 @@ func (q *Queries) DeleteSyncJob(ctx context.Context, id string) error {
 		_, err = q.q.DeleteSyncJob(ctx, id)
 		return translate(op, err)
 	})
+}
+
+// SyncJobOfBackup is the id of the sync job whose run made a backup, "" when no job of now did.
+func (q *Queries) SyncJobOfBackup(ctx context.Context, backupID string) (string, error) {
+	op := "find the sync job of backup " + backupID
+	if err := checkID(op, backupID); err != nil {
+		return "", err
+	}
+	id, err := q.q.SyncJobOfBackup(ctx, &backupID)
+	if err = translate(op, err); errors.Is(err, ErrNotFound) {
+		return "", nil
+	}
+	return id, err
 }
 
 // SyncBackups lists the completed backups that runs of a sync job made, the newest first, but for pinned ones and those

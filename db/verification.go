@@ -17,12 +17,16 @@ func (q *Queries) SetVerification(ctx context.Context, id string, v domain.Verif
 	if err := checkID(op, id); err != nil {
 		return err
 	}
+	return q.setVerification(ctx, op, id, v, readAt(v))
+}
+
+func (q *Queries) setVerification(ctx context.Context, op, id string, v domain.Verification, read *time.Time) error {
 	v.Message = cleanText(v.Message)
 	part, err := json.Marshal(map[string]any{"verification": v})
 	if err != nil {
 		return failure.Wrap(failure.Unknown, op, err, "")
 	}
-	n, err := q.q.SetVerification(ctx, dbgen.SetVerificationParams{ID: id, Part: part, ReadAt: readAt(v)})
+	n, err := q.q.SetVerification(ctx, dbgen.SetVerificationParams{ID: id, Part: part, ReadAt: read})
 	return oneRow(op, n, err)
 }
 
@@ -69,18 +73,43 @@ func (q *Queries) RecordCheck(ctx context.Context, c Check) error {
 		if err := q.clearDamage(ctx, op, c); err != nil {
 			return err
 		}
-		if c.Copy.IsPrimary {
-			err = q.SetVerification(ctx, c.Copy.ExecutionID, c.Verification)
-		} else if at := readAt(c.Verification); at != nil {
-			_, err = q.q.SetReplicaVerified(ctx, dbgen.SetReplicaVerifiedParams{
-				ExecutionID: c.Copy.ExecutionID, StorageLocationID: c.Copy.StorageLocationID, VerifiedAt: at,
-			})
-		}
-		if err != nil {
-			return translate(op, err)
+		if err := q.recordOutcome(ctx, op, c, row.WasUnreadable); err != nil {
+			return err
 		}
 		return q.markBackups(ctx, op, c.Copy.StorageLocationID, string(c.Verification.Mode))
 	})
+}
+
+// recordOutcome records what a check says of the backup, and when the copy was read. That the engine can not read a dump whose
+// bytes are those that were stored is a fault of the backup, whichever copy showed it. Only what lets the engine read it
+// again can take that back: every other check finds it as it always was, and would make it good to build on and to outlive others.
+func (q *Queries) recordOutcome(ctx context.Context, op string, c Check, wasUnreadable bool) error {
+	v := c.Verification
+	read := readAt(v)
+	if !c.Copy.IsPrimary {
+		if read != nil {
+			_, err := q.q.SetReplicaVerified(ctx, dbgen.SetReplicaVerifiedParams{
+				ExecutionID: c.Copy.ExecutionID, StorageLocationID: c.Copy.StorageLocationID, VerifiedAt: read,
+			})
+			if err != nil {
+				return translate(op, err)
+			}
+		}
+		if !unreadable(v) {
+			return nil
+		}
+		read = nil // when the primary was read is another matter
+	}
+	if engineRead := v.Mode == domain.VerifyFull && v.Damaged == 0; wasUnreadable && !engineRead {
+		_, err := q.q.SetVerification(ctx, dbgen.SetVerificationParams{ID: c.Copy.ExecutionID, Part: json.RawMessage("{}"), ReadAt: read})
+		return translate(op, err)
+	}
+	return q.setVerification(ctx, op, c.Copy.ExecutionID, v, read)
+}
+
+// unreadable: all bytes are those that were stored, and the engine can not read them.
+func unreadable(v domain.Verification) bool {
+	return v.Mode == domain.VerifyFull && !v.OK && v.Damaged == 0
 }
 
 func (q *Queries) putDamage(ctx context.Context, op string, c Check) error {

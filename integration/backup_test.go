@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dataguardian/dataguardian/internal/client"
+	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/worker"
 )
@@ -90,6 +91,7 @@ func TestAWrongPasswordIsToldAndNotTriedAgain(t *testing.T) {
 	require.NotEmpty(t, failed.Metadata.Hint)
 	require.Equal(t, int32(1), s.attempts(t, failed, "Dump"))
 	s.requireNowhere(t, failed, wrong)
+	s.requireNothingLeft(t, failed)
 
 	check := s.testDatasource(t)
 	require.Equal(t, domain.HealthAuthFailed, check.Status)
@@ -102,13 +104,15 @@ func TestAnUnreachableHostIsTriedAgainThenTold(t *testing.T) {
 	require.Equal(t, domain.Failed, failed.Status)
 	require.Equal(t, "Unreachable", failed.Metadata.FailureClass)
 	require.Contains(t, failed.ErrorMessage, s.datasourceName)
+	require.Contains(t, failed.Metadata.Hint, "Check host and port")
 	require.Equal(t, tuning().Attempts, s.attempts(t, failed, "Dump"))
+	s.requireNothingLeft(t, failed)
 	require.Equal(t, domain.HealthUnreachable, s.testDatasource(t).Status)
 }
 
 func TestAMissingPgDumpNamesThePackageToInstall(t *testing.T) {
 	s := newSetup(t, withRows(10), withPool("no-tools"))
-	stop, err := shared.startWorker(worker.Options{Pools: []string{"no-tools"}, ClientToolsPath: []string{t.TempDir()}})
+	stop, err := shared.startWorker(worker.Options{Pools: []string{"no-tools"}, ClientToolsPath: []string{t.TempDir()}, OnlyClientToolsPath: true})
 	require.NoError(t, err)
 	defer stop()
 	failed := s.backUp(t)
@@ -116,6 +120,7 @@ func TestAMissingPgDumpNamesThePackageToInstall(t *testing.T) {
 	require.Equal(t, "ToolMissing", failed.Metadata.FailureClass)
 	require.Contains(t, failed.ErrorMessage, "pg_dump")
 	require.Contains(t, failed.Metadata.Hint, "postgresql-client")
+	s.requireNothingLeft(t, failed)
 }
 
 func TestAFullStorageFailsTheBackupAndLeavesNothing(t *testing.T) {
@@ -124,8 +129,7 @@ func TestAFullStorageFailsTheBackupAndLeavesNothing(t *testing.T) {
 	require.Equal(t, domain.Failed, failed.Status)
 	require.Equal(t, "StorageFull", failed.Metadata.FailureClass)
 	require.Contains(t, failed.ErrorMessage, s.storageName)
-	require.Empty(t, s.objects(t), "a failed backup left objects behind")
-	require.Zero(t, s.chunkRows(t, failed))
+	s.requireNothingLeft(t, failed)
 }
 
 func TestACorruptedChunkIsFoundBeforeTheTargetIsTouched(t *testing.T) {
@@ -135,7 +139,7 @@ func TestACorruptedChunkIsFoundBeforeTheTargetIsTouched(t *testing.T) {
 	s.createDatabase(t, target)
 	s.exec(t, target, "create table keep (n int); insert into keep values (42)")
 
-	chunk := s.objects(t)[0]
+	chunk := s.chunks(t)[0]
 	content, err := os.ReadFile(chunk)
 	require.NoError(t, err)
 	content[len(content)/2] ^= 1
@@ -145,9 +149,11 @@ func TestACorruptedChunkIsFoundBeforeTheTargetIsTouched(t *testing.T) {
 	require.Equal(t, domain.Failed, refused.Status)
 	require.Equal(t, "Corrupt", refused.Metadata.FailureClass)
 	require.Contains(t, refused.ErrorMessage, filepath.Base(chunk))
+	require.Equal(t, []string{contract.CheckArchive.Name}, failedSteps(history(t, refused)), "another step than the check of the archive found it")
+	require.Zero(t, s.attempts(t, refused, contract.StageRestore.Name), "the restore began to load")
+	require.Zero(t, s.attempts(t, refused, contract.PromoteRestore.Name))
 	require.Equal(t, "42", s.scalar(t, target, "select n::text from keep"))
 	requireNoLeftovers(t, refused)
-	require.Zero(t, s.attempts(t, refused, "StageRestore"), "the restore began to load")
 }
 
 func TestAMissingManifestIsABackupThatDoesNotExist(t *testing.T) {
@@ -159,6 +165,7 @@ func TestAMissingManifestIsABackupThatDoesNotExist(t *testing.T) {
 	require.Contains(t, refused.ErrorMessage, "manifest")
 	require.False(t, shared.hasDatabase(t, s.database+"_copy"))
 	requireNoLeftovers(t, refused)
+	require.Zero(t, s.attempts(t, refused, contract.StageRestore.Name), "the restore began to load")
 }
 
 func TestADiskThatIsNotMountedIsNotTakenForAnEmptyOne(t *testing.T) {

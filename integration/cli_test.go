@@ -116,9 +116,8 @@ func TestTheClientDrivesTheQuickStartFromSignInToRestore(t *testing.T) {
 	s.fill(t)
 	sh := newShell(t)
 	password, _ := address.User.Password()
-	sh.write(t, "owner.password", ownerPassword+"\n")
-	sh.write(t, "orders.password", password+"\n")
 	script := adapt(t, quickStart(t),
+		"head -c 18 /dev/urandom | base64 >", "echo "+ownerPassword+" >", "the password of orders", password,
 		"setup --email owner@example.com --name Owner", "login --email "+ownerEmail, // the tests' owner is there already
 		"--host 127.0.0.1 --port 5432", "--host "+address.Hostname()+" --port "+address.Port(),
 		"--username orders", "--username "+address.User.Username(),
@@ -127,6 +126,11 @@ func TestTheClientDrivesTheQuickStartFromSignInToRestore(t *testing.T) {
 	out, code := sh.run(t, script)
 	require.Zero(t, code, out)
 	require.NotContains(t, out, password)
+	for _, secret := range []string{"owner.password", "orders.password"} {
+		info, err := os.Stat(filepath.Join(sh.dir, secret))
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), secret)
+	}
 	require.Contains(t, out, "completed")
 	s.requireSame(t, "orders", "orders_restored")
 
@@ -157,7 +161,7 @@ func TestTheTourWithCurlGoesFromSignInToRestore(t *testing.T) {
 	s.createDatabase(t, s.database)
 	s.fill(t)
 	sh := newShell(t)
-	script := adapt(t, blockOf(t, "docs/api.md", "API="),
+	script := adapt(t, blockOf(t, "README.md", "API="),
 		"http://127.0.0.1:8080", shared.server.URL,
 		"curl -fsS $API/auth/setup", "curl -sS -o setup.json $API/auth/setup", // the tests' owner is there already, which is refused
 		"owner@example.com", ownerEmail, "correct-horse-battery", ownerPassword,

@@ -266,13 +266,13 @@ func TestMariaDBIsSyncedAndProved(t *testing.T) {
 	name := unique(t)
 	mysqlExec(t, server, "", "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
 	mysqlExec(t, server, name, mysqlRows...)
-	source := mysqlDatasource(t, server, domain.MariaDB, name)
-	target := mysqlDatasource(t, server, domain.MariaDB, name+"_copy")
+	source := mysqlDatasource(t, server, domain.MariaDB, domain.DefaultPool, name)
+	target := mysqlDatasource(t, server, domain.MariaDB, domain.DefaultPool, name+"_copy")
 	s := &setup{datasource: source, pool: domain.DefaultPool}
 	s.storage = disk(t.TempDir()).register(t, name+" disk", domain.DefaultPool)
 	for _, direct := range []bool{false, true} {
 		if direct { // from the one type to the other
-			s.datasource = mysqlDatasource(t, server, domain.MySQL, name)
+			s.datasource = mysqlDatasource(t, server, domain.MySQL, domain.DefaultPool, name)
 		}
 		job := s.syncJob(t, target, func(d *client.SyncJobDocument) {
 			d.Name = map[bool]string{false: "stored ", true: "direct "}[direct] + name

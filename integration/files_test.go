@@ -2,12 +2,14 @@ package integration
 
 import (
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -64,13 +66,33 @@ func makeTree(t *testing.T, tree string) {
 	putFile(t, tree, "caf\xe9", "a name that is not UTF-8")
 	require.NoError(t, os.Symlink("data/00/000.bin", filepath.Join(tree, "link")))
 	require.NoError(t, os.Link(filepath.Join(tree, "data/01/001.bin"), filepath.Join(tree, "hard")))
-	require.NoError(t, unix.Setxattr(filepath.Join(tree, "empty"), "user.note", []byte("kept"), 0))
+	require.NoError(t, unix.Setxattr(filepath.Join(tree, "empty"), "user.note", []byte("kept\x00\x01=\n"), 0))
+	require.NoError(t, unix.Setxattr(filepath.Join(tree, "data"), "user.of a directory", []byte("too"), 0))
+	require.NoError(t, unix.Setxattr(filepath.Join(tree, "data/02/002.bin"), "system.posix_acl_access", accessList(1234), 0))
+	require.NoError(t, unix.Setxattr(filepath.Join(tree, "data/05"), "system.posix_acl_default", accessList(4321), 0))
 	sparse, err := os.Create(filepath.Join(tree, "sparse"))
 	require.NoError(t, err)
 	require.NoError(t, sparse.Truncate(64<<20))
+	_, err = sparse.WriteAt([]byte("in the middle of a hole"), 40<<20)
+	require.NoError(t, err)
 	require.NoError(t, sparse.Close())
 	old := time.Unix(1_500_000_000, 123_456_789)
 	require.NoError(t, os.Chtimes(filepath.Join(tree, "empty"), old, old))
+}
+
+// accessList is a POSIX access control list as Linux keeps it, with a user of its own beside owner and group.
+func accessList(user uint32) []byte {
+	const nobody = 0xffffffff
+	list := binary.LittleEndian.AppendUint32(nil, 2) // its version
+	for _, entry := range []struct {
+		tag, permissions uint16
+		id               uint32
+	}{{0x01, 6, nobody}, {0x02, 6, user}, {0x04, 4, nobody}, {0x10, 6, nobody}, {0x20, 0, nobody}} {
+		list = binary.LittleEndian.AppendUint16(list, entry.tag)
+		list = binary.LittleEndian.AppendUint16(list, entry.permissions)
+		list = binary.LittleEndian.AppendUint32(list, entry.id)
+	}
+	return list
 }
 
 func putFile(t *testing.T, root, name, content string) {
@@ -94,16 +116,39 @@ func describeTree(t *testing.T, root string) map[string]string {
 			data, err := os.ReadFile(path) //nolint:gosec // a test's own
 			require.NoError(t, err)
 			content = fmt.Sprintf("%x", sha256.Sum256(data))
+			if st.Blocks*512 < st.Size/2 {
+				content += " with holes"
+			}
 		case unix.S_IFLNK:
 			content, err = os.Readlink(path)
 			require.NoError(t, err)
 		}
 		relative, err := filepath.Rel(root, path)
 		require.NoError(t, err)
-		all[relative] = fmt.Sprintf("%o %d:%d %d %d %s", st.Mode, st.Uid, st.Gid, st.Mtim.Nano(), st.Nlink, content)
+		all[relative] = fmt.Sprintf("%o %d:%d %d %d %s", st.Mode, st.Uid, st.Gid, st.Mtim.Nano(), st.Nlink, content) + attributes(t, path)
 		return nil
 	}))
 	return all
+}
+
+// attributes are the extended attributes of an entry; access control lists are among them.
+func attributes(t *testing.T, path string) string {
+	t.Helper()
+	names := make([]byte, 64<<10)
+	n, err := unix.Llistxattr(path, names)
+	require.NoError(t, err)
+	var all []string
+	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
+		if name == "" || name == "user.dataguardian.restore" { // says of a restored directory which restore it came from
+			continue
+		}
+		value := make([]byte, 64<<10)
+		n, err := unix.Lgetxattr(path, name, value)
+		require.NoError(t, err)
+		all = append(all, fmt.Sprintf(" %s=%q", name, value[:n]))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
 }
 
 // run makes a backup and wants a good one of the type.
@@ -141,6 +186,11 @@ func TestAFullAnIncrementAndADifferentialOfFilesEachRestore(t *testing.T) {
 	require.NoError(t, os.Remove(filepath.Join(s.tree, "not/wanted.tmp")))
 	require.NoError(t, os.Remove(filepath.Join(s.tree, "not")))
 	asOfFull := describeTree(t, s.tree)
+	for name, holds := range map[string]string{
+		"sparse": "with holes", "empty": "user.note", "data": "user.of a directory", "data/02/002.bin": "system.posix_acl_access", "data/05": "system.posix_acl_default",
+	} {
+		require.Contains(t, asOfFull[name], holds, "the file system of the tests has to have it")
+	}
 
 	same := s.run(t, domain.Incremental)
 	require.Less(t, same.CompressedSizeBytes, int64(64<<10), "what did not change is neither read nor stored")
@@ -148,12 +198,15 @@ func TestAFullAnIncrementAndADifferentialOfFilesEachRestore(t *testing.T) {
 
 	putFile(t, s.tree, "data/03/003.bin", "changed")
 	putFile(t, s.tree, "added", "new")
+	require.NoError(t, unix.Setxattr(filepath.Join(s.tree, "data/06/006.bin"), "user.since", []byte("then"), 0))
+	require.NoError(t, unix.Removexattr(filepath.Join(s.tree, "data/02/002.bin"), "system.posix_acl_access"))
 	require.NoError(t, os.Remove(filepath.Join(s.tree, "data/04/004.bin")))
 	increment := s.run(t, domain.Incremental)
 	asOfIncrement := describeTree(t, s.tree)
 	require.Less(t, increment.CompressedSizeBytes, full.CompressedSizeBytes/2)
 
 	require.NoError(t, os.Chmod(filepath.Join(s.tree, "added"), 0o600))
+	require.NoError(t, unix.Setxattr(filepath.Join(s.tree, "added"), "system.posix_acl_access", accessList(77), 0))
 	differential := s.run(t, domain.Differential)
 	asOfDifferential := describeTree(t, s.tree)
 

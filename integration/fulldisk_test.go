@@ -21,6 +21,5 @@ func TestAFullDiskFailsTheBackupAndLeavesNothing(t *testing.T) {
 	require.Equal(t, "StorageFull", failed.Metadata.FailureClass, failed.ErrorMessage)
 	require.Contains(t, failed.ErrorMessage, s.storageName)
 	require.NotEmpty(t, failed.Metadata.Hint)
-	require.Empty(t, s.objects(t), "a failed backup left objects behind")
-	require.Zero(t, s.chunkRows(t, failed))
+	s.requireNothingLeft(t, failed)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine/mysql/mariadbserver"
+	"github.com/dataguardian/dataguardian/worker"
 )
 
 // mariadb is the MariaDB server of this test binary, which the first test that needs it starts.
@@ -76,21 +77,43 @@ var mysqlEverything = []string{
 	`DO nextval(numbers)`,
 }
 
+// mysqlChanges are made between a full backup and an increment.
+var mysqlChanges = []string{
+	"UPDATE every_type SET t = 5, lt = 'changed 😀', dt6 = '2001-01-01 00:00:00.5', u = uuid() WHERE n = 2",
+	"INSERT INTO orders (customer, note) VALUES (1, 'new')", "DELETE FROM orders WHERE id = 39000", "ALTER TABLE customers ADD COLUMN flag boolean DEFAULT true",
+	"UPDATE kept_history SET v = 'fourth'", "ALTER TABLE listed DROP PARTITION a", "DO nextval(numbers)", "DROP PROCEDURE add_order", "ALTER EVENT asleep ENABLE",
+	"CREATE PROCEDURE later() SELECT 1", "DROP TRIGGER shout", "DELETE FROM every_type WHERE n = 3",
+}
+
 func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
 	t.Parallel()
-	for _, kind := range []domain.DatasourceType{domain.MariaDB, domain.MySQL} {
-		t.Run(string(kind), func(t *testing.T) {
+	tools, dumps := dumpsRecorded(t)
+	const pool = "recorded-dumps"
+	stop, err := shared.startWorker(worker.Options{Pools: []string{pool}, ClientToolsPath: []string{tools, "/usr/bin"}})
+	require.NoError(t, err)
+	t.Cleanup(stop)
+	for name, test := range map[string]struct {
+		kind       domain.DatasourceType
+		statements []string
+		change     string // beside mysqlChanges
+		charset    string // in which the tool reads texts
+	}{
+		"mariadb": {domain.MariaDB, mysqlEverything, "UPDATE every_type SET g = ST_GeomFromText('LINESTRING(5 5, 6 6)') WHERE n = 2", "utf8mb4"},
+		"mysql":   {domain.MySQL, mysqlEverything, "UPDATE every_type SET lb = x'00ff' WHERE n = 2", "utf8mb4"},
+		"utf8":    {domain.MariaDB, mysqlUTF8, "UPDATE every_type SET te = 'new 😀', en = 'ünï 漢' WHERE n = 2", "binary"},
+	} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server, err := mariadb()
 			require.NoError(t, err)
-			name := "shop_" + string(kind)
+			name := "shop_" + name
 			mysqlExec(t, server, "", "CREATE DATABASE "+name+" CHARACTER SET utf8mb4")
-			mysqlExec(t, server, name, mysqlEverything...)
-			source := mysqlDatasource(t, server, kind, name)
+			mysqlExec(t, server, name, test.statements...)
+			source := mysqlDatasource(t, server, test.kind, pool, name)
 			// A backup of one type is restored into the other: they are one family.
-			other := mysqlDatasource(t, server, map[domain.DatasourceType]domain.DatasourceType{domain.MariaDB: domain.MySQL, domain.MySQL: domain.MariaDB}[kind], name+"_other")
+			other := mysqlDatasource(t, server, map[domain.DatasourceType]domain.DatasourceType{domain.MariaDB: domain.MySQL, domain.MySQL: domain.MariaDB}[test.kind], pool, name+"_other")
 			storage, err := shared.owner.StorageLocations.Create(t.Context(), client.StorageLocationDocument{
-				Name: name + " disk", Type: domain.StorageLocal, Pool: domain.DefaultPool, Config: domain.StorageConfig{Path: filepath.Join(t.TempDir(), "backups")},
+				Name: name + " disk", Type: domain.StorageLocal, Pool: pool, Config: domain.StorageConfig{Path: filepath.Join(t.TempDir(), "backups")},
 			})
 			require.NoError(t, err)
 			job, err := shared.owner.BackupJobs.Create(t.Context(), client.BackupJobDocument{
@@ -106,13 +129,11 @@ func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
 				return done
 			}
 			full, asOfFull := backUp(), mysqlContent(t, server, name)
-			mysqlExec(t, server, name, "UPDATE every_type SET t = 5, lt = 'changed', g = ST_GeomFromText('LINESTRING(5 5, 6 6)'), dt6 = '2001-01-01 00:00:00.5', u = uuid() WHERE n = 2",
-				"INSERT INTO orders (customer, note) VALUES (1, 'new')", "DELETE FROM orders WHERE id = 39000", "ALTER TABLE customers ADD COLUMN flag boolean DEFAULT true",
-				"UPDATE kept_history SET v = 'fourth'", "ALTER TABLE listed DROP PARTITION a", "DO nextval(numbers)", "DROP PROCEDURE add_order", "ALTER EVENT asleep ENABLE",
-				"CREATE PROCEDURE later() SELECT 1", "DROP TRIGGER shout", "DELETE FROM every_type WHERE n = 3")
+			mysqlExec(t, server, name, append(slices.Clone(mysqlChanges), test.change)...)
 			increment, asOfIncrement := backUp(), mysqlContent(t, server, name)
 			require.Equal(t, domain.Incremental, increment.BackupType, increment.Metadata.FullReason)
 			require.Positive(t, increment.Metadata.ReusedChunks)
+			requireDumpedIn(t, dumps, name, test.charset, 2)
 
 			for target, backup := range map[string]client.Execution{name + "_f": full, name + "_i": increment} {
 				for _, into := range []client.Datasource{source, other} {
@@ -137,10 +158,10 @@ func TestMySQLAndMariaDBBackUpAndRestoreThroughTheProduct(t *testing.T) {
 	}
 }
 
-func mysqlDatasource(t *testing.T, server *mariadbserver.Server, kind domain.DatasourceType, database string) client.Datasource {
+func mysqlDatasource(t *testing.T, server *mariadbserver.Server, kind domain.DatasourceType, pool, database string) client.Datasource {
 	t.Helper()
 	made, err := shared.owner.Datasources.Create(t.Context(), client.DatasourceDocument{
-		Name: fmt.Sprintf("%s as %s", database, kind), Type: kind, Pool: domain.DefaultPool,
+		Name: fmt.Sprintf("%s as %s", database, kind), Type: kind, Pool: pool,
 		ConnectionConfig: domain.ConnectionConfig{Host: "127.0.0.1", Port: server.Port, Database: database, Username: mariadbserver.User, Password: server.Password},
 	})
 	require.NoError(t, err)
@@ -171,11 +192,12 @@ func mysqlContent(t *testing.T, server *mariadbserver.Server, database string) m
 	}
 	require.Len(t, content["events"], 2)
 	for _, table := range mysqlQuery(t, server, database, "select table_name from information_schema.tables where table_schema = database()") {
-		content["definition of "+table] = mysqlQuery(t, server, database, "show create table `"+table+"`")
+		quoted := "`" + strings.ReplaceAll(table, "`", "``") + "`"
+		content["definition of "+table] = mysqlQuery(t, server, database, "show create table "+quoted)
 		for i, text := range content["definition of "+table] { // a default by a sequence names it
 			content["definition of "+table][i] = strings.ReplaceAll(text, "`"+database+"`.", "")
 		}
-		content["rows of "+table] = mysqlQuery(t, server, database, "select * from `"+table+"`")
+		content["rows of "+table] = mysqlQuery(t, server, database, "select * from "+quoted)
 		slices.Sort(content["rows of "+table])
 	}
 	require.NotEmpty(t, content["rows of every_type"])

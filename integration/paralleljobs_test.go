@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,15 +55,57 @@ func TestTooManyJobsAreRefused(t *testing.T) {
 	}
 }
 
-// The scripts in docs/format.md and pg_restore bring a backup by several jobs back.
-func TestTheShellRebuildsABackupBySeveralJobs(t *testing.T) {
-	s := newSetup(t, withRows(60_000), withNoise(4), withOptions(domain.BackupOptions{ParallelJobs: 2}))
-	backup := s.backUp(t)
-	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+// The scripts in docs/format.md and pg_restore bring a backup back, the usual one and one by several jobs.
+func TestTheShellAndPgRestoreBringABackupBack(t *testing.T) {
+	for name, test := range map[string]struct {
+		jobs    int
+		streams []string // some of the backup's
+		script  string   // its last argument is what pg_restore reads, or the stream to standard output
+		last    string
+	}{
+		"the usual one":   {0, []string{"database pg_dump-custom"}, "rebuild.sh", "database"},
+		"by several jobs": {2, []string{"toc.dat pg_dump-directory"}, "rebuild-directory.sh", "rebuilt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSetup(t, withRows(60_000), withNoise(4), withOptions(domain.BackupOptions{ParallelJobs: test.jobs}))
+			backup := s.backUp(t)
+			require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
+			dir, identityFile := documentedScripts(t)
+			manifest := filepath.Join(s.storagePath, backup.Metadata.ManifestPath)
+			run := func(name string, args ...string) []byte {
+				t.Helper()
+				var stdout, stderr bytes.Buffer
+				cmd := exec.CommandContext(t.Context(), name, args...)
+				cmd.Dir, cmd.Stdout, cmd.Stderr = dir, &stdout, &stderr
+				require.NoError(t, cmd.Run(), stderr.String())
+				return stdout.Bytes()
+			}
+			streams := run("jq", "-r", `.streams[] | "\(.name) \(.format)"`, manifest)
+			require.Subset(t, strings.Split(string(streams), "\n"), test.streams)
+			out := run("bash", test.script, s.storagePath, manifest, identityFile, test.last)
+			dump := filepath.Join(dir, test.last)
+			if test.jobs == 0 {
+				require.NoError(t, os.WriteFile(dump, out, 0o600))
+			}
+			target := s.database + "_shell"
+			s.createDatabase(t, target)
+			args := []string{"--dbname=" + shared.postgres.DatabaseURL(target), "--exit-on-error"}
+			if test.jobs > 1 {
+				args = append(args, fmt.Sprintf("--jobs=%d", test.jobs))
+			}
+			run(filepath.Join(shared.postgres.BinDir(), "pg_restore"), append(args, dump)...)
+			s.requireSame(t, s.database, target)
+		})
+	}
+}
+
+// documentedScripts saves the scripts of docs/format.md as a reader does, and the age identity of this platform.
+func documentedScripts(t *testing.T) (dir, identityFile string) {
+	t.Helper()
+	dir = t.TempDir()
 	identity, _, err := shared.db.AgeIdentity(t.Context())
 	require.NoError(t, err)
-	dir := t.TempDir()
-	identityFile := filepath.Join(dir, "identity.txt")
+	identityFile = filepath.Join(dir, "identity.txt")
 	require.NoError(t, os.WriteFile(identityFile, []byte(identity+"\n"), 0o600))
 	page, err := os.ReadFile(filepath.Join("..", "docs", "format.md"))
 	require.NoError(t, err)
@@ -72,16 +116,5 @@ func TestTheShellRebuildsABackupBySeveralJobs(t *testing.T) {
 			}
 		}
 	}
-	run := func(name string, args ...string) {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), name, args...)
-		cmd.Dir = dir
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-	}
-	run("bash", "rebuild-directory.sh", s.storagePath, filepath.Join(s.storagePath, backup.Metadata.ManifestPath), identityFile, "rebuilt")
-	target := s.database + "_shell"
-	s.createDatabase(t, target)
-	run(filepath.Join(shared.postgres.BinDir(), "pg_restore"), "--dbname="+shared.postgres.DatabaseURL(target), "--exit-on-error", "--jobs=2", "rebuilt")
-	s.requireSame(t, s.database, target)
+	return dir, identityFile
 }

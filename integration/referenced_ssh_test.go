@@ -29,6 +29,7 @@ func TestFilesOfAnotherMachineAreBackedUpOverSSH(t *testing.T) {
 	require.Equal(t, domain.Completed, backup.Status, backup.ErrorMessage)
 	require.Len(t, backup.Metadata.Warnings, 2)
 	require.Empty(t, backup.Metadata.Options.ReferencedFiles.PrivateKey)
+	s.requireNowhere(t, backup, secretLine(login.PrivateKey))
 
 	dir := filepath.Join(t.TempDir(), "restored")
 	restored := s.restore(t, backup, restoreTo(s.database+"_copy"), into(dir))

@@ -3,15 +3,12 @@ package integration
 import (
 	"context"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	temporal "go.temporal.io/sdk/client"
 
@@ -144,18 +141,16 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 	i := newIsland(t)
 	job := i.filesJob("often", 1000, client.BackupJobDocument{ScheduleCron: "* * * * *"})
 	require.WithinRange(t, *job.NextExecutionAt, time.Now(), time.Now().Add(time.Minute))
-	var others []client.BackupJob
-	for _, name := range []string{"changed", "disabled", "deleted", "by hand"} {
-		others = append(others, i.filesJob(name, 1000, client.BackupJobDocument{ScheduleCron: "0 4 1 1 *"}))
-	}
+	needing := i.needTemporal(job)
 	i.runOften(job.ID)
+	var backup client.Execution
 	require.Eventually(t, func() bool {
 		for _, run := range i.runs(job) {
 			if run.Status == domain.Completed {
-				return true
+				backup = run
 			}
 		}
-		return false
+		return backup.ID != ""
 	}, time.Minute, 100*time.Millisecond)
 	i.temporal.Stop(t.Context())
 	down := time.Now()
@@ -164,7 +159,7 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 	now, err := i.owner.BackupJobs.Get(t.Context(), job.ID)
 	require.NoError(t, err)
 	require.WithinRange(t, *now.LastExecutionAt, job.CreatedAt, down)
-	i.requireRefused(job, others)
+	i.requireRefused(needing, backup)
 	require.Len(t, i.runs(job), len(before))
 
 	missed := down.Truncate(often).Add(2 * often)
@@ -189,51 +184,6 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 	require.Error(t, err, "the schedule goes with its job")
 }
 
-// requireRefused asks for what needs Temporal, all at once because each waits for it, and looks that nothing has changed.
-func (i *island) requireRefused(job client.BackupJob, others []client.BackupJob) {
-	i.t.Helper()
-	ctx := i.t.Context()
-	list := func() []client.BackupJob {
-		all, err := i.owner.BackupJobs.List(ctx)
-		require.NoError(i.t, err)
-		for n := range all {
-			all[n].NextExecutionAt = nil // of the one that runs often, it goes on
-		}
-		return all
-	}
-	before := list()
-	change := func(id string, patch map[string]any) error {
-		_, err := i.owner.BackupJobs.Update(ctx, id, patch)
-		return err
-	}
-	var asking sync.WaitGroup
-	for what, ask := range map[string]func() error{
-		"change the cron": func() error { return change(others[0].ID, map[string]any{"schedule_cron": "@daily"}) },
-		"disable the job": func() error { return change(others[1].ID, map[string]any{"enabled": false}) },
-		"delete the job":  func() error { return i.owner.BackupJobs.Delete(ctx, others[2].ID) },
-		"run a job":       func() error { _, err := i.owner.RunJob(ctx, others[3].ID, nil); return err },
-		"make a job": func() error {
-			_, err := i.owner.BackupJobs.Create(ctx, client.BackupJobDocument{
-				Name: "another", DatasourceID: job.DatasourceID, StorageLocationID: job.StorageLocationID, ScheduleCron: "@daily",
-			})
-			return err
-		},
-		"test a datasource": func() error { _, err := i.owner.TestDatasource(ctx, job.DatasourceID); return err },
-	} {
-		asking.Go(func() {
-			err := ask()
-			assert.Equal(i.t, http.StatusServiceUnavailable, client.Status(err), "%s: %v", what, err)
-		})
-	}
-	asking.Wait()
-	require.Equal(i.t, before, list())
-	refused, err := i.owner.ListExecutions(ctx, client.ExecutionFilter{Job: others[3].ID})
-	require.NoError(i.t, err)
-	for _, run := range refused {
-		require.Equal(i.t, domain.Failed, run.Status, "what Temporal did not take does not keep the job from running")
-	}
-}
-
 // Temporal loses all its data, its namespace too, while a backup runs: an API process that is there notices, the execution is
 // closed truthfully, every schedule is made again, and the job can run.
 func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
@@ -248,7 +198,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	defer stop()
 	schedules := map[string]bool{ // id -> paused
 		contract.BackupScheduleID(slow.ID): false, contract.BackupScheduleID(other.ID): true, contract.DrillScheduleID(drill.ID): false,
-		contract.UpkeepScheduleID: false, contract.HealthScheduleID: false, contract.ReconcileWorkflowID(slow.StorageLocationID): false,
+		contract.UpkeepScheduleID: false, contract.HealthScheduleID: false, contract.StorageHealthScheduleID: false, contract.ReconcileWorkflowID(slow.StorageLocationID): false,
 	}
 	there := func() bool {
 		for id, paused := range schedules {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net"
@@ -205,6 +206,9 @@ func (s *setup) objects(t *testing.T) []string {
 	t.Helper()
 	var files []string
 	err := filepath.WalkDir(s.storagePath, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) { // nothing was written yet
+			return nil
+		}
 		if err != nil || d.IsDir() || d.Name() == "dataguardian.json" || strings.HasSuffix(path, "/.tmp/volume") {
 			return err
 		}
@@ -232,6 +236,14 @@ func (s *setup) chunkRows(t *testing.T, e client.Execution) int {
 	rows, err := shared.db.ListChunks(t.Context(), e.ID)
 	require.NoError(t, err)
 	return len(rows)
+}
+
+// requireNothingLeft fails when a backup that did not succeed left a pg_dump, a file on the storage or rows of chunks behind.
+func (s *setup) requireNothingLeft(t *testing.T, ended client.Execution) {
+	t.Helper()
+	require.Zero(t, findDump(s.database), "a pg_dump is still there")
+	require.Empty(t, s.objects(t), "objects were left behind")
+	require.Zero(t, s.chunkRows(t, ended), "rows of chunks were left behind")
 }
 
 // requireNoLeftovers fails when a restore left a staging or an old database behind.
@@ -279,6 +291,20 @@ func (s *setup) attempts(t *testing.T, e client.Execution, activity string) int3
 	return attempts
 }
 
+// failedSteps are the activities that ended with an error, in order.
+func failedSteps(h *historypb.History) []string {
+	scheduled, failed := map[int64]string{}, []string{}
+	for _, event := range h.Events {
+		if a := event.GetActivityTaskScheduledEventAttributes(); a != nil {
+			scheduled[event.EventId] = a.ActivityType.Name
+		}
+		if a := event.GetActivityTaskFailedEventAttributes(); a != nil {
+			failed = append(failed, scheduled[a.ScheduledEventId])
+		}
+	}
+	return failed
+}
+
 // requireNowhere fails when a secret shows in the workflow history, in the execution with its log, on
 // the storage, or in clear text in the catalogue.
 func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) {
@@ -294,7 +320,7 @@ func (s *setup) requireNowhere(t *testing.T, e client.Execution, secret string) 
 		require.NoError(t, err)
 		require.False(t, bytes.Contains(content, []byte(secret)), "%s holds the secret", path)
 	}
-	for _, table := range []string{"backup_executions", "datasources", "audit_logs", "health_checks", "encryption_keys", "storage_locations", "system_settings"} {
+	for _, table := range []string{"backup_executions", "backup_jobs", "datasources", "audit_logs", "health_checks", "encryption_keys", "storage_locations", "system_settings"} {
 		var found bool
 		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
 			"select exists (select from "+table+" t where t::text like '%' || $1 || '%')", secret).Scan(&found)

@@ -19,6 +19,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine/sqlserver/tdsserver"
 )
 
 // sqliteTypes is a table of each kind and a column of each type that SQLite has.
@@ -194,18 +195,32 @@ func TestSchemaAndQueryComeFromTheWorker(t *testing.T) {
 	lite := newSQLiteSetup(t)
 	s := makeSetup(t, withRows(2000))
 	const marker = "marker of a secret statement"
+	maria, err := mariadb()
+	require.NoError(t, err)
+	mysqlExec(t, maria, "", "CREATE DATABASE "+s.database)
+	mysqlExec(t, maria, s.database, "CREATE TABLE orders (id int PRIMARY KEY, note varchar(20))", "INSERT INTO orders SELECT seq, 'ü' FROM seq_1_to_3000")
+	counting := func(table string) string { return "SELECT count(*), '" + marker + "' AS m FROM " + table }
+	served := makeSQLServer(t, unique(t)+"_tds", domain.BackupOptions{}, nil)
+	number, everything := tdsserver.Column{Name: "n", Kind: tdsserver.Int}, tdsserver.Answer{}
+	everything.Columns = []tdsserver.Column{number}
+	for i := range domain.MaxQueryRows + 1 {
+		everything.Rows = append(everything.Rows, []any{int64(i)})
+	}
+	served.server.Answers(counting("orders"), tdsserver.Answer{Columns: []tdsserver.Column{number, {Name: "m", Kind: tdsserver.NVarChar}}, Rows: [][]any{{int64(100_000), marker}}})
+	served.server.Answers("SELECT * FROM orders", everything)
 	for name, test := range map[string]struct {
 		datasource client.Datasource
 		table      string
 		rows       int64
 	}{
-		"postgres": {s.datasource, "orders", 2000}, "sqlite": {lite.datasource, "everything", 60002},
+		"postgres": {s.datasource, "orders", 2000}, "sqlite": {lite.datasource, "everything", 60002}, "sqlserver": {served.datasource, "orders", 100_000},
+		"mariadb": {mysqlDatasource(t, maria, domain.MariaDB, domain.DefaultPool, s.database), "orders", 3000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			schema, err := shared.owner.Schema(t.Context(), test.datasource.ID, "")
 			require.NoError(t, err)
 			require.Contains(t, fmt.Sprint(schema.Objects), test.table)
-			result, err := shared.owner.Query(t.Context(), test.datasource.ID, client.QueryRequest{Statement: "SELECT count(*), '" + marker + "' AS m FROM " + test.table})
+			result, err := shared.owner.Query(t.Context(), test.datasource.ID, client.QueryRequest{Statement: counting(test.table)})
 			require.NoError(t, err)
 			require.Equal(t, [][]any{{float64(test.rows), marker}}, result.Rows)
 			require.Equal(t, "m", result.Columns[1].Name)
@@ -240,7 +255,7 @@ func transferHistories(t *testing.T) []*workflowpb.WorkflowExecutionInfo {
 		})
 		require.NoError(t, err)
 		found = answer.Executions
-		return len(found) >= 8
+		return len(found) >= 16
 	}, 30*time.Second, 100*time.Millisecond)
 	return found
 }

@@ -26,8 +26,14 @@ type sqlServer struct {
 func newSQLServer(t *testing.T, options domain.BackupOptions, selection *domain.DatabaseSelection) *sqlServer {
 	t.Helper()
 	t.Parallel()
+	return makeSQLServer(t, unique(t), options, selection)
+}
+
+// makeSQLServer is newSQLServer for a test that runs beside others already.
+func makeSQLServer(t *testing.T, name string, options domain.BackupOptions, selection *domain.DatabaseSelection) *sqlServer {
+	t.Helper()
 	s := &sqlServer{
-		setup: &setup{database: unique(t), options: options}, shared: t.TempDir(),
+		setup: &setup{database: name, options: options}, shared: t.TempDir(),
 		server: tdsserver.Start(t, tdsserver.Options{Progress: func() string { return "42.5 10 20" }}),
 	}
 	tables := map[string][]string{"customers": {"1 Zoë", "2 O'Brien"}}

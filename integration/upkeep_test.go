@@ -340,11 +340,13 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 		require.NoError(t, reconcile.EnsureHealth(t.Context(), shared.db, shared.dialled))
 	}
 	// Only here on the shared platform: the health checks of all tests would run too.
-	_, err := schedules.Create(t.Context(), temporal.ScheduleOptions{
-		ID: contract.HealthScheduleID, Paused: true, Note: "made by the test", Spec: temporal.ScheduleSpec{CronExpressions: []string{"@yearly"}},
-		Action: &temporal.ScheduleWorkflowAction{ID: "x", Workflow: "nothing", TaskQueue: "nobody"},
-	})
-	require.NoError(t, err)
+	for _, id := range []string{contract.HealthScheduleID, contract.StorageHealthScheduleID} {
+		_, err := schedules.Create(t.Context(), temporal.ScheduleOptions{
+			ID: id, Paused: true, Note: "made by the test", Spec: temporal.ScheduleSpec{CronExpressions: []string{"@yearly"}},
+			Action: &temporal.ScheduleWorkflowAction{ID: "x", Workflow: "nothing", TaskQueue: "nobody"},
+		})
+		require.NoError(t, err)
+	}
 	ensure()
 	handle := schedules.GetHandle(t.Context(), contract.UpkeepScheduleID)
 	require.NoError(t, handle.Update(t.Context(), temporal.ScheduleUpdateOptions{
@@ -370,15 +372,18 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 	require.Equal(t, 1, told(domain.NotifyHealthDegraded), "and is told once")
 	health, err := shared.owner.Health(t.Context())
 	require.NoError(t, err)
-	require.ElementsMatch(t, []string{contract.HealthScheduleID, contract.UpkeepScheduleID}, health.PausedSchedules)
-	d, err = schedules.GetHandle(t.Context(), contract.HealthScheduleID).Describe(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, 300*time.Second, d.Schedule.Spec.Intervals[0].Every)
+	require.ElementsMatch(t, []string{contract.HealthScheduleID, contract.StorageHealthScheduleID, contract.UpkeepScheduleID}, health.PausedSchedules)
+	for id, workflow := range map[string]string{contract.HealthScheduleID: contract.CheckHealth.Name, contract.StorageHealthScheduleID: contract.CheckStorage.Name} {
+		d, err = schedules.GetHandle(t.Context(), id).Describe(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, 300*time.Second, d.Schedule.Spec.Intervals[0].Every)
+		require.Equal(t, workflow, d.Schedule.Action.(*temporal.ScheduleWorkflowAction).Workflow)
+	}
 
 	require.NoError(t, handle.Unpause(t.Context(), temporal.ScheduleUnpauseOptions{}))
 	ensure()
 	require.Equal(t, 1, told(domain.NotifyConnectionRestored))
-	for _, id := range []string{contract.UpkeepScheduleID, contract.HealthScheduleID} {
+	for _, id := range []string{contract.UpkeepScheduleID, contract.HealthScheduleID, contract.StorageHealthScheduleID} {
 		require.NoError(t, schedules.GetHandle(t.Context(), id).Delete(t.Context()))
 	}
 }

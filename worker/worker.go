@@ -28,9 +28,10 @@ type Options struct {
 	DB       *db.DB
 	Temporal client.Client
 	Pools    []string // task queues to serve; at least one
-	// ClientToolsPath are the only directories in which pg_dump and its like are looked for; empty is
-	// each engine's usual places.
-	ClientToolsPath []string
+	// ClientToolsPath are directories in which pg_dump and its like are looked for before each engine's usual
+	// places. With OnlyClientToolsPath, which only tests set, those are not searched.
+	ClientToolsPath     []string
+	OnlyClientToolsPath bool
 	// HookCommands are the programs that hooks of backup jobs may run, absolute paths; empty is none.
 	HookCommands []string
 	// TemporalUIURL and Namespace make the links to the web UI; "" for none.
@@ -98,7 +99,7 @@ func New(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
 		DB:          o.DB,
 		Temporal:    o.Temporal,
-		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath}),
+		Engines:     all.Engines(all.Options{ClientTools: o.ClientToolsPath, OnlyClientTools: o.OnlyClientToolsPath}),
 		Open:        new(open.Opener).Open,
 		Tuning:      o.Tuning,
 		TemporalURL: runURL(o.TemporalUIURL, o.Namespace),

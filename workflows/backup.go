@@ -20,7 +20,7 @@ func Backup(ctx workflow.Context, in contract.ExecutionInput) (contract.Executio
 			return contract.ExecutionResult{Skipped: skipped}, err
 		}
 	}
-	if err := b.steps(ctx); err != nil {
+	if err := stopped(ctx, b.steps(ctx)); err != nil {
 		defer b.afterFailure(ctx, err)
 		return contract.ExecutionResult{}, b.abandon(ctx, err, b.discard)
 	}

@@ -13,6 +13,7 @@ import (
 	enumspb "go.temporal.io/api/enums/v1"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/workflows"
 )
 
@@ -31,9 +32,9 @@ func TestEveryPoolIsCheckedAndOneWithoutWorkersIsToldApart(t *testing.T) {
 		return 4, nil
 	})
 	nobody := temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil)
-	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "edge"}).Return(contract.PoolReport{}, nobody)
-	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "sick"}).Return(contract.PoolReport{}, permanent("Unreachable", "Postgres is away", ""))
-	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "main"}).After(time.Minute).
+	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "edge", Of: domain.CheckedDatasource}).Return(contract.PoolReport{}, nobody)
+	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "sick", Of: domain.CheckedDatasource}).Return(contract.PoolReport{}, permanent("Unreachable", "Postgres is away", ""))
+	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "main", Of: domain.CheckedDatasource}).After(time.Minute).
 		Return(contract.PoolReport{Datasources: map[string]int{"ok": 2, "timeout": 1}}, nil)
 	env.ExecuteWorkflow(workflows.CheckHealth, contract.Nothing{})
 	require.NoError(t, env.GetWorkflowError())
@@ -44,4 +45,29 @@ func TestEveryPoolIsCheckedAndOneWithoutWorkersIsToldApart(t *testing.T) {
 	require.Equal(t, 4, report.Overdue)
 	require.Equal(t, 1, report.Pools["main"].Datasources["timeout"])
 	require.Contains(t, report.Failed["sick"], "Postgres is away")
+}
+
+// Who tells people of a pool without workers is CheckHealth: FinishHealth is not there to be called.
+func TestAStorageCheckWithoutAnIDIsOfEveryPool(t *testing.T) {
+	var suite testsuite.WorkflowTestSuite
+	env := suite.NewTestWorkflowEnvironment()
+	contract.PlanHealth.Register(env, func(context.Context, contract.Nothing) (contract.HealthPlan, error) {
+		return contract.HealthPlan{Pools: []string{"edge", "main"}}, nil
+	})
+	contract.CheckPool.Register(env, func(_ context.Context, in contract.CheckPoolInput) (contract.PoolReport, error) {
+		if in.Of != domain.CheckedStorage {
+			return contract.PoolReport{}, permanent("ConfigInvalid", "it is to check storage locations only", "")
+		}
+		return contract.PoolReport{Storage: map[string]int{"healthy": 3}}, nil
+	})
+	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "edge", Of: domain.CheckedStorage}).
+		Return(contract.PoolReport{}, temporal.NewTimeoutError(enumspb.TIMEOUT_TYPE_SCHEDULE_TO_START, nil))
+	env.OnActivity(contract.CheckPool.Name, mock.Anything, contract.CheckPoolInput{Pool: "main", Of: domain.CheckedStorage}).
+		Return(contract.PoolReport{Storage: map[string]int{"healthy": 3}}, nil)
+	env.ExecuteWorkflow(workflows.CheckStorage, contract.CheckInput{})
+	require.NoError(t, env.GetWorkflowError())
+	var result contract.CheckResult
+	require.NoError(t, env.GetWorkflowResult(&result))
+	require.Equal(t, map[string]contract.PoolReport{"main": {Storage: map[string]int{"healthy": 3}}}, result.All.Pools)
+	require.Equal(t, []string{"edge"}, result.All.Unserved)
 }

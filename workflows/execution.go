@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -81,6 +82,24 @@ func (e *execution) abandon(ctx workflow.Context, cause error, undo func(workflo
 	}
 	e.tell(uncancelled, domain.PhaseDone, "%s: %s", finish.Status, finish.Message)
 	return cause
+}
+
+// stopped is the error that a run ends with. A step that was asked to stop is not tried again: when its worker dies, or hands
+// it back, the server tells of the timeout, or of that. That is no failure, it is the end that was asked for.
+func stopped(ctx workflow.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	var application *temporal.ApplicationError
+	if errors.As(err, &application) && application.NonRetryable() {
+		return err
+	}
+	var timeout *temporal.TimeoutError
+	var step *temporal.ActivityError
+	if errors.As(err, &timeout) || (errors.As(err, &step) && step.RetryState() == enumspb.RETRY_STATE_CANCEL_REQUESTED) {
+		return temporal.NewCanceledError()
+	}
+	return err
 }
 
 // outcome says what an error means for the row.

@@ -297,7 +297,7 @@ func TestOnlyWhatMovesDataWaitsForASlotBehindBackups(t *testing.T) {
 				contract.ProbeStorage.Register(w.env, func(context.Context, contract.CheckInput) (contract.CheckResult, error) {
 					return contract.CheckResult{}, nil
 				})
-				w.env.ExecuteWorkflow(workflows.CheckStorage, contract.CheckInput{})
+				w.env.ExecuteWorkflow(workflows.CheckStorage, contract.CheckInput{ID: "disk"})
 			},
 			short: []string{contract.ProbeStorage.Name},
 		},

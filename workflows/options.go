@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"github.com/dataguardian/dataguardian/internal/contract"
+	"github.com/dataguardian/dataguardian/internal/domain"
 )
 
 // All time limits and retry policies of executions are in this file. Errors that trying again can
@@ -196,10 +197,14 @@ func upkeep(ctx workflow.Context, summary string) workflow.Context {
 }
 
 // poolCheck is for the check of one pool by one of its workers. The next run is soon: nothing is tried again.
-func poolCheck(ctx workflow.Context, pool string) workflow.Context {
+func poolCheck(ctx workflow.Context, pool string, kind domain.CheckedKind) workflow.Context {
+	what := "datasources"
+	if kind == domain.CheckedStorage {
+		what = "storage locations"
+	}
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              contract.ShortTaskQueue(contract.TaskQueue(pool)),
-		Summary:                "Check what pool " + pool + " reaches",
+		Summary:                "Check the " + what + " of pool " + pool,
 		ScheduleToStartTimeout: waits().NoWorker,
 		StartToCloseTimeout:    poolCheckLimit,
 		ScheduleToCloseTimeout: waits().NoWorker + poolCheckLimit,

@@ -11,12 +11,25 @@ import (
 	"github.com/dataguardian/dataguardian/workflows"
 )
 
+// histories are those that earlier versions have run. One that is added needs no place here, one that is here may not go.
+var histories = []string{
+	"apply-retention-run", "backup-cancelled", "backup-completed", "backup-failed", "backup-fallback", "backup-hooks",
+	"backup-queued", "backup-replicated", "backup-scheduled", "check-datasource-run", "check-health-run",
+	"check-storage-run", "clean-restore-run", "delete-backup-run", "delete-completed", "heartbeat-sent",
+	"import-completed", "import-storage-run", "list-files-run", "notify-failed", "notify-killed", "notify-sent",
+	"reconcile-completed", "replicate-completed", "replicate-failed", "restore-completed", "restore-drill-run",
+	"restore-other-copy", "restore-refused", "restore-verification", "scrub-damaged", "sync-run", "test-channel",
+	"upkeep-run", "verify-completed", "verify-damaged", "verify-failed", "verify-healed",
+}
+
 // Histories that real runs recorded must replay with today's code: a run that is under way during
 // an upgrade goes on. integration/replay_test.go records them (-record).
 func TestRecordedHistoriesReplay(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("testdata", "replay", "*.json"))
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, len(files), 23, "recorded histories are missing")
+	for _, name := range histories {
+		require.Contains(t, files, filepath.Join("testdata", "replay", name+".json"), "a recorded history is missing")
+	}
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()

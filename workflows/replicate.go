@@ -16,6 +16,7 @@ import (
 func Replicate(ctx workflow.Context, in contract.ReplicateInput) (contract.CopyResult, error) {
 	r := replication{execution: execution{in: contract.ExecutionInput{ExecutionID: in.ExecutionID, Labels: in.Labels}}, target: in.Target}
 	copied, err := r.steps(ctx)
+	err = stopped(ctx, err)
 	r.finish(ctx, copied, err)
 	return copied, err
 }

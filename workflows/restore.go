@@ -14,7 +14,7 @@ import (
 // In verification mode nothing takes a place: the loaded copy proves the backup, and is dropped.
 func Restore(ctx workflow.Context, in contract.ExecutionInput) (contract.ExecutionResult, error) {
 	r := restore{execution: execution{in: in}}
-	if err := r.steps(ctx); err != nil {
+	if err := stopped(ctx, r.steps(ctx)); err != nil {
 		return contract.ExecutionResult{}, r.abandon(ctx, err, r.discard)
 	}
 	return contract.ExecutionResult{

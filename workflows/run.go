@@ -23,19 +23,32 @@ func newRun(in contract.RunInput) run {
 	return run{execution: execution{in: contract.ExecutionInput{ExecutionID: in.RunID, Labels: in.Labels}}, jobID: in.JobID}
 }
 
-// beginWith marks the run as running and learns what is to be done. A plan that says Skip has no row.
+// beginWith marks the run as running and learns what is to be done, once nothing is in its way that it may wait for. A plan that says
+// Skip has no row. A history of a version without the waiting has no plan that says Later, so it goes on as it did.
 func (r *run) beginWith(ctx workflow.Context, in contract.RunInput, begin contract.Activity[contract.BeginRunInput, contract.RunPlan]) (contract.RunPlan, error) {
 	r.tell(ctx, domain.PhasePreparing, "Preparing")
 	info := workflow.GetInfo(ctx)
-	plan, err := begin.Execute(r.record(ctx, "Mark the run as running"), contract.BeginRunInput{
+	asked := contract.BeginRunInput{
 		JobID: in.JobID, RunID: in.RunID, WorkflowID: info.WorkflowExecution.ID, WorkflowRun: info.WorkflowExecution.RunID, DueAt: dueAt(ctx),
-	})
-	if err != nil {
-		return plan, err
 	}
-	r.plan, r.in.ExecutionID, r.in.Labels = plan.Plan, plan.RunID, plan.Labels
-	r.ref = contract.RunRef{RunID: plan.RunID, WorkflowID: info.WorkflowExecution.ID}
-	return plan, nil
+	for waited := time.Duration(0); ; waited += laterEvery {
+		plan, err := begin.Execute(r.record(ctx, "Mark the run as running"), asked)
+		switch {
+		case err != nil:
+			return plan, err
+		case plan.Skip == "":
+			r.plan, r.in.ExecutionID, r.in.Labels = plan.Plan, plan.RunID, plan.Labels
+			r.ref = contract.RunRef{RunID: plan.RunID, WorkflowID: info.WorkflowExecution.ID}
+			return plan, nil
+		}
+		again, err := comesLater(ctx, plan.Skip, plan.Later, waited)
+		if err != nil {
+			return contract.RunPlan{}, err
+		}
+		if !again {
+			return plan, nil
+		}
+	}
 }
 
 // dueAt is when the schedule that started the workflow meant it to start; zero when no schedule did.
@@ -65,6 +78,7 @@ func (r *run) child(ctx workflow.Context, half contract.Half, of contract.Workfl
 
 // finishWith records how the run ended, whatever happens to the workflow meanwhile.
 func (r *run) finishWith(ctx workflow.Context, finish contract.Activity[contract.FinishRunInput, contract.Nothing], cause error, recoveryMS int64) error {
+	cause = stopped(ctx, cause)
 	uncancelled, stop := workflow.NewDisconnectedContext(ctx)
 	defer stop()
 	end := contract.FinishInput{Status: domain.Completed}

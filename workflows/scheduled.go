@@ -33,13 +33,24 @@ func (e *execution) schedule(ctx workflow.Context) (skipped string, err error) {
 			}
 			return "", nil
 		}
-		if !run.Later || waited >= laterPatience {
-			workflow.SetCurrentDetails(ctx, "This run does not take place: "+run.Skipped+".")
-			return run.Skipped, nil
-		}
-		workflow.SetCurrentDetails(ctx, "Waiting: "+run.Skipped+".")
-		if err := workflow.Sleep(ctx, laterEvery); err != nil {
+		again, err := comesLater(ctx, run.Skipped, run.Later, waited)
+		if err != nil {
 			return "", err
 		}
+		if !again {
+			return run.Skipped, nil
+		}
 	}
+}
+
+// comesLater waits a while with a run that something is in the way of, if it may come later, and reports whether it is to be asked
+// for again. It shows why in the Temporal UI.
+func comesLater(ctx workflow.Context, why string, later bool, waited time.Duration) (again bool, err error) {
+	if !later || waited >= laterPatience {
+		workflow.SetCurrentDetails(ctx, "This run does not take place: "+why+".")
+		return false, nil
+	}
+	workflow.SetCurrentDetails(ctx, "Waiting: "+why+".")
+	err = workflow.Sleep(ctx, laterEvery)
+	return err == nil, err
 }

@@ -108,14 +108,7 @@ func TestAWaitingExecutionIsCancelledAtOnce(t *testing.T) {
 }
 
 func TestAScheduledRunThatCanNotBeginClosesTheRowThatItMayHaveMade(t *testing.T) {
-	for name, c := range map[string]struct {
-		workflow any
-		begin    contract.Activity[contract.BeginRunInput, contract.RunPlan]
-		finish   contract.Activity[contract.FinishRunInput, contract.Nothing]
-	}{
-		"a sync":  {workflows.Sync, contract.BeginSync, contract.FinishSync},
-		"a drill": {workflows.RestoreDrill, contract.BeginDrill, contract.FinishDrill},
-	} {
+	for name, c := range bothRuns {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			c.begin.Register(w.env, func(context.Context, contract.BeginRunInput) (contract.RunPlan, error) {
@@ -133,6 +126,98 @@ func TestAScheduledRunThatCanNotBeginClosesTheRowThatItMayHaveMade(t *testing.T)
 			require.Equal(t, "nightly", ended[0].JobID)
 			require.NotEmpty(t, ended[0].WorkflowRun)
 			require.Empty(t, ended[0].ExecutionID)
+		})
+	}
+}
+
+// aRun is a workflow of runs with the activities that begin and end one.
+type aRun struct {
+	workflow any
+	begin    contract.Activity[contract.BeginRunInput, contract.RunPlan]
+	finish   contract.Activity[contract.FinishRunInput, contract.Nothing]
+}
+
+var bothRuns = map[string]aRun{
+	"a sync":  {workflows.Sync, contract.BeginSync, contract.FinishSync},
+	"a drill": {workflows.RestoreDrill, contract.BeginDrill, contract.FinishDrill},
+}
+
+// answers has a run be told one plan after the other, the last one again and again, and counts how often it asks and how it ends.
+func (r aRun) answers(w *world, plans ...contract.RunPlan) (asked *int, ended *[]contract.FinishRunInput) {
+	asked, ended = new(int), new([]contract.FinishRunInput)
+	r.begin.Register(w.env, func(context.Context, contract.BeginRunInput) (contract.RunPlan, error) {
+		*asked++
+		return plans[min(*asked, len(plans))-1], nil
+	})
+	r.finish.Register(w.env, func(_ context.Context, in contract.FinishRunInput) (contract.Nothing, error) {
+		*ended = append(*ended, in)
+		return contract.Nothing{}, nil
+	})
+	return asked, ended
+}
+
+var busyRun = contract.RunPlan{Skip: "run r0 of the job is running", Later: true}
+
+func TestAScheduledSyncOrDrillThatMayWaitComesAfterTheOther(t *testing.T) {
+	for name, kind := range bothRuns {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			asked, ended := kind.answers(w, busyRun, busyRun, contract.RunPlan{RunID: "made"})
+			prepared := []contract.RunRef{}
+			refuse := func(_ context.Context, in contract.RunRef) error {
+				prepared = append(prepared, in)
+				return permanent("ConfigInvalid", "enough for this test", "")
+			}
+			contract.CheckSyncSides.Register(w.env, func(ctx context.Context, in contract.RunRef) (contract.Nothing, error) {
+				return contract.Nothing{}, refuse(ctx, in)
+			})
+			contract.PrepareDrill.Register(w.env, func(ctx context.Context, in contract.RunRef) (contract.Half, error) {
+				return contract.Half{}, refuse(ctx, in)
+			})
+			contract.ExpireSyncBackups.Register(w.env, func(context.Context, contract.RunRef) (contract.ExpiredSyncBackups, error) {
+				return contract.ExpiredSyncBackups{}, nil
+			})
+			started := w.env.Now()
+			w.env.ExecuteWorkflow(kind.workflow, contract.RunInput{JobID: "nightly"})
+			require.ErrorContains(t, w.env.GetWorkflowError(), "enough for this test")
+			require.Equal(t, 3, *asked)
+			require.Equal(t, 2*time.Minute, w.env.Now().Sub(started).Truncate(time.Minute))
+			require.Len(t, prepared, 1)
+			require.Equal(t, "made", prepared[0].RunID)
+			require.Equal(t, "made", (*ended)[0].ExecutionID)
+		})
+	}
+}
+
+func TestAScheduledSyncOrDrillDoesNotWaitForEver(t *testing.T) {
+	for name, kind := range bothRuns {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			_, ended := kind.answers(w, busyRun)
+			started := w.env.Now()
+			w.env.ExecuteWorkflow(kind.workflow, contract.RunInput{JobID: "nightly"})
+			require.NoError(t, w.env.GetWorkflowError())
+			var result contract.RunResult
+			require.NoError(t, w.env.GetWorkflowResult(&result))
+			require.Equal(t, contract.RunResult{Skipped: busyRun.Skip}, result)
+			require.Equal(t, 24*time.Hour, w.env.Now().Sub(started).Truncate(time.Hour))
+			require.Empty(t, *ended)
+		})
+	}
+}
+
+func TestAScheduledSyncOrDrillThatWaitsIsCancelledAtOnce(t *testing.T) {
+	for name, kind := range bothRuns {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			asked, ended := kind.answers(w, busyRun)
+			w.env.RegisterDelayedCallback(w.env.CancelWorkflow, 10*time.Second)
+			w.env.ExecuteWorkflow(kind.workflow, contract.RunInput{JobID: "nightly"})
+			require.True(t, temporal.IsCanceledError(w.env.GetWorkflowError()), "%v", w.env.GetWorkflowError())
+			require.Equal(t, 1, *asked)
+			require.Len(t, *ended, 1)
+			require.Equal(t, domain.Cancelled, (*ended)[0].Status)
+			require.Empty(t, (*ended)[0].ExecutionID, "it has no row")
 		})
 	}
 }

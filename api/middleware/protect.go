@@ -52,7 +52,11 @@ const (
 		"img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 
-// SecurityHeaders tells browsers not to guess, frame, cache or leak what the API answers.
+// transportSecurity lets browsers come back by https alone for a year. Not to subdomains: those are other people's services.
+const transportSecurity = "max-age=31536000"
+
+// SecurityHeaders tells browsers not to guess, frame, cache or leak what the API answers, and not to ask without TLS where it was
+// asked with it. A proxy that ends TLS tells them that itself.
 func SecurityHeaders() gin.HandlerFunc {
 	return func(c *gin.Context) {
 		header := c.Writer.Header()
@@ -62,6 +66,9 @@ func SecurityHeaders() gin.HandlerFunc {
 		header.Set("Content-Security-Policy", dataPolicy)
 		header.Set("Cross-Origin-Resource-Policy", "same-origin")
 		header.Set("Cache-Control", "no-store")
+		if c.Request.TLS != nil {
+			header.Set("Strict-Transport-Security", transportSecurity)
+		}
 		c.Next()
 	}
 }

@@ -18,7 +18,7 @@ func rekeyCommand() *cobra.Command {
 		Short: "Seal every secret of the catalogue under a new master key",
 		Long: "Seal every secret of the catalogue under a new master key, in one transaction. Stop `api` and every `worker` first.\n\n" +
 			"With DATABASE_URL: the key now is DATAGUARDIAN_MASTER_KEY or DATAGUARDIAN_MASTER_KEY_FILE, the new one DATAGUARDIAN_NEW_MASTER_KEY.\n" +
-			"Without: the data directory of `up` is changed, its key file too; DATAGUARDIAN_NEW_MASTER_KEY is made if it is not set.",
+			"Without: the data directory of `up` is changed, its key file too (the old one is kept as master.key.old). A key is made if DATAGUARDIAN_NEW_MASTER_KEY is not set.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := config.Load(cmd.Flags())

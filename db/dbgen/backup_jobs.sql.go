@@ -62,7 +62,7 @@ func (q *Queries) BackupJobHolders(ctx context.Context, arg BackupJobHoldersPara
 const createBackupJob = `-- name: CreateBackupJob :one
 INSERT INTO backup_jobs (id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, overlap_policy, next_execution_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since, last_due_at
 `
 
 type CreateBackupJobParams struct {
@@ -112,6 +112,7 @@ func (q *Queries) CreateBackupJob(ctx context.Context, arg CreateBackupJobParams
 		&i.OverlapPolicy,
 		&i.SchedulePause,
 		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
@@ -129,7 +130,7 @@ func (q *Queries) DeleteBackupJob(ctx context.Context, id string) (int64, error)
 }
 
 const getBackupJob = `-- name: GetBackupJob :one
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since FROM backup_jobs WHERE id = $1
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since, last_due_at FROM backup_jobs WHERE id = $1
 `
 
 func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error) {
@@ -153,6 +154,7 @@ func (q *Queries) GetBackupJob(ctx context.Context, id string) (BackupJob, error
 		&i.OverlapPolicy,
 		&i.SchedulePause,
 		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
@@ -172,7 +174,7 @@ func (q *Queries) LastScheduledExecution(ctx context.Context, jobID *string) (ti
 }
 
 const listBackupJobs = `-- name: ListBackupJobs :many
-SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since FROM backup_jobs
+SELECT id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since, last_due_at FROM backup_jobs
 WHERE ($1::jsonb IS NULL OR scope_allows($1::jsonb, datasource_id, storage_location_id, id))
   AND ($2::uuid[] IS NULL OR datasource_id = ANY($2::uuid[]))
   AND ($3::timestamptz IS NULL
@@ -222,6 +224,7 @@ func (q *Queries) ListBackupJobs(ctx context.Context, arg ListBackupJobsParams) 
 			&i.OverlapPolicy,
 			&i.SchedulePause,
 			&i.ScheduleSince,
+			&i.LastDueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -242,6 +245,22 @@ func (q *Queries) LockBackupJob(ctx context.Context, id string) (string, error) 
 	var id_2 string
 	err := row.Scan(&id_2)
 	return id_2, err
+}
+
+const setJobLastDue = `-- name: SetJobLastDue :exec
+UPDATE backup_jobs SET last_due_at = $1::timestamptz
+WHERE id = $2 AND (last_due_at IS NULL OR last_due_at < $1::timestamptz OR last_due_at > now())
+`
+
+type SetJobLastDueParams struct {
+	DueAt time.Time
+	ID    string
+}
+
+// Which run has had its turn; no change of the job either. One from the future is of a time when a clock was wrong.
+func (q *Queries) SetJobLastDue(ctx context.Context, arg SetJobLastDueParams) error {
+	_, err := q.db.Exec(ctx, setJobLastDue, arg.DueAt, arg.ID)
+	return err
 }
 
 const setJobLastExecution = `-- name: SetJobLastExecution :exec
@@ -292,7 +311,7 @@ SET name = $1, datasource_id = $2, storage_location_id = $3,
     schedule_since = CASE WHEN ($6 AND NOT enabled) OR schedule_cron <> $4 OR schedule_timezone <> $5
         THEN now() ELSE schedule_since END
 WHERE id = $12 AND ($13::bigint = 0 OR version = $13::bigint)
-RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since
+RETURNING id, name, datasource_id, storage_location_id, schedule_cron, schedule_timezone, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, overlap_policy, schedule_pause, schedule_since, last_due_at
 `
 
 type UpdateBackupJobParams struct {
@@ -346,6 +365,7 @@ func (q *Queries) UpdateBackupJob(ctx context.Context, arg UpdateBackupJobParams
 		&i.OverlapPolicy,
 		&i.SchedulePause,
 		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }

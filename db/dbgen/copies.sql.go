@@ -174,7 +174,9 @@ func (q *Queries) ListGenerationCopies(ctx context.Context, arg ListGenerationCo
 }
 
 const lockKeptBackup = `-- name: LockKeptBackup :one
-SELECT storage_location_id, COALESCE((metadata #>> '{verification,ok}')::boolean, true)::boolean AS was_ok
+SELECT storage_location_id, COALESCE((metadata #>> '{verification,ok}')::boolean, true)::boolean AS was_ok,
+       COALESCE(metadata #>> '{verification,mode}' = 'full' AND NOT (metadata #>> '{verification,ok}')::boolean
+           AND COALESCE((metadata #>> '{verification,damaged_objects}')::bigint, 0) = 0, false)::boolean AS was_unreadable
 FROM backup_executions
 WHERE id = $1 AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL
 FOR UPDATE
@@ -183,12 +185,13 @@ FOR UPDATE
 type LockKeptBackupRow struct {
 	StorageLocationID *string
 	WasOk             bool
+	WasUnreadable     bool
 }
 
 func (q *Queries) LockKeptBackup(ctx context.Context, id string) (LockKeptBackupRow, error) {
 	row := q.db.QueryRow(ctx, lockKeptBackup, id)
 	var i LockKeptBackupRow
-	err := row.Scan(&i.StorageLocationID, &i.WasOk)
+	err := row.Scan(&i.StorageLocationID, &i.WasOk, &i.WasUnreadable)
 	return i, err
 }
 

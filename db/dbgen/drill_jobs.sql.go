@@ -14,10 +14,10 @@ import (
 
 const createDrillJob = `-- name: CreateDrillJob :one
 INSERT INTO restore_drill_jobs (id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone,
-    max_backup_age_hours, enabled, drill_options)
+    max_backup_age_hours, enabled, drill_options, overlap_policy)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-    $8, $9, $10)
-RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause
+    $8, $9, $10, $11)
+RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause, overlap_policy, schedule_since, last_due_at
 `
 
 type CreateDrillJobParams struct {
@@ -31,6 +31,7 @@ type CreateDrillJobParams struct {
 	MaxBackupAgeHours  int32
 	Enabled            bool
 	DrillOptions       domain.DrillOptions
+	OverlapPolicy      domain.OverlapPolicy
 }
 
 func (q *Queries) CreateDrillJob(ctx context.Context, arg CreateDrillJobParams) (RestoreDrillJob, error) {
@@ -45,6 +46,7 @@ func (q *Queries) CreateDrillJob(ctx context.Context, arg CreateDrillJobParams) 
 		arg.MaxBackupAgeHours,
 		arg.Enabled,
 		arg.DrillOptions,
+		arg.OverlapPolicy,
 	)
 	var i RestoreDrillJob
 	err := row.Scan(
@@ -64,6 +66,9 @@ func (q *Queries) CreateDrillJob(ctx context.Context, arg CreateDrillJobParams) 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
@@ -183,7 +188,7 @@ func (q *Queries) DrillTimes(ctx context.Context, arg DrillTimesParams) ([]Drill
 }
 
 const getDrillJob = `-- name: GetDrillJob :one
-SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause FROM restore_drill_jobs WHERE id = $1
+SELECT id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause, overlap_policy, schedule_since, last_due_at FROM restore_drill_jobs WHERE id = $1
 `
 
 func (q *Queries) GetDrillJob(ctx context.Context, id string) (RestoreDrillJob, error) {
@@ -206,6 +211,9 @@ func (q *Queries) GetDrillJob(ctx context.Context, id string) (RestoreDrillJob, 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
@@ -234,7 +242,7 @@ func (q *Queries) LatestBackup(ctx context.Context, arg LatestBackupParams) (str
 }
 
 const listDrillJobs = `-- name: ListDrillJobs :many
-SELECT j.id, j.name, j.datasource_id, j.backup_job_id, j.target_datasource_id, j.schedule_cron, j.schedule_timezone, j.max_backup_age_hours, j.enabled, j.drill_options, j.last_execution_at, j.next_execution_at, j.version, j.created_at, j.updated_at, j.schedule_pause FROM restore_drill_jobs j LEFT JOIN backup_jobs b ON b.id = j.backup_job_id
+SELECT j.id, j.name, j.datasource_id, j.backup_job_id, j.target_datasource_id, j.schedule_cron, j.schedule_timezone, j.max_backup_age_hours, j.enabled, j.drill_options, j.last_execution_at, j.next_execution_at, j.version, j.created_at, j.updated_at, j.schedule_pause, j.overlap_policy, j.schedule_since, j.last_due_at FROM restore_drill_jobs j LEFT JOIN backup_jobs b ON b.id = j.backup_job_id
 WHERE ($1::jsonb IS NULL
        OR drill_belongs_in_scope($1::jsonb, j.datasource_id, j.target_datasource_id, b.storage_location_id, j.backup_job_id))
   AND ($2::uuid[] IS NULL OR j.datasource_id = ANY($2::uuid[]))
@@ -290,6 +298,9 @@ func (q *Queries) ListDrillJobs(ctx context.Context, arg ListDrillJobsParams) ([
 			&i.CreatedAt,
 			&i.UpdatedAt,
 			&i.SchedulePause,
+			&i.OverlapPolicy,
+			&i.ScheduleSince,
+			&i.LastDueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -316,9 +327,12 @@ const updateDrillJob = `-- name: UpdateDrillJob :one
 UPDATE restore_drill_jobs
 SET name = $1, datasource_id = $2, backup_job_id = $3, target_datasource_id = $4,
     schedule_cron = $5, schedule_timezone = $6, max_backup_age_hours = $7,
-    enabled = $8, drill_options = $9, schedule_pause = $10, version = version + 1, updated_at = now()
-WHERE id = $11 AND ($12::bigint = 0 OR version = $12::bigint)
-RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause
+    enabled = $8, drill_options = $9, overlap_policy = $10, schedule_pause = $11,
+    version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN ($8 AND NOT enabled) OR schedule_cron <> $5 OR schedule_timezone <> $6
+        THEN now() ELSE schedule_since END
+WHERE id = $12 AND ($13::bigint = 0 OR version = $13::bigint)
+RETURNING id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone, max_backup_age_hours, enabled, drill_options, last_execution_at, next_execution_at, version, created_at, updated_at, schedule_pause, overlap_policy, schedule_since, last_due_at
 `
 
 type UpdateDrillJobParams struct {
@@ -331,6 +345,7 @@ type UpdateDrillJobParams struct {
 	MaxBackupAgeHours  int32
 	Enabled            bool
 	DrillOptions       domain.DrillOptions
+	OverlapPolicy      domain.OverlapPolicy
 	SchedulePause      string
 	ID                 string
 	ExpectedVersion    int64
@@ -347,6 +362,7 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, arg UpdateDrillJobParams) 
 		arg.MaxBackupAgeHours,
 		arg.Enabled,
 		arg.DrillOptions,
+		arg.OverlapPolicy,
 		arg.SchedulePause,
 		arg.ID,
 		arg.ExpectedVersion,
@@ -369,6 +385,9 @@ func (q *Queries) UpdateDrillJob(ctx context.Context, arg UpdateDrillJobParams) 
 		&i.CreatedAt,
 		&i.UpdatedAt,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }

@@ -113,6 +113,7 @@ type BackupJob struct {
 	OverlapPolicy     domain.OverlapPolicy
 	SchedulePause     string
 	ScheduleSince     time.Time
+	LastDueAt         *time.Time
 }
 
 type BackupReplica struct {
@@ -156,6 +157,9 @@ type DatabaseSyncJob struct {
 	UpdatedAt          time.Time
 	SyncOptions        domain.SyncOptions
 	SchedulePause      string
+	OverlapPolicy      domain.OverlapPolicy
+	ScheduleSince      time.Time
+	LastDueAt          *time.Time
 }
 
 type Datasource struct {
@@ -265,6 +269,9 @@ type RestoreDrillJob struct {
 	CreatedAt          time.Time
 	UpdatedAt          time.Time
 	SchedulePause      string
+	OverlapPolicy      domain.OverlapPolicy
+	ScheduleSince      time.Time
+	LastDueAt          *time.Time
 }
 
 type Role struct {

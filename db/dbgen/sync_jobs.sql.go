@@ -47,10 +47,10 @@ func (q *Queries) ActiveRestores(ctx context.Context, exceptID string) ([]Active
 
 const createSyncJob = `-- name: CreateSyncJob :one
 INSERT INTO database_sync_jobs (id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone,
-    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options)
+    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options, overlap_policy)
 VALUES ($1, $2, $3, $4, $5, $6, $7,
-    $8, $9, $10, $11, $12, $13, $14)
-RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause
+    $8, $9, $10, $11, $12, $13, $14, $15)
+RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at
 `
 
 type CreateSyncJobParams struct {
@@ -68,6 +68,7 @@ type CreateSyncJobParams struct {
 	RetentionPolicy    domain.RetentionPolicy
 	BackupOptions      domain.BackupOptions
 	SyncOptions        domain.SyncOptions
+	OverlapPolicy      domain.OverlapPolicy
 }
 
 func (q *Queries) CreateSyncJob(ctx context.Context, arg CreateSyncJobParams) (DatabaseSyncJob, error) {
@@ -86,6 +87,7 @@ func (q *Queries) CreateSyncJob(ctx context.Context, arg CreateSyncJobParams) (D
 		arg.RetentionPolicy,
 		arg.BackupOptions,
 		arg.SyncOptions,
+		arg.OverlapPolicy,
 	)
 	var i DatabaseSyncJob
 	err := row.Scan(
@@ -109,6 +111,9 @@ func (q *Queries) CreateSyncJob(ctx context.Context, arg CreateSyncJobParams) (D
 		&i.UpdatedAt,
 		&i.SyncOptions,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
@@ -126,7 +131,7 @@ func (q *Queries) DeleteSyncJob(ctx context.Context, id string) (int64, error) {
 }
 
 const getSyncJob = `-- name: GetSyncJob :one
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs WHERE id = $1
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at FROM database_sync_jobs WHERE id = $1
 `
 
 func (q *Queries) GetSyncJob(ctx context.Context, id string) (DatabaseSyncJob, error) {
@@ -153,12 +158,15 @@ func (q *Queries) GetSyncJob(ctx context.Context, id string) (DatabaseSyncJob, e
 		&i.UpdatedAt,
 		&i.SyncOptions,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }
 
 const listEnabledSyncJobs = `-- name: ListEnabledSyncJobs :many
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs WHERE enabled AND id <> $1 ORDER BY name
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at FROM database_sync_jobs WHERE enabled AND id <> $1 ORDER BY name
 `
 
 // Those that a new loop may go through.
@@ -192,6 +200,9 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 			&i.UpdatedAt,
 			&i.SyncOptions,
 			&i.SchedulePause,
+			&i.OverlapPolicy,
+			&i.ScheduleSince,
+			&i.LastDueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -204,7 +215,7 @@ func (q *Queries) ListEnabledSyncJobs(ctx context.Context, exceptID string) ([]D
 }
 
 const listSyncJobs = `-- name: ListSyncJobs :many
-SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause FROM database_sync_jobs
+SELECT id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at FROM database_sync_jobs
 WHERE ($1::jsonb IS NULL OR sync_in_scope($1::jsonb, source_datasource_id, target_datasource_id, storage_location_id))
   AND ($2::uuid[] IS NULL OR source_datasource_id = ANY($2::uuid[]))
   AND ($3::uuid IS NULL OR $3::uuid IN (source_datasource_id, target_datasource_id))
@@ -263,6 +274,9 @@ func (q *Queries) ListSyncJobs(ctx context.Context, arg ListSyncJobsParams) ([]D
 			&i.UpdatedAt,
 			&i.SyncOptions,
 			&i.SchedulePause,
+			&i.OverlapPolicy,
+			&i.ScheduleSince,
+			&i.LastDueAt,
 		); err != nil {
 			return nil, err
 		}
@@ -389,15 +403,31 @@ func (q *Queries) SyncJobHolders(ctx context.Context, arg SyncJobHoldersParams) 
 	return items, nil
 }
 
+const syncJobOfBackup = `-- name: SyncJobOfBackup :one
+SELECT s.sync_job_id::uuid AS sync_job_id FROM database_sync_executions s
+WHERE s.backup_execution_id = $1 AND s.sync_job_id IS NOT NULL
+ORDER BY s.created_at DESC LIMIT 1
+`
+
+// The sync job whose retention a backup is of; none when the job is gone.
+func (q *Queries) SyncJobOfBackup(ctx context.Context, backupID *string) (string, error) {
+	row := q.db.QueryRow(ctx, syncJobOfBackup, backupID)
+	var sync_job_id string
+	err := row.Scan(&sync_job_id)
+	return sync_job_id, err
+}
+
 const updateSyncJob = `-- name: UpdateSyncJob :one
 UPDATE database_sync_jobs
 SET name = $1, source_datasource_id = $2, target_datasource_id = $3,
     storage_location_id = $4, schedule_cron = $5, schedule_timezone = $6,
     overwrite_direction = $7, drop_existing = $8, run_on_manual = $9, enabled = $10,
     retention_policy = $11, backup_options = $12, sync_options = $13,
-    schedule_pause = $14, version = version + 1, updated_at = now()
-WHERE id = $15 AND ($16::bigint = 0 OR version = $16::bigint)
-RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause
+    overlap_policy = $14, schedule_pause = $15, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN ($10 AND NOT enabled) OR schedule_cron <> $5 OR schedule_timezone <> $6
+        THEN now() ELSE schedule_since END
+WHERE id = $16 AND ($17::bigint = 0 OR version = $17::bigint)
+RETURNING id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone, overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, last_execution_at, next_execution_at, version, created_at, updated_at, sync_options, schedule_pause, overlap_policy, schedule_since, last_due_at
 `
 
 type UpdateSyncJobParams struct {
@@ -414,6 +444,7 @@ type UpdateSyncJobParams struct {
 	RetentionPolicy    domain.RetentionPolicy
 	BackupOptions      domain.BackupOptions
 	SyncOptions        domain.SyncOptions
+	OverlapPolicy      domain.OverlapPolicy
 	SchedulePause      string
 	ID                 string
 	ExpectedVersion    int64
@@ -434,6 +465,7 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, arg UpdateSyncJobParams) (D
 		arg.RetentionPolicy,
 		arg.BackupOptions,
 		arg.SyncOptions,
+		arg.OverlapPolicy,
 		arg.SchedulePause,
 		arg.ID,
 		arg.ExpectedVersion,
@@ -460,6 +492,9 @@ func (q *Queries) UpdateSyncJob(ctx context.Context, arg UpdateSyncJobParams) (D
 		&i.UpdatedAt,
 		&i.SyncOptions,
 		&i.SchedulePause,
+		&i.OverlapPolicy,
+		&i.ScheduleSince,
+		&i.LastDueAt,
 	)
 	return i, err
 }

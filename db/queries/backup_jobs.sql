@@ -54,6 +54,11 @@ WHERE id = @id AND (last_execution_at IS NULL OR last_execution_at < @started_at
 UPDATE backup_jobs SET next_execution_at = @next_execution_at, schedule_pause = @schedule_pause
 WHERE id = @id AND version = @version AND (next_execution_at IS DISTINCT FROM @next_execution_at OR schedule_pause <> @schedule_pause);
 
+-- Which run has had its turn; no change of the job either. One from the future is of a time when a clock was wrong.
+-- name: SetJobLastDue :exec
+UPDATE backup_jobs SET last_due_at = sqlc.arg('due_at')::timestamptz
+WHERE id = @id AND (last_due_at IS NULL OR last_due_at < sqlc.arg('due_at')::timestamptz OR last_due_at > now());
+
 -- name: AwaitBackupJob :exec
 SELECT id FROM backup_jobs WHERE id = @id FOR SHARE;
 

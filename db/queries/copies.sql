@@ -44,7 +44,9 @@ WHERE d.healed_at IS NULL AND (
 GROUP BY d.storage_location_id;
 
 -- name: LockKeptBackup :one
-SELECT storage_location_id, COALESCE((metadata #>> '{verification,ok}')::boolean, true)::boolean AS was_ok
+SELECT storage_location_id, COALESCE((metadata #>> '{verification,ok}')::boolean, true)::boolean AS was_ok,
+       COALESCE(metadata #>> '{verification,mode}' = 'full' AND NOT (metadata #>> '{verification,ok}')::boolean
+           AND COALESCE((metadata #>> '{verification,damaged_objects}')::bigint, 0) = 0, false)::boolean AS was_unreadable
 FROM backup_executions
 WHERE id = @id AND operation = 'backup' AND status = 'completed' AND deleting_at IS NULL
 FOR UPDATE;

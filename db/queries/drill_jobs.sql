@@ -1,8 +1,8 @@
 -- name: CreateDrillJob :one
 INSERT INTO restore_drill_jobs (id, name, datasource_id, backup_job_id, target_datasource_id, schedule_cron, schedule_timezone,
-    max_backup_age_hours, enabled, drill_options)
+    max_backup_age_hours, enabled, drill_options, overlap_policy)
 VALUES (@id, @name, @datasource_id, @backup_job_id, @target_datasource_id, @schedule_cron, @schedule_timezone,
-    @max_backup_age_hours, @enabled, @drill_options)
+    @max_backup_age_hours, @enabled, @drill_options, @overlap_policy)
 RETURNING *;
 
 -- name: GetDrillJob :one
@@ -27,7 +27,10 @@ LIMIT sqlc.arg('page_size')::int;
 UPDATE restore_drill_jobs
 SET name = @name, datasource_id = @datasource_id, backup_job_id = @backup_job_id, target_datasource_id = @target_datasource_id,
     schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone, max_backup_age_hours = @max_backup_age_hours,
-    enabled = @enabled, drill_options = @drill_options, schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
+    enabled = @enabled, drill_options = @drill_options, overlap_policy = @overlap_policy, schedule_pause = @schedule_pause,
+    version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN (@enabled AND NOT enabled) OR schedule_cron <> @schedule_cron OR schedule_timezone <> @schedule_timezone
+        THEN now() ELSE schedule_since END
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 

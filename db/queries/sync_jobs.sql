@@ -1,8 +1,8 @@
 -- name: CreateSyncJob :one
 INSERT INTO database_sync_jobs (id, name, source_datasource_id, target_datasource_id, storage_location_id, schedule_cron, schedule_timezone,
-    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options)
+    overwrite_direction, drop_existing, run_on_manual, enabled, retention_policy, backup_options, sync_options, overlap_policy)
 VALUES (@id, @name, @source_datasource_id, @target_datasource_id, @storage_location_id, @schedule_cron, @schedule_timezone,
-    @overwrite_direction, @drop_existing, @run_on_manual, @enabled, @retention_policy, @backup_options, @sync_options)
+    @overwrite_direction, @drop_existing, @run_on_manual, @enabled, @retention_policy, @backup_options, @sync_options, @overlap_policy)
 RETURNING *;
 
 -- name: GetSyncJob :one
@@ -36,7 +36,9 @@ SET name = @name, source_datasource_id = @source_datasource_id, target_datasourc
     storage_location_id = @storage_location_id, schedule_cron = @schedule_cron, schedule_timezone = @schedule_timezone,
     overwrite_direction = @overwrite_direction, drop_existing = @drop_existing, run_on_manual = @run_on_manual, enabled = @enabled,
     retention_policy = @retention_policy, backup_options = @backup_options, sync_options = @sync_options,
-    schedule_pause = @schedule_pause, version = version + 1, updated_at = now()
+    overlap_policy = @overlap_policy, schedule_pause = @schedule_pause, version = version + 1, updated_at = now(),
+    schedule_since = CASE WHEN (@enabled AND NOT enabled) OR schedule_cron <> @schedule_cron OR schedule_timezone <> @schedule_timezone
+        THEN now() ELSE schedule_since END
 WHERE id = @id AND (sqlc.arg('expected_version')::bigint = 0 OR version = sqlc.arg('expected_version')::bigint)
 RETURNING *;
 
@@ -59,6 +61,12 @@ SELECT e.id FROM backup_executions e
 WHERE e.id IN (SELECT s.backup_execution_id FROM database_sync_executions s WHERE s.sync_job_id = @job_id)
   AND e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND NOT e.pinned
 ORDER BY e.created_at DESC, e.id DESC;
+
+-- The sync job whose retention a backup is of; none when the job is gone.
+-- name: SyncJobOfBackup :one
+SELECT s.sync_job_id::uuid AS sync_job_id FROM database_sync_executions s
+WHERE s.backup_execution_id = @backup_id AND s.sync_job_id IS NOT NULL
+ORDER BY s.created_at DESC LIMIT 1;
 
 -- Restores, other than one, that are about to write something.
 -- name: ActiveRestores :many

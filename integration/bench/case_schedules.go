@@ -12,12 +12,9 @@ import (
 // schedulesCase has no rivals to be built.
 const schedulesCase = "schedules"
 
-// schedulesWait is how long an engine waits for its server, in the runs in which it does.
+// schedulesWait is how long an engine waits for its server, in the runs in which it does: one worker has slots for four of them, two
+// a second.
 const schedulesWait = 2 * time.Second
-
-// schedulesWaitingDue is how many of these are due at one minute where the number of workers is compared: one worker has slots for
-// four of them, two a second.
-const schedulesWaitingDue = 300
 
 // schedulesPatience is how long the jobs of one minute may take.
 const schedulesPatience = 20 * time.Minute
@@ -37,20 +34,14 @@ func measureSchedules(ctx context.Context, s *suite, section *report.Section) er
 	table := "| workers | waits | completed | queued a second | ended a second | queued late p50 / p99 | finished after p50 / p99 | CPU of the workers, a backup | CPU of Temporal and API, a backup | CPU of Postgres, a backup | peak RSS of a worker |\n" +
 		"|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n"
 	defer func() { section.Notes = append(section.Notes, table) }() // also what was measured before one failed
-	waitingDue := min(s.scheduledDue, schedulesWaitingDue)
 	for _, r := range []struct {
-		workers, due int
-		wait         time.Duration
-	}{
-		{1, waitingDue, schedulesWait},
-		{1, s.scheduledDue, 0},
-		{4, waitingDue, schedulesWait},
-		{4, s.scheduledDue, 0},
-	} {
+		workers int
+		wait    time.Duration
+	}{{1, schedulesWait}, {1, 0}, {4, schedulesWait}, {4, 0}} {
 		if err := scheduled.Workers(r.workers); err != nil {
 			return err
 		}
-		due, err := scheduled.Run(ctx, r.due, r.wait, schedulesPatience)
+		due, err := scheduled.Run(ctx, s.scheduledDue, r.wait, schedulesPatience)
 		if err != nil {
 			return err
 		}

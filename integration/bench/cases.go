@@ -31,7 +31,8 @@ func cases() []benchCase {
 		{name: "appended", measure: measureAppended},
 		{name: "updated", measure: measureUpdated},
 		{name: "incompressible", measure: measureIncompressible},
-		{name: "mariadb", measure: measureMariaDB},
+		{name: "mariadb", measure: mariadbUTF8.measure},
+		{name: "mariadb", measure: mariadbBLOB.measure},
 		{name: schedulesCase, measure: measureSchedules, optional: true},
 		{name: "long", measure: measureLong, optional: true},
 	}

@@ -34,7 +34,7 @@ var rules = []rule{
 		reason: "error classes are used at every edge, so they may depend on nothing",
 	},
 	{
-		packages: "internal/engine/...", allow: []string{"internal/engine/...", "internal/domain", "internal/failure"},
+		packages: "internal/engine/...", allow: []string{"internal/engine/...", "internal/posixlock", "internal/domain", "internal/failure"},
 		reason: "an engine turns a database into streams; where they go and who asked is not its business",
 	},
 	{
@@ -46,8 +46,12 @@ var rules = []rule{
 		reason: "every SSH connection checks keys and tells troubles alike; what is done over it is not its business",
 	},
 	{
-		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/sshdial", "internal/domain", "internal/failure"},
+		packages: "internal/referenced", allow: []string{"internal/referenced", "internal/sshdial", "internal/posixlock", "internal/domain", "internal/failure"},
 		reason: "it turns named files into a stream and back; who names them and where the stream goes is not its business",
+	},
+	{
+		packages: "internal/posixlock", allow: []string{"internal/posixlock"},
+		reason: "everybody who opens files that SQLite may have open needs it, so it needs nobody",
 	},
 	{
 		packages: "internal/tunnel", allow: []string{"internal/tunnel", "internal/sshdial", "internal/domain", "internal/failure"},

@@ -29,8 +29,11 @@ func approvalResource() resource {
 }
 
 // mayNeedApproval reports whether the API may ask for the approval of another person: of deletions, of syncs that
-// overwrite something, and of a job's retention that deletes more.
+// overwrite something, and of a job's retention that deletes more, also because a backup is pinned no longer.
 func mayNeedApproval(r resource, one action) bool {
+	if one.name == unpin {
+		return true
+	}
 	switch r.name {
 	case "sync", "sync-run":
 		return one.method != http.MethodGet

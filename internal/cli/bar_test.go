@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/creack/pty"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -52,6 +53,9 @@ func (s *screen) shows(ctx context.Context, text string) bool {
 	return true
 }
 
+// proved is a backup that is not shown: it is a drill's.
+const proved = "0199aaaa-bbbb-7ccc-8ddd-ffffffffffff"
+
 // running is a server with an execution that goes on as far as its client has shown, and then ends.
 func running(t *testing.T, on *screen) *httptest.Server {
 	t.Helper()
@@ -68,12 +72,30 @@ func running(t *testing.T, on *screen) *httptest.Server {
 	}
 	mux.HandleFunc("POST /api/backup-jobs/{id}/run", started)
 	mux.HandleFunc("POST /api/backups/{id}/restore", started)
+	// A run has its half from its second look on; of a drill the backup is one that was made long ago.
+	for path, half := range map[string]string{
+		"db-sync": `"backup_execution_id":"` + someID + `"`, "restore-drill": `"backup_execution_id":"` + proved + `","restore_execution_id":"` + someID + `"`,
+	} {
+		run := func(w http.ResponseWriter, status, half string) {
+			_, _ = fmt.Fprintf(w, `{"id":%q,"status":%q,%s,"metadata":{}}`, someID, status, half)
+		}
+		mux.HandleFunc("POST /api/"+path+"-jobs/{id}/run", func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusAccepted)
+			run(w, "queued", `"backup_execution_id":null,"restore_execution_id":null`)
+		})
+		mux.HandleFunc("GET /api/"+path+"-executions/{id}", func(w http.ResponseWriter, _ *http.Request) {
+			mu.Lock()
+			defer mu.Unlock()
+			run(w, status, half)
+		})
+	}
 	mux.HandleFunc("GET /api/executions/{id}", func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		_, _ = fmt.Fprint(w, at(status, "dumping", 25e6, 100e6))
 	})
 	mux.HandleFunc("GET /api/executions/{id}/events", func(w http.ResponseWriter, r *http.Request) {
+		assert.Equal(t, someID, r.PathValue("id"))
 		w.Header().Set("Content-Type", "text/event-stream")
 		tell := func(name, data string) {
 			_, _ = fmt.Fprintf(w, "event: %s\ndata: %s\n\n", name, data)
@@ -109,6 +131,10 @@ func TestATerminalShowsABarThatMoves(t *testing.T) {
 		"run --wait":     {"job", "run", someID, "--wait"},
 		"restore --wait": {"backup", "restore", someID, "--target", someID, "--confirm", "RESTORE orders", "--wait"},
 		"watch":          {"execution", "watch", someID},
+		"sync --wait":    {"sync", "run", someID, "--wait"},
+		"drill --wait":   {"drill", "run", someID, "--wait"},
+		"sync's watch":   {"sync-run", "watch", someID},
+		"drill's watch":  {"drill-run", "watch", someID},
 	} {
 		t.Run(name, func(t *testing.T) {
 			terminal, tty, err := pty.Open()

@@ -154,12 +154,15 @@ func executionResource() resource {
 			{name: "cancel", short: "Stop it", method: http.MethodPost, path: path + "/{id}/cancel", wait: true},
 			{name: "retry", short: "Run a backup that failed again", method: http.MethodPost, path: path + "/{id}/retry", wait: true},
 			{name: "retry-upload", short: "Make the copies that failed", method: http.MethodPost, path: path + "/{id}/retry-upload"},
-			pinAction("pin", "Protect a backup from deletion", true), pinAction("unpin", "No longer protect a backup from deletion", false),
+			pinAction("pin", "Protect a backup from deletion", true), pinAction(unpin, "No longer protect a backup from deletion", false),
 			{name: "verification", short: "Show what its latest verification found", method: http.MethodGet, path: path + "/{id}/verification"},
 		},
 		extra: func(a *app) []*cobra.Command { return []*cobra.Command{a.watchCommand(), a.verifyCommand()} },
 	}
 }
+
+// unpin is the action that ends the protection of a backup.
+const unpin = "unpin"
 
 func pinAction(name, short string, pinned bool) action {
 	return action{name: name, short: short, method: http.MethodPost, path: "/api/executions/{id}/pin", fixed: map[string]any{"pinned": pinned}}
@@ -183,7 +186,7 @@ func backupResource() resource {
 			}},
 			{name: "files", short: "List a folder of a files backup", path: path + "/{id}/files", filters: []field{{flag: "path", path: "path", usage: "the folder; default the root"}, {flag: "storage", path: "storage_location_id", usage: "read the copy on this storage location", of: "storage"}},
 				columns: []column{{header: "PATH", path: "path"}, {header: "TYPE", path: "type"}, {header: "SIZE", path: "size", show: sized}, {header: "CHANGED", path: "modified_at"}, {header: "MODE", path: "mode"}, {header: "TARGET", path: "target"}}},
-			pinAction("pin", "Protect it from deletion", true), pinAction("unpin", "No longer protect it from deletion", false),
+			pinAction("pin", "Protect it from deletion", true), pinAction(unpin, "No longer protect it from deletion", false),
 		},
 		extra: func(a *app) []*cobra.Command {
 			return []*cobra.Command{a.restoreCommand(), a.verifyCommand(), a.backupDownloadCommand()}

@@ -78,20 +78,27 @@ func runsResource(name, title, path, job string, more ...action) resource {
 	}
 }
 
-// followRun looks at a run until it has ended, and prints it. It fails when the run did not complete.
+// runState is what a run says of itself while it is followed.
+type runState struct {
+	ID                 string                 `json:"id"`
+	Status             domain.ExecutionStatus `json:"status"`
+	ErrorMessage       string                 `json:"error_message"`
+	Metadata           domain.RunMetadata     `json:"metadata"`
+	BackupExecutionID  string                 `json:"backup_execution_id"`
+	RestoreExecutionID string                 `json:"restore_execution_id"`
+}
+
+// followRun looks at a run until it has ended, shows how far it is, and prints it. It fails when the run did not complete.
 func (s *session) followRun(ctx context.Context, path string, answer json.RawMessage) error {
-	var shown domain.ExecutionStatus
+	shown := s.showRun(map[string]string{syncRuns: "sync", drillRuns: "drill"}[path])
+	defer shown.end()
 	for {
-		var run struct {
-			ID           string                 `json:"id"`
-			Status       domain.ExecutionStatus `json:"status"`
-			ErrorMessage string                 `json:"error_message"`
-			Metadata     domain.RunMetadata     `json:"metadata"`
-		}
+		var run runState
 		if err := json.Unmarshal(answer, &run); err != nil {
 			return failed("the answer is not a run: %v", err)
 		}
 		if run.Status.Finished() {
+			shown.end()
 			if err := s.printer.one(answer); err != nil {
 				return err
 			}
@@ -100,10 +107,7 @@ func (s *session) followRun(ctx context.Context, path string, answer json.RawMes
 			}
 			return nil
 		}
-		if run.Status != shown {
-			shown = run.Status
-			s.cmd.PrintErrln("  " + string(shown))
-		}
+		shown.show(ctx, run)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

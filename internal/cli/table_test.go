@@ -31,6 +31,7 @@ type schema struct {
 	Items      *schema
 	Type       any
 	Additional any `json:"additionalProperties"`
+	OneOf      []schema
 }
 
 type document struct {
@@ -55,7 +56,11 @@ func readDocument(t *testing.T) document {
 }
 
 func (d document) resolve(s schema) schema {
-	for s.Ref != "" {
+	for s.Ref != "" || len(s.OneOf) > 0 {
+		if len(s.OneOf) > 0 { // what is asked for first, instead of which an approval may be
+			s = s.OneOf[0]
+			continue
+		}
 		s = d.Components.Schemas[s.Ref[strings.LastIndex(s.Ref, "/")+1:]]
 	}
 	return s

@@ -19,6 +19,7 @@ type SyncJobDocument struct {
 	StorageLocationID  string                  `json:"storage_location_id,omitempty"`
 	ScheduleCron       string                  `json:"schedule_cron,omitempty"`
 	ScheduleTimezone   string                  `json:"schedule_timezone,omitempty"`
+	OverlapPolicy      domain.OverlapPolicy    `json:"overlap_policy,omitempty"`
 	OverwriteDirection domain.SyncDirection    `json:"overwrite_direction,omitempty"`
 	DropExisting       bool                    `json:"drop_existing,omitempty"`
 	RunOnManual        *bool                   `json:"run_on_manual,omitempty"`
@@ -38,6 +39,7 @@ type SyncJob struct {
 	StorageLocationID  *string                `json:"storage_location_id"`
 	ScheduleCron       string                 `json:"schedule_cron"`
 	ScheduleTimezone   string                 `json:"schedule_timezone"`
+	OverlapPolicy      domain.OverlapPolicy   `json:"overlap_policy"`
 	OverwriteDirection domain.SyncDirection   `json:"overwrite_direction"`
 	DropExisting       bool                   `json:"drop_existing"`
 	RunOnManual        bool                   `json:"run_on_manual"`
@@ -53,33 +55,35 @@ type SyncJob struct {
 
 // DrillJobDocument is what is written of a restore drill job.
 type DrillJobDocument struct {
-	Name               string              `json:"name"`
-	DatasourceID       string              `json:"datasource_id"`
-	BackupJobID        string              `json:"backup_job_id,omitempty"`
-	TargetDatasourceID string              `json:"target_datasource_id,omitempty"`
-	ScheduleCron       string              `json:"schedule_cron,omitempty"`
-	ScheduleTimezone   string              `json:"schedule_timezone,omitempty"`
-	MaxBackupAgeHours  int                 `json:"max_backup_age_hours,omitempty"`
-	Enabled            *bool               `json:"enabled,omitempty"`
-	DrillOptions       domain.DrillOptions `json:"drill_options"`
+	Name               string               `json:"name"`
+	DatasourceID       string               `json:"datasource_id"`
+	BackupJobID        string               `json:"backup_job_id,omitempty"`
+	TargetDatasourceID string               `json:"target_datasource_id,omitempty"`
+	ScheduleCron       string               `json:"schedule_cron,omitempty"`
+	ScheduleTimezone   string               `json:"schedule_timezone,omitempty"`
+	OverlapPolicy      domain.OverlapPolicy `json:"overlap_policy,omitempty"`
+	MaxBackupAgeHours  int                  `json:"max_backup_age_hours,omitempty"`
+	Enabled            *bool                `json:"enabled,omitempty"`
+	DrillOptions       domain.DrillOptions  `json:"drill_options"`
 }
 
 // DrillJob is a restore drill job as the API shows it.
 type DrillJob struct {
-	ID                 string              `json:"id"`
-	Name               string              `json:"name"`
-	DatasourceID       string              `json:"datasource_id"`
-	BackupJobID        *string             `json:"backup_job_id"`
-	TargetDatasourceID string              `json:"target_datasource_id"`
-	ScheduleCron       string              `json:"schedule_cron"`
-	ScheduleTimezone   string              `json:"schedule_timezone"`
-	MaxBackupAgeHours  int                 `json:"max_backup_age_hours"`
-	Enabled            bool                `json:"enabled"`
-	DrillOptions       domain.DrillOptions `json:"drill_options"`
-	LastExecutionAt    *time.Time          `json:"last_execution_at"`
-	NextExecutionAt    *time.Time          `json:"next_execution_at"`
-	SchedulePause      string              `json:"schedule_pause,omitempty"`
-	Version            int64               `json:"version"`
+	ID                 string               `json:"id"`
+	Name               string               `json:"name"`
+	DatasourceID       string               `json:"datasource_id"`
+	BackupJobID        *string              `json:"backup_job_id"`
+	TargetDatasourceID string               `json:"target_datasource_id"`
+	ScheduleCron       string               `json:"schedule_cron"`
+	ScheduleTimezone   string               `json:"schedule_timezone"`
+	OverlapPolicy      domain.OverlapPolicy `json:"overlap_policy"`
+	MaxBackupAgeHours  int                  `json:"max_backup_age_hours"`
+	Enabled            bool                 `json:"enabled"`
+	DrillOptions       domain.DrillOptions  `json:"drill_options"`
+	LastExecutionAt    *time.Time           `json:"last_execution_at"`
+	NextExecutionAt    *time.Time           `json:"next_execution_at"`
+	SchedulePause      string               `json:"schedule_pause,omitempty"`
+	Version            int64                `json:"version"`
 }
 
 // DrillTime is the recovery time of one good drill.

@@ -1,16 +1,23 @@
 package contract
 
-// HealthScheduleID is the id of the schedule of the health checks, and begins the workflow ids of its runs.
-const HealthScheduleID = "dataguardian-health"
+import "github.com/dataguardian/dataguardian/internal/domain"
+
+// The ids of the schedules of the health checks, which begin the workflow ids of their runs.
+const (
+	HealthScheduleID        = "dataguardian-health"         // of datasources, pools and overdue jobs
+	StorageHealthScheduleID = "dataguardian-storage-health" // of storage locations
+)
 
 // HealthPlan is what a run of the health checks begins with.
 type HealthPlan struct {
 	Pools []string `json:"pools,omitempty"` // of enabled datasources and storage locations
 }
 
-// CheckPoolInput asks a worker of a pool to check everything that its workers reach.
+// CheckPoolInput asks a worker of a pool to check what its workers reach.
 type CheckPoolInput struct {
 	Pool string `json:"pool"`
+	// Of is what to check, domain.CheckedDatasource or domain.CheckedStorage; "", which runs of older versions send, is both.
+	Of domain.CheckedKind `json:"of,omitempty"`
 }
 
 // PoolReport counts what was checked, by what came of it.
@@ -34,10 +41,11 @@ type HealthReport struct {
 	Overdue  int                   `json:"overdue"`          // jobs
 }
 
-// CheckHealth checks every enabled datasource and storage location, and which jobs are overdue.
+// CheckHealth checks every enabled datasource, which pools are served and which jobs are overdue. CheckStorage without an id does the
+// same for the storage locations.
 var CheckHealth = Workflow[Nothing, HealthReport]{"CheckHealth"}
 
-// The activities of CheckHealth.
+// The activities of CheckHealth, and of CheckStorage without an id the first two.
 var (
 	PlanHealth   = Activity[Nothing, HealthPlan]{"PlanHealth"}
 	CheckPool    = Activity[CheckPoolInput, PoolReport]{"CheckPool"}

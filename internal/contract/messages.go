@@ -132,7 +132,7 @@ type StageResult struct {
 	Staging string `json:"staging,omitempty"`
 }
 
-// CheckInput tests one datasource or one storage location.
+// CheckInput tests one datasource or one storage location. CheckStorage tests every enabled one when there is no ID.
 type CheckInput struct {
 	ID     string `json:"id"`
 	Labels Labels `json:"labels"`
@@ -151,6 +151,8 @@ type CheckResult struct {
 	// when none was configured.
 	HostKey            string `json:"host_key,omitempty"`
 	HostKeyFingerprint string `json:"host_key_fingerprint,omitempty"`
+	// All is what a test of every storage location found; the rest is empty then.
+	All *HealthReport `json:"all,omitempty"`
 }
 
 // ImportInput asks for the backups of a storage location that are not in the catalogue.

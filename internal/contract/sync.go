@@ -28,8 +28,9 @@ type BeginRunInput struct {
 type RunPlan struct {
 	Plan
 	RunID string `json:"run_id"`
-	// Skip says why there is nothing to do: the job is running already, or is gone.
-	Skip string `json:"skip,omitempty"`
+	// Skip says why there is nothing to do: the job is running already, or is gone. Later: there is when what is in its way has ended.
+	Skip  string `json:"skip,omitempty"`
+	Later bool   `json:"later,omitempty"`
 	// Direct: nothing is stored in between. BackedUp: the backup of an earlier run is used.
 	Direct   bool   `json:"direct,omitempty"`
 	BackedUp bool   `json:"backed_up,omitempty"`

@@ -12,7 +12,7 @@ type ChannelRules struct {
 	Types           []NotificationType `json:"types,omitempty" doc:"Only these types" maxItems:"50"`
 	MinimumSeverity Severity           `json:"minimum_severity,omitempty" doc:"Default info" enum:"info,warning,critical"`
 	Tags            []string           `json:"tags,omitempty" doc:"Only about datasources and storage locations with one of these" maxItems:"50"`
-	JobIDs          []string           `json:"job_ids,omitempty" doc:"Only about these backup, sync or drill jobs" maxItems:"500"`
+	JobIDs          []string           `json:"job_ids,omitempty" doc:"Only about these backup, sync or drill jobs" format:"id" maxLength:"100" maxItems:"500"`
 	QuietHours      *QuietHours        `json:"quiet_hours,omitempty" doc:"When less severe ones wait"`
 }
 

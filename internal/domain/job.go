@@ -28,8 +28,8 @@ type BackupOptions struct {
 	Encryption         *bool           `json:"encryption,omitempty" doc:"On by default"`
 	Verify             VerifyMode      `json:"verify,omitempty" doc:"Check after the backup; default quick" enum:"quick,full,none"`
 	ParallelJobs       int             `json:"parallel_jobs,omitempty" doc:"Tables dumped at the same time, and restored unless the restore says otherwise; default 1" minimum:"0" maximum:"16"`
-	IncludeTables      []string        `json:"include_tables,omitempty" doc:"Tables or collections, by name or pattern as the type's tool reads them (postgres: pg_dump --table); empty is every one" maxItems:"1000"`
-	ExcludeTables      []string        `json:"exclude_tables,omitempty" doc:"Tables or collections that are left out, in the same form" maxItems:"1000"`
+	IncludeTables      []string        `json:"include_tables,omitempty" doc:"Databases but sqlserver: tables, views or collections, by name or pattern as the type's tool reads them (postgres: pg_dump --table; others: * and ?); one that matches nothing fails the backup; empty is every one" maxItems:"1000"`
+	ExcludeTables      []string        `json:"exclude_tables,omitempty" doc:"Databases but sqlserver: tables, views or collections that are left out, in the same form" maxItems:"1000"`
 	ExtraArgs          []string        `json:"extra_args,omitempty" doc:"Further arguments of the type's dump tool, each as --name or --name=value, of those that docs/operations.md lists" maxItems:"50"`
 	StorageStrategy    StorageStrategy `json:"storage_strategy,omitempty" doc:"What storage_targets are for. fallback (default): they are tried in order when the job's own location fails. replicate: each gets a copy" enum:"fallback,replicate"`
 	StorageTargets     []StorageTarget `json:"storage_targets,omitempty" doc:"Further storage locations; the job's own always comes first" maxItems:"8"`

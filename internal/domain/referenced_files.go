@@ -105,6 +105,7 @@ func (o BackupOptions) WithoutSecrets() BackupOptions {
 func (o BackupOptions) CheckFor(t DatasourceType, c ConnectionConfig) Invalid {
 	var v Invalid
 	checkExtraArgs(&v, t, o.ExtraArgs)
+	o.checkTables(&v, t)
 	switch {
 	case !o.ReferencedFiles.Active():
 	case t == MongoDB || t == Files:
@@ -113,6 +114,25 @@ func (o BackupOptions) CheckFor(t DatasourceType, c ConnectionConfig) Invalid {
 		v.Add("referenced_files", "need one database to query, and the datasource has all of a server; make a job with a datasource of that database")
 	}
 	return v
+}
+
+// checkTables finds a choice of tables that a type does not have.
+func (o BackupOptions) checkTables(v *Invalid, t DatasourceType) {
+	var why string
+	switch t {
+	case Files:
+		why = "is given, and a files datasource has no tables; leave it out, and choose files by the datasource's exclude_patterns"
+	case SQLServer:
+		why = "is given, and native backups of SQL Server hold the whole database; leave it out"
+	default:
+		return
+	}
+	if len(o.IncludeTables) > 0 {
+		v.Add("include_tables", "%s", why)
+	}
+	if len(o.ExcludeTables) > 0 {
+		v.Add("exclude_tables", "%s", why)
+	}
 }
 
 // Active reports whether there is anything to do.

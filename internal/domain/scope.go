@@ -1,6 +1,9 @@
 package domain
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // ScopeKind is a kind of resource that a permission may be limited to some of.
 type ScopeKind string
@@ -18,16 +21,16 @@ func ScopeKinds() []ScopeKind {
 }
 
 // Selector picks resources of one kind by id and by tag. Ids holds those of the tags as well once they were
-// looked up; the tags are for a resource that is just being made.
+// looked up, in lower case; the tags are for a resource that is just being made.
 type Selector struct {
 	IDs  map[string]bool
 	Tags map[string]bool
 }
 
 // Picks reports whether the selector picks a resource. One without an id, such as the job of an execution that
-// has none, is never picked.
+// has none, is never picked. One is known in whatever case its id is written: a database takes both.
 func (s Selector) Picks(r Resource) bool {
-	return r.ID != "" && (s.IDs[r.ID] || slices.ContainsFunc(r.Tags, func(tag string) bool { return s.Tags[tag] }))
+	return r.ID != "" && (s.IDs[strings.ToLower(r.ID)] || slices.ContainsFunc(r.Tags, func(tag string) bool { return s.Tags[tag] }))
 }
 
 // Limit says that what is seen must have a resource of this kind that the selector picks.

@@ -36,11 +36,11 @@ type Setting struct {
 // Settings are all keys there are, sorted. A key is added here and read by its typed struct.
 func Settings() []Setting {
 	return slices.Concat([]Setting{
-		booleanSetting(SettingApproveDeleteBackup, false, "Another person must approve the deletion of a completed backup, and a change of a retention policy that makes it delete more backups"),
+		booleanSetting(SettingApproveDeleteBackup, false, "Another person must approve the deletion of a completed backup, and a change of a retention policy, or of a pin, that makes it delete more backups"),
 		booleanSetting(SettingApproveDeleteStorage, false, "Another person must approve the deletion of a storage location"),
 		integerSetting(SettingApprovalExpiry, DefaultApprovals().ExpiryHours, MinApprovalHours, MaxApprovalHours,
 			"Hours for which a request for approval, and then the approval, is good"),
-		booleanSetting(SettingApproveRestore, false, "Another person must approve a restore that replaces what is there (drop_existing), a run by hand of a sync that does, and giving one a schedule"),
+		booleanSetting(SettingApproveRestore, false, "Another person must approve a restore into what is not empty (drop_existing; on mongodb also include_tables, for files also include_paths), a run by hand of a sync that overwrites, and giving one a schedule, or another"),
 		integerSetting(SettingConcurrencyGlobal, DefaultConcurrency().Global, 0, 100_000,
 			"Backups and restores that run at the same time; others wait. 0 is no limit"),
 		integerSetting(SettingConcurrencyDatasource, DefaultConcurrency().PerDatasource, 0, 1000,

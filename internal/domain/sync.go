@@ -79,6 +79,14 @@ func RestorableDatabases(t DatasourceType, available []string) []string {
 	return slices.DeleteFunc(slices.Clone(available), func(name string) bool { return t == Postgres && name == "postgres" })
 }
 
+// BeyondCount are those of a sync's backups, the newest first, that the policy deletes: it knows nothing but their count.
+func (p RetentionPolicy) BeyondCount(newestFirst []string) []string {
+	if !p.AutoDelete || p.MaxBackups == 0 || len(newestFirst) <= p.MaxBackups {
+		return nil
+	}
+	return newestFirst[p.MaxBackups:]
+}
+
 // SyncRetention is what a sync job keeps of the backups it makes, unless it is told otherwise.
 func SyncRetention() RetentionPolicy { return RetentionPolicy{MaxBackups: 1, AutoDelete: true} }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// Choice is StageRequest.IncludeTables at work: which tables of a backup are restored. In a name * stands for any
+// Choice is StageRequest.IncludeTables at work: which tables of a backup are restored (of sqlite, also which are backed up). In a name * stands for any
 // text and ? for any character; a name that is written as it is means itself whatever is in it.
 type Choice struct {
 	names    []string
@@ -48,16 +48,25 @@ func (c *Choice) Takes(names ...string) bool {
 
 // Missing is failure.NotFound if a name stands for none of the tables that Takes was asked for, which were all.
 func (c *Choice) Missing() error {
-	if c == nil {
+	name := c.Unmatched()
+	if name == "" {
 		return nil
+	}
+	return failure.New(failure.NotFound, "choose the tables", fmt.Sprintf("the backup has none that %q in include_tables names", name),
+		"Correct include_tables of the restore; nothing was replaced.")
+}
+
+// Unmatched is the first name that stands for none of the tables that Takes was asked for, or "".
+func (c *Choice) Unmatched() string {
+	if c == nil {
+		return ""
 	}
 	for i, found := range c.found {
 		if !found {
-			return failure.New(failure.NotFound, "choose the tables", fmt.Sprintf("the backup has none that %q in include_tables names", c.names[i]),
-				"Correct include_tables of the restore; nothing was replaced.")
+			return c.names[i]
 		}
 	}
-	return nil
+	return ""
 }
 
 // MayReplace reports whether a target that is not empty may be replaced as a whole: not by some tables of it.

@@ -22,8 +22,8 @@ type comparison struct {
 	db       *db.DB
 	temporal client.Client
 	settings domain.ScheduleSettings
-	right    map[string]schedule.Spec   // those of JobSchedules
-	listed   map[string]schedule.Listed // as Temporal had them at the beginning
+	compared map[string]db.ComparedSchedule // by anybody, before
+	listed   map[string]schedule.Listed     // as Temporal had them at the beginning
 	report   contract.SchedulesReport
 }
 
@@ -32,7 +32,7 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 	if job.spec.Cron == "" {
 		return nil // removeForgotten takes what is left of an earlier cron
 	}
-	if right, known := c.right[job.spec.ID]; !there || !known || !reflect.DeepEqual(right, job.spec) || !entry.Fits(job.spec) {
+	if !there || !c.isCompared(job.spec) || !entry.Fits(job.spec) {
 		now, isThere, err := c.settle(ctx, kind, job.spec.ID)
 		if err != nil || !isThere {
 			return err
@@ -40,7 +40,7 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 		switch {
 		case !there:
 			c.report.Made++
-		case known || !entry.Fits(job.spec):
+		case c.compared[job.spec.ID].Trusted || !entry.Fits(job.spec):
 			c.report.Corrected++
 		}
 		job = now
@@ -56,6 +56,13 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 		return nil
 	}
 	return job.note(ctx, c.db, pause)
+}
+
+// isCompared reports whether the schedule was compared as it is to be, not long ago.
+func (c *comparison) isCompared(spec schedule.Spec) bool {
+	before := c.compared[spec.ID]
+	fingerprint, err := spec.Fingerprint()
+	return err == nil && before.Trusted && before.Fingerprint == fingerprint // who writes it says what is wrong with it
 }
 
 // settle makes a schedule what its job says now, and not when all jobs were listed, or removes it: isThere says which. Who changes
@@ -91,11 +98,18 @@ func (c *comparison) settle(ctx context.Context, kind scheduledKind, scheduleID 
 			return job, false, err
 		}
 	}
-	delete(c.right, scheduleID)
-	if isThere {
-		c.right[scheduleID] = job.spec
+	return job, isThere, c.noteCompared(ctx, job.spec, scheduleID, isThere)
+}
+
+func (c *comparison) noteCompared(ctx context.Context, spec schedule.Spec, scheduleID string, isThere bool) error {
+	if !isThere {
+		return c.db.ForgetComparedSchedule(ctx, scheduleID)
 	}
-	return job, isThere, nil
+	fingerprint, err := spec.Fingerprint()
+	if err != nil {
+		return err
+	}
+	return c.db.SetComparedSchedule(ctx, scheduleID, fingerprint)
 }
 
 // removeForgotten deletes the schedules of jobs that are gone or have no cron any more.
@@ -114,6 +128,14 @@ func (c *comparison) removeForgotten(ctx context.Context, kind scheduledKind, jo
 		}
 		if !isThere {
 			c.report.Removed++
+		}
+	}
+	for id := range c.compared { // the API has removed their schedules
+		if _, isListed := c.listed[id]; isListed || !strings.HasPrefix(id, kind.prefix) || crons[id] != "" {
+			continue
+		}
+		if err := c.db.ForgetComparedSchedule(ctx, id); err != nil {
+			return err
 		}
 	}
 	return nil

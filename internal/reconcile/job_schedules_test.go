@@ -24,6 +24,7 @@ type kept struct {
 	client.ScheduleClient
 	there  map[string]client.Schedule
 	before map[string]func()
+	asked  []string // the ids that were to be written
 }
 
 func (k *kept) about(id string) {
@@ -53,6 +54,7 @@ func (l *listed) Next() (*client.ScheduleListEntry, error) {
 
 func (k *kept) Create(_ context.Context, o client.ScheduleOptions) (client.ScheduleHandle, error) {
 	k.about(o.ID)
+	k.asked = append(k.asked, o.ID)
 	if _, exists := k.there[o.ID]; exists {
 		return nil, temporal.ErrScheduleAlreadyRunning
 	}
@@ -87,7 +89,6 @@ type upkept struct {
 	d         *db.DB
 	schedules *kept
 	temporal  *mocks.Client
-	upkeep    reconcile.JobSchedules
 	source    db.Datasource
 	disk      db.StorageLocation
 }
@@ -115,7 +116,7 @@ func (u *upkept) job(name, cron string) db.BackupJob {
 
 func (u *upkept) ensure() contract.SchedulesReport {
 	u.t.Helper()
-	report, err := u.upkeep.Ensure(u.t.Context(), u.d, u.temporal)
+	report, err := reconcile.EnsureJobSchedules(u.t.Context(), u.d, u.temporal)
 	require.NoError(u.t, err)
 	return report
 }
@@ -162,7 +163,7 @@ func TestTheUpkeepDoesNotPutBackTheCronThatAJobHadWhenItBegan(t *testing.T) {
 		"while it removes the schedule of a job without a cron": {"", func(job db.BackupJob) { u.save(u.d.Queries, job, "15 4 * * *") }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			u.upkeep, u.schedules.there = reconcile.JobSchedules{}, map[string]client.Schedule{}
+			u.schedules.there = map[string]client.Schedule{}
 			edited := u.job(name, c.cron)
 			id := contract.BackupScheduleID(edited.ID)
 			u.schedules.before[id] = func() { c.edit(edited) }
@@ -218,4 +219,49 @@ func TestTheNextRunOfAnOlderVersionIsNotStored(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "too much load", read.SchedulePause)
 	require.Equal(t, at, read.NextExecutionAt.UTC())
+}
+
+// The upkeep runs on whichever worker takes it, every five minutes; to compare ten thousand schedules takes it as long.
+func TestWhatOneWorkerHasComparedAnotherTrustsForAnHour(t *testing.T) {
+	u := newUpkept(t)
+	nightly, weekly := u.job("nightly", "0 2 * * *"), u.job("weekly", "@weekly")
+	night, week := contract.BackupScheduleID(nightly.ID), contract.BackupScheduleID(weekly.ID)
+	compared := func() []string {
+		u.schedules.asked = nil
+		u.ensure()
+		return u.schedules.asked
+	}
+	require.ElementsMatch(t, []string{night, week}, compared())
+
+	u.d = dbtest.Open(t, u.url) // as another process, or this one after a restart
+	require.Empty(t, compared(), "another worker compares nothing again")
+	ago := func(id, age string) {
+		dbtest.Execute(t, u.url, "UPDATE compared_schedules SET compared_at = now() - $2::interval WHERE schedule_id = $1", id, age)
+	}
+	ago(night, "59 minutes")
+	require.Empty(t, compared())
+	ago(night, "61 minutes")
+	unlisted := u.schedules.there[night]
+	unlisted.Action.(*client.ScheduleWorkflowAction).TaskQueue = "nobody"
+	require.Equal(t, []string{night}, compared(), "one is compared again when it was long ago")
+	require.Equal(t, contract.TaskQueue(u.disk.Pool), u.schedules.there[night].Action.(*client.ScheduleWorkflowAction).TaskQueue,
+		"and what a list does not show is put right")
+	require.Empty(t, compared())
+	ago(week, "-1 minute")
+	require.Equal(t, []string{week}, compared(), "a time in the future is one from before the clock was set back")
+
+	u.disk.Pool = "elsewhere" // what a list does not show either
+	_, err := u.d.UpdateStorageLocation(t.Context(), u.disk)
+	require.NoError(t, err)
+	require.ElementsMatch(t, []string{night, week}, compared(), "what the catalogue says now is written at once")
+	require.Equal(t, "dataguardian.elsewhere", u.schedules.there[week].Action.(*client.ScheduleWorkflowAction).TaskQueue)
+
+	delete(u.schedules.there, week)
+	require.Equal(t, []string{week}, compared(), "and so is one that Temporal has lost")
+	require.NoError(t, u.d.DeleteBackupJob(t.Context(), weekly.ID))
+	delete(u.schedules.there, week) // as the API does
+	require.NoError(t, u.d.DeleteBackupJob(t.Context(), nightly.ID))
+	require.Empty(t, compared())
+	require.Empty(t, u.schedules.there)
+	require.Zero(t, dbtest.Count(t, u.url, "SELECT count(*) FROM compared_schedules"), "nothing is kept of what is gone")
 }

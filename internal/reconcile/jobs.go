@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -41,19 +40,14 @@ var scheduledKinds = []scheduledKind{
 	drillSchedules,
 }
 
-// JobSchedules brings the schedules of all jobs in step with the catalogue. One may be used by several goroutines, one after the other.
-type JobSchedules struct {
-	mu      sync.Mutex
-	right   map[string]schedule.Spec // by schedule id, as it was last put
-	checked time.Time                // when all were put
-}
+// trustedFor is how long the schedule of a job that was found right is believed to be, by every process: there may be ten
+// thousand, of which each costs Temporal some 25 ms.
+const trustedFor = time.Hour
 
-// Ensure makes the schedules that are missing, corrects those that differ and removes those of jobs that are gone. Somebody's pause
-// in Temporal stays, and is noted at the job. What a list does not show is compared once an hour, and when the
-// job has changed. It goes on after an error with one schedule.
-func (s *JobSchedules) Ensure(ctx context.Context, database *db.DB, temporal client.Client) (contract.SchedulesReport, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// EnsureJobSchedules brings the schedules of all jobs in step with the catalogue: it makes those that are missing, corrects those that
+// differ and removes those of jobs that are gone. Somebody's pause in Temporal stays, and is noted at the job. What a list does not
+// show is compared once an hour, whoever does it, and when the job has changed. It goes on after an error with one schedule.
+func EnsureJobSchedules(ctx context.Context, database *db.DB, temporal client.Client) (contract.SchedulesReport, error) {
 	settings, err := database.ScheduleSettings(ctx)
 	if err != nil {
 		return contract.SchedulesReport{}, err
@@ -66,10 +60,11 @@ func (s *JobSchedules) Ensure(ctx context.Context, database *db.DB, temporal cli
 	if err != nil {
 		return contract.SchedulesReport{}, err
 	}
-	if s.comparesAll(time.Now()) {
-		s.right, s.checked = map[string]schedule.Spec{}, time.Now()
+	compared, err := database.ComparedSchedules(ctx, trustedFor)
+	if err != nil {
+		return contract.SchedulesReport{}, err
 	}
-	look := &comparison{db: database, temporal: temporal, settings: settings, right: s.right, listed: listed}
+	look := &comparison{db: database, temporal: temporal, settings: settings, compared: compared, listed: listed}
 	var failed []error
 	for _, kind := range scheduledKinds {
 		jobs, err := kind.list(ctx, database, settings)
@@ -90,14 +85,6 @@ func (s *JobSchedules) Ensure(ctx context.Context, database *db.DB, temporal cli
 		}
 	}
 	return look.report, errors.Join(failed...)
-}
-
-// recheckJobsAfter is how long the schedule of a job that was found right is believed to be: there may be ten thousand, of which
-// each costs Temporal some 25 ms.
-const recheckJobsAfter = time.Hour
-
-func (s *JobSchedules) comparesAll(now time.Time) bool {
-	return s.right == nil || now.Sub(s.checked) > recheckJobsAfter
 }
 
 func listBackupJobs(ctx context.Context, database *db.DB, settings domain.ScheduleSettings) ([]scheduledJob, error) {

@@ -107,7 +107,7 @@ func SyncSchedule(ctx context.Context, q *db.Queries, job db.SyncJob, settings d
 		labels.Storage = location.Name
 	}
 	return runSchedule(ctx, q, job.Into(), labels, settings, schedule.Spec{
-		ID: contract.SyncScheduleID(job.ID), Cron: job.ScheduleCron, TimeZone: job.ScheduleTimezone, Enabled: job.Enabled,
+		ID: contract.SyncScheduleID(job.ID), Cron: job.ScheduleCron, TimeZone: job.ScheduleTimezone, Enabled: job.Enabled, Overlap: job.OverlapPolicy,
 		Note: "Sync job " + job.Name, Workflow: contract.Sync.Name, Input: contract.RunInput{JobID: job.ID},
 	}, "sync")
 }
@@ -115,7 +115,7 @@ func SyncSchedule(ctx context.Context, q *db.Queries, job db.SyncJob, settings d
 // DrillSchedule is the schedule of a drill job as it should be.
 func DrillSchedule(ctx context.Context, q *db.Queries, job db.DrillJob, settings domain.ScheduleSettings) (schedule.Spec, error) {
 	return runSchedule(ctx, q, job.TargetDatasourceID, contract.Labels{Job: job.Name, Storage: "that of the backup"}, settings, schedule.Spec{
-		ID: contract.DrillScheduleID(job.ID), Cron: job.ScheduleCron, TimeZone: job.ScheduleTimezone, Enabled: job.Enabled,
+		ID: contract.DrillScheduleID(job.ID), Cron: job.ScheduleCron, TimeZone: job.ScheduleTimezone, Enabled: job.Enabled, Overlap: job.OverlapPolicy,
 		Note: "Restore drill " + job.Name, Workflow: contract.RestoreDrill.Name, Input: contract.RunInput{JobID: job.ID},
 	}, "drill")
 }
@@ -129,7 +129,7 @@ func runSchedule(ctx context.Context, q *db.Queries, where string, labels contra
 	labels.Datasource = d.Name
 	input, _ := s.Input.(contract.RunInput)
 	input.Labels = labels
-	s.Input, s.Overlap, s.TaskQueue, s.CatchupWindow = input, domain.OverlapSkip, contract.TaskQueue(d.Pool), time.Duration(settings.CatchupWindowMinutes)*time.Minute
+	s.Input, s.TaskQueue, s.CatchupWindow = input, contract.TaskQueue(d.Pool), time.Duration(settings.CatchupWindowMinutes)*time.Minute
 	s.Jitter = time.Duration(settings.JitterSeconds) * time.Second
 	s.Search = temporal.NewSearchAttributes(contract.SearchOperation.ValueSet(operation), contract.SearchJob.ValueSet(labels.Job),
 		contract.SearchDatasource.ValueSet(labels.Datasource), contract.SearchStorage.ValueSet(labels.Storage))

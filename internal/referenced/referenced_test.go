@@ -13,9 +13,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 	"github.com/dataguardian/dataguardian/internal/referenced"
 	"github.com/dataguardian/dataguardian/internal/storage/storagetest/sshserver"
 )
@@ -210,3 +212,23 @@ func TestAWriterThatIsStoppedEnds(t *testing.T) {
 type stopped struct{ err error }
 
 func (s stopped) Write([]byte) (int, error) { return 0, s.err }
+
+// TestReadingADatabaseThatSQLiteHasOpenKeepsItsLocks: they are the process's, and closing any descriptor would end them.
+func TestReadingADatabaseThatSQLiteHasOpenKeepsItsLocks(t *testing.T) {
+	base, _ := tree(t)
+	path := filepath.Join(base, "b.txt")
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer file.Close()
+	probe, err := os.Open(path)
+	require.NoError(t, err)
+	defer probe.Close()
+	database := posixlock.Keep(path)
+	defer database.Release()
+	require.NoError(t, unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	_, _, err = write(t, domain.MissingFail, []string{base}, "b.txt")
+	require.NoError(t, err)
+	asked := unix.Flock_t{Type: unix.F_WRLCK}
+	require.NoError(t, unix.FcntlFlock(probe.Fd(), unix.F_OFD_GETLK, &asked))
+	require.EqualValues(t, unix.F_WRLCK, asked.Type, "the lock is there")
+}

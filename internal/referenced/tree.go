@@ -11,6 +11,7 @@ import (
 	"github.com/pkg/sftp"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 // tree is what lies below a base directory.
@@ -50,11 +51,16 @@ func (l local) open(relative string) (io.ReadCloser, fs.FileInfo, error) {
 		err = errIrregular
 	}
 	if err != nil {
-		_ = file.Close()
+		_ = posixlock.CloseFile(file)
 		return nil, nil, err
 	}
-	return file, info, nil
+	return localFile{file}, info, nil
 }
+
+// localFile may be a database that SQLite has open in this process.
+type localFile struct{ *os.File }
+
+func (f localFile) Close() error { return posixlock.CloseFile(f.File) }
 
 // ownerOf is who owns a file, 0 where that is not known.
 func ownerOf(info fs.FileInfo) (uid, gid int) {

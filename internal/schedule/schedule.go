@@ -26,6 +26,10 @@ const answerTimeout = 30 * time.Second
 // is somebody's own, made in Temporal.
 const pausedNote = "Disabled in DataGuardian. "
 
+// buffersNote ends the note of a schedule that does not skip. Temporal's lists show notes, and not what becomes of a run that is due
+// meanwhile: without it, one that differs in that alone would look right.
+const buffersNote = " (buffers one)"
+
 // Spec is a schedule as it should be. The workflow ids of its runs are the schedule's id and the nominal time.
 type Spec struct {
 	ID            string
@@ -101,15 +105,16 @@ func (s Spec) schedule(now time.Time) (client.Schedule, error) {
 	if err != nil {
 		return client.Schedule{}, err
 	}
+	state := &client.ScheduleState{Note: s.Note}
 	overlap := enumspb.SCHEDULE_OVERLAP_POLICY_SKIP
 	if s.Overlap == domain.OverlapBufferOne {
 		overlap = enumspb.SCHEDULE_OVERLAP_POLICY_BUFFER_ONE
+		state.Note += buffersNote
 	}
 	spec := w.spec(now)
 	spec.Jitter = s.Jitter
-	state := &client.ScheduleState{Note: s.Note}
 	if !s.Enabled {
-		state.Note, state.Paused = pausedNote+s.Note, true
+		state.Note, state.Paused = pausedNote+state.Note, true
 	}
 	return client.Schedule{
 		Action: &client.ScheduleWorkflowAction{

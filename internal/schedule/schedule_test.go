@@ -106,6 +106,29 @@ func TestPutMakesAScheduleOnceAndCorrectsIt(t *testing.T) {
 	require.Error(t, err)
 }
 
+// The job was to buffer one, and its change was lost after Temporal had taken it, or the other way round.
+func TestAListTellsAScheduleThatDiffersInItsOverlapPolicyAlone(t *testing.T) {
+	skips, buffers := nightly("listed"), nightly("listed")
+	buffers.Overlap = domain.OverlapBufferOne
+	for _, c := range []struct{ there, other schedule.Spec }{{skips, buffers}, {buffers, skips}} {
+		put(t, c.there)
+		require.Eventually(t, func() bool { // lists are a moment behind
+			listed, err := schedule.List(t.Context(), temporalClient, "listed")
+			require.NoError(t, err)
+			entry, is := listed[c.there.ID]
+			return is && entry.Fits(c.there)
+		}, 30*time.Second, 20*time.Millisecond)
+		listed, err := schedule.List(t.Context(), temporalClient, "listed")
+		require.NoError(t, err)
+		require.False(t, listed[c.there.ID].Fits(c.other))
+	}
+	d := described(t, buffers.ID)
+	require.Equal(t, "Back up shop to disk (buffers one)", d.Schedule.State.Note)
+	require.Equal(t, "Back up shop to disk", d.Schedule.Action.(*client.ScheduleWorkflowAction).StaticSummary, "a run does not")
+	buffers.Enabled = false
+	require.Equal(t, "Disabled in DataGuardian. Back up shop to disk (buffers one)", put(t, buffers).Schedule.State.Note)
+}
+
 func TestADisabledJobIsPausedAndSomebodysPauseStays(t *testing.T) {
 	s := nightly("paused")
 	s.Enabled = false

@@ -32,7 +32,7 @@ func Rekey(ctx context.Context, cfg *config.Config) (int, error) {
 	}
 	defer unlock()
 	interrupted := rekeyPending(path)
-	next, err := db.LoadOrCreateKeyFile(path + ".new")
+	next, err := nextKey(cfg.MasterKey.New, now, path+".new")
 	if err != nil {
 		return 0, err
 	}
@@ -50,6 +50,31 @@ func Rekey(ctx context.Context, cfg *config.Config) (int, error) {
 	}
 	return count, failure.Wrap(failure.ConfigInvalid, "replace the key file", replaceKeyFile(path),
 		"The catalogue is sealed under "+path+".new already: rename it to "+path+".")
+}
+
+// nextKey writes the given key to path, or one that it makes. A change that was interrupted is finished with the key that it
+// was begun with: the catalogue may be sealed under it already.
+func nextKey(given config.Secret, now db.MasterKey, path string) (db.MasterKey, error) {
+	if given == "" {
+		return db.LoadOrCreateKeyFile(path)
+	}
+	const op = "read DATAGUARDIAN_NEW_MASTER_KEY"
+	key, err := db.ParseMasterKey(given.Reveal())
+	if err != nil {
+		return db.MasterKey{}, failure.Wrap(failure.ConfigInvalid, op, err, "")
+	}
+	if key.ID() == now.ID() {
+		return db.MasterKey{}, failure.New(failure.ConfigInvalid, op, "it is the key that is used now", "Make a new one with `openssl rand -base64 32`.")
+	}
+	if err := db.CreateKeyFile(path, key); err != nil && !errors.Is(err, fs.ErrExist) {
+		return db.MasterKey{}, failure.Wrap(failure.ConfigInvalid, "write the new key file", err, "")
+	}
+	begun, err := db.LoadOrCreateKeyFile(path)
+	if err == nil && begun.ID() != key.ID() {
+		return db.MasterKey{}, failure.New(failure.ConfigInvalid, op, "a change to another key was begun and not finished ("+path+" is there)",
+			"Unset it and run dataguardian rekey once more, which finishes that change; then change the key again.")
+	}
+	return begun, err
 }
 
 // replaceKeyFile puts the new key file in the place of path, which always has one of the two.

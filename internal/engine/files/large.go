@@ -5,6 +5,8 @@ import (
 	"io"
 	"os"
 	"time"
+
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 // largeFile streams one file as a tar entry, whatever happens to it meanwhile: the entry has the length
@@ -26,7 +28,7 @@ func openLarge(t *tree, e *entry, warn *warnings) (*largeFile, error) {
 	file := os.NewFile(uintptr(fd), t.path+"/"+e.path())
 	l, err := newLargeFile(file, e, warn)
 	if err != nil {
-		_ = file.Close()
+		_ = posixlock.CloseFile(file)
 	}
 	return l, err
 }
@@ -71,7 +73,7 @@ func (l *largeFile) finish() {
 		l.entry.flags |= flagSuspect
 		l.warnings.add(l.entry.path(), "%s", changedWhileRead(l.entry.size-l.content.missing, l.entry.size))
 	}
-	_ = l.file.Close()
+	_ = posixlock.CloseFile(l.file)
 }
 
 // exactReader reads exactly left bytes of r: zeros stand for what is not there any more.

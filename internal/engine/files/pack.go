@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 const (
@@ -111,7 +113,7 @@ func (j *job) appendFile(t *tree, e *entry, warn *warnings) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = unix.Close(fd) }()
+	defer func() { _ = posixlock.CloseDescriptor(fd) }()
 	attributes, err := attributesOf(fd, "")
 	if err != nil {
 		warn.add(e.path(), "its extended attributes could not be read: %v", err)

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 // tarSegments is the tar stream: what the base has; then what is read; then hard links, which follow what
@@ -134,7 +135,7 @@ func (s *tarSegments) finish() {
 // close releases what is open when the stream is given up.
 func (s *tarSegments) close() {
 	if s.large != nil {
-		_ = s.large.file.Close()
+		_ = posixlock.CloseFile(s.large.file)
 	}
 }
 

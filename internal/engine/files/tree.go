@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 // tree opens the files below a directory, which may change meanwhile: no symbolic link leads out of it
@@ -46,7 +48,8 @@ func (t *tree) open(path string, more int) (int, error) {
 	}
 }
 
-// openEntry opens a file as it is now, and brings the entry up to date.
+// openEntry opens a file as it is now, and brings the entry up to date. It may be a database that SQLite has open in this
+// process: package posixlock closes it.
 func (t *tree) openEntry(e *entry) (int, error) {
 	fd, err := t.open(e.path(), 0)
 	if err != nil {
@@ -57,7 +60,7 @@ func (t *tree) openEntry(e *entry) (int, error) {
 		err = unix.ENOENT // it is something else now
 	}
 	if err != nil {
-		_ = unix.Close(fd)
+		_ = posixlock.CloseDescriptor(fd)
 		return -1, err
 	}
 	e.fill(&st)

@@ -114,6 +114,9 @@ func clientOptions(src engine.Source) (*options.ClientOptions, error) {
 		opts.SetAuth(options.Credential{Username: cfg.Username, Password: cfg.Password, PasswordSet: true, AuthSource: authSource(cfg)})
 	}
 	if config := tlsConfig(cfg); config != nil {
+		if !isDirect(src) {
+			config.ServerName = "" // the driver puts in that of each member
+		}
 		opts.SetTLSConfig(config)
 	}
 	if src.Via != "" {

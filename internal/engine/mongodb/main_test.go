@@ -155,8 +155,13 @@ func in(src engine.Source, database string) engine.Source {
 // open connects to the server itself.
 func open(t *testing.T) *mongo.Client {
 	t.Helper()
+	return openAt(t, server.Port)
+}
+
+func openAt(t *testing.T, port int) *mongo.Client {
+	t.Helper()
 	client, err := mongo.Connect(context.Background(), options.Client().
-		ApplyURI(fmt.Sprintf("mongodb://127.0.0.1:%d/?directConnection=true", server.Port)).
+		ApplyURI(fmt.Sprintf("mongodb://127.0.0.1:%d/?directConnection=true", port)).
 		SetAuth(options.Credential{Username: mongodbserver.Username, Password: mongodbserver.Password, PasswordSet: true, AuthSource: "admin"}))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })

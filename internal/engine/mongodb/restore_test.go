@@ -2,9 +2,12 @@ package mongodb_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -143,11 +146,11 @@ func TestCheckTargetRefuses(t *testing.T) {
 	})
 }
 
-func TestAFullDiskOfTheServerIsSaidToBeFull(t *testing.T) {
+func TestAFullDiskOfTheServerFailsARestoreAndLeavesNothing(t *testing.T) {
 	src := newSample(t, "large")
 	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
-	dir := t.TempDir()
-	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", dir).CombinedOutput()
+	dir, ctx := t.TempDir(), enginetest.Context(t)
+	out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=700k", "tmpfs", dir).CombinedOutput()
 	require.NoError(t, err, "this test needs the right to mount: %s", out)
 	defer func() { require.NoError(t, exec.Command("umount", "-l", dir).Run()) }()
 	full, err := mongodbserver.Start(context.Background(), mongodbserver.Options{Dir: dir})
@@ -155,11 +158,41 @@ func TestAFullDiskOfTheServerIsSaidToBeFull(t *testing.T) {
 	defer full.Stop()
 	target := src
 	target.Config.Port = full.Port
-	_, err = newEngine().Stage(enginetest.Context(t), target, archive.Request("cccc0012", "restored"), archive.Opener())
+	client := openAt(t, full.Port)
+	insert(t, client.Database("keep"), "a", bson.D{{Key: "_id", Value: 42}})
+	insert(t, client.Database("keep"), "orders", bson.D{{Key: "_id", Value: "kept"}})
+	everything := func() (found []string) {
+		names, err := client.ListDatabaseNames(ctx, bson.D{})
+		require.NoError(t, err)
+		for _, name := range names {
+			collections, err := client.Database(name).ListCollectionNames(ctx, bson.D{})
+			require.NoError(t, err)
+			for _, collection := range collections {
+				cursor, err := client.Database(name).Collection(collection).Find(ctx, bson.D{})
+				require.NoError(t, err)
+				var documents []bson.D
+				require.NoError(t, cursor.All(ctx, &documents))
+				found = append(found, fmt.Sprint(name, ".", collection, documents))
+			}
+		}
+		slices.Sort(found)
+		return found
+	}
+	before := everything()
+	require.NotEmpty(t, before)
+	ballast := filepath.Join(dir, "ballast") // room to be made: SQLite writes to drop a collection
+	require.NoError(t, os.WriteFile(ballast, make([]byte, 200<<10), 0o600))
+
+	req := archive.Request("cccc0012", "keep")
+	req.DropExisting = true
+	_, err = newEngine().Stage(ctx, target, req, archive.Opener())
 	enginetest.RequireClass(t, failure.StorageFull, err)
 	require.NotEmpty(t, failure.HintOf(err))
-	_, err = os.Stat(dir)
-	require.NoError(t, err)
+	require.Equal(t, before, slices.DeleteFunc(everything(), func(line string) bool { return strings.HasPrefix(line, "keep.dg_cccc0012_") }), "the target is whole")
+	require.Empty(t, enginetest.Children(t, self(t)))
+	require.NoError(t, os.Remove(ballast))
+	require.NoError(t, newEngine().Discard(ctx, target, req))
+	require.Equal(t, before, everything(), "and nothing is left")
 }
 
 func TestAnIndexThatCanNotBeMadeFailsTheRestore(t *testing.T) {

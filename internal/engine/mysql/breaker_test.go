@@ -3,6 +3,7 @@ package mysql_test
 import (
 	"encoding/binary"
 	"io"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -22,14 +23,32 @@ type breaker struct {
 	left     atomic.Int64 // commands that are still passed on
 	cut      atomic.Bool
 	running  sync.WaitGroup
+	meet     func(statement string) // is called before a statement is passed on, where it is set
 }
 
 func newBreaker(t *testing.T, commands int) *breaker {
 	t.Helper()
+	b := &breaker{}
+	b.left.Store(int64(commands))
+	b.listen(t)
+	return b
+}
+
+// newTap cuts nothing. Whoever listens can do something between two statements of a session.
+func newTap(t *testing.T, meet func(statement string)) *breaker {
+	t.Helper()
+	b := &breaker{meet: meet}
+	b.left.Store(math.MaxInt64)
+	b.listen(t)
+	t.Cleanup(func() { b.stop() })
+	return b
+}
+
+func (b *breaker) listen(t *testing.T) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
-	b := &breaker{listener: listener}
-	b.left.Store(int64(commands))
+	b.listener = listener
 	b.running.Go(func() {
 		for {
 			client, err := listener.Accept()
@@ -39,7 +58,6 @@ func newBreaker(t *testing.T, commands int) *breaker {
 			b.running.Go(func() { b.serve(client) })
 		}
 	})
-	return b
 }
 
 // source is src through the breaker.
@@ -79,6 +97,9 @@ func (b *breaker) serve(client net.Conn) {
 		if header[3] == 0 && body[0] == query && changes(body[1:]) && (b.cut.Load() || b.left.Add(-1) < 0) {
 			b.cut.Store(true)
 			return
+		}
+		if header[3] == 0 && body[0] == query && b.meet != nil {
+			b.meet(string(body[1:]))
 		}
 		if _, err := server.Write(slices.Concat(header, body)); err != nil {
 			return

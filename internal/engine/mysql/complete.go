@@ -10,8 +10,9 @@ import (
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
-// complete is steps 5 and 6 of Promote. Every part of it may be done again.
-func (s *session) complete(ctx context.Context, names restoreNames) error {
+// complete is steps 5 and 6 of Promote. Every part of it may be done again. A target that might be replaced only because
+// it was empty had nothing that has to go: what somebody has made there since stays.
+func (s *session) complete(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	if open, err := s.isUnfinished(ctx, names.target); err != nil || !open {
 		return err
 	}
@@ -33,8 +34,10 @@ func (s *session) complete(ctx context.Context, names restoreNames) error {
 	if err != nil {
 		return err
 	}
-	if err := s.dropOthers(ctx, names.target, programs); err != nil {
-		return err
+	if req.MayReplace() {
+		if err := s.dropOthers(ctx, names.target, programs); err != nil {
+			return err
+		}
 	}
 	if err := s.makeAll(ctx, names.target, programs); err != nil {
 		return err
@@ -80,30 +83,33 @@ func (s *session) makeAll(ctx context.Context, target string, programs []program
 		return err
 	}
 	for _, kind := range programKinds {
-		var waiting []program
-		for _, p := range programs {
-			if p.kind == kind {
-				waiting = append(waiting, p)
-			}
-		}
-		for len(waiting) > 0 {
-			var failed []program
-			var failures []error
-			for _, p := range waiting {
-				if err := s.makeIn(ctx, target, collation[1], p); err != nil {
-					if errorNumber(err) == 0 {
-						return err
-					}
-					failed, failures = append(failed, p), append(failures, err)
-				}
-			}
-			if len(failed) == len(waiting) {
-				return errors.Join(failures...)
-			}
-			waiting = failed
+		if failures, err := s.makeKind(ctx, target, collation[1], kind, programs); err != nil || len(failures) > 0 {
+			return errors.Join(append(failures, err)...)
 		}
 	}
 	return nil
+}
+
+// makeKind is makeAll for one kind. It returns why some could not be made; an err is that the server gave no answer.
+func (s *session) makeKind(ctx context.Context, target, collation, kind string, programs []program) (failures []error, err error) {
+	waiting := slices.DeleteFunc(slices.Clone(programs), func(p program) bool { return p.kind != kind })
+	for len(waiting) > 0 {
+		var failed []program
+		failures = nil
+		for _, p := range waiting {
+			if err := s.makeIn(ctx, target, collation, p); err != nil {
+				if errorNumber(err) == 0 {
+					return nil, err
+				}
+				failed, failures = append(failed, p), append(failures, err)
+			}
+		}
+		if len(failed) == len(waiting) {
+			break
+		}
+		waiting = failed
+	}
+	return failures, nil
 }
 
 // makeIn makes a program while the database has the collation that it is read under.
@@ -203,8 +209,12 @@ func (s *session) finishSwap(ctx context.Context, names restoreNames, req engine
 	if err != nil || !open {
 		return nil, err
 	}
-	if err := s.complete(ctx, names); err != nil {
-		return halfDone(names, err), nil
+	lost := s.keepOld(ctx, names)
+	if err := s.complete(ctx, names, req); err != nil {
+		return halfDone(names, err, lost), nil
+	}
+	if lost != nil {
+		req.Say("not all that database %s held before could be kept in database %s: %s", quoted(names.target), quoted(names.old), failure.Message(lost))
 	}
 	req.Say("the restore had replaced the tables of database %s when it stopped; the clean-up has finished it: the database holds the restored data", quoted(names.target))
 	return nil, nil

@@ -32,8 +32,9 @@ var (
 
 // Options configures the engine.
 type Options struct {
-	// BinDirs are the only directories in which client tools are looked for. Empty is PATH.
-	BinDirs []string
+	// BinDirs are directories in which client tools are looked for before PATH. With OnlyBinDirs that is not searched.
+	BinDirs     []string
+	OnlyBinDirs bool
 	// QueryTimeout bounds a statement of Query; 0 is domain.QueryTimeout.
 	QueryTimeout time.Duration
 }
@@ -52,7 +53,7 @@ func New(kind domain.DatasourceType, opts Options) *Engine {
 	if opts.QueryTimeout == 0 {
 		opts.QueryTimeout = domain.QueryTimeout
 	}
-	return &Engine{kind: kind, tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, queryTimeout: opts.QueryTimeout}
+	return &Engine{kind: kind, tools: toolbox{dirs: opts.BinDirs, only: opts.OnlyBinDirs, seen: &sync.Map{}}, queryTimeout: opts.QueryTimeout}
 }
 
 // Type is the type given to New.

@@ -97,12 +97,21 @@ func (l *loader) rewrite(text []byte) ([]byte, error) {
 	case "TRIGGER":
 		text = replaceFirst(triggerNames, text, []byte("${1}${2}${3}"))
 	case "EVENT":
-		if match := createEvent.FindSubmatchIndex(text); match != nil {
-			l.enabled[bare(text[match[2]:match[3]])] = true
-			text = slices.Concat(text[:match[5]], []byte("DISABLE"), text[match[1]:])
+		if asleep, name := disabledEvent(text); name != nil {
+			l.enabled[bare(name)] = true
+			text = asleep
 		}
 	}
 	return l.withDefiner(text), nil
+}
+
+// disabledEvent gives an event that is enabled so that it does not run, and its name; of others no name.
+func disabledEvent(text []byte) (asleep, name []byte) {
+	match := createEvent.FindSubmatchIndex(text)
+	if match == nil {
+		return text, nil
+	}
+	return slices.Concat(text[:match[5]], []byte("DISABLE"), text[match[1]:]), text[match[2]:match[3]]
 }
 
 // withoutSequences leaves the database away from the sequences of a table's defaults.

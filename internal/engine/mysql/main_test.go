@@ -42,8 +42,9 @@ func run(m *testing.M) int {
 
 func newEngine() *mysql.Engine { return mysql.New(domain.MariaDB, mysql.Options{}) }
 
+// withTools is the engine with the client tools in dir, and no others.
 func withTools(dir string) engine.Engine {
-	return mysql.New(domain.MariaDB, mysql.Options{BinDirs: []string{dir}})
+	return mysql.New(domain.MariaDB, mysql.Options{BinDirs: []string{dir}, OnlyBinDirs: true})
 }
 
 // source is the server's superuser in a database.

@@ -12,14 +12,13 @@ import (
 // restore is. A row has a kind:
 //   - attempt: the name is the attempt that loads; another one has taken over when it is a different one
 //   - the kinds of program: what has to be made again in the target
-//   - old trigger: a trigger of the target that is dropped so that its table can be moved
+//   - old and a kind of program: what the target had; its triggers are dropped so that their tables can be moved
 //   - loaded: the name is the restore's token; everything is loaded
 const markTable = "dataguardian_restore"
 
 const (
-	kindAttempt    = "attempt"
-	kindOldTrigger = "old trigger"
-	kindLoaded     = "loaded"
+	kindAttempt = "attempt"
+	kindLoaded  = "loaded"
 )
 
 // makeMark makes the table in the staging database.

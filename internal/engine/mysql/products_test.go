@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/mysql"
@@ -250,6 +251,14 @@ func TestTheToolsOfTheServersProductAreTakenAndMySQLsLeavesGTIDsOut(t *testing.T
 			}
 		})
 	}
+	t.Run("what is not in the given directories is taken from PATH, after them", func(t *testing.T) {
+		enginetest.Dump(t, mysql.New(domain.MariaDB, mysql.Options{BinDirs: []string{t.TempDir()}}), ours, engine.DumpOptions{})
+		dir := t.TempDir()
+		fakeTool(t, dir, "mysqldump", mysql57) // PATH has MariaDB's own, which would be the better one
+		_, report, err := enginetest.TryDump(t, mysql.New(domain.MariaDB, mysql.Options{BinDirs: []string{dir}}), ours, engine.DumpOptions{})
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(report.Warnings, "\n"), "of MySQL 5.7 serves this MariaDB server")
+	})
 	t.Run("a server that is too new for the tool is told", func(t *testing.T) {
 		dir := t.TempDir()
 		fakeTool(t, dir, "mysqldump", mysql57)

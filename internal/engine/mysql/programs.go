@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -101,13 +102,15 @@ func (s *session) programOf(ctx context.Context, database, kind, name string) (p
 		}
 	}
 	if p.statement == "" {
-		return p, fmt.Errorf("the server does not show it: the user needs the right to (docs/operations.md lists them)")
+		return p, errNotShown
 	}
 	if kind == kindView {
 		p.client, p.statement = "utf8mb4", withoutDatabase(p.statement, database)
 	}
 	return p, nil
 }
+
+var errNotShown = errors.New("the server does not show it: the user needs the right to (docs/operations.md lists them)")
 
 func (s *session) showCreate(ctx context.Context, kind, name string) (map[string]string, error) {
 	rows, err := s.conn.QueryContext(ctx, "SHOW CREATE "+kind+" "+quoted(name))
@@ -138,7 +141,7 @@ func (s *session) showCreate(ctx context.Context, kind, name string) (map[string
 // make makes a program in the session's database, in place of one of its name.
 func (s *session) make(ctx context.Context, p program) error {
 	statements := []string{}
-	if p.kind != kindDefault && p.kind != kindOldTrigger {
+	if p.kind != kindDefault {
 		statements = append(statements, "DROP "+p.kind+" IF EXISTS "+quoted(p.name))
 	}
 	if p.sqlMode != "" {

@@ -15,9 +15,10 @@ import (
 //
 //  1. the databases target and old are made, where they are not there
 //  2. the triggers of the staging, which are recorded, are dropped: a table with triggers can not be moved
-//  3. the triggers of the target are recorded in the staging and dropped
+//  3. the target's programs are recorded in the staging, and its triggers dropped
 //  4. RENAME TABLE. A failure makes the target's triggers again; so does Discard after a crash.
-//  5. routines, defaults, views, triggers and events are made in the target as recorded; those it had are dropped
+//  5. routines, defaults, views, triggers and events are made in the target as recorded; those it had are dropped. After a
+//     failure those it had are made in old as recorded, beside the tables; so they are by Discard.
 //  6. the mark is cleared; where databases have comments it moves there
 //  7. staging and old are dropped
 //
@@ -47,26 +48,30 @@ func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.S
 		if err := s.checkReplaceable(ctx, names, req); err != nil {
 			return nil, err
 		}
-		if err := s.swap(ctx, names); err != nil {
+		if err := s.swap(ctx, names, req); err != nil {
 			return nil, err
 		}
 	}
-	if err := s.complete(ctx, names); err != nil {
-		return nil, halfDone(names, err)
+	if err := s.complete(ctx, names, req); err != nil {
+		return nil, halfDone(names, err, s.keepOld(ctx, names))
 	}
 	return clearUp(ctx, target, names)
 }
 
 // halfDone says where everything is after an error behind the swap: the failed statement alone would read as if the
-// target were as before.
-func halfDone(names restoreNames, err error) error {
+// target were as before. lost is why something that it held before is not in database old.
+func halfDone(names restoreNames, err, lost error) error {
 	if err == nil {
 		return nil
 	}
+	kept := "what it held before is kept in database " + quoted(names.old)
+	if lost != nil {
+		kept += fmt.Sprintf(", its tables at least: not everything else could be made there, of which table %s has the definitions: %s", named(names.target, markTable), failure.Message(lost))
+	}
 	return &failure.Error{
 		Class: failure.ClassOf(err), Cause: err,
-		Op: fmt.Sprintf("finish the restore of database %s, whose tables are the restored ones already, while its views, triggers, routines and events are not all made (what it held before is kept in database %s)",
-			quoted(names.target), quoted(names.old)),
+		Op: fmt.Sprintf("finish the restore of database %s, whose tables are the restored ones already, while its views, triggers, routines and events are not all made (%s)",
+			quoted(names.target), kept),
 		Hint: strings.TrimSpace(failure.HintOf(err) + fmt.Sprintf(" When that is mended, restore again with drop_existing; database %s is yours to look at and to drop.", quoted(names.old))),
 	}
 }
@@ -91,7 +96,7 @@ func (s *session) checkLoaded(ctx context.Context, names restoreNames) error {
 }
 
 // swap is steps 1 to 4.
-func (s *session) swap(ctx context.Context, names restoreNames) error {
+func (s *session) swap(ctx context.Context, names restoreNames, req engine.StageRequest) error {
 	op := fmt.Sprintf("give database %s its restored content", quoted(names.target))
 	charset, err := s.clauseOf(ctx, names.staging)
 	if err != nil {
@@ -107,9 +112,9 @@ func (s *session) swap(ctx context.Context, names restoreNames) error {
 	if err := s.dropTriggers(ctx, names.staging); err != nil {
 		return err
 	}
-	rename, err := s.renameStatement(ctx, names)
-	if err == nil {
-		err = s.setTriggersAside(ctx, names)
+	rename, err := s.renameStatement(ctx, names, req)
+	if err == nil && req.MayReplace() {
+		err = s.setAside(ctx, names)
 	}
 	if err == nil {
 		err = classify(op, s.exec(ctx, rename))
@@ -155,34 +160,12 @@ func (s *session) dropTriggers(ctx context.Context, database string) error {
 	return nil
 }
 
-// setTriggersAside records the target's triggers, all of them before the first is dropped.
-func (s *session) setTriggersAside(ctx context.Context, names restoreNames) error {
-	triggers, err := s.programsOf(ctx, names.target, []string{kindTrigger})
-	if err != nil {
-		return err
-	}
-	known, err := s.recorded(ctx, names.staging, kindOldTrigger)
-	if err != nil {
-		return err
-	}
-	for _, p := range triggers {
-		p.kind = kindOldTrigger
-		if slices.Contains(known, p) {
-			continue
-		}
-		if err := s.mark(ctx, names.staging, p); err != nil {
-			return classify("record trigger "+named(names.target, p.name), err)
-		}
-	}
-	return s.dropTriggers(ctx, names.target)
-}
-
 // restoreTriggers makes the target's triggers again that were dropped for a swap that did not happen.
 func (s *session) restoreTriggers(ctx context.Context, names restoreNames) error {
 	if has, err := s.hasMarkTable(ctx, names.staging); err != nil || !has {
 		return err
 	}
-	aside, err := s.recorded(ctx, names.staging, kindOldTrigger)
+	aside, err := s.recorded(ctx, names.staging, old(kindTrigger))
 	if err != nil || len(aside) == 0 {
 		return err
 	}
@@ -197,6 +180,7 @@ func (s *session) restoreTriggers(ctx context.Context, names restoreNames) error
 		if slices.Contains(there[kindTrigger], p.name) {
 			continue
 		}
+		p.kind = kindTrigger
 		if err := s.make(ctx, p); err != nil {
 			return err
 		}
@@ -205,12 +189,16 @@ func (s *session) restoreTriggers(ctx context.Context, names restoreNames) error
 }
 
 // renameStatement moves every table, and the views of the target that are in a new table's way: views can not
-// leave their database.
-func (s *session) renameStatement(ctx context.Context, names restoreNames) (string, error) {
+// leave their database. A target that may be replaced only while it is empty has to be so here too: what is in the
+// statement is moved away and dropped, and what is made after it stays where it is.
+func (s *session) renameStatement(ctx context.Context, names restoreNames, req engine.StageRequest) (string, error) {
 	const list = "select table_name, table_type from information_schema.tables where table_schema = ? order by table_name"
 	before, err := s.queryRows(ctx, list, names.target)
 	if err != nil {
 		return "", classify("list the tables", err)
+	}
+	if others := slices.DeleteFunc(slices.Clone(before), func(t []string) bool { return t[0] == markTable }); len(others) > 0 && !req.MayReplace() {
+		return "", notEmpty(names, req)
 	}
 	after, err := s.queryRows(ctx, list, names.staging)
 	if err != nil {

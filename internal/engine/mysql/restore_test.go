@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,7 +48,7 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	stages, afterSwap, finished := 0, 0, 0
 	for point := 0; ; point++ {
 		target := occupied(t, fmt.Sprintf("occupied %d", point))
-		untouched := content(t, target)
+		untouched, programs := content(t, target), programsIn(t, target.Config.Database)
 		req := archive.Request(fmt.Sprintf("cccc%04d", point), target.Config.Database)
 		req.DropExisting = true
 		_, err := newEngine().Stage(ctx, target, req, archive.Opener())
@@ -80,6 +81,9 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 			said, old := strings.Join(told, "\n"), target.Config.Database+"_old_"+req.Token
 			require.Equal(t, slices.Contains(databases(t), fmt.Sprintf("%q", old)), strings.Contains(said, "kept in database `"+old+"`"), said)
 			finished += strings.Count(said, "the clean-up has finished it")
+			if err != nil { // the restore was not complete
+				require.Equal(t, programs, programsIn(t, old), "after statement %d", point)
+			}
 			execute(t, "", "SET foreign_key_checks = 0", fmt.Sprintf("DROP DATABASE IF EXISTS `%s_old_%s`", target.Config.Database, req.Token))
 		default:
 			require.NoError(t, newEngine().Discard(ctx, target, req))
@@ -92,6 +96,60 @@ func TestARestoreGoesOnWhereverItWasInterrupted(t *testing.T) {
 	require.Greater(t, stages, 30)
 	require.Greater(t, afterSwap, 5)
 	require.Positive(t, finished)
+}
+
+// programsIn lists what of a database can not be moved to another one.
+func programsIn(t *testing.T, database string) []string {
+	t.Helper()
+	return queryRows(t, "", `select 'VIEW', table_name from information_schema.views where table_schema = ?
+		union all select routine_type, routine_name from information_schema.routines where routine_schema = ?
+		union all select 'TRIGGER', trigger_name from information_schema.triggers where trigger_schema = ?
+		union all select 'EVENT', event_name from information_schema.events where event_schema = ? order by 1, 2`, database, database, database, database)
+}
+
+func TestWhatASwapThatCanNotBeFinishedReplacedIsKeptWithItsPrograms(t *testing.T) {
+	src := create(t, "unfinished", "", "CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "CREATE VIEW v AS SELECT * FROM a",
+		"CREATE FUNCTION one() RETURNS int RETURN 1", "CREATE EVENT e ON SCHEDULE EVERY 2 YEAR STARTS '2037-01-01 00:00:00' DO DELETE FROM a")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	execute(t, "", "CREATE USER keeper2@'%' IDENTIFIED BY 'keeperpassword'", "GRANT ALL ON `kept\\_target\\_%`.* TO keeper2@'%'",
+		"GRANT ALL ON kept_target.* TO keeper2@'%'", "REVOKE CREATE VIEW ON kept_target.* FROM keeper2@'%'")
+	t.Cleanup(func() { execute(t, "", "DROP USER keeper2@'%'", "DROP DATABASE IF EXISTS kept_target_old_eeee0003") })
+	target := create(t, "kept_target", "",
+		"CREATE TABLE before_it (n int)", "INSERT INTO before_it VALUES (7)", "CREATE TABLE more (n int)",
+		"CREATE DEFINER=keeper2@'%' FUNCTION one() RETURNS int DETERMINISTIC RETURN -1", // as the backup has, but others
+		"CREATE DEFINER=keeper2@'%' VIEW v AS SELECT n, one() AS one FROM before_it",
+		"CREATE DEFINER=keeper2@'%' EVENT e ON SCHEDULE EVERY 1 YEAR STARTS '2037-01-01 00:00:00' DO DELETE FROM before_it",
+		"CREATE DEFINER=keeper2@'%' VIEW all_of_it AS SELECT * FROM v", "CREATE DEFINER=keeper2@'%' PROCEDURE add_one() INSERT INTO before_it VALUES (1)",
+		"CREATE DEFINER=keeper2@'%' TRIGGER kept_target.t BEFORE INSERT ON kept_target.before_it FOR EACH ROW SET NEW.n = 9",
+		"CREATE PROCEDURE hidden() SELECT 2") // of another, who does not show it
+	oldName := "kept_target_old_eeee0003"
+	shown := slices.DeleteFunc(programsIn(t, "kept_target"), func(p string) bool { return strings.Contains(p, "hidden") })
+	limited := target
+	limited.Config.Username, limited.Config.Password = "keeper2", "keeperpassword"
+	req, ctx := archive.Request("eeee0003", "kept_target"), enginetest.Context(t)
+	req.DropExisting = true
+	_, err := newEngine().Stage(ctx, limited, req, archive.Opener())
+	require.NoError(t, err)
+	for range 2 {
+		_, err = newEngine().Promote(ctx, limited, req)
+		enginetest.RequireClass(t, failure.ConfigInvalid, err)
+		require.ErrorContains(t, err, "make view `v`")
+		require.ErrorContains(t, err, "kept in database `"+oldName+"`")
+		require.ErrorContains(t, err, "read procedure `hidden`: the server does not show it")
+		require.NotContains(t, err.Error(), "add_one")
+		require.Equal(t, shown, programsIn(t, oldName))
+	}
+	require.Equal(t, []string{`"7" "-1"`}, queryRows(t, oldName, "select * from all_of_it"))
+	execute(t, oldName, "CALL add_one()")
+	require.Equal(t, []string{`"7"`, `"9"`}, queryRows(t, oldName, "select n from before_it order by 1"))
+	require.Equal(t, []string{`"DISABLED" "1"`}, queryRows(t, "", "select status, interval_value from information_schema.events where event_schema = ?", oldName),
+		"what is kept does not run")
+
+	execute(t, "", "GRANT CREATE VIEW ON kept_target.* TO keeper2@'%'")
+	_, err = newEngine().Promote(ctx, limited, req)
+	require.NoError(t, err)
+	require.Equal(t, []string{`"EVENT" "e"`, `"FUNCTION" "one"`, `"VIEW" "v"`}, programsIn(t, "kept_target"))
+	require.NotContains(t, strings.Join(databases(t), " "), "eeee0003")
 }
 
 func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing.T) {
@@ -125,6 +183,53 @@ func TestASwapThatCanNotBeFinishedSaysWhereEverythingIsAndGoesOnLater(t *testing
 	require.NoError(t, err)
 	require.Equal(t, []string{`"1"`}, queryRows(t, "half_target", "select n from v"))
 	require.NotContains(t, strings.Join(databases(t), " "), "eeee0001")
+}
+
+// What somebody makes in an empty target after it was looked at is never dropped: the restore is refused, or leaves it.
+func TestWhatIsPutIntoAnEmptyTargetWhileItIsReplacedIsKept(t *testing.T) {
+	src := create(t, "meanwhile source", "", "CREATE TABLE a (n int)", "INSERT INTO a VALUES (1)", "CREATE VIEW v AS SELECT * FROM a")
+	archive, _ := enginetest.Dump(t, newEngine(), src, engine.DumpOptions{})
+	before, ctx := databases(t), enginetest.Context(t)
+	stage := func(t *testing.T, token, at string) (engine.Source, engine.StageRequest) {
+		t.Helper()
+		target, req := create(t, "meanwhile", ""), archive.Request(token, "meanwhile")
+		_, err := newEngine().Stage(ctx, target, req, archive.Opener())
+		require.NoError(t, err)
+		var once sync.Once
+		tap := newTap(t, func(statement string) {
+			if strings.HasPrefix(statement, at) {
+				once.Do(func() {
+					execute(t, "meanwhile", "CREATE TABLE mine (n int)", "INSERT INTO mine VALUES (42)", "CREATE VIEW also AS SELECT n FROM mine",
+						"CREATE FUNCTION theirs() RETURNS int RETURN 7", "CREATE TRIGGER doubled BEFORE INSERT ON mine FOR EACH ROW SET NEW.n = NEW.n * 2")
+				})
+			}
+		})
+		return tap.source(target), req
+	}
+	requireKept := func(t *testing.T) {
+		t.Helper()
+		execute(t, "meanwhile", "INSERT INTO mine VALUES (4)")
+		require.Equal(t, []string{`"8"`, `"42"`}, queryRows(t, "meanwhile", "select n from also order by n"))
+		require.Equal(t, []string{`"7"`}, queryRows(t, "meanwhile", "select theirs()"))
+	}
+
+	t.Run("before the tables are listed", func(t *testing.T) {
+		target, req := stage(t, "eeee0031", "CREATE DATABASE IF NOT EXISTS")
+		_, err := newEngine().Promote(ctx, target, req)
+		enginetest.RequireClass(t, failure.ConfigInvalid, err)
+		require.ErrorContains(t, err, "not empty")
+		requireKept(t)
+		require.NoError(t, newEngine().Discard(ctx, target, req))
+	})
+	t.Run("after that", func(t *testing.T) {
+		target, req := stage(t, "eeee0032", "RENAME TABLE")
+		warnings, err := newEngine().Promote(ctx, target, req)
+		require.NoError(t, err)
+		require.Empty(t, warnings)
+		requireKept(t)
+		require.Equal(t, []string{`"1"`}, queryRows(t, "meanwhile", "select n from v"))
+	})
+	require.Equal(t, before, databases(t))
 }
 
 // Databases of MySQL and of MariaDB before 10.5 have no comments: what says that a restore is done stays a table.
@@ -213,6 +318,10 @@ func TestADumpThatReachesBeyondItsDatabaseIsRefused(t *testing.T) {
 		"a grant":                    "GRANT ALL ON *.* TO evil;",
 		"use behind another":         "DELIMITER //\nSELECT 1;\nUSE `strict`//\nDELIMITER ;",
 		"a grant between others":     "DELIMITER ;;\nSELECT 1; GRANT ALL ON *.* TO evil; SELECT 2;;\nDELIMITER ;",
+		"rows of another database":   "INSERT INTO `mysql`.`global_priv` VALUES\n('%','evil','{}');",
+		"replaced rows":              "REPLACE INTO `mysql`.`global_priv` (`Host`) VALUES ('%');",
+		"a table of another":         "DROP TABLE IF EXISTS `other`.`t`;",
+		"a table behind another":     "SELECT 1; /*!40000 ALTER TABLE other.t DISABLE KEYS */;",
 	} {
 		t.Run(name, func(t *testing.T) {
 			dump := strings.Replace(string(archive.Bytes), "CREATE TABLE", statement+"\nCREATE TABLE", 1)

@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"regexp"
 
@@ -64,7 +63,9 @@ func (s *script) Write(p []byte) (int, error) {
 			if s.fresh {
 				s.beginRows(p[0])
 			}
-			p = p[s.passRows(p):]
+			if s.err == nil {
+				p = p[s.passRows(p):]
+			}
 			continue
 		}
 		s.character(p[0])
@@ -76,6 +77,9 @@ func (s *script) Write(p []byte) (int, error) {
 // beginRows passes the header of an INSERT on; next is what follows it.
 func (s *script) beginRows(next byte) {
 	s.fresh, s.started, s.semicolon = false, false, false
+	if _, s.err = checkStatement(s.text); s.err != nil {
+		return
+	}
 	s.left = s.wanted != nil && !s.wanted(s.text)
 	if s.left {
 		s.text, s.piece = s.text[:0], 0
@@ -251,9 +255,13 @@ func (s *script) line() {
 }
 
 // checkPiece looks at a part of a statement that holds others: the client sends them together, and the server runs
-// those behind the first.
+// those behind the first. What a program does may name other databases.
 func (s *script) checkPiece() {
-	if _, err := checkStatement(s.text[s.piece:]); err != nil {
+	check := checkStatement
+	if s.piece > 0 && isProgram(s.text) {
+		check = checkForeign
+	}
+	if _, err := check(s.text[s.piece:]); err != nil {
 		s.err = err
 	}
 	s.piece = len(s.text)
@@ -306,12 +314,21 @@ var (
 	foreign     = regexp.MustCompile(`(?i)^(?:USE\s|(?:CREATE|DROP)\s+(?:DATABASE|SCHEMA)\b|(?:CREATE|DROP|ALTER|RENAME)\s+USER\b|GRANT\s|REVOKE\s)`)
 )
 
-var errForeign = errors.New("it has a statement that reaches beyond its database")
+var errForeign = failure.New(failure.Corrupt, "read the dump", "it has a statement that reaches beyond its database",
+	"A dump of DataGuardian has none; restore another backup.")
 
-// checkStatement refuses statements that would leave the database that is loaded into.
+// checkStatement refuses statements that would leave the database that is loaded into. It finds what is written plainly; what
+// a dump may do in the end are the rights of the user who loads it.
 func checkStatement(text []byte) ([]byte, error) {
-	if head := headOf(text); foreign.Match(head) {
-		return nil, failure.Wrap(failure.Corrupt, "read the dump", errForeign, "A dump of DataGuardian has none; restore another backup.")
+	if reachesBeyond(text) {
+		return nil, errForeign
+	}
+	return checkForeign(text)
+}
+
+func checkForeign(text []byte) ([]byte, error) {
+	if foreign.Match(headOf(text)) {
+		return nil, errForeign
 	}
 	return text, nil
 }

@@ -59,7 +59,7 @@ func (s *session) hasDatabase(ctx context.Context, name string) (bool, error) {
 // checkReplaceable refuses a target that is there and must not, or can not, be replaced. A target that
 // this restore itself put there is left to Promote.
 func (s *session) checkReplaceable(ctx context.Context, names restoreNames, req engine.StageRequest) error {
-	op := "check the target database " + quoted(names.target)
+	op := checkOp(names)
 	exists, err := s.hasDatabase(ctx, names.target)
 	if err != nil || !exists {
 		return err
@@ -72,8 +72,7 @@ func (s *session) checkReplaceable(ctx context.Context, names restoreNames, req 
 		if err != nil || full == 0 {
 			return err
 		}
-		return failure.New(failure.ConfigInvalid, op, "it exists and is not empty",
-			req.NotEmptyHint())
+		return notEmpty(names, req)
 	}
 	outside, err := s.queryColumn(ctx, `select distinct concat(constraint_schema, '.', table_name) from information_schema.key_column_usage
 		where referenced_table_schema = ? and constraint_schema not in (?, ?, ?) order by 1`, names.target, names.target, names.staging, names.old)
@@ -85,6 +84,12 @@ func (s *session) checkReplaceable(ctx context.Context, names restoreNames, req 
 			"Drop these foreign keys, or restore into another target_database: they would point to what is replaced.")
 	}
 	return nil
+}
+
+func checkOp(names restoreNames) string { return "check the target database " + quoted(names.target) }
+
+func notEmpty(names restoreNames, req engine.StageRequest) error {
+	return failure.New(failure.ConfigInvalid, checkOp(names), "it exists and is not empty", req.NotEmptyHint())
 }
 
 // countObjects counts what a new database does not have.

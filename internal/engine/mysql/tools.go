@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -26,7 +27,8 @@ var (
 
 // toolbox finds client tools.
 type toolbox struct {
-	dirs []string
+	dirs []string  // searched before PATH
+	only bool      // PATH is not searched
 	seen *sync.Map // *inspected by path
 }
 
@@ -55,12 +57,13 @@ func (b toolbox) client(ctx context.Context, server version) (tool, []string, er
 }
 
 // choose takes a program of the server's own product if there is one, of the nearest version; else one of
-// the other product. Programs that are known not to work with the server are left out.
+// the other product. Programs that are known not to work with the server are left out; one in the given
+// directories is preferred to any in PATH.
 func (b toolbox) choose(ctx context.Context, programs []string, server version) (tool, []string, error) {
 	var best tool
 	var seen []string
-	for _, name := range programs {
-		for _, path := range b.candidates(name) {
+	for _, dirs := range b.places() {
+		for _, path := range candidates(dirs, programs) {
 			found, err := b.inspect(ctx, path)
 			if ctx.Err() != nil {
 				return tool{}, nil, ctx.Err()
@@ -73,11 +76,11 @@ func (b toolbox) choose(ctx context.Context, programs []string, server version) 
 				best = found
 			}
 		}
+		if best.path != "" {
+			return best, b.doubts(best, server), nil
+		}
 	}
-	if best.path == "" {
-		return tool{}, nil, b.missing(programs, seen, server)
-	}
-	return best, b.doubts(best, server), nil
+	return tool{}, nil, b.missing(programs, seen, server)
 }
 
 // better reports whether a serves the server better than b.
@@ -135,26 +138,33 @@ func (b toolbox) missing(programs, seen []string, server version) error {
 	}
 	hint := "Install it on the worker: apt-get install " + pkg
 	if len(b.dirs) > 0 {
-		hint += ", and add its directory to the worker's client tools path, which is now " + strings.Join(b.dirs, ":")
+		hint += ", or add the directory that has it to the worker's client tools path, which is now " + strings.Join(b.dirs, ":")
 	}
 	return failure.New(failure.ToolMissing, "look for "+strings.Join(programs, " or "),
 		fmt.Sprintf("one that can serve a %s %s server is needed; %s", server.product(), server.series(), have), hint+".")
 }
 
-// candidates lists the existing programs called name, in order of preference.
-func (b toolbox) candidates(name string) []string {
-	dirs := b.dirs
-	if len(dirs) == 0 {
-		dirs = filepath.SplitList(os.Getenv("PATH"))
+// places are the directories to search: the given ones, then PATH.
+func (b toolbox) places() [][]string {
+	if b.only {
+		return [][]string{b.dirs}
 	}
+	path := filepath.SplitList(os.Getenv("PATH"))
+	return [][]string{b.dirs, slices.DeleteFunc(path, func(dir string) bool { return slices.Contains(b.dirs, dir) })}
+}
+
+// candidates lists the existing programs of the names in dirs, in order of preference.
+func candidates(dirs, names []string) []string {
 	var paths []string
-	for _, dir := range dirs {
-		path, err := filepath.Abs(filepath.Join(dir, name))
-		if err != nil {
-			continue
-		}
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
-			paths = append(paths, path)
+	for _, name := range names {
+		for _, dir := range dirs {
+			path, err := filepath.Abs(filepath.Join(dir, name))
+			if err != nil {
+				continue
+			}
+			if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+				paths = append(paths, path)
+			}
 		}
 	}
 	return paths

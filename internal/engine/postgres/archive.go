@@ -144,6 +144,9 @@ const (
 	tableKind     = "TABLE"
 	tableDataKind = "TABLE DATA"
 	largeKind     = "BLOBS"
+	// makeLargeKind makes the large objects of a group, in the section of the data: from PostgreSQL 17 on. Before, each has a
+	// definition of its own ("BLOB") among those of the tables.
+	makeLargeKind = "BLOB METADATA"
 )
 
 // The sections of a dump, as pg_backup_archiver.h numbers them.

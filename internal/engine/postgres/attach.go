@@ -1,9 +1,15 @@
 package postgres
 
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
 // attachIndexKind is the entry that makes the index of a partition a part of its table's.
 const attachIndexKind = "INDEX ATTACH"
 
-// step is one run of pg_restore over some of what comes later.
+// step is one run of pg_restore over some of the entries.
 type step struct {
 	name   string
 	ids    []int // dump ids
@@ -62,4 +68,16 @@ func withoutEmpty(all ...step) (steps []step) {
 		}
 	}
 	return steps
+}
+
+// invalidIndexes are the indexes of tables with partitions that lack the index of a partition.
+func invalidIndexes(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+	const op = "look for indexes that are not valid"
+	rows, err := conn.Query(ctx, `select format('%I.%I', nspname, relname) from pg_index join pg_class c on c.oid = indexrelid join pg_namespace n on n.oid = relnamespace
+		where relkind = 'I' and not indisvalid order by 1`)
+	if err != nil {
+		return nil, classify(op, err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	return names, classify(op, err)
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,10 +26,11 @@ const (
 	bundleBytes = 64 << 20
 )
 
-// tableFile is a file with the data of a table; dumpFile is every file beside toc.dat.
+// tableFile is a file with the data of a table, objectFile one with a large object; dumpFile is every file beside toc.dat.
 var (
-	tableFile = regexp.MustCompile(`^[0-9]+\.dat$`)
-	dumpFile  = regexp.MustCompile(`^([0-9]+\.dat|blob_[0-9]+\.dat|blobs(_[0-9]+)?\.toc)$`)
+	tableFile  = regexp.MustCompile(`^[0-9]+\.dat$`)
+	objectFile = regexp.MustCompile(`^blob_[0-9]+\.dat$`)
+	dumpFile   = regexp.MustCompile(`^([0-9]+\.dat|blob_[0-9]+\.dat|blobs(_[0-9]+)?\.toc)$`)
 )
 
 // flushSmall stores the small files as one archive when they are more than enough bytes, sorted by
@@ -93,21 +93,41 @@ func writeBundle(ctx context.Context, w io.Writer, files []*growing) error {
 func readBundle(r io.Reader, visit func(name string, content io.Reader) error) error {
 	bundle := tar.NewReader(r)
 	for {
-		header, err := bundle.Next()
-		if errors.Is(err, io.EOF) {
-			_, err := io.Copy(io.Discard, r)
+		name, content, err := nextInBundle(bundle, r)
+		if err == nil && name != "" {
+			err = visit(name, content)
+		}
+		if err != nil || name == "" {
 			return err
 		}
-		if err == nil && (header.Typeflag != tar.TypeReg || !dumpFile.MatchString(header.Name)) {
-			err = badArchive("%.80q is no file of a dump", header.Name)
-		}
-		if err != nil {
-			return bundleError(err)
-		}
-		if err := visit(header.Name, markedReader(header.Name, bundle)); err != nil {
-			return bundleError(err)
-		}
 	}
+}
+
+// nextInBundle goes to the next file of the archive that bundle reads from r; "" is the end of both.
+func nextInBundle(bundle *tar.Reader, r io.Reader) (name string, content io.Reader, err error) {
+	header, err := bundle.Next()
+	if errors.Is(err, io.EOF) {
+		_, err := io.Copy(io.Discard, r)
+		return "", nil, err
+	}
+	if err == nil && (header.Typeflag != tar.TypeReg || !dumpFile.MatchString(header.Name)) {
+		err = badArchive("%.80q is no file of a dump", header.Name)
+	}
+	if err != nil {
+		return "", nil, bundleError(err)
+	}
+	return header.Name, markedReader(header.Name, bundled{bundle}), nil
+}
+
+// bundled is the content of a file, whose errors tell of damage.
+type bundled struct{ r io.Reader }
+
+func (b bundled) Read(p []byte) (int, error) {
+	n, err := b.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = bundleError(err)
+	}
+	return n, err
 }
 
 func bundleError(err error) error {
@@ -186,26 +206,4 @@ func newTOCReader(r io.Reader, atEnd func(files, tables []string)) *walked {
 		return found, err
 	})
 	return &walked{r: r, w: walker, atEnd: func(summary) { atEnd(files, tables) }}
-}
-
-// extract writes the files of an archive into a directory, and tells add of each.
-func extract(r io.Reader, dir string, add func(name string, size int64) error) error {
-	return readBundle(r, func(name string, content io.Reader) error {
-		counted := &countedReader{r: content}
-		if err := writeFile(filepath.Join(dir, name), counted); err != nil {
-			return err
-		}
-		return add(name, counted.n)
-	})
-}
-
-type countedReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countedReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }

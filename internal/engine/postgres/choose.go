@@ -64,7 +64,8 @@ func (c *contents) keep(kept map[int]bool) {
 			c.early = append(c.early, e.id)
 		}
 	}
-	c.later = slices.DeleteFunc(c.later, func(id int) bool { return !kept[id] })
+	dropped := func(id int) bool { return !kept[id] }
+	c.objects, c.later = slices.DeleteFunc(c.objects, dropped), slices.DeleteFunc(c.later, dropped)
 	c.withData = slices.DeleteFunc(c.withData, func(e entry) bool { return !kept[e.id] })
 	for table, entries := range c.mayFollow {
 		c.mayFollow[table] = slices.DeleteFunc(entries, func(e entry) bool { return !kept[e.id] })

@@ -6,11 +6,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -21,27 +23,24 @@ type directoryDump struct {
 	choose  func(*contents) error
 }
 
-// prepare writes the table of contents and the small files, and returns the batches of the data.
+// prepare writes the table of contents and returns the batches of the data, all of which is loaded straight from the backup.
 func (d directoryDump) prepare(ctx context.Context, dir string) (toc contents, batches []batch, err error) {
-	files := &dumpFiles{dir: dir, d: d, sizes: map[string]int64{}, streamed: map[string]bool{}}
+	files := &dumpFiles{d: d, in: map[string]engine.Stream{}}
 	for _, s := range d.streams {
-		switch {
-		case s.Format == BundleFormat:
-			err = d.read(ctx, s.Name, func(r io.Reader) error { return files.extract(r) })
-		case s.Name == tocName:
+		if s.Name == tocName {
 			err = d.read(ctx, s.Name, func(r io.Reader) error {
 				toc, err = writeDirectoryTOC(r, filepath.Join(dir, tocName))
 				return err
 			})
-		default:
-			err = files.addStream(s)
+		} else {
+			err = files.add(s)
 		}
 		if err != nil {
 			return toc, nil, err
 		}
 	}
 	for _, e := range toc.withData {
-		if _, ok := files.sizes[e.file]; !ok {
+		if _, ok := files.in[e.file]; !ok {
 			return toc, nil, damaged(badArchive("%s is not there", e.file))
 		}
 	}
@@ -51,13 +50,20 @@ func (d directoryDump) prepare(ctx context.Context, dir string) (toc contents, b
 	return toc, files.divide(toc.withData), nil
 }
 
-// spool writes the whole dump to disk: all that can be done with one whose structure is not known.
+// spool writes the whole dump to disk: all that can be done with one whose structure is not known. One that has no room there
+// is refused before anything is read.
 func (d directoryDump) spool(ctx context.Context, dir string) error {
-	files := &dumpFiles{dir: dir, d: d, sizes: map[string]int64{}, streamed: map[string]bool{}}
+	var needed int64
+	for _, s := range d.streams {
+		needed += s.Bytes
+	}
+	if err := process.RequireSpace(dir, needed); err != nil {
+		return err
+	}
 	for _, s := range d.streams {
 		err := d.read(ctx, s.Name, func(r io.Reader) error {
 			if s.Format == BundleFormat {
-				return files.extract(r)
+				return readBundle(r, func(name string, content io.Reader) error { return writeFile(filepath.Join(dir, name), content) })
 			}
 			return writeFile(filepath.Join(dir, filepath.Base(s.Name)), r)
 		})
@@ -77,98 +83,98 @@ func (d directoryDump) read(ctx context.Context, name string, use func(io.Reader
 	return use(r)
 }
 
-// dumpFiles are the files of a dump, each a stream of the backup or in the directory.
+// dumpFiles are the files of a dump, each a stream of the backup or in one with others.
 type dumpFiles struct {
-	dir      string
-	d        directoryDump
-	sizes    map[string]int64 // bytes
-	streamed map[string]bool
+	d       directoryDump
+	in      map[string]engine.Stream // by the file's name
+	tables  map[string]entry         // whose data is loaded, by the file's name
+	objects bool                     // large objects are loaded
 }
 
-func (f *dumpFiles) addStream(s engine.Stream) error {
-	if s.Format != DirectoryFormat || !dumpFile.MatchString(s.Name) {
-		return failure.New(failure.Unsupported, "read the backup", "nothing is known of stream "+strconv.Quote(s.Name), "")
+// add takes the files of a stream.
+func (f *dumpFiles) add(s engine.Stream) error {
+	for _, name := range filesOf(s) {
+		if !dumpFile.MatchString(name) || (s.Format != DirectoryFormat && s.Format != BundleFormat) {
+			return failure.New(failure.Unsupported, "read the backup", "nothing is known of stream "+strconv.Quote(s.Name), "")
+		}
+		if _, twice := f.in[name]; twice {
+			return damaged(badArchive("%s is there twice", name))
+		}
+		f.in[name] = s
 	}
-	f.streamed[s.Name] = true
-	return f.add(s.Name, s.Bytes)
-}
-
-func (f *dumpFiles) add(name string, size int64) error {
-	if _, twice := f.sizes[name]; twice {
-		return damaged(badArchive("%s is there twice", name))
-	}
-	f.sizes[name] = size
 	return nil
 }
 
-// extract takes an archive of small files.
-func (f *dumpFiles) extract(r io.Reader) error { return extract(r, f.dir, f.add) }
-
-// read opens one of the files.
-func (f *dumpFiles) read(ctx context.Context, name string, use func(io.Reader) error) error {
-	if _, ok := f.sizes[name]; !ok {
-		return damaged(badArchive("%s is not there", name))
+// filesOf are the files that a stream consists of.
+func filesOf(s engine.Stream) []string {
+	if s.Format != BundleFormat {
+		return []string{s.Name}
 	}
-	if f.streamed[name] {
-		return f.d.read(ctx, name, func(r io.Reader) error { return use(markedReader(name, r)) })
-	}
-	file, err := os.Open(filepath.Join(f.dir, name)) //nolint:gosec // its name was checked (dumpFile)
-	if err != nil {
-		return tempFailure(err)
-	}
-	defer file.Close()
-	return use(markedReader(name, file))
+	return strings.Split(s.Properties[propFiles], "\n")
 }
 
-// divide makes batches: a stream is one of its own, small files go together.
+// divide makes a batch of each stream that holds something that is loaded.
 func (f *dumpFiles) divide(withData []entry) (batches []batch) {
-	var some []entry
-	size := int64(0)
-	flush := func() {
-		if these := some; len(these) > 0 {
-			batches = append(batches, batch{size: size, feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, these, to) }})
-		}
-		some, size = nil, 0
-	}
+	f.tables = map[string]entry{}
 	for _, e := range withData {
-		if f.streamed[e.file] || e.kind == largeKind {
-			batches = append(batches, batch{size: f.sizes[e.file], only: e, feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, []entry{e}, to) }})
+		if f.objects = f.objects || e.kind == largeKind; e.kind != largeKind {
+			f.tables[e.file] = e
+		}
+	}
+	for _, s := range f.d.streams {
+		if s.Name == tocName || !slices.ContainsFunc(filesOf(s), f.wanted) {
 			continue
 		}
-		if some, size = append(some, e), size+f.sizes[e.file]; size > batchBytes {
-			flush()
-		}
+		b := batch{size: s.Bytes, only: f.tables[s.Name], feed: func(ctx context.Context, to receiver) error { return f.feed(ctx, s, to) }}
+		batches = append(batches, b)
 	}
-	flush()
 	return batches
 }
 
-func (f *dumpFiles) feed(ctx context.Context, entries []entry, to receiver) error {
-	for _, e := range entries {
-		err := f.read(ctx, e.file, func(r io.Reader) error {
-			if e.kind != largeKind {
-				return to.table(ctx, e, r)
-			}
-			return to.largeObjects(ctx, func(put func(uint32, io.Reader) error) error { return f.objects(ctx, r, put) })
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+func (f *dumpFiles) wanted(file string) bool {
+	_, table := f.tables[file]
+	return table || f.objects && !tableFile.MatchString(file)
 }
 
-// objects reads a list of large objects, a line "oid file" each, and hands on their content.
-func (f *dumpFiles) objects(ctx context.Context, list io.Reader, put func(oid uint32, content io.Reader) error) error {
+// feed hands on what is loaded of a stream's files.
+func (f *dumpFiles) feed(ctx context.Context, s engine.Stream, to receiver) error {
+	return f.d.read(ctx, s.Name, func(r io.Reader) error {
+		files := filesIn(s, r)
+		more, err := files.next()
+		for more && err == nil {
+			e, table := f.tables[files.name]
+			switch {
+			case table:
+				err = to.table(ctx, e, files.content)
+			case f.objects && objectFile.MatchString(files.name): // it goes on behind them
+				err = to.largeObjects(ctx, func(put func(oid uint32, content io.Reader) error) (err error) {
+					more, err = files.objects(put)
+					return err
+				})
+				continue
+			case f.objects && !tableFile.MatchString(files.name):
+				err = f.checkList(files.content)
+			}
+			if err == nil {
+				more, err = files.next()
+			}
+		}
+		return err
+	})
+}
+
+// checkList reads a list of large objects, a line "oid file" each. They are found by the names of their files, all of which
+// are loaded; what is left to see is that there is one for each.
+func (f *dumpFiles) checkList(list io.Reader) error {
 	lines := bufio.NewScanner(list)
 	for lines.Scan() {
 		var oid uint32
 		var name string
-		if _, err := fmt.Sscanf(lines.Text(), "%d %s", &oid, &name); err != nil || !dumpFile.MatchString(name) {
+		if _, err := fmt.Sscanf(lines.Text(), "%d %s", &oid, &name); err != nil || name != fmt.Sprintf("blob_%d.dat", oid) {
 			return damaged(badArchive("%.80q is no large object", lines.Text()))
 		}
-		if err := f.read(ctx, name, func(r io.Reader) error { return put(oid, r) }); err != nil {
-			return err
+		if _, ok := f.in[name]; !ok {
+			return damaged(badArchive("%s is not there", name))
 		}
 	}
 	return lines.Err()

@@ -15,6 +15,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
+	"github.com/dataguardian/dataguardian/internal/engine/postgres"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
@@ -115,6 +116,17 @@ func dumpWatched(t *testing.T, src engine.Source) (seen string) {
 	require.NoError(t, err)
 	require.NotEmpty(t, seen)
 	return seen
+}
+
+// What is in the given directories comes first, and what they lack is taken from where it usually is.
+func TestTheClientToolsPathIsSearchedFirstAndNotOnly(t *testing.T) {
+	src := small(t, "tools path")
+	empty, marked := t.TempDir(), filepath.Join(t.TempDir(), "taken")
+	first := enginetest.FakeTool(t, tool("pg_dump"), "touch "+marked+"; exec "+tool("pg_dump")+` "$@"`)
+	enginetest.Dump(t, postgres.New(postgres.Options{BinDirs: []string{empty}}), src, engine.DumpOptions{})
+	require.NoFileExists(t, marked)
+	enginetest.Dump(t, postgres.New(postgres.Options{BinDirs: []string{empty, first}}), src, engine.DumpOptions{})
+	require.FileExists(t, marked, "a tool of the usual places was taken")
 }
 
 func TestAToolOlderThanTheServerIsNotUsed(t *testing.T) {

@@ -41,9 +41,10 @@ var (
 
 // Options configures the engine.
 type Options struct {
-	// BinDirs are the only directories in which client tools are looked for. Empty is the usual
-	// places: /usr/lib/postgresql/<major>/bin and PATH.
-	BinDirs []string
+	// BinDirs are directories in which client tools are looked for before the usual places:
+	// /usr/lib/postgresql/<major>/bin and PATH. With OnlyBinDirs those are not searched.
+	BinDirs     []string
+	OnlyBinDirs bool
 	// ScratchBytes is how much disk one dump by several jobs may take for what is not stored yet,
 	// below TMPDIR. 0 is 1 GiB.
 	ScratchBytes int64
@@ -70,7 +71,7 @@ func New(opts Options) *Engine {
 	if opts.QueryTimeout <= 0 {
 		opts.QueryTimeout = domain.QueryTimeout
 	}
-	return &Engine{tools: toolbox{dirs: opts.BinDirs, seen: &sync.Map{}}, scratch: opts.ScratchBytes, queryTimeout: opts.QueryTimeout}
+	return &Engine{tools: toolbox{dirs: opts.BinDirs, only: opts.OnlyBinDirs, seen: &sync.Map{}}, scratch: opts.ScratchBytes, queryTimeout: opts.QueryTimeout}
 }
 
 // Type is domain.Postgres.

@@ -46,10 +46,12 @@ func dependent(t *testing.T, name string) engine.Source {
 		`COMMENT ON INDEX items_identity IS 'tells rows apart'`,
 		`COMMENT ON CONSTRAINT items_key ON items IS 'the key'`,
 		`CREATE STATISTICS items_statistics ON id, v FROM items`,
-		// Partitions with an index of the whole, a foreign key to it, and one of a partition alone.
+		// Partitions, one with partitions of its own, with an index of the whole, a foreign key to it, and one of a partition alone.
 		`CREATE TABLE parts (id int NOT NULL, v text NOT NULL) PARTITION BY RANGE (id)`,
 		`CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (30000)`,
-		`CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (30000) TO (90000)`,
+		`CREATE TABLE parts_2 PARTITION OF parts FOR VALUES FROM (30000) TO (90000) PARTITION BY RANGE (id)`,
+		`CREATE TABLE parts_2_1 PARTITION OF parts_2 FOR VALUES FROM (30000) TO (60000)`,
+		`CREATE TABLE parts_2_2 PARTITION OF parts_2 FOR VALUES FROM (60000) TO (90000)`,
 		`CREATE TABLE parts_rest PARTITION OF parts DEFAULT`,
 		`ALTER TABLE parts ADD PRIMARY KEY (id)`,
 		`CREATE INDEX ON parts (v)`,

@@ -33,9 +33,8 @@ func (w *archiveWriter) strings(values ...string) {
 
 func (w *archiveWriter) null() { w.WriteByte(1); _ = binary.Write(w, binary.LittleEndian, int32(1)) }
 
-// sampleArchive has two tables, one large object entry and one entry without data.
-func sampleArchive(version int) []byte {
-	w := &archiveWriter{}
+// head is the archive's header.
+func (w *archiveWriter) head(version int) {
 	w.WriteString(magic)
 	w.Write([]byte{byte(version >> 8), byte(version), 0, 4, 8, customFormat})
 	if version >= versionAlgorithm {
@@ -47,6 +46,12 @@ func sampleArchive(version int) []byte {
 		w.int(1)
 	}
 	w.strings("db", "15.18", "15.18")
+}
+
+// sampleArchive has two tables, one large object entry and one entry without data.
+func sampleArchive(version int) []byte {
+	w := &archiveWriter{}
+	w.head(version)
 	kinds := []string{"TABLE DATA", "TABLE DATA", "BLOBS", "TABLE"}
 	w.int(len(kinds))
 	for i, kind := range kinds {

@@ -53,8 +53,9 @@ func withScratch(bytes int64) *postgres.Engine {
 	return postgres.New(postgres.Options{ScratchBytes: bytes})
 }
 
+// withTools is the engine with the client tools in dir, and no others.
 func withTools(dir string) engine.Engine {
-	return postgres.New(postgres.Options{BinDirs: []string{dir}})
+	return postgres.New(postgres.Options{BinDirs: []string{dir}, OnlyBinDirs: true})
 }
 
 // source is the server's superuser in a database.

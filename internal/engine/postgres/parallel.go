@@ -18,7 +18,7 @@ import (
 // smallFile is what a table is not worth a stream, or a job, of its own.
 const smallFile = 1 << 20
 
-// restoreByTable loads in three steps: pg_restore makes the tables, so many connections as there are jobs
+// restoreByTable loads in three steps: pg_restore makes the tables and large objects, so many connections as there are jobs
 // load the data straight from the backup and make the indexes of each large table behind it, and pg_restore
 // does the rest with as many jobs. What pg_restore gets is a directory with a real toc.dat and without data, so nothing large is written to disk.
 func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.Context, dir string) (contents, []batch, error)) error {
@@ -39,33 +39,45 @@ func (s *staging) restoreByTable(ctx context.Context, prepare func(ctx context.C
 		if err := s.pgRestore(ctx, env, definitions...); err != nil {
 			return err
 		}
+		if err := s.restoreSteps(ctx, env, dir, withoutEmpty(step{name: "objects", ids: toc.objects, serial: true})); err != nil {
+			return err
+		}
 		if err := s.loadData(ctx, toc, batches); err != nil {
 			return err
 		}
-		for _, step := range toc.steps() {
-			list, err := env.write(step.name+".list", useList(step.ids))
-			if err != nil {
-				return err
-			}
-			jobs := s.jobs()
-			if step.serial {
-				jobs = "--jobs=1"
-			}
-			if err := s.pgRestore(ctx, env, jobs, "--use-list="+list, dir); err != nil {
-				return err
-			}
-		}
-		return nil
+		return s.restoreSteps(ctx, env, dir, toc.steps())
 	})
 }
 
-// restoreFiles lets pg_restore do everything, from a directory that prepare writes.
+// restoreSteps lets pg_restore do the entries of each step.
+func (s *staging) restoreSteps(ctx context.Context, env *toolEnv, dir string, steps []step) error {
+	for _, step := range steps {
+		list, err := env.write(step.name+".list", useList(step.ids))
+		if err != nil {
+			return err
+		}
+		jobs := s.jobs()
+		if step.serial {
+			jobs = "--jobs=1"
+		}
+		if err := s.pgRestore(ctx, env, jobs, "--use-list="+list, dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restoreFiles lets pg_restore do everything, from a directory that prepare writes. What comes behind the data is left to one
+// job, as nothing is known of what would have to be put together by one (see contents.steps).
 func (s *staging) restoreFiles(ctx context.Context, prepare func(ctx context.Context, dir string) error) error {
 	return s.inDirectory(func(env *toolEnv, dir string) error {
 		if err := prepare(ctx, dir); err != nil {
 			return err
 		}
-		return s.pgRestore(ctx, env, s.jobs(), dir)
+		if err := s.pgRestore(ctx, env, s.jobs(), "--section=pre-data", "--section=data", dir); err != nil {
+			return err
+		}
+		return s.pgRestore(ctx, env, "--jobs=1", "--section=post-data", dir)
 	})
 }
 

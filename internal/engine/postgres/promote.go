@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -23,16 +24,20 @@ const (
 // and drops the old one after the commit. No step before the commit changes anything that a crash
 // would leave behind; connections are kept out by the lock that the rename holds, not by a flag.
 // After a crash the names and the mark tell what is left to do. After the commit the restore has
-// succeeded: an old database that can not be dropped is a warning, unless the context has ended.
+// succeeded: an old database that can not be dropped is a warning, unless the context has ended. So is one
+// that was replaced because it was empty, and then turns out not to be: it is kept.
 func (e *Engine) Promote(ctx context.Context, target engine.Source, req engine.StageRequest) (warnings []string, err error) {
 	names, err := promote(ctx, target, req)
 	if err != nil {
 		return nil, err
 	}
-	err = dropReplaced(ctx, target, names)
+	err = dropReplaced(ctx, target, names, req)
 	switch {
 	case err == nil:
 		return nil, nil
+	case errors.Is(err, errFilledMeanwhile):
+		return []string{fmt.Sprintf("database %s holds the restored data. It was empty when the restore looked, and something was put into it before it was replaced: that is kept as database %s. Look at it, and drop it by hand when nothing needs it",
+			quoted(names.target), quoted(names.old))}, nil
 	case ctx.Err() != nil: // the worker stops, for example: another attempt goes on here
 		return nil, failure.Wrap(failure.ClassOf(ctx.Err()), "drop database "+quoted(names.old), ctx.Err(), "")
 	}
@@ -72,20 +77,16 @@ func promote(ctx context.Context, target engine.Source, req engine.StageRequest)
 	if !hasMark(staging.Comment, req.Token) {
 		return names, failure.New(failure.Corrupt, "promote database "+quoted(names.staging), "it was not loaded to the end", "Run the restore again.")
 	}
-	// What is in the target may have changed since CheckTarget.
-	if err := server.checkReplaceable(ctx, names, req); err != nil {
-		return names, err
-	}
 	return names, server.swap(ctx, names, existing, req)
 }
 
 // dropReplaced drops the old database, which nothing needs any more. It connects anew, in case that
 // was the trouble, but does not ask a server again that gave its answer: drop itself tries a
 // database that is in use some times.
-func dropReplaced(ctx context.Context, target engine.Source, names restoreNames) (err error) {
+func dropReplaced(ctx context.Context, target engine.Source, names restoreNames, req engine.StageRequest) (err error) {
 	for attempt := 1; attempt <= reconnectAttempts; attempt++ {
-		if err = connectAndDrop(ctx, target, names); err == nil {
-			return nil
+		if err = connectAndDrop(ctx, target, names, req); err == nil || errors.Is(err, errFilledMeanwhile) {
+			return err
 		}
 		if sqlState(err) != "" || failure.IsPermanent(failure.ClassOf(err)) || pause(ctx, time.Second) != nil {
 			break
@@ -94,18 +95,39 @@ func dropReplaced(ctx context.Context, target engine.Source, names restoreNames)
 	return err
 }
 
-func connectAndDrop(ctx context.Context, target engine.Source, names restoreNames) error {
+// errFilledMeanwhile is an old database that the caller may not drop: only an empty one was to be replaced, and
+// a session that could not be kept out put something into it between the last look and the rename.
+var errFilledMeanwhile = errors.New("the replaced database is not empty")
+
+func connectAndDrop(ctx context.Context, target engine.Source, names restoreNames, req engine.StageRequest) error {
 	server, err := maintenance(ctx, target, names.target)
 	if err != nil {
 		return err
 	}
 	defer server.close()
+	if !req.MayReplace() {
+		old, err := server.find(ctx, names.old)
+		if err != nil || old == nil {
+			return err
+		}
+		empty, err := server.isEmpty(ctx, names.old)
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return errFilledMeanwhile
+		}
+	}
 	return server.drop(ctx, names.old)
 }
 
-// swap tries the transaction until no session is in its way.
+// swap tries the transaction until no session is in its way. What is in the target may have changed since
+// CheckTarget, and while the server waited: it is looked at before each try.
 func (a *admin) swap(ctx context.Context, names restoreNames, existing *database, req engine.StageRequest) error {
 	for attempt := 1; ; attempt++ {
+		if err := a.checkReplaceable(ctx, names, req); err != nil {
+			return err
+		}
 		stop, err := a.evict(ctx, names.target, names.staging)
 		if err != nil {
 			return err

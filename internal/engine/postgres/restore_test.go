@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"sync"
 	"testing"
@@ -163,6 +164,73 @@ func TestATargetThatFilledUpSinceTheCheckIsNotReplaced(t *testing.T) {
 	enginetest.RequireClass(t, failure.ConfigInvalid, err)
 	require.Equal(t, []string{"0"}, queryStrings(t, target, "select count(*)::text from mine"))
 	require.NoError(t, newEngine().Discard(ctx, target, req))
+}
+
+// tenants makes an empty target that an ordinary user owns, with a restore staged that may not replace what is in it,
+// and a session of a superuser in the target, which the user can not end: the server waits for it with the rename.
+func tenants(t *testing.T, name, token string) (user engine.Source, req engine.StageRequest, session *pgx.Conn) {
+	t.Helper()
+	execute(t, source(t, "postgres"), "CREATE ROLE "+name+" LOGIN CREATEDB PASSWORD 'tenant'")
+	t.Cleanup(func() { execute(t, source(t, "postgres"), "DROP ROLE "+name) })
+	archive, _ := enginetest.Dump(t, newEngine(), small(t, name+" source"), engine.DumpOptions{})
+	user = create(t, name, "OWNER "+name)
+	session = open(t, user)
+	user.Config.Username, user.Config.Password = name, "tenant"
+	req = archive.Request(token, name)
+	_, err := newEngine().Stage(enginetest.Context(t), user, req, archive.Opener())
+	require.NoError(t, err)
+	return user, req, session
+}
+
+// fillAtRename puts a table into the session's database while the server waits to rename it.
+func fillAtRename(ctx context.Context, session *pgx.Conn) error {
+	for {
+		var renaming bool
+		err := session.QueryRow(ctx, `select exists (select from pg_stat_activity
+			where state = 'active' and query like 'ALTER DATABASE%RENAME TO%' and query like '%' || current_database() || '%')`).Scan(&renaming)
+		if err != nil {
+			return err
+		}
+		if renaming {
+			_, err = session.Exec(ctx, "CREATE TABLE mine AS SELECT 42 AS n")
+			return err
+		}
+	}
+}
+
+func TestWhatIsPutIntoAnEmptyTargetWhileItIsReplacedIsKept(t *testing.T) {
+	user, req, session := tenants(t, "tenant", "bbbb0030")
+	const old = "tenant_old_bbbb0030"
+	dropAfter(t, old)
+	ctx := enginetest.Context(t)
+	filled := make(chan error, 1)
+	go func() {
+		err := fillAtRename(ctx, session)
+		filled <- errors.Join(err, session.Close(ctx))
+	}()
+	for range 2 { // also for an attempt that comes again
+		warnings, err := newEngine().Promote(ctx, user, req)
+		require.NoError(t, err)
+		require.Len(t, warnings, 1)
+		require.Contains(t, warnings[0], "kept as database")
+		require.Contains(t, warnings[0], old)
+		require.Equal(t, []string{"3"}, queryStrings(t, user, "select count(*)::text from kept"))
+		require.Equal(t, []string{"42"}, queryStrings(t, in(source(t, "postgres"), old), "select n::text from mine"))
+	}
+	require.NoError(t, <-filled)
+}
+
+func TestATargetThatFillsUpWhileASessionHoldsItIsNotReplaced(t *testing.T) {
+	user, req, session := tenants(t, "holder", "bbbb0031")
+	ctx := enginetest.Context(t)
+	filled := make(chan error, 1)
+	go func() { filled <- fillAtRename(ctx, session) }()
+	_, err := newEngine().Promote(ctx, user, req)
+	require.NoError(t, <-filled)
+	enginetest.RequireClass(t, failure.ConfigInvalid, err)
+	require.ErrorContains(t, err, "not empty")
+	require.Equal(t, []string{"42"}, queryStrings(t, in(source(t, "postgres"), "holder"), "select n::text from mine"))
+	require.NoError(t, newEngine().Discard(ctx, user, req))
 }
 
 func TestAnOrdinaryUserRestoresWhatASuperuserDumped(t *testing.T) {

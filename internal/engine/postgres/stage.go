@@ -252,7 +252,7 @@ func (s *staging) restoreStream(ctx context.Context, open engine.Opener) error {
 // sets the mark, which is last: Promote takes a staging with a mark only.
 func (s *staging) finish(ctx context.Context) error {
 	var err error
-	if s.tables, err = s.countTables(ctx); err != nil {
+	if err = s.look(ctx); err != nil {
 		return err
 	}
 	server, err := maintenance(ctx, s.target, s.names.target)
@@ -288,17 +288,25 @@ func (s *staging) finish(ctx context.Context) error {
 	return classify("mark database "+quoted(s.names.staging)+" as loaded", err)
 }
 
-// countTables counts the ordinary tables, partitions among them, that are not an extension's: what
-// a dump holds TABLE DATA for.
-func (s *staging) countTables(ctx context.Context) (count int, err error) {
+// look counts the ordinary tables, partitions among them, that are not an extension's: what a dump holds TABLE DATA for. It warns of
+// indexes that no query uses: the server tells nobody that the parts of an index were not put together.
+func (s *staging) look(ctx context.Context) error {
 	conn, err := connect(ctx, s.target, s.names.staging)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer closeConn(conn)
 	err = conn.QueryRow(ctx, `select count(*) from pg_class c join pg_namespace n on n.oid = relnamespace
-		where relkind = 'r' and nspname !~ '^pg_' and nspname <> 'information_schema' and `+notOfExtension("pg_class", "c.oid")).Scan(&count)
-	return count, classify("count the restored tables", err)
+		where relkind = 'r' and nspname !~ '^pg_' and nspname <> 'information_schema' and `+notOfExtension("pg_class", "c.oid")).Scan(&s.tables)
+	if err != nil {
+		return classify("count the restored tables", err)
+	}
+	invalid, err := invalidIndexes(ctx, conn)
+	if len(invalid) > 0 {
+		s.warnings = append(s.warnings, "these indexes of tables with partitions are not valid, and no query uses them: "+strings.Join(invalid, ", ")+
+			". Unless they were not in the database that was backed up either, drop and create them again")
+	}
+	return err
 }
 
 var errSuperseded = failure.New(failure.Unknown, "finish the restore", "another attempt of it has taken the staging database over", "")

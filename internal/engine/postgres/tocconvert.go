@@ -18,6 +18,7 @@ const tocHeadFormat = len(magic) + 5
 type contents struct {
 	all       []entry         // without definitions
 	early     []int           // dump ids of the definitions of tables, and what they need, that are restored; nil is all
+	objects   []int           // dump ids of what makes the large objects where no definition does
 	withData  []entry         // each with the name of its file
 	later     []int           // dump ids of what comes after the definitions of the tables, without any data
 	tables    map[int]bool    // dump ids of the tables that the dump defines
@@ -38,7 +39,11 @@ func (c *contents) add(e entry) {
 	case tableKind:
 		c.tables[e.id] = true
 	}
-	if e.section > sectionPreData && e.kind != tableDataKind && e.kind != largeKind {
+	switch {
+	case e.section <= sectionPreData || e.kind == tableDataKind || e.kind == largeKind:
+	case e.kind == makeLargeKind:
+		c.objects = append(c.objects, e.id)
+	default:
 		c.later = append(c.later, e.id)
 		if table := e.followed(c.tables); table != 0 {
 			c.mayFollow[table] = append(c.mayFollow[table], e)

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,7 +25,8 @@ const versionTimeout = 10 * time.Second
 
 // toolbox finds client tools.
 type toolbox struct {
-	dirs []string
+	dirs []string  // searched before the usual places
+	only bool      // the usual places are not searched
 	seen *sync.Map // *inspected by path
 }
 
@@ -43,25 +45,27 @@ type tool struct {
 
 // atLeast returns the installed program of the smallest major version that is not below major: a
 // tool reads older servers and archives, never newer ones, and the nearest has the fewest
-// surprises. None is failure.ToolMissing, naming the package to install.
+// surprises. One in the given directories is preferred to any in the usual places. None is failure.ToolMissing, naming the package to install.
 func (b toolbox) atLeast(ctx context.Context, name string, major int) (tool, error) {
 	var best tool
 	var seen []string
-	for _, path := range b.candidates(name) {
-		found, err := b.inspect(ctx, path)
-		if err != nil {
-			if ctx.Err() != nil {
-				return tool{}, ctx.Err()
+	for _, dirs := range b.places() {
+		for _, path := range candidates(dirs, name) {
+			found, err := b.inspect(ctx, path)
+			if err != nil {
+				if ctx.Err() != nil {
+					return tool{}, ctx.Err()
+				}
+				continue
 			}
-			continue
+			seen = append(seen, fmt.Sprintf("%s (%s)", found.path, found.version))
+			if found.major >= major && (best.path == "" || found.major < best.major) {
+				best = found
+			}
 		}
-		seen = append(seen, fmt.Sprintf("%s (%s)", found.path, found.version))
-		if found.major >= major && (best.path == "" || found.major < best.major) {
-			best = found
+		if best.path != "" {
+			return best, nil
 		}
-	}
-	if best.path != "" {
-		return best, nil
 	}
 	have := "none is installed"
 	if len(seen) > 0 {
@@ -78,21 +82,27 @@ func (b toolbox) installHint(major int) string {
 	}
 	hint := "Install it on the worker: apt-get install " + pkg + " (every major version is at https://apt.postgresql.org)"
 	if len(b.dirs) > 0 {
-		return hint + ", and add its directory to the worker's client tools path, which is now " + strings.Join(b.dirs, ":") + "."
+		return hint + ", or add the directory that has it to the worker's client tools path, which is now " + strings.Join(b.dirs, ":") + "."
 	}
 	return hint + "."
 }
 
-// candidates lists the existing programs called name, in order of preference.
-func (b toolbox) candidates(name string) []string {
-	dirs := b.dirs
-	if len(dirs) == 0 {
-		for _, pattern := range systemDirs {
-			matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
-			dirs = append(dirs, matches...)
-		}
-		dirs = append(dirs, filepath.SplitList(os.Getenv("PATH"))...)
+// places are the directories to search: the given ones, then the usual ones.
+func (b toolbox) places() [][]string {
+	if b.only {
+		return [][]string{b.dirs}
 	}
+	var usual []string
+	for _, pattern := range systemDirs {
+		matches, _ := filepath.Glob(pattern) // the only error is a bad pattern
+		usual = append(usual, matches...)
+	}
+	usual = append(usual, filepath.SplitList(os.Getenv("PATH"))...)
+	return [][]string{b.dirs, slices.DeleteFunc(usual, func(dir string) bool { return slices.Contains(b.dirs, dir) })}
+}
+
+// candidates lists the existing programs called name in dirs, in their order.
+func candidates(dirs []string, name string) []string {
 	var paths []string
 	for _, dir := range dirs {
 		path, err := filepath.Abs(filepath.Join(dir, name))

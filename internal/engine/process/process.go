@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -36,12 +37,13 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	p := &Process{stderr: &tail{limit: tailBytes}, secret: c.Secrets, done: make(chan struct{})}
 	p.cmd = &exec.Cmd{
-		Path:        c.Path,
-		Args:        append([]string{c.Path}, c.Args...),
-		Env:         append([]string{}, c.Env...), // never nil: nil would inherit
-		Dir:         c.Dir,
-		Stderr:      p.stderr,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
+		Path:   c.Path,
+		Args:   append([]string{c.Path}, c.Args...),
+		Env:    append([]string{}, c.Env...), // never nil: nil would inherit
+		Dir:    c.Dir,
+		Stderr: p.stderr,
+		// The kernel ends the child with us, also when we are killed, and also when it is paused or waits for its server.
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL},
 		// A process that left the group may hold standard error open; it does not hold us.
 		WaitDelay: time.Second,
 	}
@@ -51,11 +53,29 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if c.Stdout != nil {
 		p.cmd.Stdout = c.Stdout
 	}
-	if err := p.cmd.Start(); err != nil {
+	exited, err := p.launch()
+	if err != nil {
 		return nil, failure.Wrap(failure.ToolMissing, "start "+p.program(), err, "Check that the program is installed and may be executed.")
 	}
-	go p.supervise(ctx, c)
+	go p.supervise(ctx, c, exited)
 	return p, nil
+}
+
+// launch starts the child. What ends it with us is the end of the thread that started it, so that one waits until the
+// child has exited, which the returned channel tells.
+func (p *Process) launch() (exited <-chan struct{}, err error) {
+	started, done := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			p.awaitExit()
+		}
+	}()
+	return done, <-started
 }
 
 // PID is the child's process id, which is also its group's.
@@ -92,12 +112,7 @@ func (p *Process) Stderr() string {
 func (p *Process) program() string { return filepath.Base(p.cmd.Path) }
 
 // supervise waits for the child, or for a reason to end it, and sets the result.
-func (p *Process) supervise(ctx context.Context, c Command) {
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		p.awaitExit()
-	}()
+func (p *Process) supervise(ctx context.Context, c Command, exited <-chan struct{}) {
 	stopped := p.awaitReason(ctx, c, exited)
 
 	// The child is a zombie until cmd.Wait below: its group id can not be given to anybody else

@@ -1,12 +1,14 @@
 package process_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,6 +21,47 @@ import (
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
+
+// parentEnv makes the test binary a process that starts a child, tells its id, and waits to be killed.
+const parentEnv = "DG_TEST_PROCESS_PARENT"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(parentEnv) != "" {
+		p, err := process.Start(context.Background(), script("exec sleep 600"))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		fmt.Println(p.PID())
+		_ = p.Wait()
+	}
+	os.Exit(m.Run())
+}
+
+// A child that neither reads nor writes would not notice.
+func TestAChildEndsWithAParentThatIsKilled(t *testing.T) {
+	parent := exec.Command(os.Args[0]) //nolint:gosec // this very test binary
+	parent.Env = append(os.Environ(), parentEnv+"=1")
+	out, err := parent.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, parent.Start())
+	t.Cleanup(func() { _ = parent.Process.Kill() })
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	child, err := strconv.Atoi(strings.TrimSpace(line))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = unix.Kill(child, unix.SIGKILL) })
+	require.True(t, running(child))
+	require.NoError(t, parent.Process.Kill())
+	require.ErrorContains(t, parent.Wait(), "killed")
+	require.Eventually(t, func() bool { return !running(child) }, 10*time.Second, time.Millisecond, "the child outlives its parent")
+}
+
+// running reports whether a process exists and is not a zombie, which whoever inherits it may leave.
+func running(pid int) bool {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err == nil && !bytes.Contains(stat, []byte(") Z "))
+}
 
 // script is a shell script as a child. The shell is the program under test here, never the way to
 // run one.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
+	"github.com/dataguardian/dataguardian/internal/posixlock"
 )
 
 // The modes in which a file is opened; SQLite itself holds a connection to its mode.
@@ -31,23 +32,44 @@ const busyStep = "&_pragma=busy_timeout(200)"
 // connection is the one connection of a database handle.
 type connection struct {
 	*sql.Conn
-	db *sql.DB
+	db   *sql.DB
+	kept *posixlock.Database
 }
 
+// open opens the database and locks nothing yet. Until the connection is closed, nobody who uses posixlock ends its locks.
 func open(ctx context.Context, path, mode string) (*connection, error) {
+	for {
+		c, err := openKept(ctx, path, mode)
+		if err != nil || !c.kept.Moved() {
+			return c, err
+		}
+		if err := errors.Join(c.close(), ctx.Err()); err != nil { // another file took the name as it was opened
+			return nil, err
+		}
+	}
+}
+
+func openKept(ctx context.Context, path, mode string) (*connection, error) {
 	db, err := sql.Open("sqlite", uri(path)+"?"+mode+busyStep)
 	if err != nil {
 		return nil, err
 	}
 	db.SetMaxOpenConns(1)
+	kept := posixlock.Keep(path)
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		err = errors.Join(err, db.Close())
+		kept.Release()
+		return nil, err
 	}
-	return &connection{Conn: conn, db: db}, nil
+	return &connection{Conn: conn, db: db, kept: kept}, nil
 }
 
-func (c *connection) close() error { return errors.Join(c.Conn.Close(), c.db.Close()) }
+func (c *connection) close() error {
+	err := errors.Join(c.Conn.Close(), c.db.Close())
+	c.kept.Release()
+	return err
+}
 
 // uri names a file for SQLite, whatever characters are in its name.
 func uri(path string) string { return "file:" + (&url.URL{Path: path}).EscapedPath() }

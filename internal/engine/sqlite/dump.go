@@ -19,18 +19,14 @@ import (
 // pagesAtOnce is how many pages are copied between two looks at the context.
 const pagesAtOnce = 2048
 
-// Dump copies the database into a private file, as one snapshot that includes the WAL, checks the copy with
-// PRAGMA quick_check, and streams it. In WAL mode nobody waits for it; in the other journal modes writers wait
+// Dump copies the database into a private file, as one snapshot that includes the WAL, drops from the copy what the
+// options leave out, checks it with PRAGMA quick_check, and streams it. In WAL mode nobody waits for it; in the other journal modes writers wait
 // while the copy is made, at the speed of the worker's disk and not of the storage.
 func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOptions, sink engine.Sink) (engine.Report, error) {
-	if len(opts.IncludeTables)+len(opts.ExcludeTables) > 0 {
-		return engine.Report{}, failure.New(failure.Unsupported, "dump database "+src.Config.FilePath, "a SQLite database is backed up as a whole",
-			"Leave include_tables and exclude_tables empty.")
-	}
 	ctx, watch := idle.Start(ctx, opts.IdleTimeout, "copy the database",
 		"Look for who keeps the database locked, or whether the storage location hangs; idle_timeout_minutes may be raised.")
 	defer watch.Stop()
-	d := dump{path: src.Config.FilePath, tempDir: e.tempDir, idle: watch, limit: opts.IdleTimeout}
+	d := dump{path: src.Config.FilePath, tempDir: e.tempDir, idle: watch, limit: opts.IdleTimeout, include: opts.IncludeTables, exclude: opts.ExcludeTables}
 	report, err := d.run(ctx, sink)
 	return report, classify("dump database "+src.Config.FilePath, idle.Cause(ctx, err))
 }
@@ -41,11 +37,14 @@ type dump struct {
 	tempDir string
 	idle    *idle.Watch
 	limit   time.Duration
+	include []string
+	exclude []string
 
-	dir     *tempDir
-	pages   pages
-	version string
-	rows    map[string]int64
+	dir      *tempDir
+	pages    pages
+	version  string
+	rows     map[string]int64
+	warnings []string
 }
 
 func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error) {
@@ -57,8 +56,15 @@ func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error)
 	if err := reading(ctx, d.path, func(db *connection) error { return d.copy(ctx, db) }); err != nil {
 		return engine.Report{}, err
 	}
-	d.idle.Pause() // a check has no progress to show
-	verdict, err := check(ctx, d.copyPath(), quickCheck)
+	d.idle.Pause() // neither dropping nor a check has progress to show
+	var found verdict
+	var err error
+	if len(d.include)+len(d.exclude) > 0 {
+		err = d.choose(ctx)
+	}
+	if err == nil {
+		found, err = check(ctx, d.copyPath(), quickCheck)
+	}
 	if err == nil {
 		d.rows, _ = countRows(ctx, d.copyPath()) // what can not be counted is backed up all the same
 		err = context.Cause(ctx)
@@ -67,7 +73,7 @@ func (d *dump) run(ctx context.Context, sink engine.Sink) (engine.Report, error)
 	if err != nil {
 		return engine.Report{}, err
 	}
-	report := engine.Report{ServerVersion: d.version, ToolVersions: map[string]string{"sqlite": d.version}, Warnings: verdict.warnings}
+	report := engine.Report{ServerVersion: d.version, ToolVersions: map[string]string{"sqlite": d.version}, Warnings: append(d.warnings, found.warnings...)}
 	return report, d.stream(ctx, sink)
 }
 

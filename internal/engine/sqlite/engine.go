@@ -5,7 +5,8 @@
 // the source, so that chunks of pages that did not change are found again; VACUUM INTO would move them.
 //
 // Nothing here opens a live database but through SQLite: closing any other descriptor of the file would
-// end the POSIX locks that SQLite holds on it in this process.
+// end the POSIX locks that SQLite holds on it in this process. Others who may, the engine for files among them, close
+// what they read by package posixlock.
 package sqlite
 
 import (

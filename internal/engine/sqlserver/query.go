@@ -121,6 +121,9 @@ func plain(value any, kind string) any {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Sprint(v)
 		}
+		if kind == "REAL" { // 0.1, and not the 0.10000000149011612 that its bits are in a double
+			return float32(v)
+		}
 	case time.Time:
 		if layout, known := layouts[kind]; known {
 			return v.Format(layout)

@@ -2,6 +2,7 @@ package sqlserver_test
 
 import (
 	"encoding/base64"
+	"fmt"
 	"testing"
 	"time"
 
@@ -35,6 +36,74 @@ func TestAQueryAnswersInWhatJSONHas(t *testing.T) {
 	}}, result.Rows)
 	require.Equal(t, "bit", result.Columns[3].Name)
 	require.False(t, result.Truncated)
+}
+
+// What SQL Server sends of each type is written as MS-TDS has it, and read by the driver.
+func TestEveryTypeHasOneFormInAnAnswer(t *testing.T) {
+	s := newSite(t, tdsserver.Options{})
+	at, here := time.Date(2024, 2, 29, 23, 59, 58, 123456700, time.UTC), time.FixedZone("", -(3*60+30)*60)
+	whole := time.Date(2024, 2, 29, 23, 59, 0, 0, time.UTC)
+	for _, test := range []struct {
+		name  string // as the answer names the type
+		kind  tdsserver.Kind
+		value any // as the server has it
+		want  any
+	}{
+		{"TINYINT", tdsserver.TinyInt, int64(255), int64(255)},
+		{"SMALLINT", tdsserver.SmallInt, int64(-32768), int64(-32768)},
+		{"INT", tdsserver.Int, int64(-2147483648), int64(-2147483648)},
+		{"BIGINT", tdsserver.BigInt, int64(-9007199254740992), int64(-9007199254740992)},
+		{"BIGINT", tdsserver.BigInt, int64(9007199254740993), "9007199254740993"},
+		{"BIGINT", tdsserver.BigInt, int64(-9223372036854775808), "-9223372036854775808"},
+		{"BIT", tdsserver.Bit, true, true},
+		{"BIT", tdsserver.Bit, false, false},
+		{"REAL", tdsserver.Real, 0.1, float32(0.1)},
+		{"REAL", tdsserver.Real, -3.4028234663852886e38, float32(-3.4028234663852886e38)},
+		{"FLOAT", tdsserver.Float, 0.1, 0.1},
+		{"FLOAT", tdsserver.Float, 2.2250738585072014e-308, 2.2250738585072014e-308},
+		{"DECIMAL", tdsserver.Decimal, "1234567890123456789012345678.0123456789", "1234567890123456789012345678.0123456789"},
+		{"DECIMAL", tdsserver.Decimal, "-0.0000000001", "-0.0000000001"},
+		{"DECIMAL", tdsserver.Decimal, "0", "0.0000000000"},
+		{"DECIMAL", tdsserver.Numeric, int64(1234567890123456789), "1234567890123456789"},
+		{"MONEY", tdsserver.Money, int64(-9223372036854775808), "-922337203685477.5808"},
+		{"MONEY", tdsserver.Money, int64(12345678900), "1234567.8900"},
+		{"MONEY", tdsserver.Money, int64(-1), "-0.0001"},
+		{"MONEY", tdsserver.Money, int64(0), "0.0000"},
+		{"SMALLMONEY", tdsserver.SmallMoney, int64(-2147483648), "-214748.3648"},
+		{"SMALLMONEY", tdsserver.SmallMoney, int64(5), "0.0005"},
+		{"DATE", tdsserver.Date, at, "2024-02-29"},
+		{"DATE", tdsserver.Date, time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), "0001-01-01"},
+		{"DATE", tdsserver.Date, time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), "9999-12-31"},
+		{"TIME", tdsserver.Time, at, "23:59:58.1234567"},
+		{"TIME", tdsserver.Time, whole, "23:59:00"},
+		{"DATETIME2", tdsserver.DateTime2, at, "2024-02-29T23:59:58.1234567"},
+		{"DATETIME2", tdsserver.DateTime2, time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), "0001-01-01T00:00:00"},
+		{"DATETIMEOFFSET", tdsserver.DateTimeOffset, at.In(here), "2024-02-29T20:29:58.1234567-03:30"},
+		{"DATETIMEOFFSET", tdsserver.DateTimeOffset, at, "2024-02-29T23:59:58.1234567Z"},
+		{"DATETIMEOFFSET", tdsserver.DateTimeOffset, time.Date(2024, 3, 1, 4, 0, 0, 0, time.FixedZone("", 14*60*60)), "2024-03-01T04:00:00+14:00"},
+		{"DATETIME", tdsserver.DateTime, time.Date(2024, 2, 29, 23, 59, 59, 997_000_000, time.UTC), "2024-02-29T23:59:59.997"},
+		{"DATETIME", tdsserver.DateTime, time.Date(1753, 1, 1, 0, 0, 0, 3_333_333, time.UTC), "1753-01-01T00:00:00.003"},
+		{"SMALLDATETIME", tdsserver.SmallDateTime, whole, "2024-02-29T23:59:00"},
+		{"SMALLDATETIME", tdsserver.SmallDateTime, time.Date(2079, 6, 6, 23, 59, 0, 0, time.UTC), "2079-06-06T23:59:00"},
+		{"UNIQUEIDENTIFIER", tdsserver.GUID, []byte{0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xAA, 0xBB, 0xCC, 0xDD, 0xEE, 0xFF}, "00112233-4455-6677-8899-AABBCCDDEEFF"},
+		{"VARBINARY", tdsserver.VarBinary, []byte{0, 1, 255}, "AAH/"},
+		{"VARBINARY", tdsserver.VarBinary, []byte{}, ""},
+		{"NVARCHAR", tdsserver.NVarChar, "Zoë 😀", "Zoë 😀"},
+		{"NVARCHAR", tdsserver.NVarChar, "", ""},
+	} {
+		t.Run(fmt.Sprint(test.name, " ", test.value), func(t *testing.T) {
+			statement := fmt.Sprintf("SELECT '%s'", t.Name())
+			// A null in front of it, and its like behind, which a wrong length would shift.
+			s.server.Answers(statement, tdsserver.Answer{
+				Columns: []tdsserver.Column{{Name: "null", Kind: test.kind}, {Name: "v", Kind: test.kind}, {Name: "end", Kind: tdsserver.Int}},
+				Rows:    [][]any{{nil, test.value, int64(42)}, {test.value, nil, int64(43)}},
+			})
+			result, err := s.engine.Query(enginetest.Context(t), s.source(sampleName), statement)
+			require.NoError(t, err)
+			require.Equal(t, [][]any{{nil, test.want, int64(42)}, {test.want, nil, int64(43)}}, result.Rows)
+			require.Equal(t, domain.SchemaColumn{Name: "v", Type: test.name, Nullable: true}, result.Columns[1])
+		})
+	}
 }
 
 func TestAQueryReturnsNoMoreRowsThanItMay(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"time"
 	"unicode/utf16"
 )
 
@@ -138,112 +137,6 @@ func (t *tokens) envChange(change []byte) {
 	t.Write(change)
 }
 
-// Kind is the type of a column.
-type Kind byte
-
-// The types that the server answers with.
-const (
-	NVarChar  Kind = 0xE7
-	BigInt    Kind = 0x26
-	Bit       Kind = 0x68
-	GUID      Kind = 0x24
-	Numeric   Kind = 0x6C // of 20 digits
-	VarBinary Kind = 0xA5
-	Float     Kind = 0x6D
-	DateTime2 Kind = 0x2A
-)
-
-// Column is a column of an answer.
-type Column struct {
-	Name string
-	Kind Kind
-}
-
-func (t *tokens) table(columns []Column, rows [][]any) {
-	t.WriteByte(0x81)
-	t.number(uint16(len(columns))) //nolint:gosec // few
-	for _, column := range columns {
-		t.number(uint32(0))
-		t.number(uint16(1)) // nullable
-		t.WriteByte(byte(column.Kind))
-		switch column.Kind {
-		case NVarChar:
-			t.number(uint16(8000))
-			t.Write([]byte{9, 4, 0xD0, 0, 0x34})
-		case VarBinary:
-			t.number(uint16(8000))
-		case BigInt, Float:
-			t.WriteByte(8)
-		case Bit:
-			t.WriteByte(1)
-		case GUID:
-			t.WriteByte(16)
-		case Numeric:
-			t.Write([]byte{13, 20, 0})
-		case DateTime2:
-			t.WriteByte(7)
-		}
-		t.short(column.Name)
-	}
-	for _, row := range rows {
-		t.WriteByte(0xD1)
-		for i, value := range row {
-			t.value(columns[i].Kind, value) //nolint:gosec // a row has as many values as there are columns
-		}
-	}
-	t.done(doneCount, len(rows))
-}
-
-func (t *tokens) value(kind Kind, value any) {
-	wide := kind == NVarChar || kind == VarBinary
-	if value == nil {
-		if wide {
-			t.number(uint16(0xFFFF))
-		} else {
-			t.WriteByte(0)
-		}
-		return
-	}
-	var data tokens
-	switch v := value.(type) {
-	case string:
-		data.Write(bytes16(v))
-	case []byte:
-		data.Write(v)
-	case int64:
-		if kind == Numeric {
-			data.WriteByte(1)
-			data.number(v)
-			data.number(uint32(0))
-		} else {
-			data.number(v)
-		}
-	case float64:
-		data.number(v)
-	case bool:
-		data.WriteByte(map[bool]byte{false: 0, true: 1}[v])
-	case time.Time:
-		data.dateTime2(v)
-	}
-	if wide {
-		t.number(uint16(data.Len())) //nolint:gosec // short texts
-	} else {
-		t.WriteByte(byte(data.Len()))
-	}
-	t.Write(data.Bytes())
-}
-
-func (t *tokens) dateTime2(v time.Time) {
-	midnight := time.Date(v.Year(), v.Month(), v.Day(), 0, 0, 0, 0, time.UTC)
-	ticks, days := v.Sub(midnight).Nanoseconds()/100, midnight.Unix()/86400+719162
-	for i := range 5 {
-		t.WriteByte(byte(ticks >> (8 * i)))
-	}
-	for i := range 3 {
-		t.WriteByte(byte(days >> (8 * i)))
-	}
-}
-
 // parseRPC reads the statement and the parameters of sp_executesql.
 func parseRPC(data []byte) (statement string, params []any) {
 	data = data[6:] // 0xFFFF, the procedure's number, flags
@@ -260,8 +153,8 @@ func parseRPC(data []byte) (statement string, params []any) {
 }
 
 func parseParam(data []byte) (value any, rest []byte) {
-	switch Kind(data[0]) {
-	case NVarChar:
+	switch data[0] {
+	case NVarChar.token():
 		size := binary.LittleEndian.Uint16(data[1:])
 		data = data[8:]
 		if size == 0xFFFF {
@@ -269,7 +162,7 @@ func parseParam(data []byte) (value any, rest []byte) {
 		}
 		length := int(binary.LittleEndian.Uint16(data))
 		return text16(data[2 : 2+length]), data[2+length:]
-	case BigInt:
+	case BigInt.token():
 		length := int(data[2])
 		var number int64
 		for i := range length {
