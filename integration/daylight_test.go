@@ -32,7 +32,9 @@ func TestAJobAtHalfPastTwoRunsOnceANightWhenTheClockIsSet(t *testing.T) {
 	i := newIsland(t)
 	zone, err := time.LoadLocation("Europe/Berlin")
 	require.NoError(t, err)
-	job := i.filesJob("nightly", 1000, client.BackupJobDocument{ScheduleCron: "30 2 * * *", ScheduleTimezone: zone.String()})
+	job := i.filesJob("nightly", 1000, client.BackupJobDocument{
+		ScheduleCron: "30 2 * * *", ScheduleTimezone: zone.String(), RetentionPolicy: &domain.RetentionPolicy{MaxBackups: 100},
+	})
 	changes := changesOf(t, zone, time.Now().Year()+1)
 	want := map[string]string{}
 	var nights []temporal.ScheduleBackfill
@@ -64,11 +66,8 @@ func TestAJobAtHalfPastTwoRunsOnceANightWhenTheClockIsSet(t *testing.T) {
 		return times
 	}
 	require.Eventually(t, func() bool { return completed()[last] != "" }, 2*time.Minute, 100*time.Millisecond, "they run one after the other, this one last")
-	require.Equal(t, want, completed())
+	require.Equal(t, want, completed(), "none of them is old enough to go")
 	executions, err := i.owner.ListExecutions(t.Context(), client.ExecutionFilter{Job: job.ID})
 	require.NoError(t, err)
 	require.Len(t, executions, len(want), "nor any that did not complete")
-	described, err := handle.Describe(t.Context())
-	require.NoError(t, err)
-	require.Greater(t, described.Info.NumActions, len(want), "Temporal started one more, which the product left out")
 }

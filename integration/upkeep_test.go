@@ -357,11 +357,17 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 			return &temporal.ScheduleUpdate{Schedule: &changed}, nil
 		},
 	}))
+	is := func(so func(temporal.Schedule) bool) {
+		t.Helper()
+		require.Eventually(t, func() bool {
+			d, err := handle.Describe(t.Context())
+			return err == nil && so(d.Schedule)
+		}, time.Minute, 50*time.Millisecond)
+	}
+	// Temporal takes both in by and by, and when it takes them in at once, the pause first: the update would undo it.
+	is(func(s temporal.Schedule) bool { return s.Spec.Intervals[0].Every == 1000*time.Hour })
 	require.NoError(t, handle.Pause(t.Context(), temporal.SchedulePauseOptions{Note: "too much load"}))
-	require.Eventually(t, func() bool { // Temporal takes both in by and by
-		d, err := handle.Describe(t.Context())
-		return err == nil && d.Schedule.State.Paused && d.Schedule.Spec.Intervals[0].Every == 1000*time.Hour
-	}, time.Minute, 50*time.Millisecond)
+	is(func(s temporal.Schedule) bool { return s.State.Paused })
 	ensure()
 	ensure()
 	d, err := handle.Describe(t.Context())
