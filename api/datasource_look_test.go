@@ -86,13 +86,14 @@ func TestEveryQueryIsAuditedWithoutSecrets(t *testing.T) {
 func TestALookNeedsItsPermission(t *testing.T) {
 	f := signedIn(t)
 	id := f.call("POST", "/api/datasources", datasourceBody("orders")).ok(201).get("id").(string)
-	f.serveLooks(`{}`, nil)
+	f.serveLooks(`{"objects":[],"truncated":false}`, nil)
 	path := "/api/datasources/" + id
 	query := object{"statement": "SELECT 1"}
 	reader := f.as(auth.DatasourcesRead)
 	reader.call("GET", path+"/schema", nil).ok(200)
 	reader.call("POST", path+"/query", query).problem(http.StatusForbidden)
 	require.Empty(t, f.audits("datasource.query"))
+	f.serveLooks(`{"columns":[],"rows":[],"truncated":false,"duration_ms":1}`, nil)
 	querier := f.as(auth.DatasourcesQuery)
 	querier.call("POST", path+"/query", query).ok(200)
 	querier.call("GET", path+"/schema", nil).problem(http.StatusForbidden)
@@ -129,7 +130,7 @@ func TestADatabaseOfAServerIsChosen(t *testing.T) {
 	delete(config, "database")
 	config["databases"] = object{"all": true, "exclude": []string{"private_*"}}
 	id := f.call("POST", "/api/datasources", body).ok(201).get("id").(string)
-	asked := f.serveLooks(`{}`, nil)
+	asked := f.serveLooks(`{"objects":[],"truncated":false}`, nil)
 	f.call("GET", "/api/datasources/"+id+"/schema?database=orders", nil).ok(200)
 	require.Equal(t, contract.DatasourceLook{DatasourceID: id, Pool: "default", Database: "orders"}, *asked)
 	f.call("GET", "/api/datasources/"+id+"/schema?database=private_1", nil).problem(422)
