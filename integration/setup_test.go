@@ -144,7 +144,8 @@ func (s *setup) start(t *testing.T) client.Execution {
 	t.Helper()
 	e, err := shared.owner.RunJob(t.Context(), s.job.ID, nil)
 	require.NoError(t, err)
-	require.Equal(t, domain.Queued, e.Status)
+	// On a machine that is so busy that the answer of Temporal is late the API looks what became of the start.
+	require.Contains(t, []domain.ExecutionStatus{domain.Queued, domain.Running}, e.Status)
 	return e
 }
 
