@@ -151,7 +151,7 @@ func (w *idWalk) send(t *testing.T, o walked, at place, fold func(string) string
 	}
 	var body []byte
 	if a.body != nil {
-		var document any = generic(t, a.body)
+		document := generic(t, a.body)
 		if at.body != nil {
 			document = laidOver(generic(t, at.body), document) // what the book sends stays
 		}

@@ -13,7 +13,7 @@ const fillCatalogue = `
 	ALTER TABLE backup_executions DISABLE TRIGGER backup_executions_notify;
 	INSERT INTO datasources (id, name, type, tags, connection_config)
 	SELECT gen_random_uuid(), 'datasource ' || n, 'postgres', ARRAY['tag' || n %% 10],
-	       jsonb_build_object('host', 'db' || n || '.example.com', 'port', 5432, 'database', 'orders', 'username', 'backup', 'ssl_mode', 'prefer')
+	       jsonb_build_object('host', 'db' || n || '.example.com', 'port', 5432, 'database', 'orders', 'username', 'backup', 'ssl_mode', 'require')
 	FROM generate_series(1, %[1]d) n;
 	INSERT INTO storage_locations (id, name, type, config)
 	SELECT gen_random_uuid(), 'storage ' || n, 'local', jsonb_build_object('path', '/srv/' || n) FROM generate_series(1, 1100) n;
