@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 
 	"github.com/danielgtaylor/huma/v2"
 	"go.temporal.io/sdk/client"
@@ -50,16 +51,22 @@ func (s *server) registerFileChanges(tags []string) {
 	errs := []int{
 		http.StatusNotFound, http.StatusConflict, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusInsufficientStorage,
 	}
+	goesOn := func() map[string]*huma.Response { // each has its own
+		body := s.api.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[FileChange](), true, "")
+		return map[string]*huma.Response{"202": {
+			Description: "It goes on", Content: map[string]*huma.MediaType{"application/json": {Schema: body}},
+		}}
+	}
 	register(s, requires(auth.StorageWrite), huma.Operation{
 		OperationID: "copy-storage-file", Method: http.MethodPost, Path: filesPath + "/copy", Tags: tags, Summary: "Copy a file within a storage location",
 		Description: "Never to a place where backups write (chunks, manifests, dataguardian.json). 202 when it takes longer than a minute: it goes on.",
-		Errors:      errs,
+		Errors:      errs, Responses: goesOn(),
 	}, s.copyFile)
 	register(s, requires(auth.StorageWrite), huma.Operation{
 		OperationID: "delete-storage-files", Method: http.MethodDelete, Path: filesPath, Tags: tags, Summary: "Delete a file or a folder of a storage location",
 		Description: "All of it or, when a backup that is kept or running needs any of it, nothing: 409, and `holders` names them. " +
 			"202 when it takes longer than a minute: it goes on.",
-		Errors: errs,
+		Errors: errs, Responses: goesOn(),
 	}, s.deleteFiles)
 }
 
