@@ -22,6 +22,9 @@ func TestEveryListIsWalkedWholeAndOnceWhileRowsAreAdded(t *testing.T) {
 	s := newSpeed(t, 900)
 	s.tie()
 	for _, l := range s.lists() {
+		if l.caller != "" {
+			continue // what a limited caller sees TestListsShowExactlyWhatASingleReadFinds compares, over many limits
+		}
 		keys := s.keys(l)
 		require.NotEmpty(t, keys, l.path)
 		known := make(map[string]bool, len(keys))

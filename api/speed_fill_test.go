@@ -48,6 +48,7 @@ const fillOthers = `
 	INSERT INTO restore_drill_jobs (id, name, datasource_id, target_datasource_id, schedule_cron, max_backup_age_hours, created_at)
 	SELECT gen_random_uuid(), 'drill ' || j, a.id, a.id, (j %% 60) || ' 5 * * *', 48, now() - random() * interval '400 days'
 	FROM generate_series(1, %[2]d) j JOIN d a ON a.n = j %% %[1]d;
+	UPDATE restore_drill_jobs SET backup_job_id = jobs.id FROM jobs WHERE jobs.n = 7 AND restore_drill_jobs.datasource_id = jobs.datasource_id;
 	CREATE TEMPORARY TABLE syncs AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id, source_datasource_id, target_datasource_id, storage_location_id FROM database_sync_jobs;
 	CREATE TEMPORARY TABLE drills AS SELECT row_number() OVER (ORDER BY id) - 1 AS n, id FROM restore_drill_jobs;
 	INSERT INTO database_sync_executions (id, sync_job_id, status, overwrite_direction, started_at, finished_at, metadata, created_at)

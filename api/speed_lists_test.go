@@ -194,7 +194,8 @@ func (s *speed) filtered(job, datasource, storage string) []listed {
 // between is a list from one time to another.
 func between(operation, path, table string) listed {
 	now := time.Now().UTC().Truncate(24 * time.Hour)
-	from, to := now.AddDate(0, 0, -300).Format(time.RFC3339), now.AddDate(0, 0, -100).Format(time.RFC3339)
+	// The beginning of a year, which is when tie lets rows be made.
+	from, to := time.Date(now.AddDate(0, 0, -200).Year(), 1, 1, 0, 0, 0, 0, time.UTC).Format(time.RFC3339), now.AddDate(0, 0, -100).Format(time.RFC3339)
 	return listed{operation: operation, path: path + "from=" + from + "&to=" + to + "&", table: table, where: "created_at >= '" + from + "' AND created_at < '" + to + "'"}
 }
 
