@@ -40,7 +40,8 @@ func Start(t *testing.T, redirectURL string) *Server {
 	t.Helper()
 	program := filepath.Join(t.TempDir(), "oidc")
 	build := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, ".")
-	build.Dir, build.Env = module(t), append(os.Environ(), "GOFLAGS=")
+	build.Dir = module(t)
+	build.Env = append(build.Environ(), "GOFLAGS=")
 	said, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", said)
 
