@@ -60,7 +60,7 @@ demo: deps build ## Back a sample database up, restore it, compare every row (DE
 test: export GOFLAGS := $(strip $(GOFLAGS) $(RACE))
 # Those that wait more than they compute are named first: the others run beside them.
 test: test-deps lint generated ## Run every check and every test
-	tools/gotest -timeout 35m ./integration ./api ./...
+	tools/gotest -timeout 50m ./integration ./api ./...
 
 # Make one run again: make chaos RUNS=100 SEED=1 ONLY=17
 .PHONY: chaos
