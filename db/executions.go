@@ -118,8 +118,9 @@ func (q *Queries) ListExecutions(ctx context.Context, filter ExecutionFilter, pa
 	if !filter.shows(ctx) {
 		return []Execution{}, "", nil
 	}
-	if ids, alone := filter.lead(documentFor(ctx, domain.ScopeKinds()...)); ids != nil {
-		rows, err := q.listLed(ctx, filter, from, page.fetch(), ids, alone)
+	document := documentFor(ctx, domain.ScopeKinds()...)
+	if ids, alone := filter.lead(document); ids != nil {
+		rows, err := q.listLed(ctx, filter, from, page.fetch(), document, ids, alone)
 		if err != nil {
 			return nil, "", err
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -48,41 +46,26 @@ func (f ExecutionFilter) shows(ctx context.Context) bool {
 }
 
 // listLed is ListExecutions of who is limited to some resources, led by these.
-func (q *Queries) listLed(ctx context.Context, filter ExecutionFilter, from position, size int32, ids map[domain.ScopeKind][]string, alone bool) ([]dbgen.ListExecutionsRow, error) {
+func (q *Queries) listLed(ctx context.Context, filter ExecutionFilter, from position, size int32, document *scopeDocument, ids map[domain.ScopeKind][]string, alone bool) ([]dbgen.ListExecutionsRow, error) {
 	var args arguments
-	where := "true"
-	add := func(holds bool, condition string, values ...any) {
-		if !holds {
-			return
-		}
-		for _, value := range values {
-			condition += args.add(value)
-		}
-		where += " AND " + condition
+	where := conditions{args: &args}
+	where.is(filter.Status != "", "r.status = ", filter.Status, "")
+	where.is(filter.Operation != "", "r.operation = ", string(filter.Operation), "")
+	if filter.Kept {
+		where.add("r.deleting_at IS NULL")
 	}
-	add(filter.Status != "", "r.status = ", filter.Status)
-	add(filter.Operation != "", "r.operation = ", string(filter.Operation))
-	add(filter.Kept, "r.deleting_at IS NULL")
-	add(!filter.From.IsZero(), "r.created_at >= ", filter.From)
-	add(!filter.To.IsZero(), "r.created_at < ", filter.To)
-	if from.id != nil {
-		where += " AND (r.created_at, r.id) < (" + args.add(from.createdAt) + "::timestamptz, " + args.add(from.id) + "::uuid)"
-	}
+	where.made(filter.From, filter.To)
+	where.after(from)
 	if !alone {
-		where += " AND " + documentFor(ctx, domain.ScopeKinds()...).condition(executionColumns.of("r"), &args)
+		where.add(document.condition(executionColumns.of("r"), &args))
 	}
 	limit := args.add(size) + "::int"
 	var branches []string
 	for _, kind := range leadKinds {
 		if ids[kind] != nil {
 			things := "SELECT unnest(" + args.add(ids[kind]) + "::uuid[]) AS id"
-			branches = append(branches, ledBy("backup_executions", "r."+executionColumns[kind], things, where, limit))
+			branches = append(branches, ledBy("backup_executions", "r."+executionColumns[kind], things, where.String(), limit))
 		}
 	}
-	rows, err := q.conn.Query(ctx, newestOf(listedColumns, "backup_executions", branches, limit), args...)
-	if err != nil {
-		return nil, translate("list executions", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[dbgen.ListExecutionsRow])
-	return found, translate("list executions", err)
+	return collect[dbgen.ListExecutionsRow](ctx, q, "list executions", newestOf(listedColumns, "backup_executions", branches, limit), args...)
 }

@@ -3,8 +3,6 @@ package db
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
 )
@@ -49,35 +47,22 @@ func (q *Queries) ledNotifications(ctx context.Context, scopes []byte, datasourc
 		args.add(storage)
 		things += toldStorage
 	}
-	where := "true"
-	add := func(holds bool, condition string, value any, cast string) {
-		if holds {
-			where += " AND " + condition + args.add(value) + cast
-		}
-	}
+	where := conditions{args: &args}
 	if filter.Unread {
-		where += " AND r.read_at IS NULL"
+		where.add("r.read_at IS NULL")
 	}
-	add(filter.Type != "", "r.type = ", string(filter.Type), "::text::notification_type")
-	add(filter.Severity != "", "r.severity = ", string(filter.Severity), "::text::notification_severity")
-	add(filter.EntityType != "", "r.entity_type = ", string(filter.EntityType), "::text::notification_entity_type")
-	add(filter.EntityID != "", "r.entity_id = ", filter.EntityID, "::uuid")
-	add(!filter.From.IsZero(), "r.created_at >= ", filter.From, "::timestamptz")
-	add(!filter.To.IsZero(), "r.created_at < ", filter.To, "::timestamptz")
-	if from.id != nil {
-		where += " AND (r.created_at, r.id) < (" + args.add(from.createdAt) + "::timestamptz, " + args.add(from.id) + "::uuid)"
-	}
+	where.is(filter.Type != "", "r.type = ", string(filter.Type), "::text::notification_type")
+	where.is(filter.Severity != "", "r.severity = ", string(filter.Severity), "::text::notification_severity")
+	where.is(filter.EntityType != "", "r.entity_type = ", string(filter.EntityType), "::text::notification_entity_type")
+	where.is(filter.EntityID != "", "r.entity_id = ", filter.EntityID, "::uuid")
+	where.made(filter.From, filter.To)
+	where.after(from)
 	limit := args.add(size) + "::int"
-	branches := []string{ledBy("notifications", "r.entity_type = w.kind AND r.entity_id", things, where, limit)}
+	branches := []string{ledBy("notifications", "r.entity_type = w.kind AND r.entity_id", things, where.String(), limit)}
 	if storage == nil {
 		branches = append(branches, `(SELECT r.id, r.created_at FROM notifications r
-			WHERE r.entity_type = 'storage_location' AND scope_allows($1::jsonb -> 'storage_location', NULL, r.entity_id, NULL) AND `+where+`
+			WHERE r.entity_type = 'storage_location' AND scope_allows($1::jsonb -> 'storage_location', NULL, r.entity_id, NULL) AND `+where.String()+`
 			ORDER BY r.created_at DESC, r.id DESC LIMIT `+limit+`)`)
 	}
-	rows, err := q.conn.Query(ctx, newestOf(notificationColumns, "notifications", branches, limit), args...)
-	if err != nil {
-		return nil, translate("list notifications", err)
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[dbgen.Notification])
-	return found, translate("list notifications", err)
+	return collect[dbgen.Notification](ctx, q, "list notifications", newestOf(notificationColumns, "notifications", branches, limit), args...)
 }

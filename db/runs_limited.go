@@ -70,20 +70,12 @@ func limitedRuns(ctx context.Context, kind RunKind, filter RunFilter, from posit
 		return "", nil, err
 	}
 	args.add(scope)
-	where := "true"
-	add := func(holds bool, condition string, value any) {
-		if holds {
-			where += " AND " + condition + args.add(value)
-		}
-	}
-	add(filter.JobID != "", "r.{job} = ", filter.JobID)
-	add(filter.Status != "", "r.status = ", filter.Status)
-	add(!filter.From.IsZero(), "r.created_at >= ", filter.From)
-	add(!filter.To.IsZero(), "r.created_at < ", filter.To)
-	if from.id != nil {
-		where += " AND (r.created_at, r.id) < (" + args.add(from.createdAt) + "::timestamptz, " + args.add(from.id) + "::uuid)"
-	}
+	where := conditions{args: &args}
+	where.is(filter.JobID != "", "r.{job} = ", filter.JobID, "")
+	where.is(filter.Status != "", "r.status = ", filter.Status, "")
+	where.made(filter.From, filter.To)
+	where.after(from)
 	limit := args.add(size) + "::int"
-	statement = listLimitedRuns(kind, documentFor(ctx, domain.ScopeKinds()...), filter.JobID != "", where, limit, &args)
+	statement = listLimitedRuns(kind, documentFor(ctx, domain.ScopeKinds()...), filter.JobID != "", where.String(), limit, &args)
 	return statement, args, nil
 }
