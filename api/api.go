@@ -128,7 +128,8 @@ func newServer(o Options) (*server, error) {
 		return nil, err
 	}
 	s.boundLists()
-	return s, s.serveDocs()
+	s.serveDocs()
+	return s, nil
 }
 
 // registerOperations adds every operation, a file of operations a line.

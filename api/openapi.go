@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"reflect"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -110,27 +111,26 @@ func (s *server) documentNulls() {
 	}
 }
 
-// serveDocs adds the document in both notations and the reference page, whose files are embedded.
-func (s *server) serveDocs() error {
-	asJSON, err := json.Marshal(s.api.OpenAPI())
-	if err != nil {
-		return fmt.Errorf("encode the OpenAPI document: %w", err)
-	}
-	asYAML, err := s.api.OpenAPI().YAML()
-	if err != nil {
-		return fmt.Errorf("encode the OpenAPI document as YAML: %w", err)
-	}
+// serveDocs adds the document in both notations and the reference page, whose files are embedded. Each notation is written when it is first
+// asked for: it takes longer than everything else that a server does to start.
+func (s *server) serveDocs() {
 	reason := "it describes the API and holds nothing of an installation"
-	s.route(openapiPath, public(reason), func(c *gin.Context) {
-		c.Data(http.StatusOK, "application/openapi+json", asJSON)
-	})
-	s.route("/api/openapi.yaml", public(reason), func(c *gin.Context) {
-		c.Data(http.StatusOK, "application/openapi+yaml", asYAML)
-	})
+	serve := func(path, contentType string, encode func() ([]byte, error)) {
+		document := sync.OnceValues(encode)
+		s.route(path, public(reason), func(c *gin.Context) {
+			text, err := document()
+			if err != nil {
+				s.explain(c.Request.Context(), fmt.Errorf("encode the OpenAPI document: %w", err)).Write(c.Writer)
+				return
+			}
+			c.Data(http.StatusOK, contentType, text)
+		})
+	}
+	serve(openapiPath, "application/openapi+json", s.api.OpenAPI().MarshalJSON)
+	serve("/api/openapi.yaml", "application/openapi+yaml", s.api.OpenAPI().YAML)
 	page := docsHandler()
 	s.route(docsPath, public(reason), page)
 	s.route(docsPath+"/*file", public(reason), page)
-	return nil
 }
 
 func docsHandler() gin.HandlerFunc {
