@@ -83,8 +83,9 @@ type Worker struct {
 	// HookCommands lists the programs that hooks of backup jobs may run on this worker, as absolute paths
 	// separated by ':'; empty is none.
 	HookCommands []string `env:"DATAGUARDIAN_HOOK_COMMANDS" envSeparator:":"`
-	// GoMemLimit is only looked at: the Go runtime obeys it by itself.
+	// GoMemLimit and GoGC are only looked at: the Go runtime obeys them by itself.
 	GoMemLimit string `env:"GOMEMLIMIT"`
+	GoGC       string `env:"GOGC"`
 }
 
 // Log says how much is logged, and how it looks.

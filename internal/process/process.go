@@ -32,9 +32,16 @@ func NewLogger(w io.Writer, c config.Log) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// LimitMemory makes the garbage collector work harder from WorkerMemoryLimit on, unless the
-// operator set a limit with GOMEMLIMIT.
+// workerGarbage is how much garbage there may be in a worker, in percent of what is live. What takes memory in one is the entries of a tree
+// while it is backed up; everything big is outside of the Go heap.
+const workerGarbage = 50
+
+// LimitMemory makes the garbage collector work harder, most of all from WorkerMemoryLimit on, unless the operator said
+// otherwise with GOGC and GOMEMLIMIT.
 func LimitMemory(c config.Worker) {
+	if c.GoGC == "" {
+		debug.SetGCPercent(workerGarbage)
+	}
 	if c.GoMemLimit == "" {
 		debug.SetMemoryLimit(WorkerMemoryLimit)
 	}

@@ -42,11 +42,11 @@ func appendHeader(to []byte, e *entry, size int64, attributes map[string]string,
 	if sparse != nil {
 		return appendSparseHeader(to, h, e, sparse)
 	}
-	var buffer bytes.Buffer
-	if err := tar.NewWriter(&buffer).WriteHeader(h); err != nil {
+	buffer := bytes.NewBuffer(to) // which it goes on with where there is room
+	if err := tar.NewWriter(buffer).WriteHeader(h); err != nil {
 		return nil, fmt.Errorf("make the tar header of %s: %w", printable(e.path()), err)
 	}
-	return append(to, buffer.Bytes()...), nil
+	return buffer.Bytes(), nil
 }
 
 // appendSparseHeader writes what package tar reads and does not write: GNU's sparse format 1.0. Its
