@@ -36,7 +36,7 @@ func (j *DrillJob) starting() starting {
 // withJitter corrects the next run of jobs whose time has come and that have not begun, because the jitter spreads those of one
 // moment: it is by the end of that.
 func (s *server) withJitter(ctx context.Context, jobs ...starting) error {
-	settings, err := s.db.ScheduleSettings(ctx)
+	jitter, err := s.db.ScheduleJitter(ctx)
 	switch {
 	case failure.ClassOf(err) == failure.ConfigInvalid:
 		return nil // jobs can be read all the same; who saves one is told
@@ -44,7 +44,7 @@ func (s *server) withJitter(ctx context.Context, jobs ...starting) error {
 		return err
 	}
 	for _, job := range jobs {
-		job.delay(time.Now(), time.Duration(settings.JitterSeconds)*time.Second)
+		job.delay(time.Now(), jitter)
 	}
 	return nil
 }

@@ -52,6 +52,7 @@ func (r *recorder) during(work func()) []pgx.TraceQueryStartData {
 // a row that is wanted, that is what the planner does, and should.
 var readThrough = map[string]string{
 	"permissions":       "those that the program knows, about thirty: one page of the disk",
+	"system_settings":   "what is set otherwise than by default, one page of the disk",
 	"storage_locations": "looked up by the ids of a page of backups, up to fifty of 1,100, which are on most of its pages of the disk; where it is not to be read through, its key serves",
 }
 

@@ -54,10 +54,21 @@ func (q *Queries) ScheduleSettings(ctx context.Context) (domain.ScheduleSettings
 			return s, err
 		}
 	}
-	if err := s.Validate().OrNil(); err != nil {
-		return s, failure.Wrap(failure.ConfigInvalid, "read the settings of schedules", err, "Set them to what is allowed.")
+	return s, allowed(s)
+}
+
+// allowed is ConfigInvalid of settings that are out of range.
+func allowed(s domain.ScheduleSettings) error {
+	return failure.Wrap(failure.ConfigInvalid, "read the settings of schedules", s.Validate().OrNil(), "Set them to what is allowed.")
+}
+
+// ScheduleJitter reads the jitter of ScheduleSettings alone.
+func (q *Queries) ScheduleJitter(ctx context.Context) (time.Duration, error) {
+	s := domain.DefaultSchedules()
+	if err := q.setting(ctx, domain.SettingJitter, &s.JitterSeconds); err != nil {
+		return 0, err
 	}
-	return s, nil
+	return time.Duration(s.JitterSeconds) * time.Second, allowed(s)
 }
 
 // SetScheduleSettings stores them; updatedBy is the id of a user, "" for the system. Errors: domain.Invalid.
