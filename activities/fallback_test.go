@@ -56,7 +56,7 @@ func mustReplicas(t *testing.T, s *site, e db.Execution) []db.Replica {
 
 func TestAFailureOfTheDumpToolDoesNotFallBack(t *testing.T) {
 	s, _, options := twoPlaces(t, domain.StrategyFallback)
-	s.source.fill(1, 12*mib)
+	s.source.fill(1, mib/4) // an unreachable source is tried for hours, of the test's clock, and each try reads this
 	for _, class := range []failure.Class{failure.StorageFull, failure.Unreachable, failure.AuthFailed} {
 		s.source.refused = class
 		e := s.backup(options(domain.Full))

@@ -14,7 +14,6 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/worker"
 )
 
@@ -76,8 +75,7 @@ func TestALostRestoreLeavesNothingAndABusyWorkerStillAnswers(t *testing.T) {
 	require.True(t, waitsForSlot(), "while the restore holds it")
 	require.NoError(t, shared.dialled.TerminateWorkflow(t.Context(), restore.Metadata.WorkflowID, "", "by hand"))
 	close(release)
-	_, err = reconcile.Sweep(t.Context(), shared.db, shared.dialled, time.Minute, quiet())
-	require.NoError(t, err)
+	sweep(t)
 	require.Equal(t, domain.Failed, wait(t, restore).Status)
 	waiting, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()

@@ -94,16 +94,18 @@ func (s *mongoSetup) writeMeanwhile(t *testing.T, round int) {
 	require.NoError(t, err)
 }
 
-// freezeMongoDump stops the mongodump that a worker runs, once it has written so much that it knows what it is to dump.
+// freezeMongoDump stops the mongodump that a worker runs, once it has written so much that it knows what it is to dump. It is another process,
+// so there is no event to wait for; it goes on a moment at a time, or on a busy machine it would have ended before somebody looks.
 func freezeMongoDump(t *testing.T, worker int) (pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { // another process: there is no event to wait for
-		if pid == 0 {
-			pid = findMongoDump(worker)
+	require.Eventually(t, func() bool { pid = findMongoDump(worker); return pid != 0 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool {
+		if syscall.Kill(pid, syscall.SIGSTOP) == nil && written(pid) > 1<<20 {
+			return true
 		}
-		return pid != 0 && written(pid) > 1<<20
-	}, time.Minute, 2*time.Millisecond)
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+		_ = syscall.Kill(pid, syscall.SIGCONT)
+		return false
+	}, time.Minute, time.Millisecond)
 	require.Equal(t, pid, findMongoDump(worker), "it has come to its end already")
 	t.Cleanup(func() {
 		if findMongoDump(worker) == pid {

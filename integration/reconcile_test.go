@@ -1,11 +1,14 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/serviceerror"
 	temporal "go.temporal.io/sdk/client"
 
 	"github.com/dataguardian/dataguardian/internal/client"
@@ -14,6 +17,22 @@ import (
 	"github.com/dataguardian/dataguardian/internal/reconcile"
 	"github.com/dataguardian/dataguardian/worker"
 )
+
+// sweep is what the upkeep does with open executions. It leaves those open of which Temporal, which all tests ask at the same time, does
+// not tell within seconds, and comes again.
+func sweep(t *testing.T) {
+	t.Helper()
+	for {
+		_, err := reconcile.Sweep(t.Context(), shared.db, shared.dialled, time.Minute, quiet())
+		var late *serviceerror.DeadlineExceeded
+		if errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded) && t.Context().Err() == nil {
+			t.Logf("swept again: %v", err)
+			continue
+		}
+		require.NoError(t, err)
+		return
+	}
+}
 
 func TestAJobRunsAgainAfterItsWorkflowWasTerminated(t *testing.T) {
 	const pool = "forgotten"
@@ -27,8 +46,7 @@ func TestAJobRunsAgainAfterItsWorkflowWasTerminated(t *testing.T) {
 	_, err = shared.admin(t, "dataguardian").Exec(t.Context(),
 		"update backup_executions set created_at = created_at - interval '2 minutes' where id = $1", waiting.ID)
 	require.NoError(t, err)
-	_, err = reconcile.Sweep(t.Context(), shared.db, shared.dialled, time.Minute, quiet())
-	require.NoError(t, err)
+	sweep(t)
 	ended := wait(t, waiting)
 	require.Equal(t, domain.Failed, ended.Status)
 	require.Contains(t, ended.ErrorMessage, "terminated in Temporal")
@@ -38,8 +56,7 @@ func TestAJobRunsAgainAfterItsWorkflowWasTerminated(t *testing.T) {
 	t.Cleanup(stop)
 	again := s.backUp(t)
 	require.Equal(t, domain.Completed, again.Status, again.ErrorMessage)
-	_, err = reconcile.Sweep(t.Context(), shared.db, shared.dialled, time.Minute, quiet())
-	require.NoError(t, err)
+	sweep(t)
 	ended = wait(t, again)
 	require.Equal(t, domain.Completed, ended.Status, "a sweep touches nothing that ended well")
 }
