@@ -19,6 +19,7 @@ import (
 	"github.com/dataguardian/dataguardian/internal/client"
 	"github.com/dataguardian/dataguardian/internal/contract"
 	"github.com/dataguardian/dataguardian/internal/domain"
+	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlserver/tdsserver"
 )
 
@@ -110,35 +111,11 @@ func sqliteContent(t *testing.T, path string) map[string][]string {
 	t.Helper()
 	db := openSQLite(t, path)
 	defer func() { require.NoError(t, db.Close()) }()
-	found := map[string][]string{"schema": sqliteRows(t, db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2")}
+	found := map[string][]string{"schema": enginetest.Rows(t, db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2")}
 	for _, table := range []string{"everything", "exact", "keyed", "words", "areas", "seen"} {
-		found[table] = sqliteRows(t, db, "SELECT * FROM "+table)
+		found[table] = enginetest.Rows(t, db, "SELECT * FROM "+table)
 	}
 	return found
-}
-
-func sqliteRows(t *testing.T, db *sql.DB, query string) (lines []string) {
-	t.Helper()
-	rows, err := db.Query(query)
-	require.NoError(t, err)
-	defer rows.Close()
-	columns, err := rows.Columns()
-	require.NoError(t, err)
-	for rows.Next() {
-		values, into := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		require.NoError(t, rows.Scan(into...))
-		for i, value := range values {
-			if text, ok := value.([]byte); ok {
-				values[i] = string(text) + " as bytes" // %#v writes each byte by itself, which takes a minute with the race detector
-			}
-		}
-		lines = append(lines, fmt.Sprintf("%#v", values))
-	}
-	require.NoError(t, rows.Err())
-	return lines
 }
 
 func TestASQLiteDatabaseIsBackedUpIncrementallyAndRestored(t *testing.T) {

@@ -32,7 +32,7 @@ func TestChosenTablesAreRestored(t *testing.T) {
 			enginetest.Restore(t, newEngine(), src, req, archive.Opener())
 			db := connect(t, target)
 			var names []string
-			for _, line := range rowsOf(t, db, "SELECT name FROM sqlite_schema") {
+			for _, line := range enginetest.Rows(t, db, "SELECT name FROM sqlite_schema") {
 				names = append(names, strings.ReplaceAll(strings.Trim(line, `"`), `\"`, `"`))
 			}
 			require.ElementsMatch(t, c.want, names)
@@ -73,7 +73,7 @@ func TestAChosenVirtualTableBringsItsOwnTablesOnly(t *testing.T) {
 	enginetest.Restore(t, newEngine(), src, req, archive.Opener())
 	require.Equal(t, []string{`"words"`, `"words_config"`, `"words_content"`, `"words_data"`, `"words_docsize"`, `"words_idx"`}, tablesOf(t, target))
 	db = connect(t, target)
-	require.Equal(t, []string{`"the quick brown fox"`}, rowsOf(t, db, "SELECT body FROM words WHERE words MATCH 'quick'"))
+	require.Equal(t, []string{`"the quick brown fox"`}, enginetest.Rows(t, db, "SELECT body FROM words WHERE words MATCH 'quick'"))
 	require.NoError(t, db.Close())
 
 	req = archive.Request("abcd0005", filepath.Join(filepath.Dir(target), "never.db"))
@@ -99,7 +99,7 @@ func tablesOf(t *testing.T, path string) []string {
 	t.Helper()
 	db := connect(t, path)
 	defer func() { require.NoError(t, db.Close()) }()
-	return rowsOf(t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
+	return enginetest.Rows(t, db, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name")
 }
 
 func TestChosenTablesAreBackedUp(t *testing.T) {
@@ -145,10 +145,10 @@ func TestChosenTablesAreBackedUp(t *testing.T) {
 			}
 			require.ElementsMatch(t, want, tablesOf(t, target))
 			db := connect(t, target)
-			require.Len(t, rowsOf(t, db, "SELECT name FROM sqlite_schema WHERE type = 'view'"), len(c.views))
-			require.Equal(t, []string{`"wal"`}, rowsOf(t, db, "PRAGMA journal_mode"), "as the source has it")
+			require.Len(t, enginetest.Rows(t, db, "SELECT name FROM sqlite_schema WHERE type = 'view'"), len(c.views))
+			require.Equal(t, []string{`"wal"`}, enginetest.Rows(t, db, "PRAGMA journal_mode"), "as the source has it")
 			if slices.Contains(c.tables, "plain") {
-				require.Equal(t, []string{"4003"}, rowsOf(t, db, "SELECT count(*) FROM plain"))
+				require.Equal(t, []string{"4003"}, enginetest.Rows(t, db, "SELECT count(*) FROM plain"))
 			}
 			require.NoError(t, db.Close())
 			recorded, counted, err := newEngine().RecordedRows([]engine.Stream{archive.Stream})

@@ -62,8 +62,8 @@ func TestADatabaseInUseIsNotReplaced(t *testing.T) {
 
 			require.NoError(t, app.Close())
 			app = connect(t, src.Config.FilePath)
-			require.Equal(t, []string{`"old"`}, rowsOf(t, app, "SELECT x FROM old"))
-			require.Equal(t, []string{`"` + strings.ToLower(test.mode) + `"`}, rowsOf(t, app, "PRAGMA journal_mode"), "it is as it was")
+			require.Equal(t, []string{`"old"`}, enginetest.Rows(t, app, "SELECT x FROM old"))
+			require.Equal(t, []string{`"` + strings.ToLower(test.mode) + `"`}, enginetest.Rows(t, app, "PRAGMA journal_mode"), "it is as it was")
 			require.NoError(t, app.Close())
 			_, err = e.Promote(enginetest.Context(t), src, req)
 			require.NoError(t, err)

@@ -2,7 +2,6 @@ package sqlite_test
 
 import (
 	"database/sql"
-	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/dataguardian/dataguardian/internal/domain"
 	"github.com/dataguardian/dataguardian/internal/engine"
+	"github.com/dataguardian/dataguardian/internal/engine/enginetest"
 	"github.com/dataguardian/dataguardian/internal/engine/sqlite"
 )
 
@@ -84,41 +84,15 @@ func content(t *testing.T, src engine.Source) any {
 	t.Helper()
 	db := connect(t, src.Config.FilePath)
 	defer func() { require.NoError(t, db.Close()) }()
-	found := map[string][]string{"schema": rowsOf(t, db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2")}
-	found["user_version"] = rowsOf(t, db, "PRAGMA user_version")
-	found["application_id"] = rowsOf(t, db, "PRAGMA application_id")
-	for _, name := range rowsOf(t, db, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')") {
+	found := map[string][]string{"schema": enginetest.Rows(t, db, "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY 1, 2")}
+	found["user_version"] = enginetest.Rows(t, db, "PRAGMA user_version")
+	found["application_id"] = enginetest.Rows(t, db, "PRAGMA application_id")
+	for _, name := range enginetest.Rows(t, db, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view')") {
 		name = strings.TrimSuffix(strings.TrimPrefix(name, `"`), `"`)
 		name = strings.ReplaceAll(name, `\"`, `"`)
-		found[name] = rowsOf(t, db, `SELECT * FROM "`+strings.ReplaceAll(name, `"`, `""`)+`"`)
+		found[name] = enginetest.Rows(t, db, `SELECT * FROM "`+strings.ReplaceAll(name, `"`, `""`)+`"`)
 	}
 	return found
-}
-
-func rowsOf(t *testing.T, db *sql.DB, query string) (lines []string) {
-	t.Helper()
-	rows, err := db.Query(query)
-	require.NoError(t, err, query)
-	defer rows.Close()
-	columns, err := rows.Columns()
-	require.NoError(t, err)
-	for rows.Next() {
-		values, into := make([]any, len(columns)), make([]any, len(columns))
-		for i := range values {
-			into[i] = &values[i]
-		}
-		require.NoError(t, rows.Scan(into...))
-		var line []string
-		for _, v := range values {
-			if text, ok := v.([]byte); ok {
-				v = string(text) + " as bytes" // %#v writes each byte by itself, which is slow with the race detector
-			}
-			line = append(line, fmt.Sprintf("%#v", v))
-		}
-		lines = append(lines, strings.Join(line, " | "))
-	}
-	require.NoError(t, rows.Err())
-	return lines
 }
 
 // in is a datasource with another file.
