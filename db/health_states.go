@@ -6,7 +6,6 @@ import (
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // HealthSettings reads how often things are checked and what is bad; the default where nothing is set. A value that is
@@ -20,7 +19,7 @@ func (q *Queries) HealthSettings(ctx context.Context) (domain.HealthSettings, er
 			return s, err
 		}
 	}
-	return s, failure.Wrap(failure.ConfigInvalid, "read the settings of health", s.Validate().OrNil(), "Set them to what is allowed.")
+	return s, inRange("read the settings of health", s.Validate())
 }
 
 // CheckedState is where something that is checked stands.

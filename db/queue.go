@@ -7,7 +7,6 @@ import (
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // need is what an execution needs a place at. A direct sync reads one datasource and writes another.
@@ -259,7 +258,7 @@ func (q *Queries) ConcurrencySettings(ctx context.Context) (domain.ConcurrencySe
 			return s, err
 		}
 	}
-	return s, failure.Wrap(failure.ConfigInvalid, "read the limits of concurrency", s.Validate().OrNil(), "Set them to what is allowed.")
+	return s, inRange("read the limits of concurrency", s.Validate())
 }
 
 // SetConcurrencySettings stores them; updatedBy is the id of a user, "" for the system. Errors: domain.Invalid.

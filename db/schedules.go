@@ -9,7 +9,6 @@ import (
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // SetJobNextExecution notes when a backup job runs next, nil for never, and why its schedule is paused in Temporal, ""
@@ -54,13 +53,10 @@ func (q *Queries) ScheduleSettings(ctx context.Context) (domain.ScheduleSettings
 			return s, err
 		}
 	}
-	return s, allowed(s)
+	return s, inRange(scheduleSettings, s.Validate())
 }
 
-// allowed is ConfigInvalid of settings that are out of range.
-func allowed(s domain.ScheduleSettings) error {
-	return failure.Wrap(failure.ConfigInvalid, "read the settings of schedules", s.Validate().OrNil(), "Set them to what is allowed.")
-}
+const scheduleSettings = "read the settings of schedules"
 
 // ScheduleJitter reads the jitter of ScheduleSettings alone.
 func (q *Queries) ScheduleJitter(ctx context.Context) (time.Duration, error) {
@@ -68,7 +64,7 @@ func (q *Queries) ScheduleJitter(ctx context.Context) (time.Duration, error) {
 	if err := q.setting(ctx, domain.SettingJitter, &s.JitterSeconds); err != nil {
 		return 0, err
 	}
-	return time.Duration(s.JitterSeconds) * time.Second, allowed(s)
+	return time.Duration(s.JitterSeconds) * time.Second, inRange(scheduleSettings, s.Validate())
 }
 
 // SetScheduleSettings stores them; updatedBy is the id of a user, "" for the system. Errors: domain.Invalid.

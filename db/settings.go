@@ -47,6 +47,11 @@ func (q *Queries) setting(ctx context.Context, key string, into any) error {
 	return failure.Wrap(failure.ConfigInvalid, op, json.Unmarshal(value, into), "It has a value of another type.")
 }
 
+// inRange is ConfigInvalid of settings that are not allowed, which only somebody's own SQL can have stored.
+func inRange(op string, faults domain.Invalid) error {
+	return failure.Wrap(failure.ConfigInvalid, op, faults.OrNil(), "Set them to what is allowed.")
+}
+
 func (q *Queries) putSetting(ctx context.Context, key string, value any, updatedBy string) error {
 	op := "set " + key
 	document, err := json.Marshal(value)

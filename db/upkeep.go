@@ -6,7 +6,6 @@ import (
 
 	"github.com/dataguardian/dataguardian/db/dbgen"
 	"github.com/dataguardian/dataguardian/internal/domain"
-	"github.com/dataguardian/dataguardian/internal/failure"
 )
 
 // pruneBatch is how many old rows one statement removes.
@@ -114,5 +113,5 @@ func (q *Queries) PruneSettings(ctx context.Context) (domain.PruneSettings, erro
 			return s, err
 		}
 	}
-	return s, failure.Wrap(failure.ConfigInvalid, "read the settings of pruning", s.Validate().OrNil(), "Set them to what is allowed.")
+	return s, inRange("read the settings of pruning", s.Validate())
 }
