@@ -1,10 +1,10 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -42,7 +42,7 @@ func (s *suite) makeTree(ctx context.Context) error {
 		return fmt.Errorf("bench: go env: %w", err)
 	}
 	root, cache, _ := strings.Cut(strings.TrimSpace(string(told)), "\n")
-	if err := s.copyIn(ctx, root, "go"); err != nil {
+	if err := s.copyIn(ctx, root, "go", math.MaxInt); err != nil {
 		return err
 	}
 	err = filepath.WalkDir(cache, func(path string, entry fs.DirEntry, err error) error {
@@ -58,14 +58,9 @@ func (s *suite) makeTree(ctx context.Context) error {
 		if !strings.Contains(entry.Name(), "@") {
 			return nil
 		}
-		files := 0
-		err = s.eachFile(path, func(string, fs.FileInfo) error { files++; return nil })
-		if err != nil || files > moduleFiles {
-			return cmp.Or(err, filepath.SkipDir)
-		}
 		relative, err := filepath.Rel(cache, path)
 		if err == nil {
-			err = s.copyIn(ctx, path, filepath.Join("modules", relative))
+			err = s.copyIn(ctx, path, filepath.Join("modules", relative), moduleFiles)
 		}
 		if err != nil {
 			return err
@@ -78,8 +73,17 @@ func (s *suite) makeTree(ctx context.Context) error {
 	return err
 }
 
-// copyIn copies a directory into the tree and counts what it holds.
-func (s *suite) copyIn(ctx context.Context, from, to string) error {
+// copyIn copies a directory into the tree and counts what it holds. One with more files than most is left out.
+func (s *suite) copyIn(ctx context.Context, from, to string, most int) error {
+	held := tree{}
+	err := s.eachFile(from, func(_ string, info fs.FileInfo) error {
+		held.files++
+		held.bytes += info.Size()
+		return nil
+	})
+	if err != nil || held.files > most {
+		return err
+	}
 	to = filepath.Join(s.treeDir(), to)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -89,11 +93,9 @@ func (s *suite) copyIn(ctx context.Context, from, to string) error {
 			return fmt.Errorf("bench: %s %s: %w: %s", command[0], from, err, out)
 		}
 	}
-	return s.eachFile(to, func(_ string, info fs.FileInfo) error {
-		s.tree.files++
-		s.tree.bytes += info.Size()
-		return nil
-	})
+	s.tree.files += held.files
+	s.tree.bytes += held.bytes
+	return nil
 }
 
 func (s *suite) eachFile(root string, do func(path string, info fs.FileInfo) error) error {

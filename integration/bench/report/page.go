@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -39,7 +40,9 @@ makes the figures coarse. %s.
   database server's is not in it. Peak RSS is the sum of the peaks of a pipeline's programs (Linux tells none below the
   benchmark's own 15 to 50 MiB), and for DataGuardian the worker's own (VmHWM, reset before each run). *Stored* is what the files on the disk grew by; *before compression*
   are the plain bytes of new chunks (restic: data_added).
+`
 
+const limitsHead = `
 ## Limits
 
 | | case | measured | |
@@ -50,6 +53,9 @@ makes the figures coarse. %s.
 func (p Page) Markdown() []byte {
 	var out bytes.Buffer
 	fmt.Fprintf(&out, introduction, p.Command, p.Machine, p.Load, strings.Join(p.Versions, "; "), p.Repetitions)
+	if slices.ContainsFunc(p.Sections, func(s Section) bool { return len(s.Limits) > 0 }) {
+		out.WriteString(limitsHead)
+	}
 	for _, section := range p.Sections {
 		for _, limit := range section.Limits {
 			fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", limit.Text, section.Title, limit.Got, limit.Verdict)

@@ -72,3 +72,10 @@ func TestALimitWhoseRivalIsMissingIsNotMeasured(t *testing.T) {
 	require.Empty(t, page.Broken())
 	require.Equal(t, []string{"one: wall ≤ 0.50 × gone was not measured"}, page.Unmeasured())
 }
+
+func TestACaseOfNotesAloneHasNoEmptyTables(t *testing.T) {
+	text := string(Page{Sections: []Section{{Title: "one", About: "what it is", Notes: []string{"what came of it"}}}}.Markdown())
+	require.NotContains(t, text, "## Limits")
+	require.NotContains(t, text, "|---|")
+	require.Contains(t, text, "## one\n\nwhat it is\n\nwhat came of it\n")
+}

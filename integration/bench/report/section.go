@@ -45,6 +45,9 @@ func (s Section) write(w io.Writer) {
 }
 
 func (s Section) writeTable(w io.Writer) {
+	if len(s.Series) == 0 { // its notes say what was measured
+		return
+	}
 	head := []string{"", "wall"}
 	for _, base := range s.Bases {
 		head = append(head, "of "+base.Name)
