@@ -49,6 +49,13 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 	if job.spec.Enabled {
 		pause = entry.Pause
 	}
+	if pause != job.paused && job.spec.Enabled {
+		// The list was read before the job and may be seconds old: of who has just ended a pause at the job, it would put the note back.
+		var err error
+		if pause, err = schedule.PauseOf(ctx, c.temporal, job.spec.ID); err != nil {
+			return err
+		}
+	}
 	if pause != "" {
 		c.report.Paused++
 	}

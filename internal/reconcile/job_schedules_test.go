@@ -23,6 +23,7 @@ import (
 type kept struct {
 	client.ScheduleClient
 	there  map[string]client.Schedule
+	older  map[string]client.Schedule // what lists still show of them
 	before map[string]func()
 	asked  []string // the ids that were to be written
 }
@@ -37,6 +38,9 @@ func (k *kept) about(id string) {
 func (k *kept) List(context.Context, client.ScheduleListOptions) (client.ScheduleListIterator, error) {
 	entries := &listed{}
 	for id, s := range k.there {
+		if older, is := k.older[id]; is {
+			s = older
+		}
 		entries.left = append(entries.left, &client.ScheduleListEntry{ID: id, Spec: s.Spec, Paused: s.State.Paused, Note: s.State.Note})
 	}
 	return entries, nil
@@ -67,6 +71,9 @@ func (k *kept) Create(_ context.Context, o client.ScheduleOptions) (client.Sched
 
 func (k *kept) GetHandle(_ context.Context, id string) client.ScheduleHandle {
 	handle := &mocks.ScheduleHandle{}
+	handle.On("Describe", mock.Anything).Return(func(context.Context) (*client.ScheduleDescription, error) {
+		return &client.ScheduleDescription{Schedule: k.there[id]}, nil
+	})
 	handle.On("Delete", mock.Anything).Return(func(context.Context) error {
 		k.about(id)
 		delete(k.there, id)
@@ -190,7 +197,7 @@ func TestTheUpkeepDoesNotPutBackTheCronThatAJobHadWhenItBegan(t *testing.T) {
 func (u *upkept) awaitWaiter() {
 	require.Eventually(u.t, func() bool {
 		return dbtest.Count(u.t, u.url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0
-	}, 20*time.Second, 10*time.Millisecond)
+	}, 2*time.Minute, 10*time.Millisecond)
 }
 
 // A job is deleted while the upkeep makes the schedule that it lacked.
@@ -219,6 +226,36 @@ func TestTheNextRunOfAnOlderVersionIsNotStored(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "too much load", read.SchedulePause)
 	require.Equal(t, at, read.NextExecutionAt.UTC())
+}
+
+// Temporal's lists know of a change only a moment later.
+func TestAPauseThatHasJustEndedIsNotNotedAgain(t *testing.T) {
+	u := newUpkept(t)
+	job := u.job("nightly", "0 2 * * *")
+	id := contract.BackupScheduleID(job.ID)
+	u.ensure()
+	going := u.schedules.there[id]
+	paused := going
+	paused.State = &client.ScheduleState{Paused: true, Note: "the disk is being moved"}
+	shown := func() string {
+		read, err := u.d.GetBackupJob(t.Context(), job.ID)
+		require.NoError(t, err)
+		require.Equal(t, read.SchedulePause == "", read.NextExecutionAt != nil)
+		return read.SchedulePause
+	}
+	u.schedules.older = map[string]client.Schedule{id: paused}
+	require.Zero(t, u.ensure().Paused)
+	require.Empty(t, shown(), "the list is of before the pause ended")
+
+	u.schedules.there[id], u.schedules.older = paused, nil
+	require.Equal(t, 1, u.ensure().Paused)
+	require.Equal(t, "the disk is being moved", shown())
+	u.schedules.older = map[string]client.Schedule{id: going}
+	require.Equal(t, 1, u.ensure().Paused)
+	require.Equal(t, "the disk is being moved", shown(), "the list is of before the pause")
+	u.schedules.there[id] = going
+	require.Zero(t, u.ensure().Paused)
+	require.Empty(t, shown())
 }
 
 // The upkeep runs on whichever worker takes it, every five minutes; to compare ten thousand schedules takes it as long.

@@ -27,8 +27,9 @@ type scheduledKind struct {
 
 // scheduledJob is a job, and what its schedule is to be; without a cron it has none.
 type scheduledJob struct {
-	id   string
-	spec schedule.Spec
+	id     string
+	spec   schedule.Spec
+	paused string // why the schedule is paused in Temporal, as it is stored
 	// note stores why the schedule is paused in Temporal, where that has changed; nil stores nothing.
 	note func(ctx context.Context, database *db.DB, pause string) error
 }
@@ -145,7 +146,7 @@ func readBackupJob(ctx context.Context, database *db.DB, settings domain.Schedul
 }
 
 func scheduledBackup(row db.BackupJob, datasource db.Datasource, storage db.StorageLocation, settings domain.ScheduleSettings) scheduledJob {
-	return scheduledJob{id: row.ID, spec: BackupSchedule(row, datasource, storage, settings), note: noteBackupJob(row)}
+	return scheduledJob{id: row.ID, spec: BackupSchedule(row, datasource, storage, settings), paused: row.SchedulePause, note: noteBackupJob(row)}
 }
 
 // noteBackupJob keeps the next run of a job true, for lists that are sorted by it.

@@ -77,12 +77,12 @@ func listDrillJobs(ctx context.Context, database *db.DB, settings domain.Schedul
 
 func scheduledSync(ctx context.Context, database *db.DB, row db.SyncJob, settings domain.ScheduleSettings) (scheduledJob, error) {
 	spec, err := SyncSchedule(ctx, database.Queries, row, settings)
-	return scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunSync, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
+	return scheduledJob{id: row.ID, spec: spec, paused: row.SchedulePause, note: noteRunJob(db.RunSync, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
 }
 
 func scheduledDrill(ctx context.Context, database *db.DB, row db.DrillJob, settings domain.ScheduleSettings) (scheduledJob, error) {
 	spec, err := DrillSchedule(ctx, database.Queries, row, settings)
-	return scheduledJob{id: row.ID, spec: spec, note: noteRunJob(db.RunDrill, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
+	return scheduledJob{id: row.ID, spec: spec, paused: row.SchedulePause, note: noteRunJob(db.RunDrill, row.ID, row.Version, spec, row.NextExecutionAt, row.SchedulePause)}, err
 }
 
 // noteRunJob is noteBackupJob for a sync job or a drill job, of which next and paused are stored.

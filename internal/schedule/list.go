@@ -2,10 +2,12 @@ package schedule
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 )
 
@@ -48,6 +50,22 @@ func List(ctx context.Context, c client.Client, prefixes ...string) (map[string]
 		}
 	}
 	return out, nil
+}
+
+// PauseOf is why somebody has paused the schedule in Temporal, "" when nobody has or when there is none: as it is now, which a list shows
+// a moment later.
+func PauseOf(ctx context.Context, c client.Client, id string) (string, error) {
+	ctx, stop := context.WithTimeout(ctx, answerTimeout)
+	defer stop()
+	described, err := c.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+	var gone *serviceerror.NotFound
+	if errors.As(err, &gone) {
+		return "", nil
+	}
+	if err != nil {
+		return "", wrap(err, "read", id)
+	}
+	return pauseOf(described.Schedule.State.Paused, described.Schedule.State.Note), nil
 }
 
 // pauseOf is why somebody has paused a schedule in Temporal, "" when nobody has.
