@@ -51,6 +51,7 @@ func (r *recorder) during(work func()) []pgx.TraceQueryStartData {
 // readThrough are the tables that the page of another list may read through, with why: where most pages of a table on the disk have
 // a row that is wanted, that is what the planner does, and should.
 var readThrough = map[string]string{
+	"access_changes":    "the number of changes, in some twenty rows at most: one page of the disk",
 	"permissions":       "those that the program knows, about thirty: one page of the disk",
 	"system_settings":   "what is set otherwise than by default, one page of the disk",
 	"storage_locations": "looked up by the ids of a page of backups, up to fifty of 1,100, which are on most of its pages of the disk; where it is not to be read through, its key serves",
@@ -62,7 +63,9 @@ const mostFiltered = 2_000
 var (
 	scanned = regexp.MustCompile(`Seq Scan on (\w+)`)
 	inVain  = regexp.MustCompile(`Rows Removed by (?:Filter|Join Filter|Index Recheck): (\d+)`)
-	manyIDs = regexp.MustCompile(`'\{[0-9a-f-]{36}(,[0-9a-f-]{36})+\}'`)
+	// whoAsks are the statements that find who asks, and what they may do where that was changed.
+	whoAsks = regexp.MustCompile(`-- name: (SessionByTokenHash|SessionAndAccess) `)
+	manyIDs  = regexp.MustCompile(`'\{[0-9a-f-]{36}(,[0-9a-f-]{36})+\}'`)
 )
 
 // requireIndexed demands that no statement reads through a table: the very statements of the API, with what it passed. Small
@@ -75,8 +78,8 @@ func (s *speed) requireIndexed(l listed, number, rows int, said []pgx.TraceQuery
 	_, err := s.conn.Exec(s.t.Context(), "SET enable_seqscan = "+map[bool]string{true: "on", false: "off"}[*speedLimit])
 	require.NoError(s.t, err)
 	for _, statement := range said {
-		session := strings.Contains(statement.SQL, "SessionByTokenHash")
-		if session && s.sessionShown {
+		caller := whoAsks.FindString(statement.SQL)
+		if caller != "" && slices.Contains(s.callersShown, caller) {
 			continue // the same for all
 		}
 		lines := s.explain(statement)
@@ -90,7 +93,9 @@ func (s *speed) requireIndexed(l listed, number, rows int, said []pgx.TraceQuery
 			holds := allowed && vain <= mostFiltered
 			s.limit(holds, "%s, page %d: %s, in\n%s\n%s", name, number, strings.TrimSpace(line), statement.SQL, strings.Join(lines, "\n"))
 		}
-		s.sessionShown = s.sessionShown || session
+		if caller != "" {
+			s.callersShown = append(s.callersShown, caller)
+		}
 		text := strings.Join(strings.Fields(statement.SQL), " ")
 		s.plan("```\n%s…\n\n%s\n```\n", text[:min(len(text), 150)], strings.Join(lines, "\n"))
 	}

@@ -52,7 +52,7 @@ type speed struct {
 	report, plans     strings.Builder
 	broken            []string          // limits that do not hold
 	about             string            // what is measured, and on what
-	sessionShown      bool              // the plan of the look-up of the session is in the report
+	callersShown      []string          // the names of statements that look up who asks whose plans are in the report
 	callers           map[string]string // tokens of limitedCallers
 }
 

@@ -32,7 +32,8 @@ type Config struct {
 // several to one transaction. Safe for concurrent use.
 type DB struct {
 	*Queries
-	pool *pgxpool.Pool
+	pool  *pgxpool.Pool
+	known knownAccess
 }
 
 // Queries has every query of the package, bound to the pool or to a transaction.

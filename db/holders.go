@@ -3,6 +3,7 @@ package db
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,32 +16,76 @@ type Limits struct {
 	Grants map[string][]string // what each of their roles grants, by its id
 }
 
-// The statements of a session and of a token are written out here: what functions of the database give, sqlc does not know. The
-// columns that both have in common come last, see holder.scan.
-const (
-	sessionHolder = `-- name: SessionByTokenHash :one
+// The statements of a session and of a token are written out here: what functions of the database give, sqlc does not know. The first of
+// each pair finds who holds it and which state of the access it was, the second what they may do besides. The columns that all have in
+// common come last, see holder.scan.
+var (
+	sessionHolder = holderStatements{
+		who: `-- name: SessionByTokenHash :one
+		SELECT h.id::text, h.ip, h.user_agent, h.created_at, h.last_seen_at, h.expires_at, ` + holderOf("auth_sessions"),
+		what: `-- name: SessionAndAccess :one
 		SELECT session_id::text, session_ip, session_user_agent, session_created_at, session_last_seen_at, session_expires_at, ` + holderColumns + `
-		FROM holder_of_session($1)`
-	tokenHolder = `-- name: APITokenByHash :one
+		FROM holder_of_session($1)`,
+	}
+	tokenHolder = holderStatements{
+		who: `-- name: APITokenByHash :one
+		SELECT h.id::text, h.name, h.permissions, h.last_used_at, h.last_used_ip, h.created_at, h.expires_at, ` + holderOf("api_tokens"),
+		what: `-- name: APITokenAndAccess :one
 		SELECT token_id::text, token_name, token_permissions, token_last_used_at, token_last_used_ip, token_created_at, token_expires_at, ` + holderColumns + `
-		FROM holder_of_token($1)`
-	holderColumns = `holder_id::text, holder_email, holder_name, holder_password_hash, holder_is_owner, holder_is_active,
-		holder_last_login_at, holder_version, holder_created_at, holder_updated_at, holder_permissions, holder_rules, holder_role_grants`
+		FROM holder_of_token($1)`,
+	}
 )
+
+type holderStatements struct{ who, what string }
+
+// accessState is how many changes of what anybody may do have been committed: triggers count them.
+const accessState = `(SELECT sum(n)::bigint FROM access_changes)`
+
+const holderColumns = accessState + `, holder_id::text, holder_email, holder_name, holder_password_hash, holder_is_owner, holder_is_active,
+		holder_last_login_at, holder_version, holder_created_at, holder_updated_at, holder_permissions, holder_rules, holder_role_grants`
+
+func holderOf(table string) string {
+	return accessState + `, u.id::text, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
+		u.last_login_at, u.version, u.created_at, u.updated_at
+		FROM ` + table + ` h JOIN users u ON u.id = h.user_id WHERE h.token_hash = $1`
+}
 
 // holder is whom a session or a token is of.
 type holder struct {
-	user        User
-	permissions []string
-	limits      *Limits // nil for nothing
+	user User
+	access
 }
 
-// scan reads a row: what is of the session or the token, then who holds it.
+// find reads who holds the session or the token of a hash, and what is of itself into own. What they may do is asked for
+// when it has been changed since it was last read.
+func (d *DB) find(ctx context.Context, by holderStatements, hash [32]byte, own ...any) (holder, error) {
+	var h holder
+	if err := d.pool.QueryRow(ctx, by.who, hash[:]).Scan(h.columns(own)...); err != nil {
+		return h, err
+	}
+	if known, is := d.known.of(h.user.ID, h.state); is {
+		h.access = known
+		return h, nil
+	}
+	if err := h.scan(d.pool.QueryRow(ctx, by.what, hash[:]), own...); err != nil {
+		return h, err
+	}
+	d.known.keep(h.user.ID, h.access)
+	return h, nil
+}
+
+// columns are own, and then what every statement reads.
+func (h *holder) columns(own []any) []any {
+	u := &h.user
+	return append(slices.Clone(own), &h.state, &u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.IsOwner, &u.IsActive,
+		&u.LastLoginAt, &u.Version, &u.CreatedAt, &u.UpdatedAt)
+}
+
+// scan reads a row: what is of the session or the token, then who holds it, then what they may do.
 func (h *holder) scan(row pgx.Row, own ...any) error {
 	var rules, grants []byte
 	u := &h.user
-	if err := row.Scan(append(own, &u.ID, &u.Email, &u.Name, &u.PasswordHash, &u.IsOwner, &u.IsActive,
-		&u.LastLoginAt, &u.Version, &u.CreatedAt, &u.UpdatedAt, &h.permissions, &rules, &grants)...); err != nil || rules == nil {
+	if err := row.Scan(append(h.columns(own), &h.permissions, &rules, &grants)...); err != nil || rules == nil {
 		return err
 	}
 	var listed []struct {
@@ -65,11 +110,11 @@ func (h *holder) scan(row pgx.Row, own ...any) error {
 	return failure.Wrap(failure.Corrupt, "read the roles of user "+u.ID, json.Unmarshal(grants, &h.limits.Grants), "")
 }
 
-// SessionByTokenHash finds the session of a token by the token's SHA-256. Errors: ErrNotFound.
-func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (SignedIn, error) {
-	var h holder
+// SessionByTokenHash finds the session of a token by the token's SHA-256. Permissions and Limits are shared, and not to be changed. Errors:
+// ErrNotFound.
+func (d *DB) SessionByTokenHash(ctx context.Context, hash [32]byte) (SignedIn, error) {
 	s := Session{TokenHash: hash}
-	err := h.scan(q.conn.QueryRow(ctx, sessionHolder, hash[:]), &s.ID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt)
+	h, err := d.find(ctx, sessionHolder, hash, &s.ID, &s.IP, &s.UserAgent, &s.CreatedAt, &s.LastSeenAt, &s.ExpiresAt)
 	if err != nil {
 		return SignedIn{}, translate("read a session", err)
 	}
@@ -77,11 +122,10 @@ func (q *Queries) SessionByTokenHash(ctx context.Context, hash [32]byte) (Signed
 	return SignedIn{Session: s, User: h.user, Permissions: h.permissions, Limits: h.limits}, nil
 }
 
-// APITokenByHash finds a token by its SHA-256. Errors: ErrNotFound.
-func (q *Queries) APITokenByHash(ctx context.Context, hash [32]byte) (TokenUse, error) {
-	var h holder
+// APITokenByHash finds a token by its SHA-256. UserPermissions and Limits are shared, and not to be changed. Errors: ErrNotFound.
+func (d *DB) APITokenByHash(ctx context.Context, hash [32]byte) (TokenUse, error) {
 	t := APIToken{TokenHash: hash}
-	err := h.scan(q.conn.QueryRow(ctx, tokenHolder, hash[:]), &t.ID, &t.Name, &t.Permissions, &t.LastUsedAt, &t.LastUsedIP, &t.CreatedAt, &t.ExpiresAt)
+	h, err := d.find(ctx, tokenHolder, hash, &t.ID, &t.Name, &t.Permissions, &t.LastUsedAt, &t.LastUsedIP, &t.CreatedAt, &t.ExpiresAt)
 	if err != nil {
 		return TokenUse{}, translate("read an API token", err)
 	}

@@ -1,0 +1,74 @@
+-- How often what users may do has been changed, so that the API asks for a user's permissions again only then.
+
+-- +goose Up
+
+-- The sum is the number: a row each instead of one that counts, so that nobody waits for somebody else's change, and committed ones only.
+-- A new row takes the place of many.
+CREATE TABLE access_changes (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    n  bigint NOT NULL DEFAULT 1 CHECK (n > 0),
+    PRIMARY KEY (id) INCLUDE (n)
+);
+INSERT INTO access_changes DEFAULT VALUES;
+
+-- A statement that changes nothing is none: every sign-in through a provider sets the roles anew.
+-- +goose StatementBegin
+CREATE FUNCTION count_access_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM changed) THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO access_changes DEFAULT VALUES;
+    IF (SELECT count(*) FROM access_changes) > 20 THEN
+        WITH many AS (DELETE FROM access_changes WHERE id IN (SELECT id FROM access_changes FOR UPDATE SKIP LOCKED) RETURNING n)
+        INSERT INTO access_changes (n) SELECT sum(n) FROM many HAVING count(*) > 0;
+    END IF;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+    what text;
+BEGIN
+    FOREACH what IN ARRAY ARRAY['permissions', 'role_permissions', 'user_roles', 'access_scopes'] LOOP
+        EXECUTE format('CREATE TRIGGER access_inserted AFTER INSERT ON %I REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
+        EXECUTE format('CREATE TRIGGER access_updated AFTER UPDATE ON %I REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
+        EXECUTE format('CREATE TRIGGER access_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+
+-- Nothing limits an owner. A trigger for some columns has no table of what was changed, and this one is asked for each row.
+-- +goose StatementBegin
+CREATE FUNCTION count_owner_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO access_changes DEFAULT VALUES;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
+CREATE TRIGGER owner_changed AFTER UPDATE ON users
+    FOR EACH ROW WHEN (OLD.is_owner IS DISTINCT FROM NEW.is_owner) EXECUTE FUNCTION count_owner_change();
+
+-- +goose Down
+DROP TRIGGER owner_changed ON users;
+DROP FUNCTION count_owner_change();
+-- +goose StatementBegin
+DO $$
+DECLARE
+    what text;
+BEGIN
+    FOREACH what IN ARRAY ARRAY['permissions', 'role_permissions', 'user_roles', 'access_scopes'] LOOP
+        EXECUTE format('DROP TRIGGER access_inserted ON %I', what);
+        EXECUTE format('DROP TRIGGER access_updated ON %I', what);
+        EXECUTE format('DROP TRIGGER access_deleted ON %I', what);
+    END LOOP;
+END
+$$;
+-- +goose StatementEnd
+DROP FUNCTION count_access_change();
+DROP TABLE access_changes;
