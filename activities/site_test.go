@@ -69,6 +69,7 @@ func newSite(t *testing.T) *site {
 		// takes the tests with it, as soon as the machine is slow enough for a record to be due before.
 		recordEvery: time.Hour,
 	}
+	t.Cleanup(s.empty)
 	first := s.d // tests may open another, which is closed before
 	t.Cleanup(func() { requireDocumented(t, first) })
 	datasource, err := s.d.CreateDatasource(t.Context(), db.Datasource{Name: "orders", Type: domain.Postgres, Enabled: true})
@@ -76,6 +77,15 @@ func newSite(t *testing.T) *site {
 	s.job = s.newJob("nightly", datasource.ID, s.location("/disk"))
 	s.store = s.stores["/disk"]
 	return s
+}
+
+// empty lets go of what is large: Temporal's test environment keeps the rest until the last test has ended, and together it was ten
+// gigabytes under the race detector.
+func (s *site) empty() {
+	for _, d := range s.disks {
+		d.Store = memory.New(0)
+	}
+	*s.source = source{}
 }
 
 // requireDocumented fails the test when something was told with what templates for its type are not let show.

@@ -43,7 +43,7 @@ func TestAPauseOfTheMomentInWhichAScheduleIsCorrectedStays(t *testing.T) {
 	pause := func(id string) func() {
 		return func() {
 			require.NoError(t, temporalClient.ScheduleClient().GetHandle(t.Context(), id).Pause(t.Context(), client.SchedulePauseOptions{Note: "too much load"}))
-			require.Eventually(t, func() bool { return described(t, id).Schedule.State.Paused }, 20*time.Second, 20*time.Millisecond)
+			require.Eventually(t, func() bool { return described(t, id).Schedule.State.Paused }, 2*time.Minute, 20*time.Millisecond)
 		}
 	}
 	job.Cron, own.Every = "15 4 * * *", 2*time.Hour

@@ -58,7 +58,12 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer front.listener.Close()
-	return m.Run()
+	status := m.Run()
+	if said, ended := server.Ended(); ended {
+		fmt.Fprintln(os.Stderr, "the server has ended by itself:", said)
+		return 1
+	}
+	return status
 }
 
 // gate passes connections on to the server, and while it is shut, none of mongodump's.

@@ -111,6 +111,16 @@ func (s *Server) waitUntilUp(ctx context.Context, address string) error {
 	}
 }
 
+// Ended gives what the server has said if it has ended.
+func (s *Server) Ended() (output string, ended bool) {
+	select {
+	case <-s.ended:
+		return s.output.String(), true
+	default:
+		return "", false
+	}
+}
+
 // Stop kills the server and waits until it is gone. It may be called again.
 func (s *Server) Stop() {
 	_ = s.command.Process.Kill() // it may have ended by itself
@@ -180,6 +190,7 @@ func build(ctx context.Context, source, dir, program string) error {
 func run(ctx context.Context, dir, name string, arguments ...string) (string, error) {
 	command := exec.CommandContext(ctx, name, arguments...) //nolint:gosec // the arguments are ours
 	command.Dir = dir
+	command.Env = append(command.Environ(), "GOFLAGS=") // not those of the tests: with the race detector it takes several times as long
 	var problems bytes.Buffer
 	command.Stderr = &problems
 	out, err := command.Output()
