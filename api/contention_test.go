@@ -32,7 +32,7 @@ func (f *fixture) whileHeld(user string, send func() reply, statements ...string
 	go func() { answers <- send() }()
 	require.Eventually(f.t, func() bool {
 		return dbtest.Count(f.t, f.url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0
-	}, 10*time.Second, 2*time.Millisecond, "the request waits for the account")
+	}, 2*time.Minute, 2*time.Millisecond, "the request waits for the account")
 	for _, statement := range statements {
 		_, err = tx.Exec(f.t.Context(), statement, user)
 		require.NoError(f.t, err, statement)
@@ -126,7 +126,7 @@ func TestDocumentsAreAppliedOneAfterTheOther(t *testing.T) {
 	}()
 	require.Eventually(t, func() bool {
 		return dbtest.Count(t, f.url, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`) > 0
-	}, 10*time.Second, 2*time.Millisecond)
+	}, 2*time.Minute, 2*time.Millisecond)
 	close(release)
 	require.NoError(t, <-done)
 	(<-answers).ok(http.StatusOK)

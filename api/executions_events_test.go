@@ -24,7 +24,7 @@ type event struct {
 // events opens the stream of all executions; next waits for an event, or for the end.
 func (f *fixture) events(last string) (next func() (event, bool)) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+"/api/executions/events", nil)
 	require.NoError(f.t, err)
 	request.Header.Set("Authorization", "Bearer "+f.token)

@@ -21,7 +21,7 @@ type told struct{ id, says string }
 // streams opens a stream of events; next waits for one, without those of unread.
 func (f *fixture) streams(path, last string) (next func() told, leave func()) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+path, nil)
 	require.NoError(f.t, err)
 	request.Header.Set("Authorization", "Bearer "+f.token)
@@ -135,7 +135,7 @@ func TestAnIDWithoutATimeBeginsAnew(t *testing.T) {
 // firstID is the id of a stream's first event.
 func (f *fixture) firstID(path string) string {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(f.t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(f.t.Context(), 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+path, nil)
 	require.NoError(f.t, err)

@@ -99,7 +99,7 @@ func TestASyncAndADrillLiveThroughTheAPI(t *testing.T) {
 // followsToTheEnd reads the events of a run while it begins, writes a line of its log, and ends.
 func (f *fixture) followsToTheEnd(k jobsOf, id string) {
 	f.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, "GET", f.http.URL+k.runs+"/"+id+"/events", nil)
 	require.NoError(f.t, err)

@@ -92,7 +92,7 @@ func (w firstWords) WriteString(text string) (int, error) { return w.Write([]byt
 // serve answers a request without a network.
 func (f *fixture) serve(t *testing.T, o walked, request *http.Request) *httptest.ResponseRecorder {
 	t.Helper()
-	ctx, end := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, end := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer end()
 	answer := httptest.NewRecorder()
 	var to http.ResponseWriter = answer

@@ -134,7 +134,7 @@ func awaitLock(t *testing.T, url string) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return rows(t, url, `SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)[0] != "0"
-	}, 30*time.Second, 5*time.Millisecond)
+	}, 2*time.Minute, 5*time.Millisecond)
 }
 
 func TestOnlyObjectsThatNobodyElseNeedsAreRemovable(t *testing.T) {

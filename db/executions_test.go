@@ -229,7 +229,7 @@ func TestEveryMethodAnswersNotFoundForAnUnknownID(t *testing.T) {
 
 func TestListeningDeliversEveryChange(t *testing.T) {
 	d := dbtest.New(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	ids, err := d.ListenExecutions(ctx)
 	require.NoError(t, err)

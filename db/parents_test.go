@@ -213,7 +213,7 @@ func TestAClaimAndADeletionSeeEachOther(t *testing.T) {
 		claimed <- err
 	}()
 	waiting := `SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
-	require.Eventually(t, func() bool { return rows(t, c.url, waiting)[0] == "1" }, 20*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return rows(t, c.url, waiting)[0] == "1" }, 2*time.Minute, 5*time.Millisecond)
 	_, err = tx.Exec(t.Context(), "UPDATE backup_executions SET deleting_at = now() WHERE id = $1", latest.ID)
 	require.NoError(t, err)
 	require.NoError(t, tx.Commit(t.Context()))

@@ -46,7 +46,7 @@ func (c *chaos) check() {
 	}
 	c.requireNothingOpen()
 	c.requireNoDatabaseLeft()
-	require.Eventually(c.t, func() bool { return len(toolsOf(c.database)) == 0 }, time.Minute, 50*time.Millisecond, "child processes are left")
+	require.Eventually(c.t, func() bool { return len(toolsOf(c.database)) == 0 }, patience, 50*time.Millisecond, "child processes are left")
 }
 
 // requireChunkRows fails unless the catalogue has exactly the chunks of the manifest.

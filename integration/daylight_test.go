@@ -65,7 +65,7 @@ func TestAJobAtHalfPastTwoRunsOnceANightWhenTheClockIsSet(t *testing.T) {
 		}
 		return times
 	}
-	require.Eventually(t, func() bool { return completed()[last] != "" }, 2*time.Minute, 100*time.Millisecond, "they run one after the other, this one last")
+	require.Eventually(t, func() bool { return completed()[last] != "" }, patience, 100*time.Millisecond, "they run one after the other, this one last")
 	require.Equal(t, want, completed(), "none of them is old enough to go")
 	executions, err := i.owner.ListExecutions(t.Context(), client.ExecutionFilter{Job: job.ID})
 	require.NoError(t, err)

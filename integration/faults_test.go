@@ -83,7 +83,7 @@ func TestAPausedWorkerThatWakesUpLateChangesNothing(t *testing.T) {
 	// The first worker goes on where it was, until it finds that it was overtaken and ends its pg_dump.
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGCONT))
 	require.NoError(t, syscall.Kill(dump, syscall.SIGCONT))
-	require.Eventually(t, func() bool { return !alive(dump) }, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return !alive(dump) }, patience, 50*time.Millisecond)
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
 	require.NoError(t, first.cmd.Wait())
 

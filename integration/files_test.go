@@ -251,7 +251,7 @@ func TestAFullAnIncrementAndADifferentialOfFilesEachRestore(t *testing.T) {
 		require.Eventually(t, func() bool {
 			_, err := shared.owner.GetExecution(t.Context(), parent.ID)
 			return err != nil
-		}, time.Minute, 100*time.Millisecond)
+		}, patience, 100*time.Millisecond)
 	}
 	s.requireRebuiltByHand(t, differential, asOfDifferential)
 	left, err := filepath.Glob(filepath.Join(s.place, ".dataguardian-restore-*"))

@@ -62,6 +62,9 @@ type platform struct {
 // shared is the platform of this test binary.
 var shared *platform
 
+// patience is how long a test waits for what is to come: more than it ever takes on a machine that does everything else besides.
+const patience = 3 * time.Minute
+
 // impatient makes workflows notice lost workers as quickly as tuning makes activities do; pools without any, after more than a busy
 // machine takes.
 func impatient() {

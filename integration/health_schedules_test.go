@@ -28,7 +28,7 @@ func TestDatasourcesAndStorageLocationsAreCheckedByTheirSchedules(t *testing.T) 
 	require.Eventually(t, func() bool {
 		return once(contract.HealthScheduleID, `SELECT count(*) FROM health_checks WHERE status = 'ok'`) &&
 			once(contract.StorageHealthScheduleID, `SELECT count(*) FROM storage_health_checks`)
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	health, err := i.owner.Health(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "ok", health.Status)

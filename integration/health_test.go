@@ -82,7 +82,7 @@ func TestAPostgresThatStopsAndStartsIsToldOnceAtEachEnd(t *testing.T) {
 	require.Eventually(t, func() bool {
 		checks, err := i.owner.DatasourceChecks(t.Context(), datasource.ID)
 		return err == nil && len(checks) == 2
-	}, time.Minute, 50*time.Millisecond, "the run has come to it")
+	}, patience, 50*time.Millisecond, "the run has come to it")
 	require.NoError(t, server.Stop(t.Context()))
 	check(domain.HealthUnreachable, domain.DatasourceWarning)
 	require.Empty(t, i.toldOf(t, `entity_id = $1`, datasource.ID), "one failure is told to nobody")

@@ -64,7 +64,7 @@ func TestALostRestoreLeavesNothingAndABusyWorkerStillAnswers(t *testing.T) {
 			return a.ActivityType.Name == contract.Dump.Name && a.State == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
 		})
 	}
-	require.Eventually(t, waitsForSlot, time.Minute, 50*time.Millisecond)
+	require.Eventually(t, waitsForSlot, patience, 50*time.Millisecond)
 
 	checked, err := shared.owner.TestStorageLocation(t.Context(), s.storage.ID)
 	require.NoError(t, err)

@@ -98,7 +98,7 @@ func (s *mongoSetup) writeMeanwhile(t *testing.T, round int) {
 // so there is no event to wait for; it goes on a moment at a time, or on a busy machine it would have ended before somebody looks.
 func freezeMongoDump(t *testing.T, worker int) (pid int) {
 	t.Helper()
-	require.Eventually(t, func() bool { pid = findMongoDump(worker); return pid != 0 }, time.Minute, 10*time.Millisecond)
+	require.Eventually(t, func() bool { pid = findMongoDump(worker); return pid != 0 }, patience, 10*time.Millisecond)
 	require.Eventually(t, func() bool {
 		if syscall.Kill(pid, syscall.SIGSTOP) == nil && written(pid) > 1<<20 {
 			return true

@@ -115,7 +115,7 @@ func (s *told) delivered(t *testing.T, n int) (all []client.NotificationDelivery
 			}
 		}
 		return sent >= n
-	}, 90*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	return all
 }
 
@@ -186,7 +186,7 @@ func (s *told) ended(t *testing.T, kind string) (workflowID string) {
 			workflowID = list.Executions[0].Execution.WorkflowId
 		}
 		return workflowID != ""
-	}, 30*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	return workflowID
 }
 
@@ -297,7 +297,7 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 			require.Nil(t, one.FinishedAt, channel.Name)
 		}
 	}
-	require.Eventually(t, func() bool { return len(beat.Received()) == 2 }, 30*time.Second, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return len(beat.Received()) == 2 }, patience, 50*time.Millisecond)
 	require.Equal(t, http.MethodGet, beat.Received()[0].Method)
 
 	// What can not succeed ends, and so do the other workflows of notifications.
@@ -316,7 +316,7 @@ func TestASampleTellsWhatTheServerSaidAndADeadChannelHoldsNothingUp(t *testing.T
 			}
 		}
 		return len(failed) > 0 && len(beats) == 3
-	}, 30*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	s.replayed(t, "notify-failed", contract.NotifyWorkflowID(s.channels[0].ID))
 	s.replayed(t, "heartbeat-sent", contract.HeartbeatWorkflowID(beats[0]))
 	s.requireCancelledWaits(t)
@@ -353,7 +353,7 @@ func (s *told) requireCancelledWaits(t *testing.T) {
 		}
 		return n
 	}
-	require.Eventually(t, func() bool { return events(enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED) == 1 }, 30*time.Second, 20*time.Millisecond)
+	require.Eventually(t, func() bool { return events(enumspb.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED) == 1 }, patience, 20*time.Millisecond)
 	require.Zero(t, events(enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED))
 	close(thinks)
 	require.Error(t, s.dialled.GetWorkflow(t.Context(), id, "").Get(t.Context(), nil), "it was cancelled")

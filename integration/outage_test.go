@@ -20,14 +20,14 @@ const outage = 30 * time.Second
 var remoteTypes = []domain.StorageLocationType{domain.StorageS3, domain.StorageSSH}
 
 // interrupted is a backup whose server was stopped in the middle of its uploads. It has a worker of its
-// own, so that who waits here keeps nobody waiting there; patience is how long its calls wait for the
+// own, so that who waits here keeps nobody waiting there; wait is how long its calls wait for the
 // server, 0 as long as the product's.
-func interrupted(t *testing.T, kind domain.StorageLocationType, patience time.Duration, prepare func(*setup)) (*setup, client.Execution) {
+func interrupted(t *testing.T, kind domain.StorageLocationType, wait time.Duration, prepare func(*setup)) (*setup, client.Execution) {
 	t.Helper()
 	pool := strings.ReplaceAll(unique(t), "_", "-")
 	s := newSetup(t, withNoise(60), withRows(500), withPool(pool), withStorage(newPlace(t, kind)))
 	impatient := tuning()
-	impatient.Patience = patience
+	impatient.Patience = wait
 	stop, err := shared.startWorker(worker.Options{Pools: []string{pool}, Tuning: impatient})
 	require.NoError(t, err)
 	t.Cleanup(stop)

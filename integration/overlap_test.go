@@ -31,7 +31,7 @@ func awaitInfo(t *testing.T, scheduleID, what string, wanted func(*schedulepb.Sc
 			Namespace: temporalserver.DefaultNamespace, ScheduleId: scheduleID,
 		})
 		return err == nil && wanted(d.GetInfo())
-	}, 2*time.Minute, 50*time.Millisecond, what)
+	}, patience, 50*time.Millisecond, what)
 }
 
 func (g *gate) awaitArrival(t *testing.T) {
@@ -103,7 +103,7 @@ func TestASyncThatIsDueMeanwhileComesNext(t *testing.T) {
 		}
 		return waiting != ""
 	})
-	require.Eventually(t, func() bool { return hasTimer(historyOf(t, waiting)) }, time.Minute, 50*time.Millisecond, "it waits")
+	require.Eventually(t, func() bool { return hasTimer(historyOf(t, waiting)) }, patience, 50*time.Millisecond, "it waits")
 	for n := range int64(2) {
 		comeDue(t, schedule)
 		awaitInfo(t, schedule, "one is buffered, and another one is not", func(i *schedulepb.ScheduleInfo) bool {

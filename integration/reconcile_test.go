@@ -83,7 +83,7 @@ func TestEveryStorageLocationIsReconciledOnASchedule(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := shared.owner.GetExecution(t.Context(), backup.ID)
 		return client.Status(err) == http.StatusNotFound
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	require.Empty(t, s.objects(t))
 
 	require.NoError(t, shared.owner.BackupJobs.Delete(t.Context(), s.job.ID))

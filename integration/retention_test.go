@@ -24,7 +24,7 @@ func retained(t *testing.T, jobID string, after time.Time) domain.RetentionResul
 		require.NoError(t, err)
 		last = job.LastRetention
 		return last != nil && last.At.After(after)
-	}, 30*time.Second, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	return *last
 }
 

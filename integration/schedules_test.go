@@ -151,7 +151,7 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 			}
 		}
 		return backup.ID != ""
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	i.temporal.Stop(t.Context())
 	down := time.Now()
 	before := i.runs(job)
@@ -177,7 +177,7 @@ func TestWhatTemporalMissesInAnOutageIsMadeGoodOnce(t *testing.T) {
 	require.Eventually(t, func() bool {
 		made := madeGood()
 		return len(made) > 0 && made[0].Status == domain.Completed
-	}, 45*time.Second, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	require.Len(t, madeGood(), 1, "several were missed, and one makes good for them")
 	require.NoError(t, i.owner.BackupJobs.Delete(t.Context(), job.ID))
 	_, err = i.dialled.ScheduleClient().GetHandle(t.Context(), contract.BackupScheduleID(job.ID)).Describe(t.Context())
@@ -209,7 +209,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 		}
 		return true
 	}
-	require.Eventually(t, there, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, there, patience, 100*time.Millisecond)
 	i.requireMendedAtStart(contract.BackupScheduleID(slow.ID), contract.BackupScheduleID(other.ID))
 	running, err := i.owner.RunJob(t.Context(), slow.ID, nil)
 	require.NoError(t, err)
@@ -221,7 +221,7 @@ func TestEverythingIsRebuiltWhenTemporalLosesItsData(t *testing.T) {
 	i.startTemporal(port)
 	lost := i.await(running.ID, domain.Failed)
 	require.Contains(t, lost.ErrorMessage, "Temporal lost its data")
-	require.Eventually(t, there, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, there, patience, 100*time.Millisecond)
 	again, err := i.owner.RunJob(t.Context(), other.ID, nil)
 	require.NoError(t, err)
 	i.await(again.ID, domain.Completed)
@@ -235,7 +235,7 @@ func (i *island) requireMendedAtStart(edited, deleted string) {
 	require.Eventually(i.t, func() bool { // what is asked for during a run is not begun
 		d, err := schedules.GetHandle(ctx, contract.UpkeepScheduleID).Describe(ctx)
 		return err == nil && d.Info.NumActions > 0 && len(d.Info.RunningWorkflows) == 0
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	wanted, err := schedules.GetHandle(ctx, edited).Describe(ctx)
 	require.NoError(i.t, err)
 	i.runEvery(strings.TrimPrefix(edited, contract.BackupSchedulePrefix), 1000*time.Hour)
@@ -249,14 +249,14 @@ func (i *island) requireMendedAtStart(edited, deleted string) {
 			isEdited = isEdited || err == nil && entry.ID == edited && len(entry.Spec.Intervals) == 1
 		}
 		return isDeleted && isEdited
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	stop := process.StartReconcilingEvery(ctx, time.Hour, i.db, i.dialled, quiet())
 	defer stop()
 	require.Eventually(i.t, func() bool {
 		_, err := schedules.GetHandle(ctx, deleted).Describe(ctx)
 		now, editedErr := schedules.GetHandle(ctx, edited).Describe(ctx)
 		return err == nil && editedErr == nil && len(now.Schedule.Spec.Intervals) == 0 && len(now.Schedule.Spec.Calendars) == len(wanted.Schedule.Spec.Calendars)
-	}, time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 }
 
 // The catalogue is away while a backup runs and ends, and while another one comes due: nothing is lost, what was due begins
@@ -285,14 +285,14 @@ func TestABackupOutlivesAnOutageOfThePlatformsPostgres(t *testing.T) {
 	i.startPostgres(port)
 	ended := i.await(running.ID, domain.Completed)
 	require.True(t, ended.Metadata.Verification.OK)
-	require.Eventually(t, func() bool { return i.runs(meanwhile)[due.UTC()].Status == domain.Completed }, time.Minute, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return i.runs(meanwhile)[due.UTC()].Status == domain.Completed }, patience, 100*time.Millisecond)
 	made, err := i.owner.ListExecutions(t.Context(), client.ExecutionFilter{Job: meanwhile.ID})
 	require.NoError(t, err)
 	require.Len(t, made, 1, "though it was tried more than once")
 	require.True(t, made[0].StartedAt.After(up))
 
 	first := *minutely.NextExecutionAt
-	require.Eventually(t, func() bool { return i.runs(minutely)[first].Status == domain.Completed }, 90*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return i.runs(minutely)[first].Status == domain.Completed }, patience, 100*time.Millisecond)
 	require.WithinRange(t, *i.runs(minutely)[first].StartedAt, first, first.Add(30*time.Second))
 }
 
@@ -303,7 +303,7 @@ func (i *island) await(id string, status domain.ExecutionStatus) client.Executio
 		var err error
 		now, err = i.owner.GetExecution(i.t.Context(), id)
 		return err == nil && (now.Status == status || now.Status.Finished())
-	}, 2*time.Minute, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	require.Equal(i.t, status, now.Status, now.ErrorMessage)
 	return now
 }
@@ -345,7 +345,7 @@ func (i *island) awaitQueue(id string) {
 	require.Eventually(i.t, func() bool {
 		now, err := i.owner.GetExecution(i.t.Context(), id)
 		return err == nil && now.Status == domain.Queued && now.WaitingFor != ""
-	}, time.Minute, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 }
 
 // pauseSchedule pauses a job's schedule as somebody does in the Temporal UI.

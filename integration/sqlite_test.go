@@ -238,6 +238,6 @@ func transferHistories(t *testing.T) []*workflowpb.WorkflowExecutionInfo {
 		require.NoError(t, err)
 		found = answer.Executions
 		return len(found) >= 16
-	}, 30*time.Second, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	return found
 }

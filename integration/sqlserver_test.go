@@ -133,7 +133,7 @@ func TestHowFarASQLServerIsReachesTheExecutionAndItsHeartbeats(t *testing.T) {
 		now, err := shared.owner.GetExecution(t.Context(), running.ID)
 		require.NoError(t, err)
 		return now.Metadata.Progress != nil && now.Metadata.Progress.ServerPercent == 42.5
-	}, time.Minute, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	require.Eventually(t, func() bool {
 		description, err := shared.dialled.DescribeWorkflowExecution(t.Context(), "backup-"+running.ID, "")
 		require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestHowFarASQLServerIsReachesTheExecutionAndItsHeartbeats(t *testing.T) {
 			}
 		}
 		return false
-	}, time.Minute, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	close(release)
 	requireCompleted(t, wait(t, running))
 	s.requireClean(t)

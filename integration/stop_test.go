@@ -23,7 +23,7 @@ func TestAnotherWorkerGoesOnWithTheDumpOfAStoppedOne(t *testing.T) {
 	shared.spawnWorkerWith(t, pool, workerTries+"=1")
 	stopped := time.Now()
 	require.NoError(t, first.cmd.Process.Signal(syscall.SIGTERM))
-	require.Eventually(t, func() bool { next := findDump(s.database); return next != 0 && next != dump }, time.Minute, 20*time.Millisecond,
+	require.Eventually(t, func() bool { next := findDump(s.database); return next != 0 && next != dump }, patience, 20*time.Millisecond,
 		"no other worker went on")
 	t.Logf("another worker went on after %s", time.Since(stopped))
 	require.NoError(t, first.cmd.Wait(), "a worker that is asked to stop ends with 0")

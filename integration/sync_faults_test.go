@@ -116,7 +116,7 @@ func awaitCancelRequest(t *testing.T, workflowID string) {
 		return slices.ContainsFunc(historyOf(t, workflowID).Events, func(e *historypb.HistoryEvent) bool {
 			return e.EventType == enumspb.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED
 		})
-	}, 30*time.Second, 20*time.Millisecond)
+	}, patience, 20*time.Millisecond)
 }
 
 // While a restore of the API is on its way into the target, no sync begins to overwrite it, and nothing is dumped for that.
@@ -317,7 +317,7 @@ func awaitRun(t *testing.T, runs client.Runs, jobID string, nth int) client.JobR
 			latest = all[0]
 		}
 		return len(all) == nth
-	}, time.Minute, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 	ended, err := runs.Wait(t.Context(), latest.ID)
 	require.NoError(t, err)
 	_ = shared.dialled.GetWorkflow(t.Context(), ended.Metadata.WorkflowID, "").Get(t.Context(), nil) // until then the schedule starts no other

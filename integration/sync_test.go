@@ -206,7 +206,7 @@ func TestASyncKeepsTheLastBackupsInBetweenOnly(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := shared.owner.GetExecution(t.Context(), *first.BackupExecutionID)
 		return client.Status(err) == 404
-	}, time.Minute, 50*time.Millisecond, "the first backup in between was not deleted")
+	}, patience, 50*time.Millisecond, "the first backup in between was not deleted")
 	kept, err := shared.owner.GetExecution(t.Context(), *second.BackupExecutionID)
 	require.NoError(t, err)
 	require.Equal(t, domain.Completed, kept.Status)

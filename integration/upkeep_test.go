@@ -195,7 +195,7 @@ func TestTheUpkeepMendsWhatWasDoneToSchedulesInTemporal(t *testing.T) {
 // upkeepUntil runs the upkeep until it has had its effect: Temporal's lists know of a change only a moment later.
 func upkeepUntil(t *testing.T, done func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, func() bool { upkeep(t); return done() }, time.Minute, 200*time.Millisecond, what)
+	require.Eventually(t, func() bool { upkeep(t); return done() }, patience, 200*time.Millisecond, what)
 }
 
 func TestTheUpkeepClosesWhatHasNoWorkflowAndRemovesWhatIsOld(t *testing.T) {
@@ -323,7 +323,7 @@ func TestTheUpkeepFinishesADeletionThatWasInterrupted(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := shared.owner.GetExecution(t.Context(), backup.ID)
 		return client.Status(err) == http.StatusNotFound
-	}, time.Minute, 50*time.Millisecond)
+	}, patience, 50*time.Millisecond)
 }
 
 // Somebody edits the platform's own schedules, or pauses them.
@@ -362,7 +362,7 @@ func TestThePlatformsOwnSchedulesAreMendedAndAPauseIsTold(t *testing.T) {
 		require.Eventually(t, func() bool {
 			d, err := handle.Describe(t.Context())
 			return err == nil && so(d.Schedule)
-		}, time.Minute, 50*time.Millisecond)
+		}, patience, 50*time.Millisecond)
 	}
 	// Temporal takes both in by and by, and when it takes them in at once, the pause first: the update would undo it.
 	is(func(s temporal.Schedule) bool { return s.Spec.Intervals[0].Every == 1000*time.Hour })

@@ -310,7 +310,7 @@ func TestEveryStorageLocationIsScrubbedOnASchedule(t *testing.T) {
 		err := shared.admin(t, "dataguardian").QueryRow(t.Context(),
 			"select count(*) > 0 from scrub_runs where storage_location_id = $1 and finished_at is not null and backups = 1", s.storage.ID).Scan(&finished)
 		return err == nil && finished
-	}, time.Minute, 200*time.Millisecond)
+	}, patience, 200*time.Millisecond)
 
 	require.NoError(t, shared.owner.BackupJobs.Delete(t.Context(), s.job.ID))
 	s.remove(t, backup)

@@ -14,6 +14,6 @@ func TestTheHealthCheckSeesTheWorkerOfThisHost(t *testing.T) {
 	t.Parallel()
 	require.EventuallyWithT(t, func(c *assert.CollectT) {
 		assert.NoError(c, process.CheckPolling(t.Context(), shared.dialled, []string{"default"}))
-	}, 30*time.Second, 100*time.Millisecond)
+	}, patience, 100*time.Millisecond)
 	require.ErrorContains(t, process.CheckPolling(t.Context(), shared.dialled, []string{"default", "nobody"}), "pool nobody")
 }

@@ -281,7 +281,7 @@ func scheduleOf(t *testing.T, frontend int, jobID string) (made time.Time) {
 			made = described.Info.CreatedAt
 		}
 		return err == nil
-	}, time.Minute, 20*time.Millisecond, "the job has no schedule")
+	}, 2*time.Minute, 20*time.Millisecond, "the job has no schedule")
 	return made
 }
 
@@ -297,7 +297,7 @@ func awaitAnotherTry(t *testing.T, frontend int, workflowID string) {
 		return slices.ContainsFunc(described.PendingActivities, func(a *workflow.PendingActivityInfo) bool {
 			return a.Attempt > 1 && a.State == enumspb.PENDING_ACTIVITY_STATE_SCHEDULED
 		})
-	}, time.Minute, 5*time.Millisecond, "no step is tried again")
+	}, 2*time.Minute, 5*time.Millisecond, "no step is tried again")
 }
 
 // freePort is one on which nothing listens.

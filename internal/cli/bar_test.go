@@ -41,7 +41,7 @@ func (s *screen) String() string {
 
 // shows waits until the terminal shows a text.
 func (s *screen) shows(ctx context.Context, text string) bool {
-	ctx, stop := context.WithTimeout(ctx, 20*time.Second)
+	ctx, stop := context.WithTimeout(ctx, 2*time.Minute)
 	defer stop()
 	for !strings.Contains(s.String(), text) {
 		select {

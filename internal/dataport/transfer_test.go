@@ -255,7 +255,7 @@ func TestASlowReaderSlowsTheReadOnTheStorage(t *testing.T) {
 		still := now == before
 		before = now
 		return still
-	}, 20*time.Second, 300*time.Millisecond)
+	}, 2*time.Minute, 300*time.Millisecond)
 	require.Less(t, c.read.Load(), int64(buffers))
 	n, err := io.Copy(io.Discard, answer.Body)
 	require.NoError(t, err)
@@ -334,7 +334,7 @@ func TestAStopLetsTransfersFinishAndBreaksOffTheRest(t *testing.T) {
 	require.Eventually(t, func() bool {
 		_, err := Client{ours}.Open(t.Context(), s.Offer(), aThing, nil)
 		return failure.ClassOf(err) == failure.Unreachable
-	}, 5*time.Second, 10*time.Millisecond, "no new transfers")
+	}, 2*time.Minute, 10*time.Millisecond, "no new transfers")
 	select {
 	case <-stopped:
 		t.Fatal("it did not wait")

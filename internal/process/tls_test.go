@@ -61,7 +61,7 @@ func TestARenewedCertificateIsServedWithoutARestart(t *testing.T) {
 	require.NoError(t, os.WriteFile(certFile, []byte("half written"), 0o600))
 	require.Never(t, func() bool { return serial() != 1 }, 1300*time.Millisecond, 200*time.Millisecond)
 	writeCertificate(t, dir, 2)
-	require.Eventually(t, func() bool { return serial() == 2 }, 10*time.Second, 100*time.Millisecond)
+	require.Eventually(t, func() bool { return serial() == 2 }, 2*time.Minute, 100*time.Millisecond)
 	_, err = tls.Dial("tcp", server.Address(), &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS11}) //nolint:gosec // it must be refused
 	require.Error(t, err)
 }

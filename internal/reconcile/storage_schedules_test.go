@@ -54,7 +54,7 @@ func TestAPauseOfAStorageLocationsScheduleStaysAndIsTold(t *testing.T) {
 		}
 	}
 	require.NoError(t, handle.Pause(t.Context(), client.SchedulePauseOptions{Note: "the disk is slow"}))
-	require.Eventually(t, isPaused(true), 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, isPaused(true), 2*time.Minute, 20*time.Millisecond)
 	ensure()
 	ensure()
 	require.True(t, isPaused(true)(), "it stays")
@@ -64,7 +64,7 @@ func TestAPauseOfAStorageLocationsScheduleStaysAndIsTold(t *testing.T) {
 	require.Equal(t, domain.ToldPaused, states[scrub].Announced)
 
 	require.NoError(t, handle.Unpause(t.Context(), client.ScheduleUnpauseOptions{Note: "done"}))
-	require.Eventually(t, isPaused(false), 20*time.Second, 20*time.Millisecond)
+	require.Eventually(t, isPaused(false), 2*time.Minute, 20*time.Millisecond)
 	ensure()
 	require.Contains(t, told(), "Schedule "+scrub+" runs again")
 }

@@ -37,7 +37,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 		defer cancel()
 		if err := server.Stop(ctx); err != nil {
 			fmt.Fprintln(os.Stderr, err)

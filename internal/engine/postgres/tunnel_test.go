@@ -124,7 +124,7 @@ func serveTLS(t *testing.T, name string) (certificate string) {
 	}
 	offer := func(ssl string) {
 		execute(t, postgres, "ALTER SYSTEM SET ssl = "+ssl, "SELECT pg_reload_conf()")
-		require.Eventually(t, func() bool { return queryStrings(t, postgres, "show ssl")[0] == ssl }, time.Minute, 10*time.Millisecond)
+		require.Eventually(t, func() bool { return queryStrings(t, postgres, "show ssl")[0] == ssl }, 2*time.Minute, 10*time.Millisecond)
 	}
 	offer("on")
 	t.Cleanup(func() { offer("off") })

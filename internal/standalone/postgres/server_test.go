@@ -39,7 +39,7 @@ func start(t *testing.T, opts postgres.Options) *postgres.Server {
 
 func stop(t *testing.T, s *postgres.Server) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	require.NoError(t, s.Stop(ctx))
 }
