@@ -64,8 +64,8 @@ var (
 	scanned = regexp.MustCompile(`Seq Scan on (\w+)`)
 	inVain  = regexp.MustCompile(`Rows Removed by (?:Filter|Join Filter|Index Recheck): (\d+)`)
 	// whoAsks are the statements that find who asks, and what they may do where that was changed.
-	whoAsks = regexp.MustCompile(`-- name: (SessionByTokenHash|SessionAndAccess) `)
-	manyIDs  = regexp.MustCompile(`'\{[0-9a-f-]{36}(,[0-9a-f-]{36})+\}'`)
+	whoAsks = regexp.MustCompile(`-- name: (SessionByTokenHash|SessionAndAccess)\n`)
+	manyIDs = regexp.MustCompile(`'\{[0-9a-f-]{36}(,[0-9a-f-]{36})+\}'`)
 )
 
 // requireIndexed demands that no statement reads through a table: the very statements of the API, with what it passed. Small
@@ -135,7 +135,7 @@ func (s *speed) inFunctions(statement pgx.TraceQueryStartData) (lines []string) 
 // explain gives the plan of a statement and what came of it.
 func (s *speed) explain(statement pgx.TraceQueryStartData) []string {
 	s.t.Helper()
-	if strings.Contains(statement.SQL, "FROM holder_of_") {
+	if whoAsks.MatchString(statement.SQL) {
 		return s.inFunctions(statement)
 	}
 	plan, err := s.conn.Query(s.t.Context(), "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) "+statement.SQL, statement.Args...)

@@ -77,15 +77,14 @@ type StoredTotal struct {
 	Backups, Bytes    int64
 }
 
-// StoredTotals counts the kept backups of each storage location.
+// StoredTotals are those of each storage location, as triggers keep them.
 func (q *Queries) StoredTotals(ctx context.Context) ([]StoredTotal, error) {
 	var args arguments
 	where := executionScope(ctx, &args)
 	return collect[StoredTotal](ctx, q, "count what storage locations hold", `
-		SELECT storage_location_id::text, count(*), sum(compressed_size_bytes)::bigint
-		FROM backup_executions
-		WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL AND storage_location_id IS NOT NULL `+where+`
-		GROUP BY storage_location_id`, args...)
+		SELECT storage_location_id::text, sum(backups)::bigint, sum(bytes)::bigint
+		FROM stored_totals WHERE true `+where+`
+		GROUP BY storage_location_id HAVING sum(backups) > 0`, args...)
 }
 
 // DatasourceState is the state of a datasource.

@@ -17,37 +17,33 @@ type Limits struct {
 }
 
 // The statements of a session and of a token are written out here: what functions of the database give, sqlc does not know. The first of
-// each pair finds who holds it and which state of the access it was, the second what they may do besides. The columns that all have in
+// each pair finds who holds it and in which state the access is, the second what they may do besides. The columns that all have in
 // common come last, see holder.scan.
 var (
 	sessionHolder = holderStatements{
-		who: `-- name: SessionByTokenHash :one
-		SELECT h.id::text, h.ip, h.user_agent, h.created_at, h.last_seen_at, h.expires_at, ` + holderOf("auth_sessions"),
-		what: `-- name: SessionAndAccess :one
-		SELECT session_id::text, session_ip, session_user_agent, session_created_at, session_last_seen_at, session_expires_at, ` + holderColumns + `
-		FROM holder_of_session($1)`,
+		who:  "-- name: SessionByTokenHash :one\nSELECT " + sessionColumns + holderColumns("access_state") + " FROM session_of($1)",
+		what: "-- name: SessionAndAccess :one\nSELECT " + sessionColumns + holderColumns(accessState) + accessColumns + " FROM holder_of_session($1)",
 	}
 	tokenHolder = holderStatements{
-		who: `-- name: APITokenByHash :one
-		SELECT h.id::text, h.name, h.permissions, h.last_used_at, h.last_used_ip, h.created_at, h.expires_at, ` + holderOf("api_tokens"),
-		what: `-- name: APITokenAndAccess :one
-		SELECT token_id::text, token_name, token_permissions, token_last_used_at, token_last_used_ip, token_created_at, token_expires_at, ` + holderColumns + `
-		FROM holder_of_token($1)`,
+		who:  "-- name: APITokenByHash :one\nSELECT " + tokenColumns + holderColumns("access_state") + " FROM token_of($1)",
+		what: "-- name: APITokenAndAccess :one\nSELECT " + tokenColumns + holderColumns(accessState) + accessColumns + " FROM holder_of_token($1)",
 	}
 )
 
 type holderStatements struct{ who, what string }
 
-// accessState is how many changes of what anybody may do have been committed: triggers count them.
-const accessState = `(SELECT sum(n)::bigint FROM access_changes)`
+const (
+	// accessState is how many changes of what anybody may do have been committed: triggers count them.
+	accessState = `(SELECT sum(n)::bigint FROM access_changes)`
 
-const holderColumns = accessState + `, holder_id::text, holder_email, holder_name, holder_password_hash, holder_is_owner, holder_is_active,
-		holder_last_login_at, holder_version, holder_created_at, holder_updated_at, holder_permissions, holder_rules, holder_role_grants`
+	sessionColumns = `session_id::text, session_ip, session_user_agent, session_created_at, session_last_seen_at, session_expires_at, `
+	tokenColumns   = `token_id::text, token_name, token_permissions, token_last_used_at, token_last_used_ip, token_created_at, token_expires_at, `
+	accessColumns  = `, holder_permissions, holder_rules, holder_role_grants`
+)
 
-func holderOf(table string) string {
-	return accessState + `, u.id::text, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
-		u.last_login_at, u.version, u.created_at, u.updated_at
-		FROM ` + table + ` h JOIN users u ON u.id = h.user_id WHERE h.token_hash = $1`
+func holderColumns(state string) string {
+	return state + `, holder_id::text, holder_email, holder_name, holder_password_hash, holder_is_owner, holder_is_active,
+		holder_last_login_at, holder_version, holder_created_at, holder_updated_at`
 }
 
 // holder is whom a session or a token is of.

@@ -70,8 +70,37 @@ func parseTimeZone(name string) (*time.Location, error) {
 	return zone, err
 }
 
+// crons are those that were read: a list reads that of every job two times, and nobody changes what was read.
+var crons = struct {
+	sync.Mutex
+	read map[string]*cron.SpecSchedule
+}{read: map[string]*cron.SpecSchedule{}}
+
+// mostCrons bounds them; then they are read anew.
+const mostCrons = 10_000
+
 func parseCron(text string) (*cron.SpecSchedule, error) {
 	text = strings.TrimSpace(text)
+	crons.Lock()
+	known, is := crons.read[text]
+	crons.Unlock()
+	if is {
+		return known, nil
+	}
+	times, err := readCron(text)
+	if err != nil {
+		return nil, err
+	}
+	crons.Lock()
+	defer crons.Unlock()
+	if len(crons.read) >= mostCrons {
+		clear(crons.read)
+	}
+	crons.read[text] = times
+	return times, nil
+}
+
+func readCron(text string) (*cron.SpecSchedule, error) {
 	parts := strings.Fields(text)
 	switch {
 	case len(text) > maxCronLength:

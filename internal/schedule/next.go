@@ -21,7 +21,7 @@ func Between(cron, timeZone string, from, to time.Time, most int) ([]time.Time, 
 
 // Latest is when the cron ran last, no later than before and less than within ago; zero when it did not.
 func Latest(cron, timeZone string, before time.Time, within time.Duration) (time.Time, error) {
-	for back := min(within, time.Minute); ; back = min(within, 4*back) {
+	for back := min(within, 10*time.Minute); ; back = min(within, 4*back) {
 		runs, err := Between(cron, timeZone, before.Add(-back), before, int(back/time.Minute)+1)
 		switch {
 		case err != nil:
@@ -73,6 +73,9 @@ func (w when) next(from time.Time) time.Time {
 		}
 		return time.Time{}
 	}
+	if next, is := w.nextOfPeriod(from); is {
+		return next
+	}
 	// Times that the clock jumped over come later than what the clock shows, and so out of order.
 	var first time.Time
 	wall := wallOf(from.In(w.zone)).Add(-maxJump)
@@ -90,6 +93,19 @@ func (w when) next(from time.Time) time.Time {
 		}
 	}
 	return first
+}
+
+// nextOfPeriod is next where the clock is neither set forward nor back near from and near what is next, nor in between: nearly always, and
+// there every time comes once and in order.
+func (w when) nextOfPeriod(from time.Time) (next time.Time, is bool) {
+	local := from.In(w.zone)
+	begins, ends := local.ZoneBounds() // zero for a zone without changes
+	wall := w.times.Next(wallOf(local))
+	if wall.IsZero() {
+		return time.Time{}, false
+	}
+	next = wall.Add(-offset(local))
+	return next, (begins.IsZero() || begins.Before(from.Add(-maxJump))) && (ends.IsZero() || ends.After(next.Add(maxJump)))
 }
 
 // wallOf is what the clock shows at t, written as UTC.
