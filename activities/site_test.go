@@ -83,9 +83,11 @@ func newSite(t *testing.T) *site {
 // gigabytes under the race detector.
 func (s *site) empty() {
 	for _, d := range s.disks {
-		d.Store = memory.New(0)
+		d.wipe(s.t)
 	}
-	*s.source = source{}
+	s.source.mu.Lock()
+	defer s.source.mu.Unlock()
+	s.source.data = nil
 }
 
 // requireDocumented fails the test when something was told with what templates for its type are not let show.

@@ -36,7 +36,11 @@ func (k *knownAccess) of(userID string, state int64) (access, bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	known, is := k.byUser[userID]
-	return known.access, is && known.state == state && time.Since(known.at) < knownAccessFor
+	if is && time.Since(known.at) >= knownAccessFor {
+		delete(k.byUser, userID)
+		return access{}, false
+	}
+	return known.access, is && known.state == state
 }
 
 func (k *knownAccess) keep(userID string, a access) {

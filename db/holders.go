@@ -34,10 +34,10 @@ type holderStatements struct{ who, what string }
 
 const (
 	// accessState is how many changes of what anybody may do have been committed: triggers count them.
-	accessState = `(SELECT sum(n)::bigint FROM access_changes)`
+	accessState = `(SELECT COALESCE(sum(n), 0)::bigint FROM access_changes)`
 
 	sessionColumns = `session_id::text, session_ip, session_user_agent, session_created_at, session_last_seen_at, session_expires_at, `
-	tokenColumns   = `token_id::text, token_name, token_permissions, token_last_used_at, token_last_used_ip, token_created_at, token_expires_at, `
+	tokenColumns   = `token_id::text, token_name, token_permissions, token_last_used_at, token_last_used_ip, token_created_at, token_expires_at, ` //nolint:gosec // names of columns
 	accessColumns  = `, holder_permissions, holder_rules, holder_role_grants`
 )
 
@@ -99,7 +99,8 @@ func (h *holder) scan(row pgx.Row, own ...any) error {
 	for _, rule := range listed {
 		row := ScopeRule{RoleID: rule.RoleID, Permission: rule.Permission, Effect: rule.Effect, Resource: rule.Resource, ResourceID: rule.ResourceID, Tag: rule.Tag}
 		if rule.RoleID == nil {
-			row.UserID = &u.ID
+			id := u.ID // what is remembered of the rule is not to keep the user
+			row.UserID = &id
 		}
 		h.limits.Rules = append(h.limits.Rules, row)
 	}

@@ -85,7 +85,9 @@ func TestEveryChangeOfAccessCountsAtOnceInEveryProcess(t *testing.T) {
 	change("INSERT INTO permissions (id, name) VALUES ($1, 'vaults.open')", role)
 	change("INSERT INTO role_permissions (role_id, permission_id) VALUES ($1, $2)", readonly, role)
 	is("datasources.read", "vaults.open")
-	change("DELETE FROM permissions WHERE name = 'vaults.open'")
+	change("UPDATE permissions SET name = 'vaults.close' WHERE name = 'vaults.open'")
+	is("datasources.read", "vaults.close")
+	change("DELETE FROM permissions WHERE name = 'vaults.close'") // and of the role, by a cascade
 	is("datasources.read")
 	change("INSERT INTO access_scopes (id, role_id, permission, effect, resource, tag) VALUES ($1, $2, '*', 'deny', 'datasource', 'prod')", role, readonly)
 	_, limits, _ = may()
@@ -101,6 +103,9 @@ func TestEveryChangeOfAccessCountsAtOnceInEveryProcess(t *testing.T) {
 	change("UPDATE users SET is_owner = false")
 	change("DELETE FROM access_scopes")
 	change("DELETE FROM user_roles WHERE user_id = $1", user.ID)
+	is()
+	change("INSERT INTO user_roles (user_id, role_id) VALUES ($1, $2)", user.ID, readonly)
+	change("TRUNCATE user_roles")
 	is()
 
 	// What is not committed, or never will be, is not seen; nor is what came of it mixed up with what is committed later.

@@ -7,4 +7,5 @@ GRANT USAGE ON SCHEMA public TO :"role";
 GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO :"role";
 GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO :"role";
 REVOKE UPDATE, DELETE, TRUNCATE ON audit_logs FROM :"role";
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON access_changes, stored_totals FROM :"role"; -- triggers write them, as the owner
 REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON goose_db_version FROM :"role";

@@ -256,7 +256,7 @@ func (i *island) requireMendedAtStart(edited, deleted string) {
 		_, err := schedules.GetHandle(ctx, deleted).Describe(ctx)
 		now, editedErr := schedules.GetHandle(ctx, edited).Describe(ctx)
 		return err == nil && editedErr == nil && len(now.Schedule.Spec.Intervals) == 0 && len(now.Schedule.Spec.Calendars) == len(wanted.Schedule.Spec.Calendars)
-	}, patience, 100*time.Millisecond)
+	}, time.Minute, 100*time.Millisecond) // less than until the next upkeep
 }
 
 // The catalogue is away while a backup runs and ends, and while another one comes due: nothing is lost, what was due begins

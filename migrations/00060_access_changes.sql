@@ -2,6 +2,8 @@
 
 -- +goose Up
 
+LOCK TABLE users, permissions, role_permissions, user_roles, access_scopes IN SHARE ROW EXCLUSIVE MODE; -- in one order, whoever writes meanwhile
+
 -- The sum is the number: a row each instead of one that counts, so that nobody waits for somebody else's change, and committed ones only.
 -- A new row takes the place of many.
 CREATE TABLE access_changes (
@@ -10,10 +12,13 @@ CREATE TABLE access_changes (
     PRIMARY KEY (id) INCLUDE (n)
 );
 INSERT INTO access_changes DEFAULT VALUES;
+GRANT SELECT ON access_changes TO PUBLIC; -- a number; without it nobody whose role was not granted anything since could sign in
 
+-- The functions run with the rights of who migrates: a role of docs/restricted-role.sql that was not granted anything since is not locked out, and
+-- it can write no count of its own.
 -- A statement that changes nothing is none: every sign-in through a provider sets the roles anew.
 -- +goose StatementBegin
-CREATE FUNCTION count_access_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_access_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     IF NOT EXISTS (SELECT FROM changed) THEN
         RETURN NULL;
@@ -28,6 +33,15 @@ END
 $$;
 -- +goose StatementEnd
 
+-- What has no table of what was changed.
+-- +goose StatementBegin
+CREATE FUNCTION count_any_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+BEGIN
+    INSERT INTO access_changes DEFAULT VALUES;
+    RETURN NULL;
+END
+$$;
+-- +goose StatementEnd
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -37,22 +51,15 @@ BEGIN
         EXECUTE format('CREATE TRIGGER access_inserted AFTER INSERT ON %I REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
         EXECUTE format('CREATE TRIGGER access_updated AFTER UPDATE ON %I REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
         EXECUTE format('CREATE TRIGGER access_deleted AFTER DELETE ON %I REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_access_change()', what);
+        EXECUTE format('CREATE TRIGGER access_truncated AFTER TRUNCATE ON %I FOR EACH STATEMENT EXECUTE FUNCTION count_any_change()', what);
     END LOOP;
 END
 $$;
 -- +goose StatementEnd
 
--- Nothing limits an owner. A trigger for some columns has no table of what was changed, and this one is asked for each row.
--- +goose StatementBegin
-CREATE FUNCTION count_owner_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    INSERT INTO access_changes DEFAULT VALUES;
-    RETURN NULL;
-END
-$$;
--- +goose StatementEnd
+-- Nothing limits an owner.
 CREATE TRIGGER owner_changed AFTER UPDATE ON users
-    FOR EACH ROW WHEN (OLD.is_owner IS DISTINCT FROM NEW.is_owner) EXECUTE FUNCTION count_owner_change();
+    FOR EACH ROW WHEN (OLD.is_owner IS DISTINCT FROM NEW.is_owner) EXECUTE FUNCTION count_any_change();
 
 -- holder_of_session and holder_of_token without what their holder may do, but with the number of changes: what nearly every request asks. Their
 -- plans are kept, as those are.
@@ -65,7 +72,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET plan_cache_mode = force_generic_plan A
 BEGIN
     RETURN QUERY
     SELECT s.id, s.ip, s.user_agent, s.created_at, s.last_seen_at, s.expires_at,
-           (SELECT sum(c.n)::bigint FROM access_changes c), u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
+           (SELECT COALESCE(sum(c.n), 0)::bigint FROM access_changes c), u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
            u.last_login_at, u.version, u.created_at, u.updated_at
     FROM auth_sessions s JOIN users u ON u.id = s.user_id
     WHERE s.token_hash = hash;
@@ -82,7 +89,7 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE SET plan_cache_mode = force_generic_plan A
 BEGIN
     RETURN QUERY
     SELECT t.id, t.name, t.permissions, t.last_used_at, t.last_used_ip, t.created_at, t.expires_at,
-           (SELECT sum(c.n)::bigint FROM access_changes c), u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
+           (SELECT COALESCE(sum(c.n), 0)::bigint FROM access_changes c), u.id, u.email, u.name, u.password_hash, u.is_owner, u.is_active,
            u.last_login_at, u.version, u.created_at, u.updated_at
     FROM api_tokens t JOIN users u ON u.id = t.user_id
     WHERE t.token_hash = hash;
@@ -94,7 +101,6 @@ $$;
 DROP FUNCTION token_of(bytea);
 DROP FUNCTION session_of(bytea);
 DROP TRIGGER owner_changed ON users;
-DROP FUNCTION count_owner_change();
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -104,9 +110,11 @@ BEGIN
         EXECUTE format('DROP TRIGGER access_inserted ON %I', what);
         EXECUTE format('DROP TRIGGER access_updated ON %I', what);
         EXECUTE format('DROP TRIGGER access_deleted ON %I', what);
+        EXECUTE format('DROP TRIGGER access_truncated ON %I', what);
     END LOOP;
 END
 $$;
 -- +goose StatementEnd
 DROP FUNCTION count_access_change();
+DROP FUNCTION count_any_change();
 DROP TABLE access_changes;

@@ -2,6 +2,8 @@
 
 -- +goose Up
 
+LOCK TABLE backup_executions IN ACCESS EXCLUSIVE MODE; -- once: who has read it and writes next would be waited for, and wait
+
 -- The sum of the rows is the total: who finds another's row locked leaves it, and writes one beside it, so that nobody waits for
 -- anybody. Nearly always there is one row each. A resource that is gone is the zero id.
 CREATE TABLE stored_totals (
@@ -33,7 +35,7 @@ $$;
 -- +goose StatementEnd
 
 -- +goose StatementBegin
-CREATE FUNCTION count_stored() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_stored() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
     sign CONSTANT bigint := CASE TG_OP WHEN 'DELETE' THEN -1 ELSE 1 END;
 BEGIN
@@ -46,9 +48,10 @@ END
 $$;
 -- +goose StatementEnd
 
+-- The functions of triggers run with the rights of who migrates, as those of access_changes.
 -- Of a statement, not of a row: who deletes a datasource changes all of its executions, and each time the dead rows of one sum would be passed.
 -- +goose StatementBegin
-CREATE FUNCTION count_stored_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION count_stored_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
     PERFORM add_stored(s.storage_location_id, s.datasource_id, s.job_id, s.n, s.bytes)
     FROM (SELECT e.storage_location_id, e.datasource_id, e.job_id, sum(e.sign) AS n, sum(e.sign * e.compressed_size_bytes)::bigint AS bytes
@@ -68,12 +71,22 @@ CREATE TRIGGER stored_deleted AFTER DELETE ON backup_executions
 CREATE TRIGGER stored_updated AFTER UPDATE ON backup_executions
     REFERENCING OLD TABLE AS older NEW TABLE AS newer FOR EACH STATEMENT EXECUTE FUNCTION count_stored_change();
 
--- Behind the triggers, which keep others from writing until this is committed.
-INSERT INTO stored_totals (storage_location_id, datasource_id, job_id, backups, bytes)
-SELECT e.storage_location_id, COALESCE(e.datasource_id, '00000000-0000-0000-0000-000000000000'), COALESCE(e.job_id, '00000000-0000-0000-0000-000000000000'),
-       count(*), sum(e.compressed_size_bytes)::bigint
-FROM backup_executions e WHERE e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND e.storage_location_id IS NOT NULL
-GROUP BY 1, 2, 3;
+-- Adds everything up anew: for the beginning, and for who has written executions behind the triggers' backs, or restored rows of both tables
+-- into tables that had triggers.
+-- +goose StatementBegin
+CREATE FUNCTION recount_stored() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    LOCK TABLE backup_executions IN SHARE ROW EXCLUSIVE MODE;
+    DELETE FROM stored_totals;
+    INSERT INTO stored_totals (storage_location_id, datasource_id, job_id, backups, bytes)
+    SELECT e.storage_location_id, COALESCE(e.datasource_id, '00000000-0000-0000-0000-000000000000'), COALESCE(e.job_id, '00000000-0000-0000-0000-000000000000'),
+           count(*), sum(e.compressed_size_bytes)::bigint
+    FROM backup_executions e WHERE e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND e.storage_location_id IS NOT NULL
+    GROUP BY 1, 2, 3;
+END
+$$;
+-- +goose StatementEnd
+SELECT recount_stored();
 
 DROP INDEX backup_executions_stored_idx;
 
@@ -83,6 +96,7 @@ CREATE INDEX backup_executions_stored_idx ON backup_executions (storage_location
 DROP TRIGGER stored_updated ON backup_executions;
 DROP TRIGGER stored_deleted ON backup_executions;
 DROP TRIGGER stored_inserted ON backup_executions;
+DROP FUNCTION recount_stored();
 DROP FUNCTION count_stored_change();
 DROP FUNCTION count_stored();
 DROP FUNCTION add_stored(uuid, uuid, uuid, bigint, bigint);

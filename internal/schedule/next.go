@@ -76,8 +76,11 @@ func (w when) next(from time.Time) time.Time {
 	if next, is := w.nextOfPeriod(from); is {
 		return next
 	}
-	// Times that the clock jumped over come later than what the clock shows, and so out of order.
-	var first time.Time
+	return w.nextAround(from)
+}
+
+// nextAround is next near a change of the clock: times that it jumped over come later than what it shows, and so out of order.
+func (w when) nextAround(from time.Time) (first time.Time) {
 	wall := wallOf(from.In(w.zone)).Add(-maxJump)
 	last := time.Time{}
 	for wall = w.times.Next(wall); !wall.IsZero() && (last.IsZero() || wall.Before(last)); wall = w.times.Next(wall) {
