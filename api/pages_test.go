@@ -77,7 +77,7 @@ func (s *speed) keys(l listed) []string {
 	if l.keys != "" && l.ascending { // of the two lists whose order is that of their own key
 		key = map[string]string{"chunk_id": "encode(chunk_id, 'hex')", "object_key": "object_key"}[l.keys]
 	}
-	rows, err := s.conn.Query(s.t.Context(), l.bare(key, 1_000_000, false))
+	rows, err := s.conn.Query(s.t.Context(), l.bare(key, "1000000", false))
 	require.NoError(s.t, err)
 	keys, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(s.t, err)

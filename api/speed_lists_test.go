@@ -44,7 +44,7 @@ func (l listed) order() (order, after string) {
 }
 
 // bare is the SELECT of the page that begins after the row at $1 and so on, or of the first.
-func (l listed) bare(columns string, limit int, after bool) string {
+func (l listed) bare(columns, limit string, after bool) string {
 	order, position := l.order()
 	conditions := []string{"true"}
 	if l.where != "" {
@@ -53,7 +53,7 @@ func (l listed) bare(columns string, limit int, after bool) string {
 	if after {
 		conditions = append(conditions, position)
 	}
-	return fmt.Sprintf("SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %d", columns, l.table, strings.Join(conditions, " AND "), order, limit)
+	return fmt.Sprintf("SELECT %s FROM %s t WHERE %s ORDER BY %s LIMIT %s", columns, l.table, strings.Join(conditions, " AND "), order, limit)
 }
 
 // columns are those of the page.

@@ -99,7 +99,7 @@ func (s *speed) page(l listed, number, limit int) {
 		url += "&cursor=" + s.after(l, (number-1)*limit)
 		order, _ := l.order()
 		keys := strings.NewReplacer(" DESC", "").Replace(order)
-		rows, err := s.conn.Query(s.t.Context(), l.bare(keys, 1, false)+fmt.Sprintf(" OFFSET %d", (number-1)*limit-1))
+		rows, err := s.conn.Query(s.t.Context(), l.bare(keys, "1", false)+fmt.Sprintf(" OFFSET %d", (number-1)*limit-1))
 		require.NoError(s.t, err)
 		position, err = pgx.CollectExactlyOneRow(rows, func(row pgx.CollectableRow) ([]any, error) { return row.Values() })
 		require.NoError(s.t, err)
@@ -107,9 +107,10 @@ func (s *speed) page(l listed, number, limit int) {
 	var answer []byte
 	said := s.said.during(func() { answer = s.get(url) })
 	require.LessOrEqual(s.t, len(said), mostStatements, "%s asks for each row by itself", l.path)
-	s.bare.said = pgx.TraceQueryStartData{SQL: l.bare(l.columns(), limit+1, number > 1), Args: position}
-	if number == 1 { // a statement without a parameter is planned once, whatever the connection's setting; one for a position never is
-		s.bare.said = pgx.TraceQueryStartData{SQL: l.bare(l.columns(), 0, false) + " + $1::int", Args: []any{limit + 1}}
+	// The limit is a parameter, as it is the API's: a statement without any is planned once, whatever the connection's setting.
+	s.bare.said = pgx.TraceQueryStartData{
+		SQL:  l.bare(l.columns(), fmt.Sprintf("$%d::int", len(position)+1), number > 1),
+		Args: append(position, limit+1),
 	}
 	shown := s.sameRows(answer, limit)
 	s.requireIndexed(l, number, shown, said)
@@ -208,7 +209,7 @@ func TestSpeedOfListsAndTheDashboard(t *testing.T) {
 	s.say("| list | page | rows | API | SELECT over pgx | SELECT over HTTP | API / SELECT | API / SELECT over HTTP |")
 	s.say("|---|---:|---:|---:|---:|---:|---:|---:|")
 	for _, l := range lists {
-		counted, _, _ := strings.Cut(l.bare("count(*)::text", 1, false), " ORDER BY ")
+		counted, _, _ := strings.Cut(l.bare("count(*)::text", "1", false), " ORDER BY ")
 		rows, err := strconv.Atoi(s.one(counted))
 		require.NoError(t, err)
 		s.page(l, 1, fullPage)

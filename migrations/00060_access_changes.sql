@@ -100,21 +100,6 @@ $$;
 -- +goose Down
 DROP FUNCTION token_of(bytea);
 DROP FUNCTION session_of(bytea);
-DROP TRIGGER owner_changed ON users;
--- +goose StatementBegin
-DO $$
-DECLARE
-    what text;
-BEGIN
-    FOREACH what IN ARRAY ARRAY['permissions', 'role_permissions', 'user_roles', 'access_scopes'] LOOP
-        EXECUTE format('DROP TRIGGER access_inserted ON %I', what);
-        EXECUTE format('DROP TRIGGER access_updated ON %I', what);
-        EXECUTE format('DROP TRIGGER access_deleted ON %I', what);
-        EXECUTE format('DROP TRIGGER access_truncated ON %I', what);
-    END LOOP;
-END
-$$;
--- +goose StatementEnd
-DROP FUNCTION count_access_change();
-DROP FUNCTION count_any_change();
+DROP FUNCTION count_access_change() CASCADE; -- with its triggers
+DROP FUNCTION count_any_change() CASCADE;
 DROP TABLE access_changes;

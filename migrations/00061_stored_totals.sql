@@ -34,6 +34,7 @@ END
 $$;
 -- +goose StatementEnd
 
+-- The functions of triggers run with the rights of who migrates, as those of access_changes.
 -- +goose StatementBegin
 CREATE FUNCTION count_stored() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
@@ -48,7 +49,6 @@ END
 $$;
 -- +goose StatementEnd
 
--- The functions of triggers run with the rights of who migrates, as those of access_changes.
 -- Of a statement, not of a row: who deletes a datasource changes all of its executions, and each time the dead rows of one sum would be passed.
 -- +goose StatementBegin
 CREATE FUNCTION count_stored_change() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -78,11 +78,10 @@ CREATE FUNCTION recount_stored() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     LOCK TABLE backup_executions IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM stored_totals;
-    INSERT INTO stored_totals (storage_location_id, datasource_id, job_id, backups, bytes)
-    SELECT e.storage_location_id, COALESCE(e.datasource_id, '00000000-0000-0000-0000-000000000000'), COALESCE(e.job_id, '00000000-0000-0000-0000-000000000000'),
-           count(*), sum(e.compressed_size_bytes)::bigint
-    FROM backup_executions e WHERE e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND e.storage_location_id IS NOT NULL
-    GROUP BY 1, 2, 3;
+    PERFORM add_stored(s.storage_location_id, s.datasource_id, s.job_id, s.n, s.bytes)
+    FROM (SELECT e.storage_location_id, e.datasource_id, e.job_id, count(*) AS n, sum(e.compressed_size_bytes)::bigint AS bytes
+          FROM backup_executions e WHERE e.operation = 'backup' AND e.status = 'completed' AND e.deleting_at IS NULL AND e.storage_location_id IS NOT NULL
+          GROUP BY 1, 2, 3) s;
 END
 $$;
 -- +goose StatementEnd
@@ -93,11 +92,8 @@ DROP INDEX backup_executions_stored_idx;
 -- +goose Down
 CREATE INDEX backup_executions_stored_idx ON backup_executions (storage_location_id)
     INCLUDE (compressed_size_bytes, datasource_id, job_id) WHERE operation = 'backup' AND status = 'completed' AND deleting_at IS NULL;
-DROP TRIGGER stored_updated ON backup_executions;
-DROP TRIGGER stored_deleted ON backup_executions;
-DROP TRIGGER stored_inserted ON backup_executions;
 DROP FUNCTION recount_stored();
-DROP FUNCTION count_stored_change();
-DROP FUNCTION count_stored();
+DROP FUNCTION count_stored_change() CASCADE; -- with its triggers
+DROP FUNCTION count_stored() CASCADE;
 DROP FUNCTION add_stored(uuid, uuid, uuid, bigint, bigint);
 DROP TABLE stored_totals;

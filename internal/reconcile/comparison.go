@@ -47,13 +47,12 @@ func (c *comparison) ensureOne(ctx context.Context, kind scheduledKind, job sche
 	}
 	pause := ""
 	if job.spec.Enabled {
-		pause = entry.Pause
-	}
-	if pause != job.paused && job.spec.Enabled {
-		// The list was read before the job and may be seconds old: of who has just ended a pause at the job, it would put the note back.
-		var err error
-		if pause, err = schedule.PauseOf(ctx, c.temporal, job.spec.ID); err != nil {
-			return err
+		if pause = entry.Pause; pause != job.paused {
+			// The list was read before the job and may be seconds old: of who has just ended a pause at the job, it would put the note back.
+			var err error
+			if pause, err = schedule.PauseOf(ctx, c.temporal, job.spec.ID); err != nil {
+				return err
+			}
 		}
 	}
 	if pause != "" {
