@@ -58,10 +58,10 @@ demo: deps build ## Back a sample database up, restore it, compare every row (DE
 # Not only the tests are built with the race detector: so a machine with an empty cache compiles what
 # they, the linters and the program have in common, of which the Temporal server is the most, once.
 test: export GOFLAGS := $(strip $(GOFLAGS) $(RACE))
-# Those that wait more than they compute are named first: the others run beside them. go vet has looked at everything with all that it knows;
-# with what a test asks of it, it would look at two thousand packages of others once more.
+# Those that wait more than they compute are named first: the others run beside them, three packages for two processors. go vet has looked at
+# everything with all that it knows; with what a test asks of it, it would look at two thousand packages of others once more.
 test: test-deps lint generated ## Run every check and every test
-	tools/gotest -vet=off -timeout 50m ./integration ./api ./...
+	tools/gotest -vet=off -p $$(( ($$(nproc) * 3 + 1) / 2 )) -timeout 50m ./integration ./api ./...
 
 # Make one run again: make chaos RUNS=100 SEED=1 ONLY=17
 .PHONY: chaos

@@ -140,11 +140,14 @@ func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract
 		if err != nil || !closed {
 			return err
 		}
+		run, err := q.GetRun(ctx, kind, in.ExecutionID)
+		if err != nil {
+			return err
+		}
+		if err := closeUnbegun(ctx, q, kind, run); err != nil {
+			return err
+		}
 		if ended != nil {
-			run, err := q.GetRun(ctx, kind, in.ExecutionID)
-			if err != nil {
-				return err
-			}
 			if err := ended(q, run); err != nil {
 				return err
 			}
@@ -155,6 +158,27 @@ func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract
 		a.at(string(kind) + ".finish_recorded")
 	}
 	return toTemporal(ctx, err)
+}
+
+// closeUnbegun ends what an ended run has made a row for and then did not start, as it was stopped in between: nobody else
+// would, and a restore that is queued keeps all others from its target. What was started has ended before its run.
+func closeUnbegun(ctx context.Context, q *db.Queries, kind db.RunKind, run db.Run) error {
+	parts := []*string{run.RestoreExecutionID}
+	if kind == db.RunSync { // the backup of a drill is not a part of it
+		parts = append(parts, run.BackupExecutionID)
+	}
+	for _, part := range parts {
+		if part == nil {
+			continue
+		}
+		_, err := q.FinishWhile(ctx, *part, domain.Queued, db.Finish{
+			Status: domain.Cancelled, FailureClass: string(failure.Cancelled), ErrorMessage: fmt.Sprintf("its %s ended before it began", kind),
+		})
+		if err != nil && !errors.Is(err, db.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
 }
 
 // partOf makes the row of an execution that is a part of a run.

@@ -90,7 +90,7 @@ func TestAFailedIncrementLeavesTheStorageAsItWas(t *testing.T) {
 	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
 	before := s.hashes(t)
 
-	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(uuid_send(gen_random_uuid()), '') from generate_series(1, 6250) where n > 0)
+	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
 		from generate_series(1, 600) n`)
 	running := s.start(t)
 	freezeDump(t, s.database, nil)
@@ -115,7 +115,7 @@ func TestAnotherWorkerFinishesTheIncrementOfAKilledOne(t *testing.T) {
 	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
 	parents := s.hashes(t)
 
-	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(uuid_send(gen_random_uuid()), '') from generate_series(1, 6250) where n > 0)
+	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
 		from generate_series(1, 1000) n`)
 	running := s.start(t)
 	dump := freezeDump(t, s.database, func() bool { return s.chunkRows(t, running) > 0 })

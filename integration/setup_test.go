@@ -107,7 +107,7 @@ func (s *setup) fill(t *testing.T) {
 		s.exec(t, s.database, fmt.Sprintf(`
 			create table noise (n int primary key, body bytea not null);
 			alter table noise alter body set storage external;
-			insert into noise select n, (select string_agg(uuid_send(gen_random_uuid()), '') from generate_series(1, 6250) where n > 0)
+			insert into noise select n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
 				from generate_series(1, %d) n`, s.noiseMB*10))
 	}
 }

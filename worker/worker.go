@@ -188,6 +188,7 @@ func RegisterWorkflows(r sdk.WorkflowRegistry) {
 // Run serves until ctx ends, then stops: polling ends at once, short work finishes, long work is
 // handed back for another worker.
 func (w *Worker) Run(ctx context.Context) error {
+	nameBinary()
 	port, err := w.openDataPort()
 	if err != nil {
 		return err
