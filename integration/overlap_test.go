@@ -17,9 +17,11 @@ import (
 	"github.com/dataguardian/dataguardian/internal/standalone/temporalserver"
 )
 
-// comeDue has a schedule start a run under its own overlap policy, as if its time had come.
+// comeDue has a schedule start a run under its own overlap policy, as if its time had come: in a second of its own, since runs
+// that are due in the same one are one.
 func comeDue(t *testing.T, scheduleID string) {
 	t.Helper()
+	<-time.After(time.Until(time.Now().Truncate(time.Second).Add(time.Second)))
 	require.NoError(t, shared.dialled.ScheduleClient().GetHandle(t.Context(), scheduleID).Trigger(t.Context(), temporal.ScheduleTriggerOptions{}))
 }
 

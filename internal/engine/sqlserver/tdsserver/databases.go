@@ -183,8 +183,11 @@ func (made set) write(path string, compressed bool) error {
 	}
 	if compressed {
 		var packed bytes.Buffer
-		w := gzip.NewWriter(&packed)
-		_, err := w.Write(body)
+		w, err := gzip.NewWriterLevel(&packed, gzip.BestSpeed) // a quarter of the tests' time otherwise
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(body)
 		if err := errors.Join(err, w.Close()); err != nil {
 			return err
 		}
