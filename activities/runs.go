@@ -144,8 +144,10 @@ func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract
 		if err != nil {
 			return err
 		}
-		if err := closeUnbegun(ctx, q, kind, run); err != nil {
-			return err
+		if in.Status != domain.Completed {
+			if err := endUnstarted(ctx, q, kind, run); err != nil {
+				return err
+			}
 		}
 		if ended != nil {
 			if err := ended(q, run); err != nil {
@@ -160,9 +162,9 @@ func (a *Activities) finishRun(ctx context.Context, kind db.RunKind, in contract
 	return toTemporal(ctx, err)
 }
 
-// closeUnbegun ends what an ended run has made a row for and then did not start, as it was stopped in between: nobody else
-// would, and a restore that is queued keeps all others from its target. What was started has ended before its run.
-func closeUnbegun(ctx context.Context, q *db.Queries, kind db.RunKind, run db.Run) error {
+// endUnstarted ends what a run has made a row for and did not start, as it was stopped in between: nobody else would, and
+// a restore that is queued keeps all others from its target. What was started has ended before its run.
+func endUnstarted(ctx context.Context, q *db.Queries, kind db.RunKind, run db.Run) error {
 	parts := []*string{run.RestoreExecutionID}
 	if kind == db.RunSync { // the backup of a drill is not a part of it
 		parts = append(parts, run.BackupExecutionID)

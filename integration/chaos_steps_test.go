@@ -73,8 +73,7 @@ func (c *chaos) change() {
 	c.t.Helper()
 	c.changes++
 	statement := fmt.Sprintf(`update noise set body = sha256(body) || body where n %% 20 = %d; delete from orders where id %% 50 = %[2]d;
-		insert into noise select %[2]d * 1000 + n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
-			from generate_series(1, 10) n`, c.rng.IntN(20), c.changes)
+		insert into noise select %[2]d * 1000 + n, %[3]s from generate_series(1, 10) n`, c.rng.IntN(20), c.changes, noiseOfRow)
 	if c.rng.IntN(4) == 0 {
 		statement += fmt.Sprintf("; create table extra_%d as select n, n::text || 'x' as name from generate_series(1, 500) n", c.changes)
 	}

@@ -90,8 +90,7 @@ func TestAFailedIncrementLeavesTheStorageAsItWas(t *testing.T) {
 	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
 	before := s.hashes(t)
 
-	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
-		from generate_series(1, 600) n`)
+	s.exec(t, s.database, `insert into noise select 10000 + n, `+noiseOfRow+` from generate_series(1, 600) n`)
 	running := s.start(t)
 	freezeDump(t, s.database, nil)
 	_, err := shared.owner.Cancel(t.Context(), running.ID)
@@ -115,8 +114,7 @@ func TestAnotherWorkerFinishesTheIncrementOfAKilledOne(t *testing.T) {
 	require.Equal(t, domain.Completed, full.Status, full.ErrorMessage)
 	parents := s.hashes(t)
 
-	s.exec(t, s.database, `insert into noise select 10000 + n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
-		from generate_series(1, 1000) n`)
+	s.exec(t, s.database, `insert into noise select 10000 + n, `+noiseOfRow+` from generate_series(1, 1000) n`)
 	running := s.start(t)
 	dump := freezeDump(t, s.database, func() bool { return s.chunkRows(t, running) > 0 })
 	recorded := s.modTimes(t, running)

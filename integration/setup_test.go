@@ -93,6 +93,9 @@ func makeSetup(t *testing.T, options ...option) *setup {
 	return s
 }
 
+// noiseOfRow is SQL for 100 KB that do not compress, others for each row n.
+const noiseOfRow = `(select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)`
+
 func (s *setup) fill(t *testing.T) {
 	t.Helper()
 	if s.rows > 0 {
@@ -107,8 +110,7 @@ func (s *setup) fill(t *testing.T) {
 		s.exec(t, s.database, fmt.Sprintf(`
 			create table noise (n int primary key, body bytea not null);
 			alter table noise alter body set storage external;
-			insert into noise select n, (select string_agg(sha512(random()::text::bytea), '') from generate_series(1, 1563) where n > 0)
-				from generate_series(1, %d) n`, s.noiseMB*10))
+			insert into noise select n, %s from generate_series(1, %d) n`, noiseOfRow, s.noiseMB*10))
 	}
 }
 
