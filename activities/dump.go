@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
@@ -34,7 +35,7 @@ func (a *Activities) Dump(ctx context.Context, in contract.DumpInput) (contract.
 }
 
 func (a *Activities) dump(ctx context.Context, job *backup, attempt int32, check bool) (contract.DumpResult, error) {
-	if err := a.DB.ClaimDump(ctx, job.id(), attempt); err != nil {
+	if err := a.claimAndLoad(ctx, job, attempt); err != nil {
 		return contract.DumpResult{}, err
 	}
 	a.at("dump.claimed")
@@ -43,9 +44,6 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32, check
 	var progress dumpProgress
 	stop := a.report(ctx, job.id(), progress.now)
 	defer stop()
-	if err := a.loadJob(ctx, job); err != nil {
-		return contract.DumpResult{}, err
-	}
 	ground := sync.OnceValues(func() (*base, error) { return a.layGround(ctx, job, attempt) })
 	options := job.dumpOptions()
 	options.Tell = progress.server.tell
@@ -96,6 +94,14 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32, check
 		a.log(ctx, job.id(), "warning", "%s", warning)
 	}
 	return a.commit(ctx, job, preparing.writer, report, attempt, check)
+}
+
+// claimAndLoad makes the dump this attempt's, and loads what the job says meanwhile.
+func (a *Activities) claimAndLoad(ctx context.Context, job *backup, attempt int32) error {
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return a.DB.ClaimDump(ctx, job.id(), attempt) })
+	both.Go(func() error { return a.loadJob(ctx, job) })
+	return both.Wait()
 }
 
 // layGround finds what the backup builds on and records where its manifest will be, before the first chunk.

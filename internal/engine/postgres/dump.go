@@ -77,6 +77,7 @@ func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.Dum
 		Args:        append([]string{"--format=custom"}, dumpArgs(opts)...),
 		Env:         env.vars,
 		IdleTimeout: opts.IdleTimeout,
+		Paced:       true,
 		Secrets:     []string{src.Config.Password},
 	}, func(ctx context.Context, r io.Reader) error {
 		stream, err := describe(ctx)

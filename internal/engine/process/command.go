@@ -35,6 +35,11 @@ type Command struct {
 	IdleTimeout time.Duration
 	Meter       *Meter
 
+	// Paced is for a tool of a single thread that does little but pass on what a server sends: Pull stops it for moments, so that
+	// its server does not have to wake it for every packet, and it writes outputBuffer at a time where stdbuf (coreutils) is
+	// installed. A tool of several threads may seem to wait while it works, and would be slowed down.
+	Paced bool
+
 	// Secrets are replaced in whatever is shown of the child's standard error.
 	Secrets []string
 }

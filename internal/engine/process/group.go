@@ -59,9 +59,11 @@ func groupAlive(group int) bool {
 	return false
 }
 
-// memberAlive parses /proc/<pid>/stat: "pid (name) state ppid pgrp …", where name may hold anything.
+// statFields are those of /proc/<pid>/stat from the state on: "pid (name) state ppid pgrp …", where name may hold anything.
+func statFields(stat []byte) [][]byte { return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) }
+
 func memberAlive(stat []byte, group int) bool {
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := statFields(stat)
 	if len(fields) < 3 || string(fields[2]) != strconv.Itoa(group) {
 		return false
 	}

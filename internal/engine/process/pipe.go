@@ -44,6 +44,11 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 	if err != nil {
 		return "", err
 	}
+	if c.Paced {
+		if read.pace = newPace(p); read.pace != nil {
+			defer read.pace.close()
+		}
+	}
 	out := &output{ctx: ctx, pipe: read, meter: c.Meter, process: p}
 	// A consumer blocked in Read wakes up only when every holder of the pipe is gone; a process
 	// that escaped from the group must not hold it for longer than we want the output.
@@ -64,7 +69,7 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 	case consumeErr != nil:
 		return p.Stderr(), consumeErr
 	case !out.ended: // also a child that had written it all and gone
-		return p.Stderr(), failure.New(failure.Unknown, p.program(), "its output was not read to the end", "")
+		return p.Stderr(), failure.New(failure.Unknown, p.program, "its output was not read to the end", "")
 	}
 	return p.Stderr(), nil
 }
@@ -138,7 +143,7 @@ func Push(ctx context.Context, c Command, src io.Reader) (stderr string, err err
 	}
 	if copyErr != nil {
 		if !errors.Is(copyErr, unix.EPIPE) && !errors.Is(copyErr, os.ErrDeadlineExceeded) {
-			return p.Stderr(), failure.Wrap(failure.Unknown, "write to "+p.program(), copyErr, "")
+			return p.Stderr(), failure.Wrap(failure.Unknown, "write to "+p.program, copyErr, "")
 		}
 		if err := from.drain(); err != nil {
 			return p.Stderr(), err

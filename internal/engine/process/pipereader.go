@@ -32,6 +32,7 @@ var errInterrupted = errors.New("the wait for output was interrupted")
 type pipeReader struct {
 	file        *os.File // non-blocking, unknown to the poller
 	few         bool     // the last Read found little
+	pace        *pace    // of the tool that writes, nil if it has none
 	interrupted atomic.Bool
 }
 
@@ -56,7 +57,10 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	if p.few {
+	switch {
+	case p.few && p.pace != nil:
+		p.pace.hold()
+	case p.few:
 		time.Sleep(gatherTime)
 	}
 	for !p.interrupted.Load() {

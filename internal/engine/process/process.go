@@ -18,11 +18,12 @@ import (
 
 // Process is a started child and its process group.
 type Process struct {
-	cmd    *exec.Cmd
-	stderr *tail
-	secret []string
-	done   chan struct{} // closed when the group is gone and err is set
-	err    error
+	cmd     *exec.Cmd
+	program string // its name, for errors
+	stderr  *tail
+	secret  []string
+	done    chan struct{} // closed when the group is gone and err is set
+	err     error
 
 	mu     sync.Mutex
 	reaped bool // the group's id may be somebody else's
@@ -35,10 +36,14 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p := &Process{stderr: &tail{limit: tailBytes}, secret: c.Secrets, done: make(chan struct{})}
+	p := &Process{program: filepath.Base(c.Path), stderr: &tail{limit: tailBytes}, secret: c.Secrets, done: make(chan struct{})}
+	path, args := c.Path, c.Args
+	if c.Paced {
+		path, args = withOutputBuffer(path, args)
+	}
 	p.cmd = &exec.Cmd{
-		Path:   c.Path,
-		Args:   append([]string{c.Path}, c.Args...),
+		Path:   path,
+		Args:   append([]string{path}, args...),
 		Env:    append([]string{}, c.Env...), // never nil: nil would inherit
 		Dir:    c.Dir,
 		Stderr: p.stderr,
@@ -55,7 +60,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 	}
 	exited, err := p.launch()
 	if err != nil {
-		return nil, failure.Wrap(failure.ToolMissing, "start "+p.program(), err, "Check that the program is installed and may be executed.")
+		return nil, failure.Wrap(failure.ToolMissing, "start "+p.program, err, "Check that the program is installed and may be executed.")
 	}
 	go p.supervise(ctx, c, exited)
 	return p, nil
@@ -109,8 +114,6 @@ func (p *Process) Stderr() string {
 	return failure.Redact(p.stderr.String(), p.secret...)
 }
 
-func (p *Process) program() string { return filepath.Base(p.cmd.Path) }
-
 // supervise waits for the child, or for a reason to end it, and sets the result.
 func (p *Process) supervise(ctx context.Context, c Command, exited <-chan struct{}) {
 	stopped := p.awaitReason(ctx, c, exited)
@@ -156,10 +159,10 @@ func (p *Process) awaitReason(ctx context.Context, c Command, exited <-chan stru
 		case <-exited:
 			return nil
 		case <-ctx.Done():
-			return fmt.Errorf("%s was stopped: %w", p.program(), context.Cause(ctx))
+			return fmt.Errorf("%s was stopped: %w", p.program, context.Cause(ctx))
 		case <-tick:
 			if c.Meter.idle(start) >= c.IdleTimeout {
-				return failure.New(failure.Timeout, p.program(), fmt.Sprintf("no byte moved for %s", c.IdleTimeout),
+				return failure.New(failure.Timeout, p.program, fmt.Sprintf("no byte moved for %s", c.IdleTimeout),
 					"Look for a lock that blocks it on the server, or raise idle_timeout_minutes.")
 			}
 		}
@@ -170,12 +173,12 @@ func (p *Process) awaitReason(ctx context.Context, c Command, exited <-chan stru
 func (p *Process) result(waitErr error) error {
 	state := p.cmd.ProcessState
 	if state == nil {
-		return failure.Wrap(failure.Unknown, "wait for "+p.program(), waitErr, "")
+		return failure.Wrap(failure.Unknown, "wait for "+p.program, waitErr, "")
 	}
 	if state.Success() {
 		return nil
 	}
-	exit := &ExitError{Program: p.program(), Code: state.ExitCode(), Stderr: failure.Redact(p.stderr.String(), p.secret...)}
+	exit := &ExitError{Program: p.program, Code: state.ExitCode(), Stderr: failure.Redact(p.stderr.String(), p.secret...)}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		exit.Signal = unix.SignalName(status.Signal())
 	}

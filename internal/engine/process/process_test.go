@@ -160,10 +160,16 @@ func stubborn(file string) string {
 }
 
 func TestCancelEndsGrandchildrenThatIgnoreSIGTERM(t *testing.T) {
+	for _, paced := range []bool{false, true} {
+		t.Run(fmt.Sprintf("paced %t", paced), func(t *testing.T) { cancelStubborn(t, paced) })
+	}
+}
+
+func cancelStubborn(t *testing.T, paced bool) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	ctx, cancel := context.WithCancel(t.Context())
 	c := script(stubborn(pids))
-	c.Grace = 200 * time.Millisecond
+	c.Grace, c.Paced = 200*time.Millisecond, paced
 	_, err := process.Pull(ctx, c, func(_ context.Context, r io.Reader) error {
 		_, err := io.ReadFull(r, make([]byte, len("ready\n")))
 		require.NoError(t, err)

@@ -120,17 +120,39 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(storage.Object)
 // not the order of the names: the key "a.b" comes before "a/b", because a dot is less than a slash,
 // so a directory takes part in the sorting with the slash that follows it.
 func (s *Store) walk(ctx context.Context, dir, prefix string, fn func(storage.Object) error) error {
-	entries, err := s.readDir(ctx, dir)
+	opened, err := s.root.Open(dir)
+	if missing(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return walkOpened(ctx, opened, dir, prefix, fn)
+}
+
+// walkOpened is walk for a directory that is open, which it closes. Each directory below is opened beside it: to walk there from
+// the root again would cost a call for every directory on the way.
+func walkOpened(ctx context.Context, opened *os.File, dir, prefix string, fn func(storage.Object) error) error {
+	defer opened.Close()
+	entries, err := entriesOf(ctx, opened, dir)
 	if err != nil {
 		return err
 	}
 	for _, entry := range entries {
 		key := strings.TrimPrefix(dir+"/"+entry.name, "./")
-		if isDir := strings.HasSuffix(entry.name, "/"); isDir {
-			if strings.HasPrefix(key, prefix) || strings.HasPrefix(prefix, key) {
-				if err := s.walk(ctx, path.Clean(key), prefix, fn); err != nil {
-					return err
-				}
+		if name, isDir := strings.CutSuffix(entry.name, "/"); isDir {
+			if !strings.HasPrefix(key, prefix) && !strings.HasPrefix(prefix, key) {
+				continue
+			}
+			below, err := openBeside(opened, name)
+			if missing(err) {
+				continue // it went, or was replaced, since the directory was read
+			}
+			if err != nil {
+				return err
+			}
+			if err := walkOpened(ctx, below, path.Clean(key), prefix, fn); err != nil {
+				return err
 			}
 			continue
 		}
@@ -144,6 +166,19 @@ func (s *Store) walk(ctx context.Context, dir, prefix string, fn func(storage.Ob
 	return nil
 }
 
+// openBeside opens the directory of that name in dir, and nothing that a symbolic link leads to.
+func openBeside(dir *os.File, name string) (*os.File, error) {
+	var fd int
+	err := uninterrupted(func() (err error) {
+		fd, err = unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return nil, &fs.PathError{Op: "openat", Path: path.Join(dir.Name(), name), Err: err}
+	}
+	return os.NewFile(uintptr(fd), path.Join(dir.Name(), name)), nil
+}
+
 // dirEntry is a regular file, or a directory, whose name ends in a slash.
 type dirEntry struct {
 	name    string
@@ -151,12 +186,8 @@ type dirEntry struct {
 	changed time.Time
 }
 
-// readDir returns the regular files and the directories, sorted by name. A directory that is gone is
-// empty, and so is the place of a file that goes meanwhile. Symbolic links and devices are not objects.
+// readDir is entriesOf for a directory by its name. One that is gone is empty.
 func (s *Store) readDir(ctx context.Context, dir string) ([]dirEntry, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	file, err := s.root.Open(dir)
 	if missing(err) {
 		return nil, nil
@@ -165,6 +196,15 @@ func (s *Store) readDir(ctx context.Context, dir string) ([]dirEntry, error) {
 		return nil, err
 	}
 	defer file.Close()
+	return entriesOf(ctx, file, dir)
+}
+
+// entriesOf returns the regular files and the directories in an open directory, sorted by name. The place of what goes meanwhile
+// is empty. Symbolic links and devices are not objects.
+func entriesOf(ctx context.Context, file *os.File, dir string) ([]dirEntry, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	found, err := file.ReadDir(-1)
 	if missing(err) {
 		return nil, nil
