@@ -14,7 +14,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo deve
 export GOTOOLCHAIN := local
 # With the race detector, but for SQLite that was translated to Go, which is our Temporal server's store: nothing of ours shares
 # memory with it, and looked at it takes ten times as long. Nor does it look into deflate and the arithmetic of curve 25519, which
-# compute and share nothing.
+# share nothing but what they are given.
 RACE := -race -gcflags=modernc.org/...=-race=false -gcflags=compress/flate=-race=false \
 	-gcflags=crypto/internal/fips140/edwards25519/...=-race=false
 

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"math"
@@ -8,7 +9,6 @@ import (
 	"sync/atomic"
 
 	"go.temporal.io/sdk/activity"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dataguardian/dataguardian/db"
 	"github.com/dataguardian/dataguardian/internal/archive"
@@ -96,12 +96,12 @@ func (a *Activities) dump(ctx context.Context, job *backup, attempt int32, check
 	return a.commit(ctx, job, preparing.writer, report, attempt, check)
 }
 
-// claimAndLoad makes the dump this attempt's, and loads what the job says meanwhile.
+// claimAndLoad makes the dump this attempt's, and loads what the job says meanwhile. That another attempt has it is told first.
 func (a *Activities) claimAndLoad(ctx context.Context, job *backup, attempt int32) error {
-	both, ctx := errgroup.WithContext(ctx)
-	both.Go(func() error { return a.DB.ClaimDump(ctx, job.id(), attempt) })
-	both.Go(func() error { return a.loadJob(ctx, job) })
-	return both.Wait()
+	loaded := make(chan error, 1)
+	go func() { loaded <- a.loadJob(ctx, job) }()
+	claimed := a.DB.ClaimDump(ctx, job.id(), attempt)
+	return cmp.Or(claimed, <-loaded)
 }
 
 // layGround finds what the backup builds on and records where its manifest will be, before the first chunk.

@@ -161,7 +161,16 @@ func freezeDump(t *testing.T, database string, then func() bool) int {
 		pid = findDump(database)
 		return pid != 0 && written(pid) > 4<<20
 	})
-	require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+	stopped := 0 // looks in a row: the worker stops it for moments too, and whoever comes in between is undone by that
+	poll("the stop of pg_dump", func() bool {
+		if stateOf(pid) == "T" {
+			stopped++
+		} else {
+			stopped = 0
+			require.NoError(t, syscall.Kill(pid, syscall.SIGSTOP))
+		}
+		return stopped == 10
+	})
 	t.Cleanup(func() {
 		if findDump(database) == pid {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -171,6 +180,13 @@ func freezeDump(t *testing.T, database string, then func() bool) int {
 		poll("the recording of chunks", then)
 	}
 	return pid
+}
+
+// stateOf is the letter of a process's state, "" when there is none.
+func stateOf(pid int) string {
+	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, behind, _ := strings.Cut(string(stat), ") ")
+	return behind[:min(1, len(behind))]
 }
 
 // findDump is the process id of the pg_dump of a database, 0 when there is none.

@@ -13,6 +13,10 @@ import (
 // packetBytes bounds an INSERT of a dump, so that every server takes it.
 const packetBytes = 1 << 20
 
+// outputBuffer is how many bytes a dump tool writes at once. By itself it writes a page at a time, and each write into a pipe costs
+// it more than the page: the tool is one thread, and everything else waits for it (decisions/0019).
+const outputBuffer = 128 << 10
+
 // Dump runs the dump tool on the datasource's database and hands its output to sink as one stream, which ends with
 // io.EOF only if the tool exited with status 0 and wrote its end marker. Tables are read one after another in
 // one transaction: the tools have no other way that is consistent.
@@ -44,9 +48,9 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	}
 	defer env.remove()
 	command := env.command(dumper, src, slices.Concat(dumpArgs(dumper, plain), opts.ExtraArgs, []string{"--", src.Config.Database})...)
-	command.IdleTimeout = opts.IdleTimeout
+	command.IdleTimeout, command.OutputBuffer = opts.IdleTimeout, outputBuffer
 	var texts bytewise
-	stderr, err := process.Pull(ctx, buffered(command), func(ctx context.Context, r io.Reader) error {
+	stderr, err := process.Pull(ctx, command, func(ctx context.Context, r io.Reader) error {
 		dump := newRecutter(r)
 		if plain {
 			dump.readBytewise(&texts)

@@ -15,7 +15,7 @@ const DefaultGrace = 5 * time.Second
 // tailBytes bounds what is kept of a child's standard error: its last 16 KiB.
 const tailBytes = 16 << 10
 
-// Command describes a child process. Nothing is inherited: Env is its whole environment, and a nil
+// Command describes a child process. Nothing is inherited: Env is its whole environment, but for what stdbuf adds, and a nil
 // Stdin or Stdout is /dev/null.
 type Command struct {
 	Path string   // absolute path of the program
@@ -35,9 +35,13 @@ type Command struct {
 	IdleTimeout time.Duration
 	Meter       *Meter
 
+	// OutputBuffer is how many bytes a tool that writes by its C library's streams writes at a time, where stdbuf is installed; 0
+	// is as it does by itself, which is 4 KiB into a pipe.
+	OutputBuffer int
+
 	// Paced is for a tool of a single thread that does little but pass on what a server sends: Pull stops it for moments, so that
-	// its server does not have to wake it for every packet, and it writes outputBuffer at a time where stdbuf (coreutils) is
-	// installed. A tool of several threads may seem to wait while it works, and would be slowed down.
+	// its server does not have to wake it for every packet. One of several threads may seem to wait while it works, and would be
+	// slowed down.
 	Paced bool
 
 	// Secrets are replaced in whatever is shown of the child's standard error.

@@ -5,20 +5,22 @@ import (
 	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
-	// pauseTime is how long a tool that has caught up with its server is stopped. What the server sends meanwhile has to find
-	// room in the connection's buffers, or it waits too: at a gigabyte a second that is half a megabyte.
+	// pauseTime is how long a tool is stopped. What its server sends meanwhile has to find room in the connection's buffers, or the
+	// server waits too.
 	pauseTime = 500 * time.Microsecond
-	// Between two looks at a tool that is still busy; it is given up after so many, and its output is read.
+	// Between two looks at a tool that is still busy, and how long it is looked at before its output is read all the same.
 	lookEvery = 50 * time.Microsecond
-	looks     = 10
+	lookFor   = time.Millisecond
 )
 
-// pace stops a tool for a moment whenever it has caught up with its server, so that it wakes up to half a megabyte and not to the
-// next packet. A server pays for each time that it wakes who reads from it: one that sends 8 KiB at a time, as PostgreSQL does,
-// spends a sixth of a dump on that, more than half of it on interrupts where processors are virtual (docs/decisions/0005).
+// pace stops a tool for a moment when it seems to have caught up with its server, so that it wakes up to all that comes meanwhile
+// and not to the next packet. A server pays for each time that it wakes who reads from it: one that sends 8 KiB at a time, as
+// PostgreSQL does, spends a sixth of a dump on that (docs/decisions/0005).
 type pace struct {
 	process *Process
 	stat    *os.File // /proc/<pid>/stat
@@ -35,17 +37,16 @@ func newPace(p *Process) *pace {
 
 func (p *pace) close() { _ = p.stat.Close() }
 
-// hold returns when the tool has had a pause, or has been busy for a while. It never leaves it stopped.
-func (p *pace) hold() {
-	for range looks {
+// hold returns when the tool has had a pause, has been busy for a while, or has much to be read. It never leaves it stopped.
+func (p *pace) hold(much func() bool) {
+	for began := time.Now(); time.Since(began) < lookFor && !much(); nap(lookEvery) {
 		if p.waits() {
 			p.process.Pause()
-			time.Sleep(pauseTime)
+			nap(pauseTime)
 			p.process.Resume()
-			time.Sleep(lookEvery)
+			nap(lookEvery)
 			return
 		}
-		time.Sleep(lookEvery)
 	}
 }
 
@@ -55,4 +56,11 @@ func (p *pace) waits() bool {
 	n, _ := p.stat.ReadAt(stat[:], 0) // io.EOF behind what there is
 	fields := statFields(stat[:n])
 	return len(fields) > 0 && bytes.Equal(fields[0], []byte("S"))
+}
+
+// nap is a sleep of less than a millisecond, to which Go's own are rounded up where the process has nothing else to do.
+func nap(d time.Duration) {
+	rest := unix.NsecToTimespec(d.Nanoseconds())
+	for unix.Nanosleep(&rest, &rest) == unix.EINTR { //nolint:errorlint,revive // a bare number, and there is nothing to do in between
+	}
 }

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -33,34 +35,40 @@ func stateOf(pid int) string {
 
 func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 	begin := func(text string) (*Process, *pace) {
-		p, err := Start(t.Context(), shell(text))
+		ctx, stop := context.WithCancel(t.Context())
+		p, err := Start(ctx, shell(text))
 		require.NoError(t, err)
 		pace := newPace(p)
-		require.NotNil(t, pace)
-		t.Cleanup(pace.close)
+		t.Cleanup(func() {
+			stop()
+			_ = p.Wait()
+			pace.close()
+		})
 		return p, pace
 	}
+	little, much := func() bool { return false }, func() bool { return true }
 	sleeper, waiting := begin("exec sleep 600")
 	require.Eventually(t, waiting.waits, time.Minute, time.Millisecond)
 	for range 5 {
-		waiting.hold()
+		waiting.hold(little)
 		require.NotEqual(t, "T", stateOf(sleeper.PID()), "it is left stopped")
 	}
-	busy, working := begin("echo $$ >&2; while :; do :; done")
+	busy, working := begin("while :; do :; done")
 	require.Eventually(t, func() bool { return stateOf(busy.PID()) == "R" }, time.Minute, time.Millisecond)
 	for range 100 {
 		require.False(t, working.waits())
 	}
-	working.hold()
+	working.hold(little)
+	working.hold(much)
 	require.Equal(t, "R", stateOf(busy.PID()))
 
-	ended, gone := begin("exit 0")
-	require.NoError(t, ended.Wait())
-	require.False(t, gone.waits())
-	gone.hold()
+	sleeper.signal(unix.SIGKILL)
+	require.Error(t, sleeper.Wait())
+	require.False(t, waiting.waits(), "it has ended")
+	waiting.hold(little)
 }
 
-func TestAPacedToolIsStoppedForMomentsAndLosesNothing(t *testing.T) {
+func TestAPacedToolIsStoppedForMoments(t *testing.T) {
 	stopped := errors.New("seen stopped")
 	// It writes until it is seen stopped, a little at a time, as one that waits for its server.
 	_, err := Pull(t.Context(), shell("echo $$; while :; do echo line; sleep 0.001; done"), func(ctx context.Context, r io.Reader) error {
@@ -70,15 +78,19 @@ func TestAPacedToolIsStoppedForMomentsAndLosesNothing(t *testing.T) {
 		line, _, _ := strings.Cut(string(first[:n]), "\n")
 		pid, err := strconv.Atoi(line)
 		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+		defer cancel()
 		seen := make(chan struct{})
 		go func() {
 			defer close(seen)
-			for ctx.Err() == nil && stateOf(pid) != "T" { //nolint:revive // it is looked at all the time
+			for ctx.Err() == nil && stateOf(pid) != "T" {
+				runtime.Gosched() // a stop is short: it is looked for all the time
 			}
 		}()
 		for buffer := make([]byte, 1<<20); ; {
 			select {
 			case <-seen:
+				require.NoError(t, ctx.Err(), "it was not seen stopped")
 				return stopped
 			default:
 				if _, err := r.Read(buffer); err != nil {
@@ -88,9 +100,11 @@ func TestAPacedToolIsStoppedForMomentsAndLosesNothing(t *testing.T) {
 		}
 	})
 	require.ErrorIs(t, err, stopped)
+}
 
+func TestNothingOfAPacedToolIsLost(t *testing.T) {
 	var out, want bytes.Buffer
-	_, err = Pull(t.Context(), shell("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.001; done"), func(_ context.Context, r io.Reader) error {
+	_, err := Pull(t.Context(), shell("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.001; done"), func(_ context.Context, r io.Reader) error {
 		_, err := io.Copy(&out, r)
 		return err
 	})
@@ -101,32 +115,66 @@ func TestAPacedToolIsStoppedForMomentsAndLosesNothing(t *testing.T) {
 	require.Equal(t, want.String(), out.String())
 }
 
-func TestAPacedToolWritesMoreAtATime(t *testing.T) {
-	if _, err := exec.LookPath("stdbuf"); err != nil {
-		t.Skip("needs stdbuf of coreutils")
+func TestAToolIsGivenTheBufferThatIsAskedFor(t *testing.T) {
+	if stdbuf() == "" {
+		t.Skip("needs stdbuf of GNU coreutils")
 	}
-	c := Command{Path: "/usr/bin/env", Env: []string{"A=1"}, Paced: true}
-	var out bytes.Buffer
-	_, err := Pull(t.Context(), c, func(_ context.Context, r io.Reader) error {
-		_, err := io.Copy(&out, r)
-		return err
-	})
-	require.NoError(t, err)
-	require.Contains(t, out.String(), "_STDBUF_O=16384\n")
-	require.Contains(t, out.String(), "A=1\n")
+	const pipe = 64 << 10 // bytes that the kernel gives a pipe
+	for buffer, want := range map[int]int{0: 4 << 10, 16 << 10: 16 << 10} {
+		read, write, err := os.Pipe()
+		require.NoError(t, err)
+		// seq writes by its C library's streams, until the pipe is full.
+		p, err := Start(t.Context(), Command{Path: "/usr/bin/seq", Args: []string{"-f", "%.0f", "1000000"}, OutputBuffer: buffer, Stdout: write})
+		require.NoError(t, err)
+		require.NoError(t, write.Close())
+		require.Eventually(t, func() bool {
+			bytes, writes := written(t, p.PID())
+			return bytes >= pipe && bytes == want*writes
+		}, time.Minute, time.Millisecond, "writes of %d bytes", want)
+		require.NoError(t, read.Close())
+		require.Error(t, p.Wait(), "nobody reads it any more")
+	}
 }
 
-func TestErrorsOfAPacedToolNameTheTool(t *testing.T) {
+// written is what a process has written so far, by the kernel's count.
+func written(t *testing.T, pid int) (bytes, writes int) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	require.NoError(t, err)
+	for line := range strings.Lines(string(text)) {
+		_, _ = fmt.Sscanf(line, "wchar: %d", &bytes)
+		_, _ = fmt.Sscanf(line, "syscw: %d", &writes)
+	}
+	return bytes, writes
+}
+
+func TestAStdbufThatStaysTheParentIsNotUsed(t *testing.T) {
+	forks := filepath.Join(t.TempDir(), "stdbuf")
+	require.NoError(t, os.WriteFile(forks, []byte("#!/bin/sh\nshift\n\"$@\"\nexit $?\n"), 0o700))
+	require.False(t, becomesTool(forks))
+	fails := filepath.Join(t.TempDir(), "stdbuf")
+	require.NoError(t, os.WriteFile(fails, []byte("#!/bin/sh\nexit 125\n"), 0o700))
+	require.False(t, becomesTool(fails))
+	becomes := filepath.Join(t.TempDir(), "stdbuf")
+	require.NoError(t, os.WriteFile(becomes, []byte("#!/bin/sh\nshift\nexec \"$@\"\n"), 0o700))
+	require.True(t, becomesTool(becomes))
+}
+
+func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
 	all := func(_ context.Context, r io.Reader) error {
 		_, err := io.Copy(io.Discard, r)
 		return err
 	}
-	missing := Command{Path: "/nowhere/pg_dump", Paced: true}
-	_, err := Pull(t.Context(), missing, all)
-	require.Equal(t, failure.ToolMissing, failure.ClassOf(err))
-	require.ErrorContains(t, err, "start pg_dump")
-
-	_, err = Pull(t.Context(), shell("echo no >&2; exit 3"), all)
+	forbidden := filepath.Join(t.TempDir(), "pg_dump")
+	require.NoError(t, os.WriteFile(forbidden, nil, 0o600))
+	for _, path := range []string{"/nowhere/pg_dump", forbidden} {
+		_, err := Pull(t.Context(), Command{Path: path, OutputBuffer: 16 << 10}, all)
+		require.Equal(t, failure.ToolMissing, failure.ClassOf(err))
+		require.ErrorContains(t, err, "start pg_dump")
+	}
+	failing := shell("echo no >&2; exit 3")
+	failing.OutputBuffer = 16 << 10
+	_, err := Pull(t.Context(), failing, all)
 	var exit *ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, "sh", exit.Program)

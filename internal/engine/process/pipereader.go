@@ -59,7 +59,7 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 	}
 	switch {
 	case p.few && p.pace != nil:
-		p.pace.hold()
+		p.pace.hold(p.much)
 	case p.few:
 		time.Sleep(gatherTime)
 	}
@@ -74,6 +74,16 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 		}
 	}
 	return 0, errInterrupted
+}
+
+// much reports whether a Read would find more than a little.
+func (p *pipeReader) much() bool {
+	size := 0
+	raw, err := p.file.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { size, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
+	}
+	return err == nil && size >= fewBytes
 }
 
 // wait returns when there is something to read, or after pollTimeout.

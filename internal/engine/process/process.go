@@ -37,10 +37,7 @@ func Start(ctx context.Context, c Command) (*Process, error) {
 		return nil, err
 	}
 	p := &Process{program: filepath.Base(c.Path), stderr: &tail{limit: tailBytes}, secret: c.Secrets, done: make(chan struct{})}
-	path, args := c.Path, c.Args
-	if c.Paced {
-		path, args = withOutputBuffer(path, args)
-	}
+	path, args := c.line()
 	p.cmd = &exec.Cmd{
 		Path:   path,
 		Args:   append([]string{path}, args...),

@@ -127,12 +127,11 @@ func (s *Store) walk(ctx context.Context, dir, prefix string, fn func(storage.Ob
 	if err != nil {
 		return err
 	}
-	return walkOpened(ctx, opened, dir, prefix, fn)
+	return s.walkOpened(ctx, opened, dir, prefix, fn)
 }
 
-// walkOpened is walk for a directory that is open, which it closes. Each directory below is opened beside it: to walk there from
-// the root again would cost a call for every directory on the way.
-func walkOpened(ctx context.Context, opened *os.File, dir, prefix string, fn func(storage.Object) error) error {
+// walkOpened is walk for a directory that is open, which it closes.
+func (s *Store) walkOpened(ctx context.Context, opened *os.File, dir, prefix string, fn func(storage.Object) error) error {
 	defer opened.Close()
 	entries, err := entriesOf(ctx, opened, dir)
 	if err != nil {
@@ -144,14 +143,14 @@ func walkOpened(ctx context.Context, opened *os.File, dir, prefix string, fn fun
 			if !strings.HasPrefix(key, prefix) && !strings.HasPrefix(prefix, key) {
 				continue
 			}
-			below, err := openBeside(opened, name)
+			below, err := s.openBelow(opened, path.Clean(key), name)
 			if missing(err) {
 				continue // it went, or was replaced, since the directory was read
 			}
 			if err != nil {
 				return err
 			}
-			if err := walkOpened(ctx, below, path.Clean(key), prefix, fn); err != nil {
+			if err := s.walkOpened(ctx, below, path.Clean(key), prefix, fn); err != nil {
 				return err
 			}
 			continue
@@ -166,17 +165,21 @@ func walkOpened(ctx context.Context, opened *os.File, dir, prefix string, fn fun
 	return nil
 }
 
-// openBeside opens the directory of that name in dir, and nothing that a symbolic link leads to.
-func openBeside(dir *os.File, name string) (*os.File, error) {
+// openBelow opens the directory of that key, whose last part is name, in its parent, which is open: to walk there from the root
+// again would cost a call for every directory on the way. Nothing is opened that a symbolic link leads to.
+func (s *Store) openBelow(parent *os.File, key, name string) (*os.File, error) {
 	var fd int
 	err := uninterrupted(func() (err error) {
-		fd, err = unix.Openat(int(dir.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		fd, err = unix.Openat(int(parent.Fd()), name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		return err
 	})
-	if err != nil {
-		return nil, &fs.PathError{Op: "openat", Path: path.Join(dir.Name(), name), Err: err}
+	if errors.Is(err, unix.ESTALE) { // another host removed the parent, and may have made it again
+		return s.root.Open(key)
 	}
-	return os.NewFile(uintptr(fd), path.Join(dir.Name(), name)), nil
+	if err != nil {
+		return nil, &fs.PathError{Op: "openat", Path: key, Err: err}
+	}
+	return os.NewFile(uintptr(fd), key), nil
 }
 
 // dirEntry is a regular file, or a directory, whose name ends in a slash.

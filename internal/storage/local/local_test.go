@@ -67,6 +67,29 @@ func TestTheRootIsMadeOnlyInAnExistingParent(t *testing.T) {
 	}
 }
 
+func TestDirectoriesThatGoWhileTheyAreListedAreEmpty(t *testing.T) {
+	ctx, outside, root := t.Context(), t.TempDir(), t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "secret"), []byte("secret"), 0o600))
+	store := open(t, local.Options{Root: root})
+	defer store.Close()
+	for _, key := range []string{"a/1", "gone/1", "linked/1", "replaced/1", "z/1"} {
+		require.NoError(t, store.Put(ctx, key, strings.NewReader("x"), 1))
+	}
+	var listed []string
+	require.NoError(t, store.List(ctx, "", func(o storage.Object) error {
+		listed = append(listed, o.Key)
+		if o.Key == "a/1" {
+			for _, dir := range []string{"gone", "linked", "replaced"} {
+				require.NoError(t, os.RemoveAll(filepath.Join(root, dir)))
+			}
+			require.NoError(t, os.Symlink(outside, filepath.Join(root, "linked")))
+			require.NoError(t, os.WriteFile(filepath.Join(root, "replaced"), nil, 0o600))
+		}
+		return nil
+	}))
+	require.Equal(t, []string{"a/1", "z/1"}, listed)
+}
+
 func TestSymbolicLinksDoNotLeadOutOfTheRoot(t *testing.T) {
 	ctx, outside, root := context.Background(), t.TempDir(), t.TempDir()
 	secret := filepath.Join(outside, "secret")
