@@ -12,7 +12,7 @@ import (
 const (
 	// pauseTime is how long a tool is stopped. What its server sends meanwhile has to find room in the connection's buffers, or the
 	// server waits too.
-	pauseTime = 500 * time.Microsecond
+	pauseTime = time.Millisecond
 	// Between two looks at a tool that is still busy, and how long it is looked at before its output is read all the same.
 	lookEvery = 50 * time.Microsecond
 	lookFor   = time.Millisecond
@@ -58,7 +58,7 @@ func (p *pace) waits() bool {
 	return len(fields) > 0 && bytes.Equal(fields[0], []byte("S"))
 }
 
-// nap is a sleep of less than a millisecond, to which Go's own are rounded up where the process has nothing else to do.
+// nap is a sleep that may be shorter than a millisecond, to which Go's own are rounded up where the process has nothing else to do.
 func nap(d time.Duration) {
 	rest := unix.NsecToTimespec(d.Nanoseconds())
 	for unix.Nanosleep(&rest, &rest) == unix.EINTR { //nolint:errorlint,revive // a bare number, and there is nothing to do in between
