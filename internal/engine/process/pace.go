@@ -5,17 +5,15 @@ import (
 	"fmt"
 	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 const (
-	// pauseTime is how long a tool is stopped. What its server sends meanwhile has to find room in the connection's buffers, or the
-	// server waits too.
-	pauseTime = time.Millisecond
-	// Between two looks at a tool that is still busy, and how long it is looked at before its output is read all the same.
+	// pauseTime is the least for which a tool is stopped: Go's sleeps take up to a millisecond longer. What its server sends meanwhile
+	// has to find room in the connection's buffers, or the server waits too.
+	pauseTime = 500 * time.Microsecond
+	// Between two looks at a tool that is still busy, after so many of which its output is read all the same.
 	lookEvery = 50 * time.Microsecond
-	lookFor   = time.Millisecond
+	looks     = 10
 )
 
 // pace stops a tool for a moment when it seems to have caught up with its server, so that it wakes up to all that comes meanwhile
@@ -37,16 +35,21 @@ func newPace(p *Process) *pace {
 
 func (p *pace) close() { _ = p.stat.Close() }
 
-// hold returns when the tool has had a pause, has been busy for a while, or has much to be read. It never leaves it stopped.
+// hold returns when the tool has had a pause, has been busy for a while, or waits because much is to be read. It never leaves it
+// stopped.
 func (p *pace) hold(much func() bool) {
-	for began := time.Now(); time.Since(began) < lookFor && !much(); nap(lookEvery) {
+	for range looks {
 		if p.waits() {
+			if much() {
+				return
+			}
 			p.process.Pause()
-			nap(pauseTime)
+			time.Sleep(pauseTime)
 			p.process.Resume()
-			nap(lookEvery)
+			time.Sleep(lookEvery)
 			return
 		}
+		time.Sleep(lookEvery)
 	}
 }
 
@@ -56,11 +59,4 @@ func (p *pace) waits() bool {
 	n, _ := p.stat.ReadAt(stat[:], 0) // io.EOF behind what there is
 	fields := statFields(stat[:n])
 	return len(fields) > 0 && bytes.Equal(fields[0], []byte("S"))
-}
-
-// nap is a sleep that may be shorter than a millisecond, to which Go's own are rounded up where the process has nothing else to do.
-func nap(d time.Duration) {
-	rest := unix.NsecToTimespec(d.Nanoseconds())
-	for unix.Nanosleep(&rest, &rest) == unix.EINTR { //nolint:errorlint,revive // a bare number, and there is nothing to do in between
-	}
 }
