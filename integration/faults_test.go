@@ -224,10 +224,6 @@ func written(pid int) int64 {
 
 // alive reports whether a process exists and is not a zombie.
 func alive(pid int) bool {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(content), ") ")
-	return !strings.HasPrefix(rest, "Z")
+	state := stateOf(pid)
+	return state != "" && state != "Z"
 }

@@ -62,6 +62,7 @@ func groupAlive(group int) bool {
 // statFields are those of /proc/<pid>/stat from the state on: "pid (name) state ppid pgrp …", where name may hold anything.
 func statFields(stat []byte) [][]byte { return bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:]) }
 
+// memberAlive reports whether stat is that of a living process of the group.
 func memberAlive(stat []byte, group int) bool {
 	fields := statFields(stat)
 	if len(fields) < 3 || string(fields[2]) != strconv.Itoa(group) {

@@ -24,6 +24,13 @@ func shell(text string) Command {
 	return Command{Path: "/bin/sh", Args: []string{"-c", text}, Env: []string{"PATH=" + os.Getenv("PATH")}, Paced: true}
 }
 
+func copyTo(w io.Writer) func(context.Context, io.Reader) error {
+	return func(_ context.Context, r io.Reader) error {
+		_, err := io.Copy(w, r)
+		return err
+	}
+}
+
 // stateOf is the letter of /proc/<pid>/stat, "" for a process that is gone.
 func stateOf(pid int) string {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -104,10 +111,7 @@ func TestAPacedToolIsStoppedForMoments(t *testing.T) {
 
 func TestNothingOfAPacedToolIsLost(t *testing.T) {
 	var out, want bytes.Buffer
-	_, err := Pull(t.Context(), shell("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.001; done"), func(_ context.Context, r io.Reader) error {
-		_, err := io.Copy(&out, r)
-		return err
-	})
+	_, err := Pull(t.Context(), shell("i=0; while [ $i -lt 200 ]; do i=$((i+1)); echo line $i; sleep 0.001; done"), copyTo(&out))
 	require.NoError(t, err)
 	for i := range 200 {
 		fmt.Fprintf(&want, "line %d\n", i+1)
@@ -161,20 +165,16 @@ func TestAStdbufThatStaysTheParentIsNotUsed(t *testing.T) {
 }
 
 func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
-	all := func(_ context.Context, r io.Reader) error {
-		_, err := io.Copy(io.Discard, r)
-		return err
-	}
 	forbidden := filepath.Join(t.TempDir(), "pg_dump")
 	require.NoError(t, os.WriteFile(forbidden, nil, 0o600))
 	for _, path := range []string{"/nowhere/pg_dump", forbidden} {
-		_, err := Pull(t.Context(), Command{Path: path, OutputBuffer: 16 << 10}, all)
+		_, err := Pull(t.Context(), Command{Path: path, OutputBuffer: 16 << 10}, copyTo(io.Discard))
 		require.Equal(t, failure.ToolMissing, failure.ClassOf(err))
 		require.ErrorContains(t, err, "start pg_dump")
 	}
 	failing := shell("echo no >&2; exit 3")
 	failing.OutputBuffer = 16 << 10
-	_, err := Pull(t.Context(), failing, all)
+	_, err := Pull(t.Context(), failing, copyTo(io.Discard))
 	var exit *ExitError
 	require.ErrorAs(t, err, &exit)
 	require.Equal(t, "sh", exit.Program)

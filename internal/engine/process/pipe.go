@@ -198,7 +198,14 @@ func newPipe() (read, write *os.File, err error) {
 
 // widen gives a pipe more room. A kernel that refuses leaves it as it was.
 func widen(end *os.File) {
-	if raw, err := end.SyscallConn(); err == nil {
-		_ = raw.Control(func(fd uintptr) { _, _ = unix.FcntlInt(fd, unix.F_SETPIPE_SZ, pipeBytes) })
+	_ = control(end, func(fd int) { _, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, pipeBytes) })
+}
+
+// control hands an end's descriptor over for one call. Unlike Fd, it leaves the end as it is, and the end is not closed meanwhile.
+func control(end *os.File, call func(fd int)) error {
+	raw, err := end.SyscallConn()
+	if err != nil {
+		return err
 	}
+	return raw.Control(func(fd uintptr) { call(int(fd)) })
 }

@@ -15,8 +15,8 @@ import (
 // A tool that writes a few kilobytes at a time (pg_dump does) would wake its reader for each of
 // them, which costs more than hashing and compressing what it writes. So the reading end stays out
 // of the runtime's poller, which the kernel would notify at every write, and after a read of less
-// than fewBytes the reader lets the pipe fill for gatherTime. At pipeBytes a millisecond the tool
-// does not have to wait for it.
+// than fewBytes the reader lets the pipe fill for gatherTime, or for as long as the tool's pace takes.
+// At pipeBytes a millisecond the tool does not have to wait for it.
 const (
 	fewBytes   = 128 << 10
 	gatherTime = time.Millisecond
@@ -79,21 +79,14 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 // much reports whether a Read would find more than a little.
 func (p *pipeReader) much() bool {
 	size := 0
-	raw, err := p.file.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) { size, _ = unix.IoctlGetInt(int(fd), unix.TIOCINQ) })
-	}
+	err := control(p.file, func(fd int) { size, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
 	return err == nil && size >= fewBytes
 }
 
 // wait returns when there is something to read, or after pollTimeout.
 func (p *pipeReader) wait() error {
-	raw, err := p.file.SyscallConn()
-	if err != nil {
-		return err
-	}
 	var pollErr error
-	err = raw.Control(func(fd uintptr) {
+	err := control(p.file, func(fd int) {
 		_, pollErr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, pollTimeout)
 	})
 	if errors.Is(pollErr, unix.EINTR) {

@@ -143,14 +143,15 @@ func (s *Store) walkOpened(ctx context.Context, opened *os.File, dir, prefix str
 			if !strings.HasPrefix(key, prefix) && !strings.HasPrefix(prefix, key) {
 				continue
 			}
-			below, err := s.openBelow(opened, path.Clean(key), name)
+			dirKey := path.Clean(key)
+			below, err := s.openBelow(opened, dirKey, name)
 			if missing(err) {
 				continue // it went, or was replaced, since the directory was read
 			}
 			if err != nil {
 				return err
 			}
-			if err := s.walkOpened(ctx, below, path.Clean(key), prefix, fn); err != nil {
+			if err := s.walkOpened(ctx, below, dirKey, prefix, fn); err != nil {
 				return err
 			}
 			continue
