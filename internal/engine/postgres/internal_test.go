@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -325,4 +326,11 @@ func TestOnlyATableThatTheRestoreMadeIsLoadedFrozen(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+func TestPausesAreLongOverLoopbackOnly(t *testing.T) {
+	long, short := longestPause(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}), longestPause(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
+	require.Greater(t, long, short)
+	require.Equal(t, long, longestPause(&net.TCPAddr{IP: net.IPv6loopback}))
+	require.Equal(t, short, longestPause(&net.UnixAddr{Name: "/run/postgresql/.s.PGSQL.5432"}))
 }

@@ -39,10 +39,11 @@ type Command struct {
 	// is as it does by itself, which is 4 KiB into a pipe.
 	OutputBuffer int
 
-	// Paced is for a tool of a single thread that does little but pass on what a server sends: Pull stops it for moments, so that
-	// its server does not have to wake it for every packet. One of several threads may seem to wait while it works, and would be
-	// slowed down.
-	Paced bool
+	// Pause is for a tool of a single thread that does little but pass on what a server sends: Pull stops it for up to about so long
+	// when it has caught up with its server, so that this does not have to wake it for every packet. What comes meanwhile has
+	// to find room in the connection's buffers, or the server waits too. One of several threads may seem to wait while it works,
+	// and would be slowed down. 0 is never.
+	Pause time.Duration
 
 	// Secrets are replaced in whatever is shown of the child's standard error.
 	Secrets []string

@@ -8,12 +8,17 @@ import (
 )
 
 const (
-	// pauseTime is the least for which a tool is stopped: Go's sleeps take up to a millisecond longer. What its server sends meanwhile
-	// has to find room in the connection's buffers, or the server waits too.
-	pauseTime = 500 * time.Microsecond
 	// Between two looks at a tool that is still busy, after so many of which its output is read all the same.
 	lookEvery = 50 * time.Microsecond
 	looks     = 10
+
+	// firstPause is the shortest for which a tool is stopped. A pause that gains something is followed by one twice as long.
+	firstPause = 500 * time.Microsecond
+	// gainRate is how many bytes a second have to have come since the begin of the last pause, or the tool waits for something else than
+	// for the next packet: for its server to look for the next table, perhaps.
+	gainRate = 100e6
+	// restFactor is for how many times as long a tool is left alone then. So pauses for nothing take no more than a twentieth of the time.
+	restFactor = 20
 )
 
 // pace stops a tool for a moment when it seems to have caught up with its server, so that it wakes up to all that comes meanwhile
@@ -22,35 +27,58 @@ const (
 type pace struct {
 	process *Process
 	stat    *os.File // /proc/<pid>/stat
+
+	longest   time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
+	pause     time.Duration // the last one, 0 before the first
+	taken     int64         // bytes that were read since it began
+	restUntil time.Time
 }
 
 // newPace is nil where processes can not be looked at.
-func newPace(p *Process) *pace {
+func newPace(p *Process, longest time.Duration) *pace {
 	stat, err := os.Open(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if err != nil {
 		return nil
 	}
-	return &pace{process: p, stat: stat}
+	return &pace{process: p, stat: stat, longest: longest}
 }
 
 func (p *pace) close() { _ = p.stat.Close() }
 
+// took counts what was read.
+func (p *pace) took(n int) { p.taken += int64(n) }
+
 // hold returns when the tool has had a pause, has been busy for a while, or waits because much is to be read. It never leaves it
 // stopped.
 func (p *pace) hold(much func() bool) {
+	if time.Now().Before(p.restUntil) {
+		time.Sleep(gatherTime)
+		return
+	}
 	for range looks {
 		if p.waits() {
-			if much() {
-				return
+			if !much() {
+				p.stop()
 			}
-			p.process.Pause()
-			time.Sleep(pauseTime)
-			p.process.Resume()
-			time.Sleep(lookEvery)
 			return
 		}
 		time.Sleep(lookEvery)
 	}
+}
+
+// stop stops the tool, unless it gained nothing the last time.
+func (p *pace) stop() {
+	if float64(p.taken) < gainRate*p.pause.Seconds() {
+		p.restUntil = time.Now().Add(restFactor * p.pause)
+		p.pause = 0
+		return
+	}
+	p.pause = min(max(firstPause, 2*p.pause), p.longest)
+	p.taken = 0
+	p.process.Pause()
+	time.Sleep(p.pause)
+	p.process.Resume()
+	time.Sleep(lookEvery)
 }
 
 // waits reports whether the tool's first thread sleeps until something happens. False once it has ended.

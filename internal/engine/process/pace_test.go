@@ -21,7 +21,7 @@ import (
 )
 
 func shell(text string) Command {
-	return Command{Path: "/bin/sh", Args: []string{"-c", text}, Env: []string{"PATH=" + os.Getenv("PATH")}, Paced: true}
+	return Command{Path: "/bin/sh", Args: []string{"-c", text}, Env: []string{"PATH=" + os.Getenv("PATH")}, Pause: time.Millisecond}
 }
 
 func copyTo(w io.Writer) func(context.Context, io.Reader) error {
@@ -45,7 +45,7 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		p, err := Start(ctx, shell(text))
 		require.NoError(t, err)
-		pace := newPace(p)
+		pace := newPace(p, time.Millisecond)
 		t.Cleanup(func() {
 			stop()
 			_ = p.Wait()
@@ -180,4 +180,34 @@ func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
 	require.Equal(t, "sh", exit.Program)
 	require.Equal(t, 3, exit.Code)
 	require.Equal(t, "no\n", exit.Stderr)
+}
+
+func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
+	sleeper, err := Start(t.Context(), Command{Path: "/bin/sleep", Args: []string{"600"}})
+	require.NoError(t, err)
+	paced := newPace(sleeper, 3*time.Millisecond)
+	t.Cleanup(func() {
+		sleeper.signal(unix.SIGKILL)
+		_ = sleeper.Wait()
+		paced.close()
+	})
+	require.Eventually(t, paced.waits, time.Minute, time.Millisecond)
+	little := func() bool { return false }
+	for _, want := range []time.Duration{firstPause, 2 * firstPause, 4 * firstPause, 3 * time.Millisecond, 3 * time.Millisecond} {
+		paced.hold(little)
+		require.Equal(t, want, paced.pause)
+		require.Zero(t, paced.taken)
+		paced.took(int(gainRate * want.Seconds()))
+	}
+	// Nothing came during the last one: a tool with many small tables is not to wait for each of them.
+	paced.taken = 16 << 10
+	begin := time.Now()
+	paced.hold(little)
+	require.Zero(t, paced.pause)
+	require.WithinRange(t, paced.restUntil, begin.Add(restFactor*3*time.Millisecond), time.Now().Add(restFactor*3*time.Millisecond))
+	paced.hold(little)
+	require.Zero(t, paced.pause, "it is left alone for a while")
+	paced.restUntil = time.Now()
+	paced.hold(little)
+	require.Equal(t, firstPause, paced.pause)
 }

@@ -44,8 +44,8 @@ func Pull(ctx context.Context, c Command, consume func(ctx context.Context, r io
 	if err != nil {
 		return "", err
 	}
-	if c.Paced {
-		if read.pace = newPace(p); read.pace != nil {
+	if c.Pause > 0 {
+		if read.pace = newPace(p, c.Pause); read.pace != nil {
 			defer read.pace.close()
 		}
 	}

@@ -67,6 +67,9 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 		n, err := p.file.Read(b)
 		if !errors.Is(err, unix.EAGAIN) {
 			p.few = n < min(fewBytes, len(b)) && !errors.Is(err, io.EOF)
+			if p.pace != nil {
+				p.pace.took(n)
+			}
 			return n, err
 		}
 		if err := p.wait(); err != nil {

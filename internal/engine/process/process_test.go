@@ -169,7 +169,10 @@ func cancelStubborn(t *testing.T, paced bool) {
 	pids := filepath.Join(t.TempDir(), "pids")
 	ctx, cancel := context.WithCancel(t.Context())
 	c := script(stubborn(pids))
-	c.Grace, c.Paced = 200*time.Millisecond, paced
+	c.Grace = 200 * time.Millisecond
+	if paced {
+		c.Pause = time.Millisecond
+	}
 	_, err := process.Pull(ctx, c, func(_ context.Context, r io.Reader) error {
 		_, err := io.ReadFull(r, make([]byte, len("ready\n")))
 		require.NoError(t, err)
