@@ -12,13 +12,15 @@ const (
 	lookEvery = 50 * time.Microsecond
 	looks     = 10
 
-	// firstPause is the shortest for which a tool is stopped. A pause that gains something is followed by one twice as long.
+	// firstPause is the shortest for which a tool is stopped. A pause that gained something is followed by one twice as long, one that
+	// gained nothing by one of a quarter.
 	firstPause = 500 * time.Microsecond
 	// gainRate is how many bytes a second have to have come since the begin of the last pause, or the tool waits for something else than
 	// for the next packet: for its server to look for the next table, perhaps.
-	gainRate = 100e6
-	// restFactor is for how many times as long a tool is left alone then. So pauses for nothing take no more than a twentieth of the time.
-	restFactor = 20
+	gainRate = 120e6
+	// shortestRest is for how long a tool is left alone when not even the shortest pauses gained something; it doubles each time, up
+	// to longestRest, until there was a pause of the longest kind.
+	shortestRest, longestRest = 50 * time.Millisecond, time.Second
 )
 
 // pace stops a tool for a moment when it seems to have caught up with its server, so that it wakes up to all that comes meanwhile
@@ -30,7 +32,9 @@ type pace struct {
 
 	longest   time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
 	pause     time.Duration // the last one, 0 before the first
-	taken     int64         // bytes that were read since it began
+	begun     time.Time     // when it began
+	taken     int64         // bytes that were read since
+	rest      time.Duration // the last one, 0 before the first
 	restUntil time.Time
 }
 
@@ -66,15 +70,23 @@ func (p *pace) hold(much func() bool) {
 	}
 }
 
-// stop stops the tool, unless it gained nothing the last time.
+// stop stops the tool, unless that gains nothing now.
 func (p *pace) stop() {
-	if float64(p.taken) < gainRate*p.pause.Seconds() {
-		p.restUntil = time.Now().Add(restFactor * p.pause)
-		p.pause = 0
+	now := time.Now()
+	switch gained := p.pause == 0 || float64(p.taken) >= gainRate*now.Sub(p.begun).Seconds(); {
+	case gained:
+		if p.pause == p.longest {
+			p.rest = 0
+		}
+		p.pause = min(max(firstPause, 2*p.pause), p.longest)
+	case p.pause < 4*firstPause:
+		p.rest = min(max(shortestRest, 2*p.rest), longestRest)
+		p.pause, p.restUntil = 0, now.Add(p.rest)
 		return
+	default:
+		p.pause /= 4
 	}
-	p.pause = min(max(firstPause, 2*p.pause), p.longest)
-	p.taken = 0
+	p.begun, p.taken = now, 0
 	p.process.Pause()
 	time.Sleep(p.pause)
 	p.process.Resume()

@@ -192,22 +192,38 @@ func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
 		paced.close()
 	})
 	require.Eventually(t, paced.waits, time.Minute, time.Millisecond)
-	little := func() bool { return false }
-	for _, want := range []time.Duration{firstPause, 2 * firstPause, 4 * firstPause, 3 * time.Millisecond, 3 * time.Millisecond} {
-		paced.hold(little)
-		require.Equal(t, want, paced.pause)
-		require.Zero(t, paced.taken)
-		paced.took(int(gainRate * want.Seconds()))
+	// hold is one after which so many bytes had come in the second before it.
+	hold := func(bytes float64) {
+		paced.begun, paced.taken = time.Now().Add(-time.Second), int64(bytes)
+		paced.restUntil = time.Time{}
+		paced.hold(func() bool { return false })
 	}
-	// Nothing came during the last one: a tool with many small tables is not to wait for each of them.
-	paced.taken = 16 << 10
-	begin := time.Now()
-	paced.hold(little)
-	require.Zero(t, paced.pause)
-	require.WithinRange(t, paced.restUntil, begin.Add(restFactor*3*time.Millisecond), time.Now().Add(restFactor*3*time.Millisecond))
-	paced.hold(little)
-	require.Zero(t, paced.pause, "it is left alone for a while")
-	paced.restUntil = time.Now()
-	paced.hold(little)
-	require.Equal(t, firstPause, paced.pause)
+	const fast, slow = 1.1 * gainRate, 0.9 * gainRate
+	grow := func() {
+		for _, want := range []time.Duration{firstPause, 2 * firstPause, 4 * firstPause, 3 * time.Millisecond, 3 * time.Millisecond} {
+			hold(fast)
+			require.Equal(t, want, paced.pause)
+			require.Zero(t, paced.taken, "there was a pause")
+		}
+	}
+	grow()
+	// A tool with many small tables is not to wait for each of them.
+	hold(slow)
+	require.Equal(t, 750*time.Microsecond, paced.pause)
+	for _, rest := range []time.Duration{50, 100, 200, 400, 800, 1000, 1000} {
+		rest *= time.Millisecond
+		begin := time.Now()
+		hold(slow)
+		require.Zero(t, paced.pause)
+		require.WithinRange(t, paced.restUntil, begin.Add(rest), time.Now().Add(rest))
+		paced.hold(func() bool { return false })
+		require.Zero(t, paced.pause, "it is left alone")
+		hold(slow)
+		require.Equal(t, firstPause, paced.pause, "it is tried again")
+	}
+	paced.pause = 0
+	grow()
+	hold(slow)
+	hold(slow)
+	require.Equal(t, shortestRest, paced.rest, "it was fast in between")
 }
