@@ -2,8 +2,8 @@ package process
 
 import (
 	"bytes"
+	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 
@@ -46,12 +46,25 @@ func groupAlive(group int) bool {
 	if unix.Kill(-group, 0) == unix.ESRCH {
 		return false
 	}
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	proc, err := os.Open("/proc")
 	if err != nil {
 		return true
 	}
-	for _, name := range stats {
-		stat, err := os.ReadFile(name) //nolint:gosec // a path under /proc
+	defer proc.Close()
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		return true
+	}
+	for _, name := range names {
+		pid, err := strconv.Atoi(name)
+		if err != nil {
+			continue
+		}
+		// Asking for a group is a hundred times as fast as reading a status.
+		if of, err := unix.Getpgid(pid); err != nil || of != group {
+			continue
+		}
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		if err == nil && memberAlive(stat, group) {
 			return true
 		}
