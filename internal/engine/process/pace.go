@@ -23,7 +23,7 @@ const (
 	shortestRest, longestRest = 50 * time.Millisecond, time.Second
 )
 
-// pace stops a tool for a moment when it seems to have caught up with its server, so that it wakes up to all that comes meanwhile
+// pace stops a tool for a moment when it has caught up with its server, or is about to, so that it wakes up to all that comes meanwhile
 // and not to the next packet. A server pays for each time that it wakes who reads from it: one that sends 8 KiB at a time, as
 // PostgreSQL does, spends a sixth of a dump on that (docs/decisions/0005).
 type pace struct {
@@ -33,7 +33,9 @@ type pace struct {
 	longest   time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
 	pause     time.Duration // the last one, 0 before the first
 	begun     time.Time     // when it began
-	taken     int64         // bytes that were read since
+	ended     time.Time     // when it ended
+	taken     int64         // bytes that were read since it began
+	run       time.Duration // from ended on, until it has nearly caught up if all is as it was; 0 is not known
 	rest      time.Duration // the last one, 0 before the first
 	restUntil time.Time
 }
@@ -52,17 +54,26 @@ func (p *pace) close() { _ = p.stat.Close() }
 // took counts what was read.
 func (p *pace) took(n int) { p.taken += int64(n) }
 
+// steady stops a tool that sends much a little before it has caught up: then its server has to wake it not even once. One that fills
+// its pipe waits for us, and not for its server.
+func (p *pace) steady(has func(bytes int) bool) {
+	if p.run > 0 && time.Since(p.ended) >= p.run && !has(pipeBytes/2) {
+		p.run += p.run / 32 // until it is seen to catch up again
+		p.stop()
+	}
+}
+
 // hold returns when the tool has had a pause, has been busy for a while, or waits because much is to be read. It never leaves it
 // stopped.
-func (p *pace) hold(much func() bool) {
+func (p *pace) hold(has func(bytes int) bool) {
 	if time.Now().Before(p.restUntil) {
 		time.Sleep(gatherTime)
 		return
 	}
 	for range looks {
 		if p.waits() {
-			if !much() {
-				p.stop()
+			if !has(fewBytes) {
+				p.caughtUp()
 			}
 			return
 		}
@@ -70,13 +81,15 @@ func (p *pace) hold(much func() bool) {
 	}
 }
 
-// stop stops the tool, unless that gains nothing now.
-func (p *pace) stop() {
+// caughtUp stops the tool, unless that gains nothing now.
+func (p *pace) caughtUp() {
 	now := time.Now()
+	p.run = 0
 	switch gained := p.pause == 0 || float64(p.taken) >= gainRate*now.Sub(p.begun).Seconds(); {
 	case gained:
 		if p.pause == p.longest {
 			p.rest = 0
+			p.run = now.Sub(p.ended) * 7 / 8
 		}
 		p.pause = min(max(firstPause, 2*p.pause), p.longest)
 	case p.pause < 4*firstPause:
@@ -86,10 +99,15 @@ func (p *pace) stop() {
 	default:
 		p.pause /= 4
 	}
-	p.begun, p.taken = now, 0
+	p.stop()
+}
+
+func (p *pace) stop() {
+	p.begun, p.taken = time.Now(), 0
 	p.process.Pause()
 	time.Sleep(p.pause)
 	p.process.Resume()
+	p.ended = time.Now()
 	time.Sleep(lookEvery)
 }
 

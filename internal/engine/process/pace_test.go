@@ -53,7 +53,7 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 		})
 		return p, pace
 	}
-	little, much := func() bool { return false }, func() bool { return true }
+	much := func(int) bool { return true }
 	sleeper, waiting := begin("exec sleep 600")
 	require.Eventually(t, waiting.waits, time.Minute, time.Millisecond)
 	for range 5 {
@@ -182,21 +182,29 @@ func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
 	require.Equal(t, "no\n", exit.Stderr)
 }
 
-func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
+// beginPaced is a tool that waits for its server, and its pace.
+func beginPaced(t *testing.T, longest time.Duration) *pace {
 	sleeper, err := Start(t.Context(), Command{Path: "/bin/sleep", Args: []string{"600"}})
 	require.NoError(t, err)
-	paced := newPace(sleeper, 3*time.Millisecond)
+	paced := newPace(sleeper, longest)
 	t.Cleanup(func() {
 		sleeper.signal(unix.SIGKILL)
 		_ = sleeper.Wait()
 		paced.close()
 	})
 	require.Eventually(t, paced.waits, time.Minute, time.Millisecond)
-	// hold is one after which so many bytes had come in the second before it.
+	return paced
+}
+
+func little(int) bool { return false }
+
+func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
+	paced := beginPaced(t, 3*time.Millisecond)
+	// hold is one before which so many bytes had come in a second.
 	hold := func(bytes float64) {
 		paced.begun, paced.taken = time.Now().Add(-time.Second), int64(bytes)
 		paced.restUntil = time.Time{}
-		paced.hold(func() bool { return false })
+		paced.hold(little)
 	}
 	const fast, slow = 1.1 * gainRate, 0.9 * gainRate
 	grow := func() {
@@ -216,7 +224,7 @@ func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
 		hold(slow)
 		require.Zero(t, paced.pause)
 		require.WithinRange(t, paced.restUntil, begin.Add(rest), time.Now().Add(rest))
-		paced.hold(func() bool { return false })
+		paced.hold(little)
 		require.Zero(t, paced.pause, "it is left alone")
 		hold(slow)
 		require.Equal(t, firstPause, paced.pause, "it is tried again")
@@ -226,4 +234,33 @@ func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
 	hold(slow)
 	hold(slow)
 	require.Equal(t, shortestRest, paced.rest, "it was fast in between")
+}
+
+func TestASteadyToolIsStoppedBeforeItCatchesUp(t *testing.T) {
+	paced := beginPaced(t, firstPause)
+	steady := func(has func(int) bool) (stopped bool) {
+		paced.taken = 1
+		paced.steady(has)
+		return paced.taken == 0
+	}
+	require.False(t, steady(little), "when it catches up is not known")
+	paced.hold(little)
+	require.False(t, steady(little), "the first pause tells nothing")
+
+	paced.begun, paced.ended, paced.taken = time.Now(), time.Now().Add(-time.Hour), gainRate
+	paced.hold(little)
+	require.InEpsilon(t, 7*time.Hour/8, paced.run, 0.01)
+	require.False(t, steady(little), "it runs for a moment only")
+	paced.ended = time.Now().Add(-paced.run)
+	require.False(t, steady(func(bytes int) bool { return bytes <= pipeBytes/2 }), "it waits for who reads")
+	before := paced.run
+	require.True(t, steady(little))
+	require.Equal(t, before+before/32, paced.run)
+	require.False(t, steady(little), "it has just gone on")
+
+	paced.begun, paced.taken = time.Now().Add(-time.Second), 0
+	paced.hold(little)
+	require.Zero(t, paced.run, "it has become slow")
+	paced.ended = time.Time{}
+	require.False(t, steady(little))
 }

@@ -58,8 +58,10 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 		return 0, nil
 	}
 	switch {
-	case p.few && p.pace != nil:
-		p.pace.hold(p.much)
+	case p.pace != nil && p.few:
+		p.pace.hold(p.has)
+	case p.pace != nil:
+		p.pace.steady(p.has)
 	case p.few:
 		time.Sleep(gatherTime)
 	}
@@ -79,11 +81,11 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 	return 0, errInterrupted
 }
 
-// much reports whether a Read would find more than a little.
-func (p *pipeReader) much() bool {
+// has reports whether a Read would find so much.
+func (p *pipeReader) has(bytes int) bool {
 	size := 0
 	err := control(p.file, func(fd int) { size, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	return err == nil && size >= fewBytes
+	return err == nil && size >= bytes
 }
 
 // wait returns when there is something to read, or after pollTimeout.
