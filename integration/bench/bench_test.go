@@ -44,7 +44,7 @@ func TestCasesAreChosenByNameAndRunInTheirOrder(t *testing.T) {
 }
 
 func TestContestantsTakeTurnsAndTheFirstRoundIsForgotten(t *testing.T) {
-	s := &suite{options: options{repetitions: 2}, dir: t.TempDir()}
+	s := &suite{dir: t.TempDir()}
 	var order []string
 	named := func(name string) contestant {
 		return contestant{series: &measure.Series{Name: name}, run: func(context.Context) (measure.Run, error) {
@@ -54,19 +54,19 @@ func TestContestantsTakeTurnsAndTheFirstRoundIsForgotten(t *testing.T) {
 	}
 	a, b, c := named("a"), named("b"), named("c")
 	changes := 0
-	require.NoError(t, s.rounds(t.Context(), []contestant{a, b, c}, func(context.Context, int) error { changes++; return nil }))
+	require.NoError(t, s.rounds(t.Context(), 2, []contestant{a, b, c}, func(context.Context, int) error { changes++; return nil }))
 	require.Equal(t, []string{"a", "b", "c", "b", "c", "a", "c", "a", "b"}, order)
 	require.Len(t, a.series.Runs, 2)
 	require.Equal(t, 3, changes)
 }
 
 func TestARivalThatFailsIsLeftOutAndAnotherEndsTheCase(t *testing.T) {
-	s := &suite{options: options{repetitions: 1}, dir: t.TempDir()}
+	s := &suite{dir: t.TempDir()}
 	broken := contestant{series: &measure.Series{Name: "x"}, run: func(context.Context) (measure.Run, error) { return measure.Run{}, errors.New("no") }}
-	require.ErrorContains(t, s.rounds(t.Context(), []contestant{broken}, nil), "x: no")
+	require.ErrorContains(t, s.rounds(t.Context(), 1, []contestant{broken}, nil), "x: no")
 
 	broken.rival = true
-	require.NoError(t, s.rounds(t.Context(), []contestant{broken}, nil))
+	require.NoError(t, s.rounds(t.Context(), 1, []contestant{broken}, nil))
 	require.Equal(t, "no", broken.series.Missing)
 	require.False(t, broken.series.Measured())
 }

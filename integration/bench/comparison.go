@@ -14,13 +14,14 @@ type comparison struct {
 	contestants []contestant
 	bases       []*measure.Series
 	limits      func() []report.Limit
+	leastRounds int // that count, of a case whose single runs differ by more than what it judges
 }
 
 // run fills the section, with its limits also when something failed.
 func (c comparison) run(ctx context.Context, s *suite, section *report.Section) error {
 	err := c.prepare(ctx)
 	if err == nil {
-		err = s.rounds(ctx, c.contestants, c.change)
+		err = s.rounds(ctx, max(s.repetitions, c.leastRounds), c.contestants, c.change)
 	}
 	for _, contestant := range c.contestants {
 		section.Series = append(section.Series, contestant.series)

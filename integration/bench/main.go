@@ -62,7 +62,7 @@ func run(ctx context.Context, arguments []string) error {
 	flags.Var(&o.transferSize, "transfer-size", "bytes that case storage puts and gets")
 	flags.Var(&o.mariadbSize, "mariadb-size", "size of the dump of case mariadb")
 	flags.IntVar(&o.scale, "scale", 50, "scale of the pgbench database; 50 is about 750 MB")
-	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count; one more before them does not")
+	flags.IntVar(&o.repetitions, "repetitions", 3, "rounds that count, of case pgbench at least 15; one more before them does not")
 	flags.IntVar(&o.jobs, "jobs", 2, "parallel jobs of case restore")
 	flags.IntVar(&o.scheduledJobs, "scheduled-jobs", 10_000, "jobs that case schedules makes")
 	flags.IntVar(&o.scheduledDue, "scheduled-due", 1000, "of these, how many are due at one minute")

@@ -31,7 +31,7 @@ makes the figures coarse. %s.
   disk: the shell pipeline's file is fsynced, behind restic and kopia the file system is flushed (` + "`sync -f`" + `),
   DataGuardian syncs by itself (in case storage it gets files as the others do, and behind an S3 server all are
   flushed). The file system is flushed before every run too, outside of its time.
-- Rounds that count: %d, in each of them all contestants one after the other, beginning with another one each time; one round
+- Rounds that count: %d unless the case says more, in each of them all contestants one after the other, beginning with another one each time; one round
   before them does not, so the page cache is warm. Medians, and the highest peak RSS.
 - DataGuardian's wall time is what its client sees, from the request to the answer that says completed; zstd,
   encryption and quick verification are on (the defaults). restic compresses by its default (auto); kopia's default
