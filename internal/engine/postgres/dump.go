@@ -51,7 +51,7 @@ func (e *Engine) Dump(ctx context.Context, src engine.Source, opts engine.DumpOp
 	if opts.Jobs > 1 {
 		stderr, err = e.dumpDirectory(ctx, dumper, src, opts, describe, sink)
 	} else {
-		stderr, err = dumpTo(ctx, dumper, src, opts, longestPause(conn.PgConn().Conn().RemoteAddr()), describe, sink)
+		stderr, err = dumpTo(ctx, dumper, src, opts, longestPause(src, conn.PgConn().Conn().RemoteAddr()), describe, sink)
 	}
 	if err != nil {
 		return engine.Report{}, classifyTool("dump database "+quoted(src.Config.Database), err)
@@ -106,11 +106,11 @@ func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.Dum
 	})
 }
 
-// longestPause is for how long pg_dump may be stopped when it has caught up with the server at address. Over loopback, some megabytes of
+// longestPause is for how long pg_dump may be stopped when it has caught up with the server of src, which is at address. Over loopback, some megabytes of
 // buffers take what comes meanwhile, ten milliseconds of a fast server; a Unix socket has 0.2 MB, and to a server elsewhere a full
 // buffer can mean an idle line.
-func longestPause(address net.Addr) time.Duration {
-	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+func longestPause(src engine.Source, address net.Addr) time.Duration {
+	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsLoopback() && src.Via == "" {
 		return 2 * time.Millisecond
 	}
 	return 500 * time.Microsecond

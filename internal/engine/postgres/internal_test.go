@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dataguardian/dataguardian/internal/engine"
 	"github.com/dataguardian/dataguardian/internal/engine/process"
 	"github.com/dataguardian/dataguardian/internal/failure"
 )
@@ -329,8 +330,11 @@ func TestOnlyATableThatTheRestoreMadeIsLoadedFrozen(t *testing.T) {
 }
 
 func TestPausesAreLongOverLoopbackOnly(t *testing.T) {
-	long, short := longestPause(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}), longestPause(&net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
+	var direct engine.Source
+	loopback := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}
+	long, short := longestPause(direct, loopback), longestPause(direct, &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)})
 	require.Greater(t, long, short)
-	require.Equal(t, long, longestPause(&net.TCPAddr{IP: net.IPv6loopback}))
-	require.Equal(t, short, longestPause(&net.UnixAddr{Name: "/run/postgresql/.s.PGSQL.5432"}))
+	require.Equal(t, long, longestPause(direct, &net.TCPAddr{IP: net.IPv6loopback}))
+	require.Equal(t, short, longestPause(direct, &net.UnixAddr{Name: "/run/postgresql/.s.PGSQL.5432"}))
+	require.Equal(t, short, longestPause(engine.Source{Via: "127.0.0.1:5433"}, loopback), "the server is at the tunnel's other end")
 }

@@ -2,7 +2,9 @@ package process
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"strconv"
 	"time"
@@ -48,7 +50,7 @@ func groupAlive(group int) bool {
 	}
 	proc, err := os.Open("/proc")
 	if err != nil {
-		return true
+		return !errors.Is(err, fs.ErrNotExist) // without it nobody can be told from a zombie
 	}
 	defer proc.Close()
 	names, err := proc.Readdirnames(-1)
@@ -61,7 +63,7 @@ func groupAlive(group int) bool {
 			continue
 		}
 		// Asking for a group is a hundred times as fast as reading a status.
-		if of, err := unix.Getpgid(pid); err != nil || of != group {
+		if of, err := unix.Getpgid(pid); err == nil && of != group {
 			continue
 		}
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

@@ -13,34 +13,38 @@ const (
 	looks     = 10
 
 	// firstPause is the shortest for which a tool is stopped. A pause that gained something is followed by one twice as long, one that
-	// gained nothing by one of a quarter.
+	// gained nothing by one of a quarter, or by a rest.
 	firstPause = 500 * time.Microsecond
-	// gainRate is how many bytes a second have to have come since the begin of the last pause, or the tool waits for something else than
-	// for the next packet: for its server to look for the next table, perhaps.
+	// gainRate is how many bytes a second have to come for a pause to gain something, at least. With less a tool waits for something else
+	// than for the next packet: for its server to look for the next table, perhaps.
 	gainRate = 120e6
-	// shortestRest is for how long a tool is left alone when not even the shortest pauses gained something; it doubles each time, up
-	// to longestRest, until there was a pause of the longest kind.
+	// shortestRest is for how long a tool is left alone when its pauses gained nothing; it doubles each time, up to longestRest, until
+	// one of the longest pauses has gained something.
 	shortestRest, longestRest = 50 * time.Millisecond, time.Second
+	// mostAhead is how often in a row a tool is stopped before it was seen to catch up. By then it would have.
+	mostAhead = 5
 )
 
 // pace stops a tool for a moment when it has caught up with its server, or is about to, so that it wakes up to all that comes meanwhile
 // and not to the next packet. A server pays for each time that it wakes who reads from it: one that sends 8 KiB at a time, as
-// PostgreSQL does, spends a sixth of a dump on that (docs/decisions/0005).
+// PostgreSQL does, spends a sixth of a dump on that (docs/decisions/0005). It is for one goroutine.
 type pace struct {
 	process *Process
 	stat    *os.File // /proc/<pid>/stat
 
 	longest   time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
-	pause     time.Duration // the last one, 0 before the first
-	begun     time.Time     // when it began
-	ended     time.Time     // when it ended
-	taken     int64         // bytes that were read since it began
+	pause     time.Duration // the last one, 0 before the first and after a rest
+	since     time.Time     // when the last pause, or the last rest, began
+	taken     int64         // bytes that were written since then
+	ended     time.Time     // when the last pause ended
 	run       time.Duration // from ended on, until it has nearly caught up if all is as it was; 0 is not known
-	rest      time.Duration // the last one, 0 before the first
+	ahead     int           // how often it was stopped by that
+	rest      time.Duration // the last one, 0 as long as all gains
 	restUntil time.Time
+	alone     float64 // bytes a second that came during the last rest
 }
 
-// newPace is nil where processes can not be looked at.
+// newPace is nil where processes can not be looked at. The tool is left alone first.
 func newPace(p *Process, longest time.Duration) *pace {
 	stat, err := os.Open(fmt.Sprintf("/proc/%d/stat", p.PID()))
 	if err != nil {
@@ -55,25 +59,33 @@ func (p *pace) close() { _ = p.stat.Close() }
 func (p *pace) took(n int) { p.taken += int64(n) }
 
 // steady stops a tool that sends much a little before it has caught up: then its server has to wake it not even once. One that fills
-// its pipe waits for us, and not for its server.
-func (p *pace) steady(has func(bytes int) bool) {
-	if p.run > 0 && time.Since(p.ended) >= p.run && !has(pipeBytes/2) {
-		p.run += p.run / 32 // until it is seen to catch up again
-		p.stop()
+// its pipe waits for us, and not for its server. size tells how many bytes the pipe has.
+func (p *pace) steady(size func() int) {
+	if p.run == 0 || time.Since(p.ended) < p.run {
+		return
 	}
+	found := size()
+	if found >= pipeBytes/2 {
+		return
+	}
+	p.run += p.run / 32 // until it is seen to catch up again
+	if p.ahead++; p.ahead == mostAhead {
+		p.run = 0
+	}
+	p.stop(found)
 }
 
-// hold returns when the tool has had a pause, has been busy for a while, or waits because much is to be read. It never leaves it
-// stopped.
-func (p *pace) hold(has func(bytes int) bool) {
+// hold returns when the tool has had a pause, has been busy or left alone for a while, or waits because much is to be read. It never
+// leaves it stopped.
+func (p *pace) hold(size func() int) {
 	if time.Now().Before(p.restUntil) {
 		time.Sleep(gatherTime)
 		return
 	}
 	for range looks {
 		if p.waits() {
-			if !has(fewBytes) {
-				p.caughtUp()
+			if found := size(); found < fewBytes {
+				p.caughtUp(found)
 			}
 			return
 		}
@@ -81,29 +93,40 @@ func (p *pace) hold(has func(bytes int) bool) {
 	}
 }
 
-// caughtUp stops the tool, unless that gains nothing now.
-func (p *pace) caughtUp() {
+// caughtUp stops the tool, unless that gains nothing now. found is what the pipe has, in bytes.
+func (p *pace) caughtUp(found int) {
 	now := time.Now()
-	p.run = 0
-	switch gained := p.pause == 0 || float64(p.taken) >= gainRate*now.Sub(p.begun).Seconds(); {
-	case gained:
+	if p.since.IsZero() {
+		p.leaveAlone(now, found)
+		return
+	}
+	rate := float64(p.taken+int64(found)) / now.Sub(p.since).Seconds()
+	p.run, p.ahead = 0, 0
+	switch {
+	case p.pause == 0:
+		p.alone, p.pause = rate, min(firstPause, p.longest)
+	case rate >= max(gainRate, 0.8*p.alone):
 		if p.pause == p.longest {
-			p.rest = 0
-			p.run = now.Sub(p.ended) * 7 / 8
+			p.rest, p.run = 0, now.Sub(p.ended)*7/8
 		}
-		p.pause = min(max(firstPause, 2*p.pause), p.longest)
+		p.pause = min(2*p.pause, p.longest)
 	case p.pause < 4*firstPause:
-		p.rest = min(max(shortestRest, 2*p.rest), longestRest)
-		p.pause, p.restUntil = 0, now.Add(p.rest)
+		p.leaveAlone(now, found)
 		return
 	default:
 		p.pause /= 4
 	}
-	p.stop()
+	p.stop(found)
 }
 
-func (p *pace) stop() {
-	p.begun, p.taken = time.Now(), 0
+func (p *pace) leaveAlone(now time.Time, found int) {
+	p.rest = min(max(shortestRest, 2*p.rest), longestRest)
+	p.pause, p.restUntil = 0, now.Add(p.rest)
+	p.since, p.taken = now, -int64(found)
+}
+
+func (p *pace) stop(found int) {
+	p.since, p.taken = time.Now(), -int64(found)
 	p.process.Pause()
 	time.Sleep(p.pause)
 	p.process.Resume()

@@ -46,6 +46,7 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 		p, err := Start(ctx, shell(text))
 		require.NoError(t, err)
 		pace := newPace(p, time.Millisecond)
+		pace.since = time.Now().Add(-time.Hour) // it was left alone for long enough
 		t.Cleanup(func() {
 			stop()
 			_ = p.Wait()
@@ -53,11 +54,13 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 		})
 		return p, pace
 	}
-	much := func(int) bool { return true }
 	sleeper, waiting := begin("exec sleep 600")
-	require.Eventually(t, waiting.waits, time.Minute, time.Millisecond)
 	for range 5 {
+		require.Eventually(t, waiting.waits, time.Minute, time.Millisecond)
+		waiting.pause, waiting.restUntil = 0, time.Time{}
+		before := waiting.since
 		waiting.hold(little)
+		require.Greater(t, waiting.since, before, "it was stopped")
 		require.NotEqual(t, "T", stateOf(sleeper.PID()), "it is left stopped")
 	}
 	busy, working := begin("while :; do :; done")
@@ -66,12 +69,13 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 		require.False(t, working.waits())
 	}
 	working.hold(little)
-	working.hold(much)
+	working.hold(func() int { return fewBytes })
 	require.Equal(t, "R", stateOf(busy.PID()))
 
 	sleeper.signal(unix.SIGKILL)
 	require.Error(t, sleeper.Wait())
 	require.False(t, waiting.waits(), "it has ended")
+	waiting.restUntil = time.Time{}
 	waiting.hold(little)
 }
 
@@ -182,7 +186,7 @@ func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
 	require.Equal(t, "no\n", exit.Stderr)
 }
 
-// beginPaced is a tool that waits for its server, and its pace.
+// beginPaced is a tool that waits for its server, and its pace, which has left it alone for long enough.
 func beginPaced(t *testing.T, longest time.Duration) *pace {
 	sleeper, err := Start(t.Context(), Command{Path: "/bin/sleep", Args: []string{"600"}})
 	require.NoError(t, err)
@@ -192,75 +196,124 @@ func beginPaced(t *testing.T, longest time.Duration) *pace {
 		_ = sleeper.Wait()
 		paced.close()
 	})
-	require.Eventually(t, paced.waits, time.Minute, time.Millisecond)
 	return paced
 }
 
-func little(int) bool { return false }
+func little() int { return 1 }
+
+// holdAt lets the tool have caught up after a second in which so many bytes came.
+func (p *pace) holdAt(t *testing.T, rate float64) {
+	t.Helper()
+	require.Eventually(t, p.waits, time.Minute, time.Millisecond)
+	p.restUntil, p.ended = time.Time{}, time.Now().Add(-500*time.Millisecond)
+	p.since, p.taken = time.Now().Add(-time.Second), int64(rate)
+	p.hold(little)
+}
 
 func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
 	paced := beginPaced(t, 3*time.Millisecond)
-	// hold is one before which so many bytes had come in a second.
-	hold := func(bytes float64) {
-		paced.begun, paced.taken = time.Now().Add(-time.Second), int64(bytes)
-		paced.restUntil = time.Time{}
-		paced.hold(little)
-	}
-	const fast, slow = 1.1 * gainRate, 0.9 * gainRate
-	grow := func() {
+	require.Eventually(t, paced.waits, time.Minute, time.Millisecond)
+	paced.hold(little)
+	require.Zero(t, paced.pause, "how much comes without pauses is to be seen first")
+	require.Equal(t, shortestRest, paced.rest)
+
+	grow := func(rate float64) {
 		for _, want := range []time.Duration{firstPause, 2 * firstPause, 4 * firstPause, 3 * time.Millisecond, 3 * time.Millisecond} {
-			hold(fast)
+			paced.holdAt(t, rate)
 			require.Equal(t, want, paced.pause)
-			require.Zero(t, paced.taken, "there was a pause")
+			require.EqualValues(t, -little(), paced.taken, "there was a pause, and what the pipe had came before it")
 		}
+		require.Zero(t, paced.rest)
 	}
-	grow()
+	grow(1.1 * gainRate)
 	// A tool with many small tables is not to wait for each of them.
-	hold(slow)
+	const slow = 0.9 * gainRate
+	paced.holdAt(t, slow)
 	require.Equal(t, 750*time.Microsecond, paced.pause)
 	for _, rest := range []time.Duration{50, 100, 200, 400, 800, 1000, 1000} {
 		rest *= time.Millisecond
 		begin := time.Now()
-		hold(slow)
+		paced.holdAt(t, slow)
 		require.Zero(t, paced.pause)
 		require.WithinRange(t, paced.restUntil, begin.Add(rest), time.Now().Add(rest))
+		paced.restUntil = time.Now().Add(time.Hour)
 		paced.hold(little)
 		require.Zero(t, paced.pause, "it is left alone")
-		hold(slow)
+		paced.holdAt(t, slow)
 		require.Equal(t, firstPause, paced.pause, "it is tried again")
 	}
 	paced.pause = 0
-	grow()
-	hold(slow)
-	hold(slow)
-	require.Equal(t, shortestRest, paced.rest, "it was fast in between")
+	grow(1.1 * gainRate)
+
+	// With pauses no less is to come than without.
+	paced.pause = 0
+	grow(3 * gainRate)
+	paced.holdAt(t, 2*gainRate)
+	paced.holdAt(t, 2*gainRate)
+	require.Zero(t, paced.pause)
+	require.Equal(t, shortestRest, paced.rest)
 }
 
 func TestASteadyToolIsStoppedBeforeItCatchesUp(t *testing.T) {
 	paced := beginPaced(t, firstPause)
-	steady := func(has func(int) bool) (stopped bool) {
-		paced.taken = 1
-		paced.steady(has)
-		return paced.taken == 0
+	steady := func(size int) (stopped bool) {
+		before := paced.since
+		paced.steady(func() int { return size })
+		return paced.since.After(before)
 	}
-	require.False(t, steady(little), "when it catches up is not known")
-	paced.hold(little)
-	require.False(t, steady(little), "the first pause tells nothing")
+	paced.since = time.Now()
+	require.False(t, steady(1), "when it catches up is not known")
+	paced.holdAt(t, gainRate)
+	require.False(t, steady(1), "the first pause tells nothing")
+	paced.holdAt(t, 2*gainRate)
+	require.GreaterOrEqual(t, paced.run, 500*time.Millisecond*7/8, "of the half second since the last pause")
 
-	paced.begun, paced.ended, paced.taken = time.Now(), time.Now().Add(-time.Hour), gainRate
-	paced.hold(little)
-	require.InEpsilon(t, 7*time.Hour/8, paced.run, 0.01)
-	require.False(t, steady(little), "it runs for a moment only")
-	paced.ended = time.Now().Add(-paced.run)
-	require.False(t, steady(func(bytes int) bool { return bytes <= pipeBytes/2 }), "it waits for who reads")
-	before := paced.run
-	require.True(t, steady(little))
-	require.Equal(t, before+before/32, paced.run)
-	require.False(t, steady(little), "it has just gone on")
+	paced.run = time.Hour
+	require.False(t, steady(1), "it runs for a moment only")
+	paced.ended = time.Now().Add(-2 * time.Hour)
+	require.False(t, steady(pipeBytes/2), "it waits for who reads")
+	require.True(t, steady(1))
+	require.Equal(t, time.Hour+time.Hour/32, paced.run)
+	require.False(t, steady(1), "it has just gone on")
+	for range mostAhead - 1 {
+		paced.ended = time.Now().Add(-2 * time.Hour)
+		require.True(t, steady(1))
+	}
+	require.Zero(t, paced.run, "it should have caught up by now")
 
-	paced.begun, paced.taken = time.Now().Add(-time.Second), 0
-	paced.hold(little)
+	paced.holdAt(t, 2*gainRate)
+	require.Positive(t, paced.run)
+	paced.holdAt(t, 0)
 	require.Zero(t, paced.run, "it has become slow")
-	paced.ended = time.Time{}
-	require.False(t, steady(little))
+}
+
+func TestNothingIsLostWhereverAToolIsStopped(t *testing.T) {
+	const size = 32 << 20
+	file := filepath.Join(t.TempDir(), "output")
+	want := make([]byte, size)
+	for i := range want {
+		want[i] = byte(i >> 12)
+	}
+	require.NoError(t, os.WriteFile(file, want, 0o600))
+	read, write, err := newOutputPipe()
+	require.NoError(t, err)
+	defer read.Close()
+	tool, err := Start(t.Context(), Command{Path: "/bin/cat", Args: []string{file}, Stdout: write})
+	require.NoError(t, err)
+	require.NoError(t, write.Close())
+	read.pace = newPace(tool, firstPause)
+	defer read.pace.close()
+	stops, got, buffer := 0, make([]byte, 0, size), make([]byte, 256<<10)
+	for err == nil {
+		read.pace.pause = firstPause
+		read.pace.stop(0)
+		stops++
+		var n int
+		n, err = read.Read(buffer)
+		got = append(got, buffer[:n]...)
+	}
+	require.ErrorIs(t, err, io.EOF)
+	require.NoError(t, tool.Wait())
+	require.True(t, bytes.Equal(want, got))
+	require.Greater(t, stops, size/len(buffer))
 }

@@ -59,9 +59,9 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 	}
 	switch {
 	case p.pace != nil && p.few:
-		p.pace.hold(p.has)
+		p.pace.hold(p.size)
 	case p.pace != nil:
-		p.pace.steady(p.has)
+		p.pace.steady(p.size)
 	case p.few:
 		time.Sleep(gatherTime)
 	}
@@ -81,11 +81,11 @@ func (p *pipeReader) Read(b []byte) (int, error) {
 	return 0, errInterrupted
 }
 
-// has reports whether a Read would find so much.
-func (p *pipeReader) has(bytes int) bool {
+// size is how many bytes a Read would find at most.
+func (p *pipeReader) size() int {
 	size := 0
-	err := control(p.file, func(fd int) { size, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
-	return err == nil && size >= bytes
+	_ = control(p.file, func(fd int) { size, _ = unix.IoctlGetInt(fd, unix.TIOCINQ) })
+	return size
 }
 
 // wait returns when there is something to read, or after pollTimeout.
