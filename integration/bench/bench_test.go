@@ -105,3 +105,13 @@ func TestAMissingRcloneIsNotMeasured(t *testing.T) {
 	require.True(t, made.rival)
 	require.Contains(t, made.series.Missing, "not installed")
 }
+
+func TestAShortCaseHasMoreRounds(t *testing.T) {
+	s := &suite{options: options{repetitions: 1}, dir: t.TempDir()}
+	a := contestant{series: &measure.Series{Name: "a"}, run: func(context.Context) (measure.Run, error) { return measure.Run{Wall: 1}, nil }}
+	short := comparison{
+		prepare: func(context.Context) error { return nil }, contestants: []contestant{a}, leastRounds: 3, limits: func() []report.Limit { return nil },
+	}
+	require.NoError(t, short.run(t.Context(), s, new(report.Section)))
+	require.Len(t, a.series.Runs, 3)
+}
