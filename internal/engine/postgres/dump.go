@@ -106,9 +106,9 @@ func dumpTo(ctx context.Context, dumper tool, src engine.Source, opts engine.Dum
 	})
 }
 
-// longestPause is for how long pg_dump may be stopped when it has caught up with the server of src, which is at address. Over loopback, some megabytes of
-// buffers take what comes meanwhile, ten milliseconds of a fast server; a Unix socket has 0.2 MB, and to a server elsewhere a full
-// buffer can mean an idle line.
+// longestPause is for how long pg_dump may be stopped when it has caught up with the server of src, which is at address. Over
+// loopback, some megabytes of buffers take what comes meanwhile, ten milliseconds of a fast server; a Unix socket has 0.2 MB, and
+// to a server elsewhere a full buffer can mean an idle line.
 func longestPause(src engine.Source, address net.Addr) time.Duration {
 	if tcp, ok := address.(*net.TCPAddr); ok && tcp.IP.IsLoopback() && src.Via == "" {
 		return 2 * time.Millisecond

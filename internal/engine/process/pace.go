@@ -32,16 +32,15 @@ type pace struct {
 	process *Process
 	stat    *os.File // /proc/<pid>/stat
 
-	longest   time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
-	pause     time.Duration // the last one, 0 before the first and after a rest
-	since     time.Time     // when the last pause, or the last rest, began
-	taken     int64         // bytes that were written since then
-	ended     time.Time     // when the last pause ended
-	run       time.Duration // from ended on, until it has nearly caught up if all is as it was; 0 is not known
-	ahead     int           // how often it was stopped by that
-	rest      time.Duration // the last one, 0 as long as all gains
-	restUntil time.Time
-	alone     float64 // bytes a second that came during the last rest
+	longest time.Duration // that it may be stopped; Go's sleeps take up to a millisecond longer
+	pause   time.Duration // the last one, 0 before the first, and from a rest on
+	since   time.Time     // when the last pause, or the last rest, began
+	taken   int64         // bytes that were written since then
+	ended   time.Time     // when the last pause ended
+	run     time.Duration // from ended on, until it has nearly caught up if all is as it was; 0 is not known
+	ahead   int           // how often it was stopped by that
+	rest    time.Duration // the last one, 0 as long as all gains
+	alone   float64       // bytes a second that came during the last rest
 }
 
 // newPace is nil where processes can not be looked at. The tool is left alone first.
@@ -78,7 +77,7 @@ func (p *pace) steady(size func() int) {
 // hold returns when the tool has had a pause, has been busy or left alone for a while, or waits because much is to be read. It never
 // leaves it stopped.
 func (p *pace) hold(size func() int) {
-	if time.Now().Before(p.restUntil) {
+	if p.pause == 0 && time.Since(p.since) < p.rest {
 		time.Sleep(gatherTime)
 		return
 	}
@@ -121,8 +120,7 @@ func (p *pace) caughtUp(found int) {
 
 func (p *pace) leaveAlone(now time.Time, found int) {
 	p.rest = min(max(shortestRest, 2*p.rest), longestRest)
-	p.pause, p.restUntil = 0, now.Add(p.rest)
-	p.since, p.taken = now, -int64(found)
+	p.pause, p.since, p.taken = 0, now, -int64(found)
 }
 
 func (p *pace) stop(found int) {

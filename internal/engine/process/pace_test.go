@@ -57,7 +57,7 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 	sleeper, waiting := begin("exec sleep 600")
 	for range 5 {
 		require.Eventually(t, waiting.waits, time.Minute, time.Millisecond)
-		waiting.pause, waiting.restUntil = 0, time.Time{}
+		waiting.pause = 0
 		before := waiting.since
 		waiting.hold(little)
 		require.Greater(t, waiting.since, before, "it was stopped")
@@ -75,7 +75,6 @@ func TestThePaceTellsWaitingFromWorking(t *testing.T) {
 	sleeper.signal(unix.SIGKILL)
 	require.Error(t, sleeper.Wait())
 	require.False(t, waiting.waits(), "it has ended")
-	waiting.restUntil = time.Time{}
 	waiting.hold(little)
 }
 
@@ -186,7 +185,7 @@ func TestErrorsOfAToolWithABufferNameTheTool(t *testing.T) {
 	require.Equal(t, "no\n", exit.Stderr)
 }
 
-// beginPaced is a tool that waits for its server, and its pace, which has left it alone for long enough.
+// beginPaced is a tool that waits for its server, and its pace.
 func beginPaced(t *testing.T, longest time.Duration) *pace {
 	sleeper, err := Start(t.Context(), Command{Path: "/bin/sleep", Args: []string{"600"}})
 	require.NoError(t, err)
@@ -205,7 +204,7 @@ func little() int { return 1 }
 func (p *pace) holdAt(t *testing.T, rate float64) {
 	t.Helper()
 	require.Eventually(t, p.waits, time.Minute, time.Millisecond)
-	p.restUntil, p.ended = time.Time{}, time.Now().Add(-500*time.Millisecond)
+	p.ended = time.Now().Add(-500 * time.Millisecond)
 	p.since, p.taken = time.Now().Add(-time.Second), int64(rate)
 	p.hold(little)
 }
@@ -235,8 +234,8 @@ func TestPausesGrowAsLongAsTheyGain(t *testing.T) {
 		begin := time.Now()
 		paced.holdAt(t, slow)
 		require.Zero(t, paced.pause)
-		require.WithinRange(t, paced.restUntil, begin.Add(rest), time.Now().Add(rest))
-		paced.restUntil = time.Now().Add(time.Hour)
+		require.WithinRange(t, paced.since.Add(paced.rest), begin.Add(rest), time.Now().Add(rest))
+		paced.since = time.Now().Add(time.Hour)
 		paced.hold(little)
 		require.Zero(t, paced.pause, "it is left alone")
 		paced.holdAt(t, slow)
